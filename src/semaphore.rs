@@ -1,0 +1,473 @@
+//! The semaphore as its callers see it. The algorithm is in [`word`] (who may
+//! enter) and [`queue`] (who waits, and who is next).
+
+use std::fmt;
+
+use crate::sync::const_fn;
+
+mod acquire;
+mod blocking;
+mod park;
+mod permit;
+mod queue;
+mod take;
+mod timeout;
+mod watch;
+mod word;
+
+pub use acquire::{Acquire, AcquireOwned};
+pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
+pub use watch::{Idle, Settled};
+
+use queue::{Goal, Queue};
+use watch::Watch;
+use word::{MAX_PERMITS, Release, Word};
+
+/// A counting semaphore whose maximum can be changed at any moment.
+///
+/// It hands out up to [`max`](Self::max) permits at once. Who wants one takes
+/// it with a call that [fails](Self::try_acquire), [waits as a
+/// future](Self::acquire) or [blocks the thread](Self::blocking_acquire) when
+/// there is none; dropping the permit gives it back.
+///
+/// # Fairness
+///
+/// First in, first out, exactly: nobody who arrives later passes a waiter, and
+/// a request for many permits is not starved by requests for few. One for more
+/// than max cannot be served: it waits beside the line, holds up nobody, and
+/// takes its old place again once max allows it.
+///
+/// # Resizing
+///
+/// Shrinking takes effect at once: permits beyond the new max that nobody holds
+/// are gone when [`set_max`](Self::set_max) returns, holders keep theirs, and
+/// nobody enters until active is below max. Growing admits exactly the waiters
+/// that now fit. A max of zero is a pause.
+///
+/// # Memory ordering
+///
+/// What a holder did before it gave a permit back is visible to whoever gets
+/// that permit next, handed over or not. With a max of C, the k-th release
+/// happens before the (k+C)-th acquire returns, as for sends to and receives
+/// from a Go channel with C places.
+///
+/// # Locks
+///
+/// While nobody waits, every call is a few atomic operations on one word: no
+/// lock, and no heap allocation. Who has to wait, and whoever serves them, hold
+/// a lock for a few instructions. No waker runs inside it: a waker may call any
+/// method of the semaphore. It must not poll or drop, from within, the future
+/// whose waking it is.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::Semaphore;
+///
+/// let semaphore = Semaphore::new(2);
+/// let one = semaphore.try_acquire().unwrap();
+/// let two = semaphore.try_acquire().unwrap();
+/// assert!(semaphore.try_acquire().is_err());
+///
+/// assert_eq!(semaphore.set_max(1), 2);
+/// drop(one);
+/// assert!(semaphore.try_acquire().is_err(), "one is out, and one is all");
+/// drop(two);
+/// assert!(semaphore.try_acquire().is_ok());
+/// ```
+pub struct Semaphore {
+    word: Word,
+    queue: Queue,
+}
+
+/// What a semaphore looked like at one moment.
+///
+/// Returned by [`Semaphore::snapshot`]. `max`, `active` and `closed` belong to
+/// one and the same moment; `waiting` is read just after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// How many permits may be out: 0 to [`Semaphore::MAX_PERMITS`].
+    pub max: usize,
+    /// How many are out. More than `max` for a while after a shrink.
+    pub active: usize,
+    /// How many requests wait, those for more than max included.
+    pub waiting: usize,
+    /// Whether the semaphore is closed.
+    pub closed: bool,
+}
+
+impl Snapshot {
+    /// Permits that are not out: `max - active`, or 0 while over max. If
+    /// somebody waits, they are kept for the first in line.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(dynaphore::Semaphore::new(3).snapshot().available(), 3);
+    /// ```
+    #[must_use]
+    pub const fn available(&self) -> usize {
+        self.max.saturating_sub(self.active)
+    }
+
+    /// Permits that are out beyond max: what is left of a shrink.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(3);
+    /// let _held = semaphore.try_acquire_many(3).unwrap();
+    /// semaphore.set_max(1);
+    /// assert_eq!(semaphore.snapshot().excess(), 2);
+    /// ```
+    #[must_use]
+    pub const fn excess(&self) -> usize {
+        self.active.saturating_sub(self.max)
+    }
+}
+
+/// `n` as the word counts it.
+#[track_caller]
+const fn checked(n: usize) -> u32 {
+    assert!(
+        n <= Semaphore::MAX_PERMITS,
+        "a semaphore may not have more than MAX_PERMITS permits (2147483647)"
+    );
+    n as u32
+}
+
+/// Making one.
+impl Semaphore {
+    /// The largest max, and the largest number of permits in one request:
+    /// 2^31 - 1.
+    pub const MAX_PERMITS: usize = MAX_PERMITS as usize;
+
+    const_fn! {
+        /// A semaphore with `max` permits, 0 to [`MAX_PERMITS`](Self::MAX_PERMITS).
+        ///
+        /// # Panics
+        ///
+        /// When `max` is larger than `MAX_PERMITS`.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static GATE: dynaphore::Semaphore = dynaphore::Semaphore::new(8);
+        /// assert_eq!(GATE.max(), 8);
+        /// ```
+        #[must_use]
+        #[track_caller]
+        pub fn new(max: usize) -> Self {
+            Self {
+                word: Word::new(checked(max)),
+                queue: Queue::new(),
+            }
+        }
+    }
+
+    const_fn! {
+        /// The same as [`new`](Self::new), under the name that tokio's has.
+        ///
+        /// # Panics
+        ///
+        /// When `max` is larger than `MAX_PERMITS`.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static GATE: dynaphore::Semaphore = dynaphore::Semaphore::const_new(8);
+        /// assert_eq!(GATE.max(), 8);
+        /// ```
+        #[must_use]
+        #[track_caller]
+        pub fn const_new(max: usize) -> Self {
+            Self::new(max)
+        }
+    }
+}
+
+/// Resizing it.
+impl Semaphore {
+    /// Changes max, and returns the one that this replaces.
+    ///
+    /// When it returns, the shrink or growth is in force: permits beyond the
+    /// new max that nobody holds are gone, or the waiters that now fit have
+    /// theirs. Holders keep what they have; [`settled`](Self::settled) waits
+    /// for them. Any thread may call it at any time, and calls that race take
+    /// effect one after the other.
+    ///
+    /// # Panics
+    ///
+    /// When `max` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS); nothing
+    /// has changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(10);
+    /// assert_eq!(semaphore.set_max(0), 10);
+    /// assert!(semaphore.try_acquire().is_err(), "paused");
+    /// assert_eq!(semaphore.set_max(20), 0);
+    /// assert!(semaphore.try_acquire().is_ok());
+    /// ```
+    #[track_caller]
+    pub fn set_max(&self, max: usize) -> usize {
+        let before = self.word.set_max(checked(max));
+        self.queue.resized(&self.word, before);
+        before.max() as usize
+    }
+
+    /// Raises max by `n`.
+    ///
+    /// # Panics
+    ///
+    /// When max would become larger than [`MAX_PERMITS`](Self::MAX_PERMITS);
+    /// nothing has changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(1);
+    /// semaphore.add_permits(2);
+    /// assert_eq!((semaphore.max(), semaphore.available_permits()), (3, 3));
+    /// ```
+    #[track_caller]
+    pub fn add_permits(&self, n: usize) {
+        match self.word.raise_max(checked(n)) {
+            Ok(before) => self.queue.resized(&self.word, before),
+            Err(word::Overflow) => panic!(
+                "adding {n} permits would give the semaphore more than MAX_PERMITS permits \
+                 (2147483647)"
+            ),
+        }
+    }
+
+    /// Lowers max by `n`, or by the number of
+    /// [available](Self::available_permits) permits if that is less. Returns by
+    /// how much. Permits that are held, or kept for a waiter, are not touched:
+    /// to shrink below those there is [`set_max`](Self::set_max).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(3);
+    /// let _held = semaphore.try_acquire().unwrap();
+    /// assert_eq!(semaphore.forget_permits(9), 2);
+    /// assert_eq!(semaphore.max(), 1);
+    /// ```
+    pub fn forget_permits(&self, n: usize) -> usize {
+        let n = u32::try_from(n).unwrap_or(u32::MAX);
+        self.word.forget_available(n) as usize
+    }
+}
+
+/// Reading it. Nothing here blocks or takes a lock.
+impl Semaphore {
+    /// How many permits may be out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(dynaphore::Semaphore::new(3).max(), 3);
+    /// ```
+    #[must_use]
+    pub fn max(&self) -> usize {
+        self.word.load().max() as usize
+    }
+
+    /// How many permits are out, those included that were granted to a future
+    /// which has not been polled since.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(3);
+    /// let _two = semaphore.try_acquire_many(2).unwrap();
+    /// assert_eq!(semaphore.active(), 2);
+    /// ```
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.word.load().active() as usize
+    }
+
+    /// How many requests wait, those for more than max included. Who waits for
+    /// [`idle`](Self::idle) or [`settled`](Self::settled) is not counted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(dynaphore::Semaphore::new(0).waiting(), 0);
+    /// ```
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.waiting()
+    }
+
+    /// How many permits [`try_acquire_many`](Self::try_acquire_many) could take
+    /// now: 0 while over max, and 0 while somebody is in line, whom all that
+    /// comes back belongs to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(3);
+    /// let _two = semaphore.try_acquire_many(2).unwrap();
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// semaphore.set_max(1);
+    /// assert_eq!(semaphore.available_permits(), 0);
+    /// ```
+    #[must_use]
+    pub fn available_permits(&self) -> usize {
+        self.word.load().available() as usize
+    }
+
+    /// What the semaphore looks like now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Semaphore, Snapshot};
+    ///
+    /// let semaphore = Semaphore::new(3);
+    /// let _one = semaphore.try_acquire().unwrap();
+    /// assert_eq!(
+    ///     semaphore.snapshot(),
+    ///     Snapshot { max: 3, active: 1, waiting: 0, closed: false },
+    /// );
+    /// ```
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let state = self.word.load();
+        Snapshot {
+            max: state.max() as usize,
+            active: state.active() as usize,
+            waiting: self.queue.waiting(),
+            closed: state.is_closed(),
+        }
+    }
+}
+
+/// Waiting for a state, and the end.
+impl Semaphore {
+    /// Waits until no more permits are out than max: until a shrink has taken
+    /// full effect.
+    ///
+    /// Resolves when it finds `active <= max`, on a closed semaphore too. The
+    /// [blocking form](Self::blocking_settled) is for threads.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves no trace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::new(2);
+    /// let held = semaphore.try_acquire_many(2).unwrap();
+    /// semaphore.set_max(1);
+    /// drop(held);
+    /// semaphore.settled().await;
+    /// # });
+    /// ```
+    pub fn settled(&self) -> Settled<'_> {
+        Settled(Watch::new(self, Goal::Settled))
+    }
+
+    /// Waits until no permit is out.
+    ///
+    /// Resolves when it finds `active == 0`, on a closed semaphore too. A
+    /// moment of idleness in busy traffic may pass unseen: to drain, first
+    /// [`close`](Self::close) the semaphore or [set max](Self::set_max) to 0.
+    /// The [blocking form](Self::blocking_idle) is for threads.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves no trace.
+    ///
+    /// # Memory ordering
+    ///
+    /// All that the holders did before giving their permits back is visible
+    /// when it resolves.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::new(2);
+    /// drop(semaphore.try_acquire());
+    /// semaphore.close();
+    /// semaphore.idle().await;
+    /// # });
+    /// ```
+    pub fn idle(&self) -> Idle<'_> {
+        Idle(Watch::new(self, Goal::Idle))
+    }
+
+    /// Refuses all further requests. Those that wait are told so; holders keep
+    /// their permits and give them back as ever. Resizing still works, and does
+    /// not open it again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Semaphore, TryAcquireError};
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// semaphore.close();
+    /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
+    /// ```
+    pub fn close(&self) {
+        let before = self.word.close();
+        self.queue.closed(&self.word, before);
+    }
+
+    /// Whether it is [closed](Self::close).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!dynaphore::Semaphore::new(1).is_closed());
+    /// ```
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.word.load().is_closed()
+    }
+}
+
+/// What the permits do at their end.
+impl Semaphore {
+    #[inline]
+    fn release(&self, n: u32) {
+        if n == 0 {
+            return;
+        }
+        match self.word.release(n) {
+            Release::Quiet => {}
+            Release::Reached => self.queue.reached(&self.word),
+            Release::BackWithLine => self.queue.hand_over(&self.word, 0),
+            Release::HandOver => self.queue.hand_over(&self.word, n),
+        }
+    }
+
+    fn forget_held(&self, n: u32) {
+        if n > 0 {
+            let before = self.word.forget_held(n);
+            self.queue.resized(&self.word, before);
+        }
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    /// The decoded word and the number of waiters. Never blocks.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.word.load();
+        f.debug_struct("Semaphore")
+            .field("max", &state.max())
+            .field("active", &state.active())
+            .field("waiting", &self.queue.waiting())
+            .field("queued", &state.is_queued())
+            .field("closed", &state.is_closed())
+            .finish()
+    }
+}

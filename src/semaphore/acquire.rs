@@ -1,0 +1,196 @@
+//! One attempt to acquire: try, wait, be told, or give up.
+//!
+//! An [`Attempt`] serves every way to wait. The futures wrap it; the blocking
+//! calls drive it with a waker that unparks their thread.
+
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomPinned,
+    ops::Deref,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use pin_project_lite::pin_project;
+
+use super::{
+    OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+    queue::{Arrival, Verdict, Waiter},
+    word::Take,
+};
+use crate::error::AcquireError;
+
+/// A request for `need` permits by somebody who reaches the semaphore by `S`.
+///
+/// Dropping it at any moment leaves no trace: a place in line is given up, and
+/// permits that were granted but not picked up go to whoever is next.
+pub(super) struct Attempt<S: Deref<Target = Semaphore>> {
+    /// Taken by the permit at the end.
+    semaphore: Option<S>,
+    need: u32,
+    waiter: Option<Waiter>,
+}
+
+impl<S: Deref<Target = Semaphore>> Attempt<S> {
+    pub(super) fn new(semaphore: S, need: u32) -> Self {
+        Self {
+            semaphore: Some(semaphore),
+            need,
+            waiter: None,
+        }
+    }
+
+    /// Gets the permits, or sees to it that `waker` is woken when there is
+    /// something new. The permits are handed out as the semaphore and the
+    /// number that the caller now owes it.
+    pub(super) fn poll(&mut self, waker: &Waker) -> Poll<Result<(S, u32), AcquireError>> {
+        let semaphore = self.semaphore.as_deref().expect("polled after completion");
+        let acquired = match &self.waiter {
+            None => match semaphore.word.try_acquire(self.need) {
+                Take::Acquired => true,
+                Take::Closed => false,
+                Take::Full | Take::TooLarge => {
+                    match semaphore.queue.arrive(&semaphore.word, self.need, waker) {
+                        Arrival::Acquired => true,
+                        Arrival::Closed => false,
+                        Arrival::Waits(waiter) => {
+                            self.waiter = Some(waiter);
+                            return Poll::Pending;
+                        }
+                    }
+                }
+            },
+            Some(waiter) => match semaphore.queue.register(waiter, waker) {
+                Verdict::Waiting => return Poll::Pending,
+                Verdict::Granted => true,
+                Verdict::Closed => false,
+            },
+        };
+        Poll::Ready(self.finish(acquired))
+    }
+
+    /// Leaves the line, unless the verdict was quicker. `None`: still waiting.
+    pub(super) fn give_up(mut self) -> Option<Result<(S, u32), AcquireError>> {
+        let semaphore = self.semaphore.as_deref()?;
+        match semaphore
+            .queue
+            .cancel(&semaphore.word, self.waiter.as_ref()?)
+        {
+            Verdict::Waiting => {
+                self.waiter = None;
+                None
+            }
+            verdict => Some(self.finish(verdict == Verdict::Granted)),
+        }
+    }
+
+    /// From here on there is nothing for `drop` to do.
+    fn finish(&mut self, acquired: bool) -> Result<(S, u32), AcquireError> {
+        self.waiter = None;
+        let semaphore = self.semaphore.take().expect("finished once");
+        if acquired {
+            Ok((semaphore, self.need))
+        } else {
+            Err(AcquireError::CLOSED)
+        }
+    }
+}
+
+impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
+    fn drop(&mut self) {
+        let (Some(semaphore), Some(waiter)) = (&self.semaphore, &self.waiter) else {
+            return;
+        };
+        if semaphore.queue.cancel(&semaphore.word, waiter) == Verdict::Granted {
+            semaphore.release(self.need);
+        }
+    }
+}
+
+impl<S: Deref<Target = Semaphore>> fmt::Debug for Attempt<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = self.waiter.as_ref().map(Waiter::verdict);
+        f.debug_struct("Attempt")
+            .field("need", &self.need)
+            .field("told", &told)
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The future of [`Semaphore::acquire`] and [`Semaphore::acquire_many`].
+    ///
+    /// It takes its place in line when it is polled for the first time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives up its place, or gives back what it has been granted.
+    /// A granted future holds its permits until it is polled or dropped: one
+    /// that is kept and never polled again keeps them from everybody else.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled after it has returned `Ready`.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct Acquire<'a> {
+        attempt: Attempt<&'a Semaphore>,
+        // As tokio's: `Unpin` would be a promise about the inside.
+        #[pin]
+        pinned: PhantomPinned,
+    }
+}
+
+impl<'a> Acquire<'a> {
+    pub(super) fn new(semaphore: &'a Semaphore, need: u32) -> Self {
+        Self {
+            attempt: Attempt::new(semaphore, need),
+            pinned: PhantomPinned,
+        }
+    }
+}
+
+impl<'a> Future for Acquire<'a> {
+    type Output = Result<SemaphorePermit<'a>, AcquireError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.project().attempt.poll(cx.waker());
+        polled.map_ok(|(semaphore, n)| SemaphorePermit::new(semaphore, n))
+    }
+}
+
+pin_project! {
+    /// The future of [`Semaphore::acquire_owned`] and
+    /// [`Semaphore::acquire_many_owned`].
+    ///
+    /// Like [`Acquire`], but it keeps the semaphore alive by itself.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct AcquireOwned {
+        attempt: Attempt<Arc<Semaphore>>,
+        #[pin]
+        pinned: PhantomPinned,
+    }
+}
+
+impl AcquireOwned {
+    pub(super) fn new(semaphore: Arc<Semaphore>, need: u32) -> Self {
+        Self {
+            attempt: Attempt::new(semaphore, need),
+            pinned: PhantomPinned,
+        }
+    }
+}
+
+impl Future for AcquireOwned {
+    type Output = Result<OwnedSemaphorePermit, AcquireError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.project().attempt.poll(cx.waker());
+        polled.map_ok(|(semaphore, n)| OwnedSemaphorePermit::new(semaphore, n))
+    }
+}

@@ -1,0 +1,215 @@
+//! Taking permits, or waiting for a state, by blocking the thread.
+
+use std::{ops::Deref, sync::Arc, time::Instant};
+
+use super::{
+    Goal, OwnedSemaphorePermit, Semaphore, SemaphorePermit, Watch, acquire::Attempt, checked, park,
+    word::Take,
+};
+use crate::error::{AcquireError, AcquireTimeoutError};
+
+/// Waits for `n` permits, until the deadline if there is one.
+#[track_caller]
+pub(super) fn acquire<S: Deref<Target = Semaphore>>(
+    semaphore: S,
+    n: u32,
+    deadline: Option<Instant>,
+) -> Result<(S, u32), AcquireTimeoutError> {
+    assert_may_block();
+    match semaphore.word.try_acquire(n) {
+        Take::Acquired => return Ok((semaphore, n)),
+        Take::Closed => return Err(AcquireTimeoutError::Closed),
+        Take::Full | Take::TooLarge => {}
+    }
+    let mut attempt = Attempt::new(semaphore, n);
+    park::wait(deadline, |waker| attempt.poll(waker))
+        .or_else(|| attempt.give_up())
+        .map_or(Err(AcquireTimeoutError::Timeout), |told| Ok(told?))
+}
+
+/// Waits for `n` permits as long as it takes.
+#[track_caller]
+fn acquire_at_last<S: Deref<Target = Semaphore>>(
+    semaphore: S,
+    n: u32,
+) -> Result<(S, u32), AcquireError> {
+    // Without a deadline there is no other error.
+    acquire(semaphore, n, None).map_err(|_| AcquireError::CLOSED)
+}
+
+/// Panics inside a tokio runtime, in tokio's own words: its mutex can tell.
+#[cfg(feature = "tokio")]
+#[track_caller]
+fn assert_may_block() {
+    drop(tokio::sync::Mutex::const_new(()).blocking_lock());
+}
+
+#[cfg(not(feature = "tokio"))]
+fn assert_may_block() {}
+
+/// Blocking until the permits are there.
+impl Semaphore {
+    /// Waits for a permit, blocking the thread. Threads and async tasks stand in
+    /// the same line.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] if the semaphore is closed, or is closed while it waits.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Fairness
+    ///
+    /// First in, first out, together with the async tasks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(1);
+    /// let permit = semaphore.blocking_acquire()?;
+    /// assert_eq!(semaphore.available_permits(), 0);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        acquire_at_last(self, 1).map(|(semaphore, n)| SemaphorePermit::new(semaphore, n))
+    }
+
+    /// Waits for `n` permits, blocking the thread, and takes them all at once.
+    /// Zero are had at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Fairness
+    ///
+    /// As for [`acquire_many`](Self::acquire_many).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(5);
+    /// let three = semaphore.blocking_acquire_many(3)?;
+    /// assert_eq!(semaphore.available_permits(), 2);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
+        let n = checked(n as usize);
+        acquire_at_last(self, n).map(|(semaphore, n)| SemaphorePermit::new(semaphore, n))
+    }
+
+    /// [`blocking_acquire`](Self::blocking_acquire), with a permit that keeps the
+    /// semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(1));
+    /// let permit = semaphore.clone().blocking_acquire_owned()?;
+    /// std::thread::spawn(move || drop(permit)).join().unwrap();
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
+        acquire_at_last(self, 1).map(|(semaphore, n)| OwnedSemaphorePermit::new(semaphore, n))
+    }
+
+    /// [`blocking_acquire_many`](Self::blocking_acquire_many), with permits that
+    /// keep the semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(5));
+    /// let three = semaphore.clone().blocking_acquire_many_owned(3)?;
+    /// assert_eq!(semaphore.available_permits(), 2);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_many_owned(
+        self: Arc<Self>,
+        n: u32,
+    ) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let n = checked(n as usize);
+        acquire_at_last(self, n).map(|(semaphore, n)| OwnedSemaphorePermit::new(semaphore, n))
+    }
+}
+
+/// Blocking until the semaphore is in some state.
+impl Semaphore {
+    /// [`settled`](Self::settled), blocking the thread.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(2);
+    /// let held = semaphore.try_acquire_many(2).unwrap();
+    /// semaphore.set_max(1);
+    /// drop(held);
+    /// semaphore.blocking_settled();
+    /// ```
+    #[track_caller]
+    pub fn blocking_settled(&self) {
+        self.watch(Goal::Settled);
+    }
+
+    /// [`idle`](Self::idle), blocking the thread.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(2);
+    /// std::thread::scope(|scope| {
+    ///     let permit = semaphore.try_acquire().unwrap();
+    ///     scope.spawn(move || drop(permit));
+    ///     semaphore.blocking_idle();
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn blocking_idle(&self) {
+        self.watch(Goal::Idle);
+    }
+
+    #[track_caller]
+    fn watch(&self, goal: Goal) {
+        assert_may_block();
+        let mut watch = Watch::new(self, goal);
+        park::wait(None, |waker| watch.poll(waker));
+    }
+}

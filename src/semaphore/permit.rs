@@ -1,0 +1,262 @@
+//! Permits: what has been acquired, given back on drop.
+
+use std::{fmt, mem, sync::Arc};
+
+use super::Semaphore;
+
+/// Panics of the permits, at the caller's line.
+#[track_caller]
+fn assert_same(ours: &Semaphore, theirs: &Semaphore) {
+    assert!(
+        std::ptr::eq(ours, theirs),
+        "merging permits from different semaphores"
+    );
+}
+
+/// Takes `n` out of `have`, if there are so many.
+fn split(have: &mut u32, n: usize) -> Option<u32> {
+    let n = u32::try_from(n).ok()?;
+    *have = have.checked_sub(n)?;
+    Some(n)
+}
+
+/// Permits of a [`Semaphore`], given back when this is dropped.
+///
+/// Returned by [`acquire`](Semaphore::acquire),
+/// [`try_acquire`](Semaphore::try_acquire),
+/// [`blocking_acquire`](Semaphore::blocking_acquire) and their kin. Unwinding
+/// drops it like anything else, so a panic loses no permit.
+///
+/// # Memory ordering
+///
+/// All that its holder did before dropping it is visible to whoever gets the
+/// permits next.
+#[must_use = "dropping a permit at once gives it back at once"]
+#[clippy::has_significant_drop]
+pub struct SemaphorePermit<'a> {
+    semaphore: &'a Semaphore,
+    permits: u32,
+}
+
+impl<'a> SemaphorePermit<'a> {
+    pub(super) fn new(semaphore: &'a Semaphore, permits: u32) -> Self {
+        Self { semaphore, permits }
+    }
+
+    /// Lets go of the permits without giving them back: the semaphore's max
+    /// goes down by their number, but not below zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(3);
+    /// semaphore.try_acquire_many(2).unwrap().forget();
+    /// assert_eq!((semaphore.max(), semaphore.active()), (1, 0));
+    /// ```
+    pub fn forget(mut self) {
+        self.semaphore.forget_held(mem::take(&mut self.permits));
+    }
+
+    /// Adds the permits of `other` to these.
+    ///
+    /// # Panics
+    ///
+    /// When `other` belongs to another semaphore. Both keep what they have, and
+    /// give it back as they are dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(3);
+    /// let mut all = semaphore.try_acquire().unwrap();
+    /// all.merge(semaphore.try_acquire_many(2).unwrap());
+    /// assert_eq!(all.num_permits(), 3);
+    /// ```
+    #[track_caller]
+    pub fn merge(&mut self, mut other: Self) {
+        assert_same(self.semaphore, other.semaphore);
+        self.permits += mem::take(&mut other.permits);
+    }
+
+    /// Splits `n` permits off, into one of their own. `None`, and nothing
+    /// changed, when there are fewer than `n`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(3);
+    /// let mut all = semaphore.try_acquire_many(3).unwrap();
+    /// let two = all.split(2).unwrap();
+    /// assert_eq!((all.num_permits(), two.num_permits()), (1, 2));
+    /// assert!(all.split(2).is_none());
+    /// ```
+    pub fn split(&mut self, n: usize) -> Option<Self> {
+        split(&mut self.permits, n).map(|permits| Self::new(self.semaphore, permits))
+    }
+
+    /// The semaphore that they came from.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(3);
+    /// let permit = semaphore.try_acquire().unwrap();
+    /// assert_eq!(permit.semaphore().active(), 1);
+    /// ```
+    #[must_use]
+    pub fn semaphore(&self) -> &'a Semaphore {
+        self.semaphore
+    }
+
+    /// How many permits these are: 0 to [`Semaphore::MAX_PERMITS`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(3);
+    /// assert_eq!(semaphore.try_acquire_many(2).unwrap().num_permits(), 2);
+    /// ```
+    #[must_use]
+    pub fn num_permits(&self) -> usize {
+        self.permits as usize
+    }
+}
+
+impl Drop for SemaphorePermit<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.semaphore.release(self.permits);
+    }
+}
+
+impl fmt::Debug for SemaphorePermit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SemaphorePermit")
+            .field("permits", &self.permits)
+            .field("semaphore", self.semaphore)
+            .finish()
+    }
+}
+
+/// Permits of a [`Semaphore`] that keep it alive, given back when this is
+/// dropped.
+///
+/// Returned by [`acquire_owned`](Semaphore::acquire_owned),
+/// [`try_acquire_owned`](Semaphore::try_acquire_owned),
+/// [`blocking_acquire_owned`](Semaphore::blocking_acquire_owned) and their kin:
+/// for what is moved to another task or thread. Otherwise like
+/// [`SemaphorePermit`].
+///
+/// # Memory ordering
+///
+/// As for [`SemaphorePermit`].
+#[must_use = "dropping a permit at once gives it back at once"]
+#[clippy::has_significant_drop]
+pub struct OwnedSemaphorePermit {
+    semaphore: Arc<Semaphore>,
+    permits: u32,
+}
+
+impl OwnedSemaphorePermit {
+    pub(super) fn new(semaphore: Arc<Semaphore>, permits: u32) -> Self {
+        Self { semaphore, permits }
+    }
+
+    /// Lets go of the permits without giving them back: the semaphore's max
+    /// goes down by their number, but not below zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(3));
+    /// semaphore.clone().try_acquire_owned().unwrap().forget();
+    /// assert_eq!((semaphore.max(), semaphore.active()), (2, 0));
+    /// ```
+    pub fn forget(mut self) {
+        self.semaphore.forget_held(mem::take(&mut self.permits));
+    }
+
+    /// Adds the permits of `other` to these.
+    ///
+    /// # Panics
+    ///
+    /// When `other` belongs to another semaphore. Both keep what they have, and
+    /// give it back as they are dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(3));
+    /// let mut all = semaphore.clone().try_acquire_owned().unwrap();
+    /// all.merge(semaphore.clone().try_acquire_many_owned(2).unwrap());
+    /// assert_eq!(all.num_permits(), 3);
+    /// ```
+    #[track_caller]
+    pub fn merge(&mut self, mut other: Self) {
+        assert_same(&self.semaphore, &other.semaphore);
+        self.permits += mem::take(&mut other.permits);
+    }
+
+    /// Splits `n` permits off, into one of their own. `None`, and nothing
+    /// changed, when there are fewer than `n`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(3));
+    /// let mut all = semaphore.clone().try_acquire_many_owned(3).unwrap();
+    /// let one = all.split(1).unwrap();
+    /// assert_eq!((all.num_permits(), one.num_permits()), (2, 1));
+    /// ```
+    pub fn split(&mut self, n: usize) -> Option<Self> {
+        split(&mut self.permits, n).map(|permits| Self::new(Arc::clone(&self.semaphore), permits))
+    }
+
+    /// The semaphore that they came from.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(3));
+    /// let permit = semaphore.clone().try_acquire_owned().unwrap();
+    /// assert!(Arc::ptr_eq(permit.semaphore(), &semaphore));
+    /// ```
+    #[must_use]
+    pub fn semaphore(&self) -> &Arc<Semaphore> {
+        &self.semaphore
+    }
+
+    /// How many permits these are: 0 to [`Semaphore::MAX_PERMITS`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(3));
+    /// assert_eq!(semaphore.try_acquire_many_owned(2).unwrap().num_permits(), 2);
+    /// ```
+    #[must_use]
+    pub fn num_permits(&self) -> usize {
+        self.permits as usize
+    }
+}
+
+impl Drop for OwnedSemaphorePermit {
+    #[inline]
+    fn drop(&mut self) {
+        self.semaphore.release(self.permits);
+    }
+}
+
+impl fmt::Debug for OwnedSemaphorePermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedSemaphorePermit")
+            .field("permits", &self.permits)
+            .field("semaphore", &*self.semaphore)
+            .finish()
+    }
+}

@@ -1,0 +1,404 @@
+//! Who waits, and who is next.
+//!
+//! # States
+//!
+//! A waiter is *in line*, *aside* (it asked for more than max), *watching* (it
+//! waits for `active == 0` or `active <= max`), or it has been *told* its
+//! verdict and is in none of the three any more. All moves happen under one
+//! lock, which also guards the word's QUEUED bit; whenever the lock is free,
+//! QUEUED is set exactly if the line is not empty. Nobody takes the lock
+//! unless somebody waits or the caller itself is about to.
+//!
+//! | who | moves what |
+//! |---|---|
+//! | arrival that does not fit | enters the line, sets QUEUED if it was empty |
+//! | releaser that saw QUEUED | hands its permits to the front, as far as they go |
+//! | resizer that saw QUEUED or an aside waiter | lets rejoin, grants what fits |
+//! | front that needs more than max | is moved aside by whoever looks |
+//! | closer | tells everybody in line and aside `Closed` |
+//! | waiter that gives up | takes itself out; the front looks after its successor |
+//! | releaser that made the word idle or settled | tells the watchers |
+//!
+//! # Why no wake-up is lost
+//!
+//! 1. *Line against release.* The first in line sets QUEUED by a
+//!    read-modify-write that fails if the permits are there after all (E). A
+//!    releaser gives back by a read-modify-write (R). If R comes first, E sees
+//!    the permits and the arrival does not wait. If E comes first, R returns
+//!    QUEUED, and the releaser takes the lock and grants. Later arrivals find
+//!    QUEUED set and nothing to win.
+//! 2. *Two holders of the lock.* Whoever made room while QUEUED was set takes
+//!    the lock *afterwards*. So if a grant under the lock still found no room,
+//!    the one who has made room since comes in later and looks again.
+//! 3. *Clearing.* QUEUED is cleared under the lock, with the line empty, in the
+//!    same step that gives the last permits back. Enqueuing is under the same
+//!    lock, so there is no clear that an enqueue could miss.
+//! 4. *Aside and watchers.* They do not show in the word. Each publishes its
+//!    counter (C), then reads the word by a read-modify-write (W) and stays
+//!    only if that still says wait. Whoever changes the word by a
+//!    read-modify-write (X) looks at the counter afterwards. If X comes before
+//!    W, W sees the change. If W comes before X, X acquires what W released,
+//!    and sees C.
+//! 5. *Cancel against grant.* Both happen under the lock. A waiter that finds
+//!    itself gone from the line reads its verdict and, when granted, gives the
+//!    permits back by the ordinary way. One that was at the front lets the new
+//!    front be looked at, since a light waiter may fit where a heavy one did
+//!    not.
+//! 6. *Verdict against waker.* The verdict is stored under the lock and the
+//!    waker it takes is the newest that was registered under the lock. A waiter
+//!    that comes to register and is not there any more reads its verdict.
+//!
+//! # Order
+//!
+//! Arrival is the moment of the first poll that does not succeed. Permits go to
+//! the front only, all that it needs at once, so the order is exact: no later
+//! arrival passes, whatever is cancelled in between. The one exception is a
+//! request for more than max, which cannot be served: it steps aside when it
+//! has reached the front and goes back to where its ticket belongs when max
+//! allows.
+//!
+//! # Wakers
+//!
+//! Wakers are cloned, woken and dropped with the lock free, so one that calls
+//! back into the semaphore works like any other caller. A waker that panics
+//! keeps nobody else from being woken; the panic goes on when all is done.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    task::Waker,
+};
+
+use crossbeam_utils::CachePadded;
+
+use super::word::{State, Take, Word};
+use crate::sync::{AtomicUsize, Lazy, Mutex, MutexGuard, Relaxed, const_fn};
+
+mod line;
+
+pub(crate) use line::{Goal, Verdict, Waiter};
+use line::{Line, Stood};
+
+impl Goal {
+    pub(crate) fn is_met(self, state: State) -> bool {
+        match self {
+            Goal::Settled => state.is_settled(),
+            Goal::Idle => state.active() == 0,
+        }
+    }
+}
+
+/// Allocated when somebody waits for the first time.
+pub(crate) struct Queue(Lazy<CachePadded<Shared>>);
+
+#[derive(Default)]
+struct Shared {
+    line: Mutex<Line>,
+    /// In line or aside. For readers only.
+    waiting: AtomicUsize,
+    /// Aside. Whoever has changed max looks here.
+    aside: AtomicUsize,
+    /// Watching. Whoever has made the word idle or settled looks here.
+    watching: AtomicUsize,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        // No foreign code runs under the lock, so a poisoned one is whole.
+        self.line
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Makes the counters say what the line says.
+    fn publish(&self, line: &Line) {
+        self.waiting.store(line.len() + line.aside(), Relaxed);
+        self.aside.store(line.aside(), Relaxed);
+        self.watching.store(line.watching(), Relaxed);
+    }
+
+    /// Serves the line from the front, with `returned` permits that the caller
+    /// still holds and with what the word has; gives back what is left over.
+    /// Stops early when `wakes` is full. Says whether it is done.
+    fn serve(&self, line: &mut Line, word: &Word, returned: &mut u32, wakes: &mut Wakes) -> bool {
+        if line.aside() > 0 && line.rejoin(word.load().max()) {
+            // Releasers must take the lock from here on, argument 1.
+            word.set_queued();
+        }
+        loop {
+            let Some(need) = line.front() else {
+                word.clear_queued(*returned);
+                break;
+            };
+            if wakes.is_full() {
+                self.publish(line);
+                return false;
+            }
+            match word.hand_over(*returned, need) {
+                Take::Acquired => {
+                    *returned = 0;
+                    wakes.push(line.tell_front(Verdict::Granted));
+                }
+                Take::TooLarge => {
+                    line.step_aside();
+                    // Argument 4: publish, then look by a write.
+                    self.publish(line);
+                    line.rejoin(word.confirm().max());
+                }
+                // Full: the front goes on waiting. Closed: the closer will
+                // come and tell everybody.
+                Take::Full | Take::Closed => {
+                    if *returned > 0 {
+                        let _ = word.give_back(*returned);
+                    }
+                    break;
+                }
+            }
+        }
+        *returned = 0;
+        self.tell_watchers(line, word, wakes);
+        self.publish(line);
+        !wakes.is_full()
+    }
+
+    fn tell_watchers(&self, line: &mut Line, word: &Word, wakes: &mut Wakes) {
+        if line.watching() == 0 {
+            return;
+        }
+        let state = word.load();
+        while !wakes.is_full() {
+            match line.tell_watcher(|goal| goal.is_met(state)) {
+                None => return,
+                told => wakes.push(told),
+            }
+        }
+    }
+
+    /// Runs `step` under the lock until it is done, waking between the steps.
+    fn wake_while(&self, mut step: impl FnMut(&mut Line, &mut Wakes) -> bool) {
+        let mut wakes = Wakes::default();
+        loop {
+            let done = step(&mut self.lock(), &mut wakes);
+            wakes.wake();
+            if done {
+                return wakes.finish();
+            }
+        }
+    }
+}
+
+impl Queue {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self(Lazy::new())
+        }
+    }
+
+    /// Waiters in line or aside; watchers do not count.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0
+            .get()
+            .map_or(0, |shared| shared.waiting.load(Relaxed))
+    }
+
+    /// Takes `need` permits, or a place in line or aside.
+    pub(crate) fn arrive(&self, word: &Word, need: u32, waker: &Waker) -> Arrival {
+        let shared = self.0.force();
+        // Declared before the guard, so dropped after it.
+        let waker = waker.clone();
+        let mut line = shared.lock();
+        let waiter = loop {
+            if !line.is_empty() {
+                break line.push(need, waker);
+            }
+            match word.acquire_or_queue(need) {
+                Take::Full => break line.push(need, waker),
+                Take::TooLarge => {
+                    // Argument 4: publish, then look by a write.
+                    shared.aside.store(line.aside() + 1, Relaxed);
+                    let state = word.confirm();
+                    if state.max() < need && !state.is_closed() {
+                        break line.push_aside(need, waker);
+                    }
+                    shared.aside.store(line.aside(), Relaxed);
+                }
+                Take::Acquired => return Arrival::Acquired,
+                Take::Closed => return Arrival::Closed,
+            }
+        };
+        shared.publish(&line);
+        Arrival::Waits(waiter)
+    }
+
+    /// Hands `returned` permits to the line: 0 for a resizer, or for a releaser
+    /// whose permits are back in the word.
+    #[inline(never)]
+    pub(crate) fn hand_over(&self, word: &Word, mut returned: u32) {
+        let shared = self.0.force();
+        shared.wake_while(|line, wakes| shared.serve(line, word, &mut returned, wakes));
+    }
+
+    /// Max was changed, by a write that found `before`.
+    pub(crate) fn resized(&self, word: &Word, before: State) {
+        let Some(shared) = self.0.get() else { return };
+        let waited_for = before.is_queued()
+            || shared.aside.load(Relaxed) > 0
+            || shared.watching.load(Relaxed) > 0;
+        if waited_for {
+            self.hand_over(word, 0);
+        }
+    }
+
+    /// The word became idle or settled.
+    #[inline]
+    pub(crate) fn reached(&self, word: &Word) {
+        if let Some(shared) = self.0.get() {
+            if shared.watching.load(Relaxed) > 0 {
+                self.hand_over(word, 0);
+            }
+        }
+    }
+
+    /// The word was closed, by a write that found `before`.
+    pub(crate) fn closed(&self, word: &Word, before: State) {
+        let Some(shared) = self.0.get() else { return };
+        if !before.is_queued() && shared.aside.load(Relaxed) == 0 {
+            return;
+        }
+        shared.wake_while(|line, wakes| {
+            while !wakes.is_full() {
+                let told = line
+                    .tell_front(Verdict::Closed)
+                    .or_else(|| line.tell_aside(Verdict::Closed));
+                if told.is_none() {
+                    word.clear_queued(0);
+                    break;
+                }
+                wakes.push(told);
+            }
+            shared.publish(line);
+            !wakes.is_full()
+        });
+    }
+
+    /// Makes `waker` the one that is woken. Says what the waiter has been told.
+    pub(crate) fn register(&self, waiter: &Waiter, waker: &Waker) -> Verdict {
+        let verdict = waiter.verdict();
+        let Some(shared) = self.0.get() else {
+            return verdict;
+        };
+        if verdict != Verdict::Waiting {
+            return verdict;
+        }
+        match shared.lock().waker_mut(waiter.ticket) {
+            None => return waiter.verdict(),
+            Some(known) if known.will_wake(waker) => return Verdict::Waiting,
+            Some(_) => {}
+        }
+        // Cloning and dropping a waker may run foreign code: not in the lock.
+        let mut newest = waker.clone();
+        let mut line = shared.lock();
+        let verdict = match line.waker_mut(waiter.ticket) {
+            None => waiter.verdict(),
+            Some(known) => {
+                std::mem::swap(known, &mut newest);
+                Verdict::Waiting
+            }
+        };
+        drop(line);
+        verdict
+    }
+
+    /// Takes a waiter that gives up out. Says what it had been told before;
+    /// what was granted is the caller's to give back.
+    pub(crate) fn cancel(&self, word: &Word, waiter: &Waiter) -> Verdict {
+        let verdict = waiter.verdict();
+        let Some(shared) = self.0.get() else {
+            return verdict;
+        };
+        if verdict != Verdict::Waiting {
+            return verdict;
+        }
+        // Outlives the lock: dropping a waker may run foreign code.
+        let mut removed = None;
+        shared.wake_while(|line, wakes| {
+            match removed.get_or_insert_with(|| line.remove(waiter.ticket)) {
+                Some((Stood::AtTheFront, _)) => shared.serve(line, word, &mut 0, wakes),
+                _ => {
+                    shared.publish(line);
+                    true
+                }
+            }
+        });
+        match removed.flatten() {
+            Some(_) => Verdict::Waiting,
+            None => waiter.verdict(),
+        }
+    }
+
+    /// Waits for `goal`. `None` if it is met already.
+    pub(crate) fn watch(&self, word: &Word, goal: Goal, waker: &Waker) -> Option<Waiter> {
+        let shared = self.0.force();
+        let waker = waker.clone();
+        let _removed;
+        let mut line = shared.lock();
+        let waiter = line.watch(goal, waker);
+        // Argument 4: publish, then look by a write.
+        shared.publish(&line);
+        if !goal.is_met(word.confirm()) {
+            return Some(waiter);
+        }
+        _removed = line.remove(waiter.ticket);
+        shared.publish(&line);
+        None
+    }
+}
+
+/// What has become of an arrival.
+#[must_use]
+pub(crate) enum Arrival {
+    Acquired,
+    Closed,
+    Waits(Waiter),
+}
+
+/// Wakers on their way out of the lock. As many as one critical section may
+/// grant; then it lets go, wakes, and comes back.
+#[derive(Default)]
+struct Wakes {
+    wakers: [Option<Waker>; Self::MANY],
+    len: usize,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl Wakes {
+    const MANY: usize = 8;
+
+    fn is_full(&self) -> bool {
+        self.len == Self::MANY
+    }
+
+    fn push(&mut self, waker: Option<Waker>) {
+        self.wakers[self.len] = waker;
+        self.len += 1;
+    }
+
+    /// Wakes them all, even if one panics.
+    fn wake(&mut self) {
+        for waker in self.wakers[..self.len].iter_mut().filter_map(Option::take) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                self.panic.get_or_insert(panic);
+            }
+        }
+        self.len = 0;
+    }
+
+    /// Lets the first panic go on, unless this thread unwinds already.
+    fn finish(self) {
+        if let Some(panic) = self.panic {
+            if !std::thread::panicking() {
+                resume_unwind(panic);
+            }
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! The packed word: everything that decides who may enter, in one `AtomicU64`.
+//!
+//! ```text
+//!  63       62       61 .............. 31  30 .............. 0
+//! +--------+--------+--------------------+--------------------+
+//! | CLOSED | QUEUED | max (31 bits)      | active (31 bits)   |
+//! +--------+--------+--------------------+--------------------+
+//! ```
+//!
+//! `active` counts the permits that are out, `max` how many may be. After a
+//! shrink `active` may exceed `max`: that *is* the debt, and it is paid by
+//! permits coming back, so there is no second counter to keep in step.
+//!
+//! `QUEUED` says that somebody stands in line. While it is set nobody enters
+//! by this word alone, and whoever gives permits back looks after the line.
+//! It changes only under the queue's lock (`queue.rs` has the protocol).
+//! `CLOSED` is set once and never cleared.
+//!
+//! Every change is one atomic read-modify-write, so all changes of one
+//! semaphore have one order, and one load is a consistent picture. No shift
+//! and no mask stands outside this file.
+
+use std::fmt;
+
+use crate::sync::{AcqRel, Acquire, AtomicU64, Relaxed, const_fn};
+
+/// The largest `max`, and the largest count in one request.
+pub(crate) const MAX_PERMITS: u32 = (1 << MAX_SHIFT) - 1;
+
+const MAX_SHIFT: u32 = 31;
+const QUEUED: u64 = 1 << 62;
+const CLOSED: u64 = 1 << 63;
+const COUNT: u64 = MAX_PERMITS as u64;
+
+/// One value of the word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State(u64);
+
+impl State {
+    const fn open(max: u32) -> Self {
+        Self((max as u64) << MAX_SHIFT)
+    }
+
+    /// Permits that are out.
+    pub(crate) const fn active(self) -> u32 {
+        (self.0 & COUNT) as u32
+    }
+
+    /// Permits that may be out.
+    pub(crate) const fn max(self) -> u32 {
+        ((self.0 >> MAX_SHIFT) & COUNT) as u32
+    }
+
+    pub(crate) const fn is_queued(self) -> bool {
+        self.0 & QUEUED != 0
+    }
+
+    pub(crate) const fn is_closed(self) -> bool {
+        self.0 & CLOSED != 0
+    }
+
+    /// Permits that are neither out nor spoken for by the line.
+    pub(crate) const fn available(self) -> u32 {
+        if self.is_queued() {
+            0
+        } else {
+            self.max().saturating_sub(self.active())
+        }
+    }
+
+    /// No more permits are out than may be.
+    pub(crate) const fn is_settled(self) -> bool {
+        self.active() <= self.max()
+    }
+
+    /// Both counts are at most 2^31 - 1, so the sum cannot overflow.
+    const fn fits(self, n: u32) -> bool {
+        self.active() + n <= self.max()
+    }
+
+    const fn with_active(self, active: u32) -> Self {
+        Self(self.0 & !COUNT | active as u64)
+    }
+
+    const fn with_max(self, max: u32) -> Self {
+        Self(self.0 & !(COUNT << MAX_SHIFT) | (max as u64) << MAX_SHIFT)
+    }
+
+    const fn with_queued(self, queued: bool) -> Self {
+        if queued {
+            Self(self.0 | QUEUED)
+        } else {
+            Self(self.0 & !QUEUED)
+        }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("max", &self.max())
+            .field("active", &self.active())
+            .field("queued", &self.is_queued())
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}
+
+/// What became of a request for permits.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Take {
+    Acquired,
+    /// The permits are not there, or belong to the line.
+    Full,
+    /// More than max: nobody's release can make it fit.
+    TooLarge,
+    Closed,
+}
+
+/// What giving permits back has led to.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// They are back, and that is all.
+    Quiet,
+    /// They are back, and the semaphore has become idle or settled by it.
+    Reached,
+    /// They are back, and a line has formed meanwhile.
+    BackWithLine,
+    /// They are still the caller's: there is a line to hand them to.
+    HandOver,
+}
+
+/// Raising max would have passed [`MAX_PERMITS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overflow;
+
+/// The atomic word with its transitions.
+pub(crate) struct Word(AtomicU64);
+
+impl Word {
+    const_fn! {
+        /// An open, idle word. The caller has checked `max`.
+        pub(crate) fn new(max: u32) -> Self {
+            Self(AtomicU64::new(State::open(max).0))
+        }
+    }
+
+    /// The word as it is now.
+    #[inline]
+    pub(crate) fn load(&self) -> State {
+        // ORDERING: pairs with the read-modify-writes below: who reads a count
+        // also sees what led to it.
+        State(self.0.load(Acquire))
+    }
+
+    /// Takes `n` permits if they are there and nobody stands in line. None are
+    /// always there.
+    #[inline]
+    pub(crate) fn try_acquire(&self, n: u32) -> Take {
+        let mut now = State(self.0.load(Relaxed));
+        loop {
+            if now.is_closed() {
+                return Take::Closed;
+            }
+            if n == 0 {
+                return Take::Acquired;
+            }
+            if now.is_queued() || !now.fits(n) {
+                return Take::Full;
+            }
+            match self.exchange(now, now.with_active(now.active() + n)) {
+                Ok(()) => return Take::Acquired,
+                Err(changed) => now = changed,
+            }
+        }
+    }
+
+    /// Gives `n` permits back, unless there is a line to hand them to.
+    #[inline]
+    pub(crate) fn release(&self, n: u32) -> Release {
+        if State(self.0.load(Relaxed)).is_queued() {
+            return Release::HandOver;
+        }
+        let before = self.give_back(n);
+        if before.is_queued() {
+            return Release::BackWithLine;
+        }
+        let after = before.with_active(before.active() - n);
+        if after.active() == 0 || (after.is_settled() && !before.is_settled()) {
+            Release::Reached
+        } else {
+            Release::Quiet
+        }
+    }
+
+    /// Gives `n` permits back, come what may. Returns the word as it was.
+    #[inline]
+    pub(crate) fn give_back(&self, n: u32) -> State {
+        // ORDERING: Release, for whoever acquires these permits in `exchange`;
+        // Acquire, to see what the enqueuer or watcher published before the
+        // read-modify-write that this one follows.
+        State(self.0.fetch_sub(u64::from(n), AcqRel))
+    }
+
+    /// For the lock's holder, with an empty line: takes `n` permits, or says
+    /// that somebody stands in line from now on.
+    pub(crate) fn acquire_or_queue(&self, n: u32) -> Take {
+        let mut now = self.load();
+        loop {
+            if now.is_closed() {
+                return Take::Closed;
+            }
+            if n > now.max() {
+                return Take::TooLarge;
+            }
+            let (next, taken) = if now.fits(n) {
+                (now.with_active(now.active() + n), Take::Acquired)
+            } else {
+                (now.with_queued(true), Take::Full)
+            };
+            match self.exchange(now, next) {
+                Ok(()) => return taken,
+                Err(changed) => now = changed,
+            }
+        }
+    }
+
+    /// For the lock's holder: hands `returned` permits, which the caller still
+    /// holds, on to a waiter that needs `need`, the difference coming from or
+    /// going to the word. Writes nothing when there is no difference.
+    pub(crate) fn hand_over(&self, returned: u32, need: u32) -> Take {
+        let mut now = self.load();
+        loop {
+            if now.is_closed() {
+                return Take::Closed;
+            }
+            if need > now.max() {
+                return Take::TooLarge;
+            }
+            let left = now.with_active(now.active() - returned);
+            if !left.fits(need) {
+                return Take::Full;
+            }
+            if need == returned {
+                return Take::Acquired;
+            }
+            match self.exchange(now, left.with_active(left.active() + need)) {
+                Ok(()) => return Take::Acquired,
+                Err(changed) => now = changed,
+            }
+        }
+    }
+
+    /// For the lock's holder: the line is not empty any more.
+    pub(crate) fn set_queued(&self) {
+        // ORDERING: as in `confirm`.
+        self.0.fetch_or(QUEUED, AcqRel);
+    }
+
+    /// For the lock's holder, with an empty line: gives `returned` permits
+    /// back and lets arrivals in by the word again, in one step.
+    pub(crate) fn clear_queued(&self, returned: u32) {
+        let _ =
+            self.update(|now| Some(now.with_active(now.active() - returned).with_queued(false)));
+    }
+
+    /// The word as it is now, read by a write: whoever changes it later also
+    /// sees what the caller published before.
+    pub(crate) fn confirm(&self) -> State {
+        // ORDERING: Release, for the later read-modify-write of a releaser or
+        // resizer, which then sees the caller's counters; Acquire, to see
+        // what came before. Two read-modify-writes of one word have an order,
+        // so no fence is needed.
+        State(self.0.fetch_or(0, AcqRel))
+    }
+
+    /// Replaces max. Returns the word as it was.
+    pub(crate) fn set_max(&self, max: u32) -> State {
+        self.update(|now| Some(now.with_max(max)))
+            .unwrap_or_else(|now| now)
+    }
+
+    /// Raises max by `n`. Returns the word as it was.
+    pub(crate) fn raise_max(&self, n: u32) -> Result<State, Overflow> {
+        self.update(|now| {
+            let max = now.max() + n;
+            (max <= MAX_PERMITS).then(|| now.with_max(max))
+        })
+        .map_err(|_| Overflow)
+    }
+
+    /// Lowers max by `n` permits, or by those that are available. Returns by
+    /// how many.
+    pub(crate) fn forget_available(&self, n: u32) -> u32 {
+        self.update(|now| match now.available().min(n) {
+            0 => None,
+            gone => Some(now.with_max(now.max() - gone)),
+        })
+        .map_or(0, |before| before.available().min(n))
+    }
+
+    /// Takes `n` permits that the caller holds out of the count for good: max
+    /// goes down with active, but not below zero. Returns the word as it was.
+    pub(crate) fn forget_held(&self, n: u32) -> State {
+        self.update(|now| {
+            Some(
+                now.with_active(now.active() - n)
+                    .with_max(now.max().saturating_sub(n)),
+            )
+        })
+        .unwrap_or_else(|now| now)
+    }
+
+    /// Refuses whoever comes from now on. Returns the word as it was.
+    pub(crate) fn close(&self) -> State {
+        // ORDERING: Release, for who reads CLOSED; Acquire, to see the
+        // counters of those that wait.
+        State(self.0.fetch_or(CLOSED, AcqRel))
+    }
+
+    /// Moves the word by `step` until that succeeds or `step` declines. Gives
+    /// back the word before the move, or the one that made `step` decline.
+    fn update(&self, step: impl Fn(State) -> Option<State>) -> Result<State, State> {
+        let mut now = self.load();
+        loop {
+            let next = step(now).ok_or(now)?;
+            match self.exchange(now, next) {
+                Ok(()) => return Ok(now),
+                Err(changed) => now = changed,
+            }
+        }
+    }
+
+    #[inline]
+    fn exchange(&self, from: State, to: State) -> Result<(), State> {
+        // ORDERING: Acquire, to see what every earlier releaser did, whose
+        // read-modify-writes this one follows; Release, because the word's
+        // later readers learn from it what this caller published before.
+        self.0
+            .compare_exchange_weak(from.0, to.0, AcqRel, Relaxed)
+            .map(drop)
+            .map_err(State)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_do_not_touch_each_other() {
+        let full = State::open(MAX_PERMITS)
+            .with_active(MAX_PERMITS)
+            .with_queued(true);
+        assert_eq!((full.max(), full.active()), (MAX_PERMITS, MAX_PERMITS));
+        assert!(full.is_queued() && !full.is_closed());
+        let none = full.with_max(0).with_active(0).with_queued(false);
+        assert_eq!(none, State::open(0));
+    }
+
+    #[test]
+    fn a_refused_request_changes_nothing() {
+        let word = Word::new(3);
+        assert_eq!(word.try_acquire(2), Take::Acquired);
+        let before = word.load();
+        assert_eq!(word.try_acquire(2), Take::Full);
+        assert_eq!(word.load(), before);
+    }
+
+    #[test]
+    fn the_largest_request_does_not_wrap() {
+        let word = Word::new(MAX_PERMITS);
+        assert_eq!(word.try_acquire(MAX_PERMITS), Take::Acquired);
+        assert_eq!(word.try_acquire(MAX_PERMITS), Take::Full);
+        assert_eq!(word.raise_max(1), Err(Overflow));
+    }
+
+    #[test]
+    fn handing_over_the_same_number_writes_nothing() {
+        let word = Word::new(1);
+        assert_eq!(word.acquire_or_queue(1), Take::Acquired);
+        assert_eq!(word.acquire_or_queue(1), Take::Full);
+        let before = word.load();
+        assert_eq!(word.hand_over(1, 1), Take::Acquired);
+        assert_eq!(word.load(), before);
+    }
+
+    #[test]
+    fn nothing_is_handed_over_while_in_debt() {
+        let word = Word::new(3);
+        assert_eq!(word.acquire_or_queue(3), Take::Acquired);
+        assert_eq!(word.set_max(1).max(), 3);
+        assert_eq!(word.hand_over(1, 1), Take::Full);
+        assert_eq!(word.hand_over(3, 1), Take::Acquired);
+        assert_eq!(word.load().active(), 1);
+    }
+
+    #[test]
+    fn a_release_tells_who_must_be_told() {
+        let word = Word::new(2);
+        assert_eq!(word.try_acquire(2), Take::Acquired);
+        assert_eq!(word.release(1), Release::Quiet);
+        assert_eq!(word.release(1), Release::Reached);
+        assert_eq!(word.try_acquire(2), Take::Acquired);
+        let _ = word.set_max(1);
+        assert_eq!(word.release(1), Release::Reached);
+        word.set_queued();
+        assert_eq!(word.release(1), Release::HandOver);
+        assert_eq!(word.load().active(), 1);
+    }
+
+    #[test]
+    fn forgetting_held_permits_stops_at_zero() {
+        let word = Word::new(5);
+        assert_eq!(word.try_acquire(5), Take::Acquired);
+        let _ = word.set_max(2);
+        let _ = word.forget_held(3);
+        assert_eq!((word.load().max(), word.load().active()), (0, 2));
+    }
+
+    #[test]
+    fn every_change_of_max_keeps_the_flags() {
+        let word = Word::new(4);
+        word.set_queued();
+        let _ = word.close();
+        let _ = word.set_max(9);
+        let _ = word.raise_max(1);
+        assert_eq!(word.forget_available(2), 0, "spoken for by the line");
+        word.clear_queued(0);
+        assert_eq!(word.forget_available(2), 2);
+        assert!(word.load().is_closed() && !word.load().is_queued());
+        assert_eq!(word.load().max(), 8);
+    }
+}

@@ -1,0 +1,75 @@
+//! The primitives that the algorithms stand on: the standard library's, or
+//! loom's when the crate is built with `--cfg loom`.
+
+#[cfg(not(loom))]
+pub(crate) use std::{
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU8, AtomicU64, AtomicUsize},
+    },
+    thread,
+};
+
+#[cfg(loom)]
+pub(crate) use loom::{
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU8, AtomicU64, AtomicUsize},
+    },
+    thread,
+};
+
+pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// A boxed value that is made when it is first needed, so that whoever never
+/// needs it pays for a pointer and a flag only.
+#[cfg(not(loom))]
+pub(crate) struct Lazy<T>(std::sync::OnceLock<Box<T>>);
+
+#[cfg(not(loom))]
+impl<T: Default> Lazy<T> {
+    pub(crate) const fn new() -> Self {
+        Self(std::sync::OnceLock::new())
+    }
+
+    /// The value, if anybody has needed it so far.
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.0.get().map(|value| &**value)
+    }
+
+    /// The value, made now if this is the first time.
+    pub(crate) fn force(&self) -> &T {
+        self.0.get_or_init(Box::default)
+    }
+}
+
+/// loom has no `OnceLock`: there the value is made at once.
+#[cfg(loom)]
+pub(crate) struct Lazy<T>(Box<T>);
+
+#[cfg(loom)]
+impl<T: Default> Lazy<T> {
+    pub(crate) fn new() -> Self {
+        Self(Box::default())
+    }
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        Some(&self.0)
+    }
+
+    pub(crate) fn force(&self) -> &T {
+        &self.0
+    }
+}
+
+/// A `const fn`, but for loom, whose atomics cannot be made in one.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($args:tt)*) -> $ret:ty $body:block) => {
+        #[cfg(not(loom))]
+        $(#[$meta])* $vis const fn $name($($args)*) -> $ret $body
+        #[cfg(loom)]
+        $(#[$meta])* $vis fn $name($($args)*) -> $ret $body
+    };
+}
+pub(crate) use const_fn;
