@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     OwnedSemaphorePermit, Semaphore, SemaphorePermit,
-    queue::{Arrival, Verdict, Waiter},
+    queue::{Arrival, Ticket, Verdict},
     word::Take,
 };
 use crate::error::AcquireError;
@@ -30,7 +30,7 @@ pub(super) struct Attempt<S: Deref<Target = Semaphore>> {
     /// Taken by the permit at the end.
     semaphore: Option<S>,
     need: u32,
-    waiter: Option<Waiter>,
+    ticket: Option<Ticket>,
 }
 
 impl<S: Deref<Target = Semaphore>> Attempt<S> {
@@ -38,7 +38,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         Self {
             semaphore: Some(semaphore),
             need,
-            waiter: None,
+            ticket: None,
         }
     }
 
@@ -47,7 +47,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     /// number that the caller now owes it.
     pub(super) fn poll(&mut self, waker: &Waker) -> Poll<Result<(S, u32), AcquireError>> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
-        let acquired = match &self.waiter {
+        let acquired = match self.ticket {
             None => match semaphore.word.try_acquire(self.need) {
                 Take::Acquired => true,
                 Take::Closed => false,
@@ -55,14 +55,14 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
                     match semaphore.queue.arrive(&semaphore.word, self.need, waker) {
                         Arrival::Acquired => true,
                         Arrival::Closed => false,
-                        Arrival::Waits(waiter) => {
-                            self.waiter = Some(waiter);
+                        Arrival::Waits(ticket) => {
+                            self.ticket = Some(ticket);
                             return Poll::Pending;
                         }
                     }
                 }
             },
-            Some(waiter) => match semaphore.queue.register(waiter, waker) {
+            Some(ticket) => match semaphore.queue.check(ticket, waker) {
                 Verdict::Waiting => return Poll::Pending,
                 Verdict::Granted => true,
                 Verdict::Closed => false,
@@ -74,12 +74,9 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     /// Leaves the line, unless the verdict was quicker. `None`: still waiting.
     pub(super) fn give_up(mut self) -> Option<Result<(S, u32), AcquireError>> {
         let semaphore = self.semaphore.as_deref()?;
-        match semaphore
-            .queue
-            .cancel(&semaphore.word, self.waiter.as_ref()?)
-        {
+        match semaphore.queue.cancel(&semaphore.word, self.ticket?) {
             Verdict::Waiting => {
-                self.waiter = None;
+                self.ticket = None;
                 None
             }
             verdict => Some(self.finish(verdict == Verdict::Granted)),
@@ -88,7 +85,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
 
     /// From here on there is nothing for `drop` to do.
     fn finish(&mut self, acquired: bool) -> Result<(S, u32), AcquireError> {
-        self.waiter = None;
+        self.ticket = None;
         let semaphore = self.semaphore.take().expect("finished once");
         if acquired {
             Ok((semaphore, self.need))
@@ -100,10 +97,10 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
 
 impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
     fn drop(&mut self) {
-        let (Some(semaphore), Some(waiter)) = (&self.semaphore, &self.waiter) else {
+        let (Some(semaphore), Some(ticket)) = (&self.semaphore, self.ticket) else {
             return;
         };
-        if semaphore.queue.cancel(&semaphore.word, waiter) == Verdict::Granted {
+        if semaphore.queue.cancel(&semaphore.word, ticket) == Verdict::Granted {
             semaphore.release(self.need);
         }
     }
@@ -111,10 +108,9 @@ impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
 
 impl<S: Deref<Target = Semaphore>> fmt::Debug for Attempt<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = self.waiter.as_ref().map(Waiter::verdict);
         f.debug_struct("Attempt")
             .field("need", &self.need)
-            .field("told", &told)
+            .field("waits", &self.ticket.is_some())
             .finish_non_exhaustive()
     }
 }

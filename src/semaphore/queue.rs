@@ -44,9 +44,9 @@
 //!    permits back by the ordinary way. One that was at the front lets the new
 //!    front be looked at, since a light waiter may fit where a heavy one did
 //!    not.
-//! 6. *Verdict against waker.* The verdict is stored under the lock and the
-//!    waker it takes is the newest that was registered under the lock. A waiter
-//!    that comes to register and is not there any more reads its verdict.
+//! 6. *Verdict against waker.* A waiter leaves the line, and its newest waker
+//!    with it, in the same critical section that publishes its verdict. One
+//!    that comes to register and is not there any more reads the verdict.
 //!
 //! # Order
 //!
@@ -72,11 +72,13 @@ use std::{
 use crossbeam_utils::CachePadded;
 
 use super::word::{State, Take, Word};
-use crate::sync::{AtomicUsize, Lazy, Mutex, MutexGuard, Relaxed, const_fn};
+use crate::sync::{
+    Acquire, AtomicU64, AtomicUsize, Lazy, Mutex, MutexGuard, Relaxed, Release, const_fn,
+};
 
 mod line;
 
-pub(crate) use line::{Goal, Verdict, Waiter};
+pub(crate) use line::{Goal, Ticket, Verdict};
 use line::{Line, Stood};
 
 impl Goal {
@@ -94,6 +96,10 @@ pub(crate) struct Queue(Lazy<CachePadded<Shared>>);
 #[derive(Default)]
 struct Shared {
     line: Mutex<Line>,
+    /// The line's figures by which a waiter reads its verdict without a lock.
+    served: AtomicU64,
+    closed_at: AtomicU64,
+    stragglers: AtomicUsize,
     /// In line or aside. For readers only.
     waiting: AtomicUsize,
     /// Aside. Whoever has changed max looks here.
@@ -115,6 +121,46 @@ impl Shared {
         self.waiting.store(line.len() + line.aside(), Relaxed);
         self.aside.store(line.aside(), Relaxed);
         self.watching.store(line.watching(), Relaxed);
+        self.closed_at.store(line.closed_at().0, Relaxed);
+        self.stragglers.store(line.stragglers(), Relaxed);
+        // ORDERING: Release, pairs with the Acquire in `verdict`: a waiter that
+        // reads its grant sees what its releaser did, and the figures above.
+        self.served.store(line.served().0, Release);
+    }
+
+    /// What the holder of `ticket` has been told.
+    fn verdict(&self, ticket: Ticket) -> Verdict {
+        // ORDERING: Acquire, pairs with the Release in `publish`.
+        if ticket.0 >= self.served.load(Acquire) {
+            Verdict::Waiting
+        } else if self.stragglers.load(Relaxed) > 0 {
+            let mut line = self.lock();
+            let verdict = line.look_up(ticket);
+            self.publish(&line);
+            verdict
+        } else if ticket.0 >= self.closed_at.load(Relaxed) {
+            Verdict::Closed
+        } else {
+            Verdict::Granted
+        }
+    }
+
+    /// Makes `waker` the one that `find` finds. Says whether it found one.
+    fn register(&self, waker: &Waker, find: impl Fn(&mut Line) -> Option<&mut Waker>) -> bool {
+        match find(&mut self.lock()) {
+            None => return false,
+            Some(known) if known.will_wake(waker) => return true,
+            Some(_) => {}
+        }
+        // Cloning and dropping a waker may run foreign code: not in the lock.
+        let mut newest = waker.clone();
+        let mut line = self.lock();
+        let Some(known) = find(&mut line) else {
+            // Declared before the guard: dropped after it.
+            return false;
+        };
+        std::mem::swap(known, &mut newest);
+        true
     }
 
     /// Serves the line from the front, with `returned` permits that the caller
@@ -137,7 +183,7 @@ impl Shared {
             match word.hand_over(*returned, need) {
                 Take::Acquired => {
                     *returned = 0;
-                    wakes.push(line.tell_front(Verdict::Granted));
+                    wakes.push(line.grant_front());
                 }
                 Take::TooLarge => {
                     line.step_aside();
@@ -207,7 +253,7 @@ impl Queue {
         // Declared before the guard, so dropped after it.
         let waker = waker.clone();
         let mut line = shared.lock();
-        let waiter = loop {
+        let ticket = loop {
             if !line.is_empty() {
                 break line.push(need, waker);
             }
@@ -227,7 +273,7 @@ impl Queue {
             }
         };
         shared.publish(&line);
-        Arrival::Waits(waiter)
+        Arrival::Waits(ticket)
     }
 
     /// Hands `returned` permits to the line: 0 for a resizer, or for a releaser
@@ -267,9 +313,7 @@ impl Queue {
         }
         shared.wake_while(|line, wakes| {
             while !wakes.is_full() {
-                let told = line
-                    .tell_front(Verdict::Closed)
-                    .or_else(|| line.tell_aside(Verdict::Closed));
+                let told = line.refuse_one();
                 if told.is_none() {
                     word.clear_queued(0);
                     break;
@@ -281,76 +325,73 @@ impl Queue {
         });
     }
 
-    /// Makes `waker` the one that is woken. Says what the waiter has been told.
-    pub(crate) fn register(&self, waiter: &Waiter, waker: &Waker) -> Verdict {
-        let verdict = waiter.verdict();
-        let Some(shared) = self.0.get() else {
-            return verdict;
-        };
-        if verdict != Verdict::Waiting {
-            return verdict;
+    /// What the holder of `ticket` has been told; if nothing, `waker` is the
+    /// one that is woken.
+    pub(crate) fn check(&self, ticket: Ticket, waker: &Waker) -> Verdict {
+        let shared = self.0.force();
+        let verdict = shared.verdict(ticket);
+        if verdict == Verdict::Waiting && !shared.register(waker, |line| line.waker_mut(ticket)) {
+            return shared.verdict(ticket);
         }
-        match shared.lock().waker_mut(waiter.ticket) {
-            None => return waiter.verdict(),
-            Some(known) if known.will_wake(waker) => return Verdict::Waiting,
-            Some(_) => {}
-        }
-        // Cloning and dropping a waker may run foreign code: not in the lock.
-        let mut newest = waker.clone();
-        let mut line = shared.lock();
-        let verdict = match line.waker_mut(waiter.ticket) {
-            None => waiter.verdict(),
-            Some(known) => {
-                std::mem::swap(known, &mut newest);
-                Verdict::Waiting
-            }
-        };
-        drop(line);
         verdict
     }
 
     /// Takes a waiter that gives up out. Says what it had been told before;
     /// what was granted is the caller's to give back.
-    pub(crate) fn cancel(&self, word: &Word, waiter: &Waiter) -> Verdict {
-        let verdict = waiter.verdict();
-        let Some(shared) = self.0.get() else {
-            return verdict;
-        };
+    pub(crate) fn cancel(&self, word: &Word, ticket: Ticket) -> Verdict {
+        let shared = self.0.force();
+        let verdict = shared.verdict(ticket);
         if verdict != Verdict::Waiting {
             return verdict;
         }
         // Outlives the lock: dropping a waker may run foreign code.
         let mut removed = None;
-        shared.wake_while(|line, wakes| {
-            match removed.get_or_insert_with(|| line.remove(waiter.ticket)) {
+        shared.wake_while(
+            |line, wakes| match removed.get_or_insert_with(|| line.remove(ticket)) {
                 Some((Stood::AtTheFront, _)) => shared.serve(line, word, &mut 0, wakes),
                 _ => {
                     shared.publish(line);
                     true
                 }
-            }
-        });
+            },
+        );
         match removed.flatten() {
             Some(_) => Verdict::Waiting,
-            None => waiter.verdict(),
+            None => shared.verdict(ticket),
         }
     }
 
     /// Waits for `goal`. `None` if it is met already.
-    pub(crate) fn watch(&self, word: &Word, goal: Goal, waker: &Waker) -> Option<Waiter> {
+    pub(crate) fn watch(&self, word: &Word, goal: Goal, waker: &Waker) -> Option<Ticket> {
         let shared = self.0.force();
         let waker = waker.clone();
+        // Declared before the guard, so dropped after it.
         let _removed;
         let mut line = shared.lock();
-        let waiter = line.watch(goal, waker);
+        let ticket = line.watch(goal, waker);
         // Argument 4: publish, then look by a write.
         shared.publish(&line);
         if !goal.is_met(word.confirm()) {
-            return Some(waiter);
+            return Some(ticket);
         }
-        _removed = line.remove(waiter.ticket);
+        _removed = line.unwatch(ticket);
         shared.publish(&line);
         None
+    }
+
+    /// Does the watcher still wait? If so, `waker` is the one that is woken.
+    pub(crate) fn still_watches(&self, ticket: Ticket, waker: &Waker) -> bool {
+        let shared = self.0.force();
+        shared.register(waker, |line| line.watcher_mut(ticket))
+    }
+
+    /// Takes a watcher that gives up out.
+    pub(crate) fn unwatch(&self, ticket: Ticket) {
+        let shared = self.0.force();
+        let _removed;
+        let mut line = shared.lock();
+        _removed = line.unwatch(ticket);
+        shared.publish(&line);
     }
 }
 
@@ -359,7 +400,7 @@ impl Queue {
 pub(crate) enum Arrival {
     Acquired,
     Closed,
-    Waits(Waiter),
+    Waits(Ticket),
 }
 
 /// Wakers on their way out of the lock. As many as one critical section may

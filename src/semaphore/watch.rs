@@ -9,14 +9,14 @@ use std::{
 
 use super::{
     Semaphore,
-    queue::{Goal, Verdict, Waiter},
+    queue::{Goal, Ticket},
 };
 
 /// Waits until the word meets `goal`.
 pub(super) struct Watch<'a> {
     semaphore: &'a Semaphore,
     goal: Goal,
-    waiter: Option<Waiter>,
+    ticket: Option<Ticket>,
 }
 
 impl<'a> Watch<'a> {
@@ -24,21 +24,18 @@ impl<'a> Watch<'a> {
         Self {
             semaphore,
             goal,
-            waiter: None,
+            ticket: None,
         }
     }
 
     pub(super) fn poll(&mut self, waker: &Waker) -> Poll<()> {
         let Semaphore { word, queue } = self.semaphore;
-        match &self.waiter {
-            None if self.goal.is_met(word.load()) => return Poll::Ready(()),
-            None => self.waiter = queue.watch(word, self.goal, waker),
-            Some(waiter) if queue.register(waiter, waker) != Verdict::Waiting => {
-                self.waiter = None;
-            }
-            Some(_) => {}
-        }
-        match self.waiter {
+        self.ticket = match self.ticket {
+            None if self.goal.is_met(word.load()) => None,
+            None => queue.watch(word, self.goal, waker),
+            Some(ticket) => Some(ticket).filter(|&ticket| queue.still_watches(ticket, waker)),
+        };
+        match self.ticket {
             None => Poll::Ready(()),
             Some(_) => Poll::Pending,
         }
@@ -47,8 +44,8 @@ impl<'a> Watch<'a> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        if let Some(waiter) = &self.waiter {
-            self.semaphore.queue.cancel(&self.semaphore.word, waiter);
+        if let Some(ticket) = self.ticket {
+            self.semaphore.queue.unwatch(ticket);
         }
     }
 }
@@ -57,7 +54,7 @@ impl fmt::Debug for Watch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch")
             .field("goal", &self.goal)
-            .field("waits", &self.waiter.is_some())
+            .field("waits", &self.ticket.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -11,10 +11,20 @@
 //!
 //! Beside the line stand those that asked for more than max (`aside`) and those
 //! that wait for a state rather than for permits (`watchers`).
+//!
+//! # How a waiter learns its verdict
+//!
+//! Grants come in the order of the tickets, so one number tells everybody: who
+//! holds a ticket below [`served`](Line::served) has left the line, and whoever
+//! is closed out holds one from [`closed_at`](Line::closed_at) on. Only those
+//! that have ever stood aside break that order. While there are such
+//! *stragglers*, a ticket below `served` is looked up here instead.
 
-use std::{collections::VecDeque, mem, sync::Arc, task::Waker};
-
-use crate::sync::{Acquire, AtomicU8, Release};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    mem,
+    task::Waker,
+};
 
 /// Holes that are left alone before a sweep is worth it.
 const SWEEP_FROM: usize = 32;
@@ -22,47 +32,19 @@ const SWEEP_FROM: usize = 32;
 /// Buffers of at most this length are kept when the line has become empty.
 const KEEP: usize = 1024;
 
-/// Used cells that are kept for the next waiters.
-const SPARE: usize = 256;
-
 /// What a waiter has been told.
+#[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Verdict {
     Waiting,
-    /// It owns what it asked for; a watcher has seen its state.
+    /// It owns what it asked for.
     Granted,
     Closed,
 }
 
-/// Where a waiter finds its verdict without a lock.
-#[derive(Debug)]
-pub(super) struct Cell(AtomicU8);
-
-impl Cell {
-    fn new() -> Self {
-        Self(AtomicU8::new(Verdict::Waiting as u8))
-    }
-
-    pub(super) fn verdict(&self) -> Verdict {
-        // ORDERING: Acquire, pairs with the Release in `tell`: a granted waiter
-        // sees what the releaser did, and what led to its grant.
-        match self.0.load(Acquire) {
-            0 => Verdict::Waiting,
-            1 => Verdict::Granted,
-            _ => Verdict::Closed,
-        }
-    }
-
-    fn tell(&self, verdict: Verdict) {
-        // ORDERING: Release, pairs with the Acquire in `verdict`.
-        self.0.store(verdict as u8, Release);
-    }
-}
-
 /// A place in the order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
+pub(crate) struct Ticket(pub(super) u64);
 
 /// A condition on the word that a watcher waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,58 +55,56 @@ pub(crate) enum Goal {
     Idle,
 }
 
-/// What a waiter keeps while it waits.
-#[derive(Debug)]
-pub(crate) struct Waiter {
-    pub(super) ticket: Ticket,
-    cell: Arc<Cell>,
-}
-
-impl Waiter {
-    /// What it has been told so far. Once it is not `Waiting` it stays so.
-    pub(crate) fn verdict(&self) -> Verdict {
-        self.cell.verdict()
-    }
-}
-
-/// What the line keeps of a waiter.
-struct Seat {
-    cell: Arc<Cell>,
-    waker: Waker,
-}
-
-/// A place in the ring; without a seat it is a hole.
+/// A place in the ring; without a waker it is a hole.
 struct Place {
     ticket: Ticket,
     need: u32,
-    seat: Option<Seat>,
+    waker: Option<Waker>,
 }
 
 struct Watcher {
     ticket: Ticket,
     goal: Goal,
-    seat: Seat,
+    waker: Waker,
 }
 
-/// Where a removed waiter stood.
+/// Where a waiter stood that has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stood {
     AtTheFront,
-    Behind,
-    Aside,
-    Watching,
+    Elsewhere,
 }
 
-#[derive(Default)]
 pub(super) struct Line {
     places: VecDeque<Place>,
     living: usize,
     aside: VecDeque<Place>,
     watchers: VecDeque<Watcher>,
-    next: u64,
-    spare: VecDeque<Arc<Cell>>,
+    /// Stragglers that were closed out and have not asked yet.
+    refused: BTreeSet<Ticket>,
+    next: Ticket,
+    served: Ticket,
+    closed_at: Ticket,
+    stragglers: usize,
 }
 
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            places: VecDeque::new(),
+            living: 0,
+            aside: VecDeque::new(),
+            watchers: VecDeque::new(),
+            refused: BTreeSet::new(),
+            next: Ticket(0),
+            served: Ticket(0),
+            closed_at: Ticket(u64::MAX),
+            stragglers: 0,
+        }
+    }
+}
+
+/// Reading it.
 impl Line {
     /// Waiters in the line proper.
     pub(super) fn len(&self) -> usize {
@@ -144,71 +124,96 @@ impl Line {
         self.watchers.len()
     }
 
+    /// Who holds a lower ticket has left the line, or is a straggler.
+    pub(super) fn served(&self) -> Ticket {
+        self.served
+    }
+
+    /// Who has left the line with this ticket or a higher one is closed out.
+    pub(super) fn closed_at(&self) -> Ticket {
+        self.closed_at
+    }
+
+    /// Those whose verdict cannot be told from their ticket: aside, or in line
+    /// with a ticket below `served`, or refused.
+    pub(super) fn stragglers(&self) -> usize {
+        self.stragglers
+    }
+
     /// How many permits the first in line needs.
     pub(super) fn front(&self) -> Option<u32> {
         self.places.front().map(|place| place.need)
     }
 
+    /// What the holder of a ticket below `served` has been told.
+    pub(super) fn look_up(&mut self, ticket: Ticket) -> Verdict {
+        if self.refused.remove(&ticket) {
+            self.stragglers -= 1;
+            Verdict::Closed
+        } else if self.waker_mut(ticket).is_some() {
+            Verdict::Waiting
+        } else if ticket >= self.closed_at {
+            Verdict::Closed
+        } else {
+            Verdict::Granted
+        }
+    }
+
+    /// The waker of a waiter that still waits.
+    pub(super) fn waker_mut(&mut self, ticket: Ticket) -> Option<&mut Waker> {
+        if let Some(at) = find(&self.places, ticket) {
+            self.places[at].waker.as_mut()
+        } else if let Some(at) = find(&self.aside, ticket) {
+            self.aside[at].waker.as_mut()
+        } else {
+            None
+        }
+    }
+}
+
+/// Joining and leaving it.
+impl Line {
     /// Puts a waiter at the end of the line.
-    pub(super) fn push(&mut self, need: u32, waker: Waker) -> Waiter {
-        let (waiter, seat) = self.seat(waker);
-        self.places.push_back(Place {
-            ticket: waiter.ticket,
-            need,
-            seat: Some(seat),
-        });
+    pub(super) fn push(&mut self, need: u32, waker: Waker) -> Ticket {
+        let place = self.place(need, waker);
+        let ticket = place.ticket;
+        self.places.push_back(place);
         self.living += 1;
-        waiter
+        ticket
     }
 
     /// Puts an arrival that needs more than max beside the line.
-    pub(super) fn push_aside(&mut self, need: u32, waker: Waker) -> Waiter {
-        let (waiter, seat) = self.seat(waker);
-        self.aside.push_back(Place {
-            ticket: waiter.ticket,
-            need,
-            seat: Some(seat),
-        });
-        waiter
+    pub(super) fn push_aside(&mut self, need: u32, waker: Waker) -> Ticket {
+        let place = self.place(need, waker);
+        let ticket = place.ticket;
+        self.aside.push_back(place);
+        self.stragglers += 1;
+        ticket
     }
 
-    pub(super) fn watch(&mut self, goal: Goal, waker: Waker) -> Waiter {
-        let (waiter, seat) = self.seat(waker);
-        self.watchers.push_back(Watcher {
-            ticket: waiter.ticket,
-            goal,
-            seat,
-        });
-        waiter
-    }
-
-    /// Tells the first in line, who leaves it, its verdict.
-    pub(super) fn tell_front(&mut self, verdict: Verdict) -> Option<Waker> {
+    /// Grants the first in line what it needs.
+    pub(super) fn grant_front(&mut self) -> Option<Waker> {
         let place = self.pop_front()?;
-        Some(self.tell(place.seat?, verdict))
-    }
-
-    /// Tells one of those beside the line its verdict.
-    pub(super) fn tell_aside(&mut self, verdict: Verdict) -> Option<Waker> {
-        let place = self.aside.pop_front()?;
-        Some(self.tell(place.seat?, verdict))
-    }
-
-    /// Tells one watcher whose goal is `met` that it is.
-    pub(super) fn tell_watcher(&mut self, met: impl Fn(Goal) -> bool) -> Option<Waker> {
-        let at = self.watchers.iter().position(|watcher| met(watcher.goal))?;
-        let watcher = self.watchers.remove(at)?;
-        Some(self.tell(watcher.seat, Verdict::Granted))
+        if place.ticket < self.served {
+            self.stragglers -= 1;
+        }
+        self.pass(place.ticket);
+        place.waker
     }
 
     /// The first in line cannot be served until max is raised: out of the way.
     pub(super) fn step_aside(&mut self) {
-        if let Some(place) = self.pop_front() {
-            let at = self
-                .aside
-                .partition_point(|other| other.ticket < place.ticket);
-            self.aside.insert(at, place);
+        let Some(place) = self.pop_front() else {
+            return;
+        };
+        if place.ticket >= self.served {
+            self.stragglers += 1;
+            self.pass(place.ticket);
         }
+        let at = self
+            .aside
+            .partition_point(|other| other.ticket < place.ticket);
+        self.aside.insert(at, place);
     }
 
     /// Those beside the line whom `max` allows again go back to where their
@@ -218,57 +223,86 @@ impl Line {
         for place in mem::take(&mut self.aside) {
             if place.need > max {
                 self.aside.push_back(place);
-            } else {
-                let at = self
-                    .places
-                    .partition_point(|other| other.ticket < place.ticket);
-                self.places.insert(at, place);
-                self.living += 1;
+                continue;
             }
+            if place.ticket >= self.served {
+                self.stragglers -= 1;
+            }
+            let at = self
+                .places
+                .partition_point(|other| other.ticket < place.ticket);
+            self.places.insert(at, place);
+            self.living += 1;
         }
         self.living > before
     }
 
-    /// Takes a waiter that gives up out, wherever it stands. `None` if it has
-    /// been told its verdict already. The waker is for the caller to drop,
-    /// after it has let go of the lock.
-    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<(Stood, Waker)> {
-        let (stood, seat) = if let Ok(at) = find(&self.places, ticket, |place| place.ticket) {
-            (
-                if at == 0 {
-                    Stood::AtTheFront
-                } else {
-                    Stood::Behind
-                },
-                self.places[at].seat.take()?,
-            )
-        } else if let Ok(at) = find(&self.aside, ticket, |place| place.ticket) {
-            (Stood::Aside, self.aside.remove(at)?.seat?)
-        } else if let Ok(at) = find(&self.watchers, ticket, |watcher| watcher.ticket) {
-            (Stood::Watching, self.watchers.remove(at)?.seat)
-        } else {
-            return None;
-        };
-        if matches!(stood, Stood::AtTheFront | Stood::Behind) {
-            self.living -= 1;
-            self.sweep();
+    /// Closes one waiter out, first those in line, then those aside.
+    pub(super) fn refuse_one(&mut self) -> Option<Waker> {
+        self.closed_at = self.closed_at.min(self.served);
+        if let Some(place) = self.pop_front() {
+            let straggler = place.ticket < self.served;
+            return self.refuse(place, straggler);
         }
-        let Seat { cell, waker } = seat;
-        self.keep(cell);
+        if let Some(place) = self.aside.pop_front() {
+            return self.refuse(place, true);
+        }
+        self.served = self.next;
+        None
+    }
+
+    fn refuse(&mut self, place: Place, straggler: bool) -> Option<Waker> {
+        if place.ticket < self.closed_at {
+            // Its ticket says granted: it is told by name.
+            self.refused.insert(place.ticket);
+        } else {
+            self.stragglers -= usize::from(straggler);
+            self.pass(place.ticket);
+        }
+        place.waker
+    }
+
+    /// Takes a waiter that gives up out. `None` if it has left already. The
+    /// waker is for the caller to drop, after it has let go of the lock.
+    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<(Stood, Waker)> {
+        let (stood, waker) = if let Some(at) = find(&self.places, ticket) {
+            let waker = self.places[at].waker.take()?;
+            self.living -= 1;
+            if ticket < self.served {
+                self.stragglers -= 1;
+            }
+            self.sweep();
+            let stood = if at == 0 {
+                Stood::AtTheFront
+            } else {
+                Stood::Elsewhere
+            };
+            (stood, waker)
+        } else {
+            let place = self.aside.remove(find(&self.aside, ticket)?)?;
+            self.stragglers -= 1;
+            (Stood::Elsewhere, place.waker?)
+        };
         Some((stood, waker))
     }
 
-    /// The waker of a waiter that still waits.
-    pub(super) fn waker_mut(&mut self, ticket: Ticket) -> Option<&mut Waker> {
-        if let Ok(at) = find(&self.places, ticket, |place| place.ticket) {
-            self.places[at].seat.as_mut().map(|seat| &mut seat.waker)
-        } else if let Ok(at) = find(&self.aside, ticket, |place| place.ticket) {
-            self.aside[at].seat.as_mut().map(|seat| &mut seat.waker)
-        } else if let Ok(at) = find(&self.watchers, ticket, |watcher| watcher.ticket) {
-            Some(&mut self.watchers[at].seat.waker)
-        } else {
-            None
+    fn place(&mut self, need: u32, waker: Waker) -> Place {
+        Place {
+            ticket: self.ticket(),
+            need,
+            waker: Some(waker),
         }
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        let ticket = self.next;
+        self.next = Ticket(ticket.0 + 1);
+        ticket
+    }
+
+    /// The line has got past `ticket`; tickets in between belong to nobody.
+    fn pass(&mut self, ticket: Ticket) {
+        self.served = self.served.max(Ticket(ticket.0 + 1));
     }
 
     fn pop_front(&mut self) -> Option<Place> {
@@ -284,68 +318,66 @@ impl Line {
         while self
             .places
             .front()
-            .is_some_and(|place| place.seat.is_none())
+            .is_some_and(|place| place.waker.is_none())
         {
             self.places.pop_front();
         }
-        while self.places.back().is_some_and(|place| place.seat.is_none()) {
+        while self
+            .places
+            .back()
+            .is_some_and(|place| place.waker.is_none())
+        {
             self.places.pop_back();
         }
         if self.places.len() > 2 * self.living + SWEEP_FROM {
-            self.places.retain(|place| place.seat.is_some());
+            self.places.retain(|place| place.waker.is_some());
         }
         if self.places.is_empty() && self.places.capacity() > KEEP {
             self.places = VecDeque::new();
         }
     }
+}
 
-    /// A ticket and a cell for a new waiter.
-    fn seat(&mut self, waker: Waker) -> (Waiter, Seat) {
-        let ticket = Ticket(self.next);
-        self.next += 1;
-        let cell = self.fresh_cell();
-        let waiter = Waiter {
+/// Those that wait for a state.
+impl Line {
+    pub(super) fn watch(&mut self, goal: Goal, waker: Waker) -> Ticket {
+        let ticket = self.ticket();
+        self.watchers.push_back(Watcher {
             ticket,
-            cell: Arc::clone(&cell),
-        };
-        (waiter, Seat { cell, waker })
+            goal,
+            waker,
+        });
+        ticket
     }
 
-    /// A used cell whose waiter is gone, or a new one. Looks at no more than
-    /// two: a waiter that was granted and is never polled keeps its own.
-    fn fresh_cell(&mut self) -> Arc<Cell> {
-        for _ in 0..2 {
-            let Some(mut cell) = self.spare.pop_front() else {
-                break;
-            };
-            if let Some(unshared) = Arc::get_mut(&mut cell) {
-                *unshared = Cell::new();
-                return cell;
-            }
-            self.spare.push_back(cell);
-        }
-        Arc::new(Cell::new())
+    /// Tells one watcher whose goal is `met` by forgetting it.
+    pub(super) fn tell_watcher(&mut self, met: impl Fn(Goal) -> bool) -> Option<Waker> {
+        let at = self.watchers.iter().position(|watcher| met(watcher.goal))?;
+        Some(self.watchers.remove(at)?.waker)
     }
 
-    fn tell(&mut self, seat: Seat, verdict: Verdict) -> Waker {
-        seat.cell.tell(verdict);
-        self.keep(seat.cell);
-        seat.waker
+    /// The waker of a watcher that still waits.
+    pub(super) fn watcher_mut(&mut self, ticket: Ticket) -> Option<&mut Waker> {
+        self.watchers
+            .iter_mut()
+            .find(|watcher| watcher.ticket == ticket)
+            .map(|watcher| &mut watcher.waker)
     }
 
-    fn keep(&mut self, cell: Arc<Cell>) {
-        if self.spare.len() < SPARE {
-            self.spare.push_back(cell);
-        }
+    /// Takes a watcher that gives up out.
+    pub(super) fn unwatch(&mut self, ticket: Ticket) -> Option<Waker> {
+        let at = self
+            .watchers
+            .iter()
+            .position(|watcher| watcher.ticket == ticket)?;
+        Some(self.watchers.remove(at)?.waker)
     }
 }
 
-fn find<T>(
-    sorted: &VecDeque<T>,
-    ticket: Ticket,
-    key: impl Fn(&T) -> Ticket,
-) -> Result<usize, usize> {
-    sorted.binary_search_by_key(&ticket, key)
+fn find(sorted: &VecDeque<Place>, ticket: Ticket) -> Option<usize> {
+    sorted
+        .binary_search_by_key(&ticket, |place| place.ticket)
+        .ok()
 }
 
 #[cfg(all(test, not(loom)))]
@@ -359,30 +391,51 @@ mod tests {
     fn needs(line: &mut Line) -> Vec<u32> {
         std::iter::from_fn(|| {
             let need = line.front()?;
-            line.tell_front(Verdict::Granted)?;
+            line.grant_front()?;
             Some(need)
         })
         .collect()
     }
 
+    /// What the holder of `ticket` reads, with and without the lock.
+    fn verdict(line: &mut Line, ticket: Ticket) -> Verdict {
+        if ticket >= line.served() {
+            Verdict::Waiting
+        } else if line.stragglers() > 0 {
+            line.look_up(ticket)
+        } else if ticket >= line.closed_at() {
+            Verdict::Closed
+        } else {
+            Verdict::Granted
+        }
+    }
+
     #[test]
     fn arrivals_are_served_in_order() {
         let mut line = Line::default();
-        let waiters: Vec<_> = (1..=4).map(|need| line.push(need, noop())).collect();
-        assert!(waiters.iter().all(|w| w.verdict() == Verdict::Waiting));
+        let tickets = [1, 2, 3, 4].map(|need| line.push(need, noop()));
+        assert!(
+            tickets
+                .iter()
+                .all(|&t| verdict(&mut line, t) == Verdict::Waiting)
+        );
         assert_eq!(needs(&mut line), [1, 2, 3, 4]);
-        assert!(waiters.iter().all(|w| w.verdict() == Verdict::Granted));
+        assert!(
+            tickets
+                .iter()
+                .all(|&t| verdict(&mut line, t) == Verdict::Granted)
+        );
     }
 
     #[test]
     fn a_removed_waiter_leaves_the_others_in_order() {
         let mut line = Line::default();
-        let waiters: Vec<_> = (0..6).map(|need| line.push(need, noop())).collect();
-        let stood = |line: &mut Line, at: usize| line.remove(waiters[at].ticket).map(|r| r.0);
-        assert_eq!(stood(&mut line, 2), Some(Stood::Behind));
+        let tickets = [0, 1, 2, 3, 4, 5].map(|need| line.push(need, noop()));
+        let stood = |line: &mut Line, at: usize| line.remove(tickets[at]).map(|r| r.0);
+        assert_eq!(stood(&mut line, 2), Some(Stood::Elsewhere));
         assert_eq!(stood(&mut line, 0), Some(Stood::AtTheFront));
         assert_eq!(stood(&mut line, 1), Some(Stood::AtTheFront));
-        assert_eq!(stood(&mut line, 5), Some(Stood::Behind));
+        assert_eq!(stood(&mut line, 5), Some(Stood::Elsewhere));
         assert_eq!(stood(&mut line, 5), None, "gone already");
         assert_eq!(line.len(), 2);
         assert_eq!(needs(&mut line), [3, 4]);
@@ -395,41 +448,68 @@ mod tests {
         let mut last = line.push(1, noop());
         for _ in 0..100_000 {
             let next = line.push(1, noop());
-            line.remove(last.ticket).expect("still waits");
+            line.remove(last).expect("still waits");
             last = next;
         }
         assert_eq!(line.len(), 2);
         assert!(line.places.len() <= 2 * line.len() + SWEEP_FROM);
-        assert!(line.places.capacity() < 256 && line.spare.len() <= SPARE);
+        assert!(line.places.capacity() < 256);
     }
 
     #[test]
     fn who_stepped_aside_rejoins_by_ticket() {
         let mut line = Line::default();
-        let _waiters = [9, 7, 1, 8, 2].map(|need| line.push(need, noop()));
+        let _tickets = [9, 7, 1, 8, 2].map(|need| line.push(need, noop()));
         line.step_aside();
         line.step_aside();
-        assert_eq!(line.aside(), 2);
+        assert_eq!((line.aside(), line.stragglers()), (2, 2));
         assert!(!line.rejoin(5));
         assert!(line.rejoin(7));
         assert_eq!((line.front(), line.aside()), (Some(7), 1));
         assert!(line.rejoin(9));
         assert_eq!(needs(&mut line), [9, 7, 1, 8, 2]);
+        assert_eq!(line.stragglers(), 0);
     }
 
     #[test]
-    fn a_cell_is_used_again_only_once_its_waiter_is_gone() {
+    fn a_straggler_is_not_taken_for_granted() {
         let mut line = Line::default();
-        let kept = line.push(1, noop());
-        line.tell_front(Verdict::Granted).expect("one waits");
-        let other = line.push(1, noop());
-        assert!(!Arc::ptr_eq(&kept.cell, &other.cell));
-        assert_eq!(other.verdict(), Verdict::Waiting);
-        let address = Arc::as_ptr(&kept.cell);
-        drop(kept);
-        let third = line.push(1, noop());
-        assert_eq!(Arc::as_ptr(&third.cell), address);
-        assert_eq!(third.verdict(), Verdict::Waiting);
+        let [heavy, light] = [9, 1].map(|need| line.push(need, noop()));
+        line.step_aside();
+        line.grant_front().expect("the light one");
+        assert_eq!(verdict(&mut line, light), Verdict::Granted);
+        assert_eq!(verdict(&mut line, heavy), Verdict::Waiting);
+        line.rejoin(9);
+        assert_eq!(verdict(&mut line, heavy), Verdict::Waiting);
+        line.grant_front().expect("the heavy one");
+        assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
+    }
+
+    #[test]
+    fn an_arrival_aside_that_rejoins_in_time_is_no_straggler() {
+        let mut line = Line::default();
+        let first = line.push(1, noop());
+        let heavy = line.push_aside(9, noop());
+        line.rejoin(9);
+        assert_eq!(line.stragglers(), 0);
+        assert_eq!(needs(&mut line), [1, 9]);
+        assert_eq!(verdict(&mut line, first), Verdict::Granted);
+        assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
+    }
+
+    #[test]
+    fn closing_tells_waiters_from_those_served_before() {
+        let mut line = Line::default();
+        let [served, heavy, last] = [1, 9, 1].map(|need| line.push(need, noop()));
+        let aside = line.push_aside(8, noop());
+        line.grant_front().expect("the first");
+        line.step_aside();
+        while line.refuse_one().is_some() {}
+        assert_eq!(verdict(&mut line, served), Verdict::Granted);
+        for waiter in [heavy, last, aside] {
+            assert_eq!(verdict(&mut line, waiter), Verdict::Closed, "{waiter:?}");
+        }
+        assert_eq!((line.len(), line.aside()), (0, 0));
     }
 
     #[test]
@@ -439,18 +519,19 @@ mod tests {
         let settled = line.watch(Goal::Settled, noop());
         assert!(line.tell_watcher(|goal| goal == Goal::Settled).is_some());
         assert!(line.tell_watcher(|goal| goal == Goal::Settled).is_none());
-        assert_eq!(settled.verdict(), Verdict::Granted);
-        assert_eq!(idle.verdict(), Verdict::Waiting);
-        assert_eq!(line.remove(idle.ticket).map(|r| r.0), Some(Stood::Watching));
+        assert!(line.watcher_mut(settled).is_none());
+        assert!(line.watcher_mut(idle).is_some());
+        assert!(line.unwatch(idle).is_some());
         assert_eq!(line.watching(), 0);
     }
 
     #[test]
     fn a_long_buffer_goes_when_the_line_is_empty() {
         let mut line = Line::default();
-        let waiters: Vec<_> = (0..10 * KEEP).map(|_| line.push(1, noop())).collect();
-        drop(waiters);
-        while line.tell_front(Verdict::Closed).is_some() {}
+        for _ in 0..10 * KEEP {
+            line.push(1, noop());
+        }
+        while line.refuse_one().is_some() {}
         assert_eq!(line.places.capacity(), 0);
     }
 }

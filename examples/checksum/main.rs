@@ -1,0 +1,168 @@
+//! SHA-256 of every regular file under a directory, in the format that
+//! `sha256sum -c` reads, with a maximum of open files that moves while it runs:
+//!
+//! ```text
+//! cargo run --release --example checksum -- --max 8 --resize '2@25%,16@60%' DIR
+//! ```
+//!
+//! | module | role |
+//! |---|---|
+//! | `options` | the command line |
+//! | `walk` | which files there are, and how large |
+//! | `work` | the workers: a permit, a file, its hash |
+//! | `plan` | counts bytes and resizes when it is time |
+//! | `watch` | the semaphore, and the proof that it kept to its max |
+//! | `list` | the sorted lines on standard output |
+//! | `screen` | the terminal: lines and progress bar |
+//!
+//! What counts as a regular file: one found by the walk, or one that a link
+//! found by the walk leads to (hashed under the path of the link). Links to
+//! directories are not followed, except for DIR itself; sockets, FIFOs and
+//! devices are passed over and never opened.
+//!
+//! Exit status: 0 when all went well, 1 when something could not be read or
+//! written, 2 for bad arguments, 3 when active was granted above max.
+
+mod list;
+mod options;
+mod plan;
+mod screen;
+mod walk;
+mod watch;
+mod work;
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
+
+use list::{List, Totals};
+use options::{Options, Request};
+use plan::Plan;
+use screen::Screen;
+use watch::Watch;
+use work::Job;
+
+const INCOMPLETE: u8 = 1;
+const BAD_ARGUMENTS: u8 = 2;
+const ABOVE_MAX: u8 = 3;
+
+/// Workers hash in shallow frames; thousands of them should cost little.
+const WORKER_STACK: usize = 128 * 1024;
+
+fn main() -> ExitCode {
+    match options::parse() {
+        Ok(Request::Run(options)) => run(&options),
+        Ok(Request::Help) => {
+            // Nothing is left to do when nobody reads the help.
+            let _ = io::stdout().write_all(options::USAGE.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = write!(io::stderr(), "checksum: {error}\n\n{}", options::USAGE);
+            ExitCode::from(BAD_ARGUMENTS)
+        }
+    }
+}
+
+fn run(options: &Options) -> ExitCode {
+    let start = Instant::now();
+    let tree = walk::walk(&options.dir);
+    let total = tree.files.iter().map(|file| file.bytes).sum();
+
+    let maxima = options.resizes.iter().map(|resize| resize.max);
+    let watch = Watch::new(options.max, maxima);
+    let plan = Plan::new(&watch, total, &options.resizes);
+    let screen = Screen::new(total, tree.files.len());
+    for failure in &tree.failures {
+        screen.line(&list::failure(&failure.path, &failure.error));
+    }
+
+    let job = Job::new(&tree.files, &plan, &watch);
+    let mut list = List::new(&tree.files, &screen);
+    let written = hash_all(&job, options.workers, &mut list, &plan, &watch);
+    // The last max gets a reading even when no file was opened under it.
+    watch.look();
+    screen.clear();
+
+    let above_max = watch.went_above_max();
+    if above_max {
+        screen.line("checksum: active was granted above max");
+    }
+    let totals = list.totals();
+    let mut incomplete = totals.failures > 0 || !tree.failures.is_empty();
+    match written {
+        Ok(()) => screen.line(&summary(&totals, start, &watch)),
+        Err(error) => {
+            incomplete = true;
+            // A reader that went away has seen what it wanted, as in `| head`.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                screen.line(&format!("checksum: {error}"));
+            }
+        }
+    }
+
+    if above_max {
+        ExitCode::from(ABOVE_MAX)
+    } else if incomplete {
+        ExitCode::from(INCOMPLETE)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Runs the workers and lists what they find, until all is listed or the
+/// list cannot be written.
+fn hash_all(
+    job: &Job<'_>,
+    workers: usize,
+    list: &mut List<'_>,
+    plan: &Plan<'_>,
+    watch: &Watch,
+) -> io::Result<()> {
+    let (sender, outcomes) = mpsc::channel();
+    thread::scope(|scope| {
+        // One without a file to hash would only wait for a permit to learn it.
+        for started in 0..workers.min(job.files()) {
+            let sender = sender.clone();
+            let worker = thread::Builder::new().stack_size(WORKER_STACK);
+            match worker.spawn_scoped(scope, move || job.work(&sender)) {
+                Ok(_) => {}
+                // Fewer workers do the same work.
+                Err(_) if started > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        drop(sender);
+
+        // Dropped here, before the scope waits for the workers: what they
+        // still send fails, and they stop.
+        let outcomes = outcomes;
+        let written = list.write(&outcomes, || (plan.done(), watch.snapshot()));
+        if written.is_err() {
+            watch.close();
+        }
+        written
+    })
+}
+
+fn summary(totals: &Totals, start: Instant, watch: &Watch) -> String {
+    let mut line = format!(
+        "{} files, {} bytes, {:.3} seconds; highest active once settled:",
+        totals.files,
+        totals.bytes,
+        start.elapsed().as_secs_f64(),
+    );
+    let mut separator = " ";
+    for (max, highest) in watch.highest_by_max() {
+        // Writing to a String cannot fail.
+        let _ = match highest {
+            Some(highest) => write!(line, "{separator}max {max} -> {highest}"),
+            None => write!(line, "{separator}max {max} -> none"),
+        };
+        separator = ", ";
+    }
+    line
+}
