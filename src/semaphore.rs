@@ -442,7 +442,7 @@ impl Semaphore {
         if n == 0 {
             return;
         }
-        match self.word.release(n) {
+        match self.word.release(n, self.queue.was_needed()) {
             Release::Quiet => {}
             Release::Reached => self.queue.reached(&self.word),
             Release::BackWithLine => self.queue.hand_over(&self.word, 0),

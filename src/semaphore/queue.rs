@@ -240,6 +240,12 @@ impl Queue {
         }
     }
 
+    /// Has anybody ever waited?
+    #[inline]
+    pub(crate) fn was_needed(&self) -> bool {
+        self.0.get().is_some()
+    }
+
     /// Waiters in line or aside; watchers do not count.
     pub(crate) fn waiting(&self) -> usize {
         self.0

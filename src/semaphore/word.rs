@@ -178,9 +178,13 @@ impl Word {
     }
 
     /// Gives `n` permits back, unless there is a line to hand them to.
+    ///
+    /// A look at the word before the write saves two writes when there is a
+    /// line, and costs a sixth of an acquire and release when there is none:
+    /// `look` says whether it is worth it.
     #[inline]
-    pub(crate) fn release(&self, n: u32) -> Release {
-        if State(self.0.load(Relaxed)).is_queued() {
+    pub(crate) fn release(&self, n: u32, look: bool) -> Release {
+        if look && State(self.0.load(Relaxed)).is_queued() {
             return Release::HandOver;
         }
         let before = self.give_back(n);
@@ -401,14 +405,16 @@ mod tests {
     fn a_release_tells_who_must_be_told() {
         let word = Word::new(2);
         assert_eq!(word.try_acquire(2), Take::Acquired);
-        assert_eq!(word.release(1), Release::Quiet);
-        assert_eq!(word.release(1), Release::Reached);
+        assert_eq!(word.release(1, true), Release::Quiet);
+        assert_eq!(word.release(1, true), Release::Reached);
         assert_eq!(word.try_acquire(2), Take::Acquired);
         let _ = word.set_max(1);
-        assert_eq!(word.release(1), Release::Reached);
+        assert_eq!(word.release(1, true), Release::Reached);
         word.set_queued();
-        assert_eq!(word.release(1), Release::HandOver);
+        assert_eq!(word.release(1, true), Release::HandOver);
         assert_eq!(word.load().active(), 1);
+        assert_eq!(word.release(1, false), Release::BackWithLine);
+        assert_eq!(word.load().active(), 0);
     }
 
     #[test]
