@@ -93,15 +93,23 @@ impl Goal {
 /// Allocated when somebody waits for the first time.
 pub(crate) struct Queue(Lazy<CachePadded<Shared>>);
 
+// In order: the first two and the line's first fields change with every wait,
+// the others hardly ever, and share no cache line with those.
 #[derive(Default)]
+#[repr(C)]
 struct Shared {
-    line: Mutex<Line>,
-    /// The line's figures by which a waiter reads its verdict without a lock.
+    /// The line's figure by which a waiter reads its verdict without a lock.
     served: AtomicU64,
-    closed_at: AtomicU64,
-    stragglers: AtomicUsize,
     /// In line or aside. For readers only.
     waiting: AtomicUsize,
+    line: Mutex<Line>,
+    calm: CachePadded<Calm>,
+}
+
+#[derive(Default)]
+struct Calm {
+    closed_at: AtomicU64,
+    stragglers: AtomicUsize,
     /// Aside. Whoever has changed max looks here.
     aside: AtomicUsize,
     /// Watching. Whoever has made the word idle or settled looks here.
@@ -116,13 +124,23 @@ impl Shared {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Makes the counters say what the line says.
+    /// Makes the figures say what the line says.
     fn publish(&self, line: &Line) {
         self.waiting.store(line.len() + line.aside(), Relaxed);
-        self.aside.store(line.aside(), Relaxed);
-        self.watching.store(line.watching(), Relaxed);
-        self.closed_at.store(line.closed_at().0, Relaxed);
-        self.stragglers.store(line.stragglers(), Relaxed);
+        // A write to a cache line that everybody reads costs; most say nothing
+        // new. Only the lock's holder writes, so a look tells.
+        if line.closed_at().0 != self.calm.closed_at.load(Relaxed) {
+            self.calm.closed_at.store(line.closed_at().0, Relaxed);
+        }
+        for (figure, now) in [
+            (&self.calm.stragglers, line.stragglers()),
+            (&self.calm.aside, line.aside()),
+            (&self.calm.watching, line.watching()),
+        ] {
+            if figure.load(Relaxed) != now {
+                figure.store(now, Relaxed);
+            }
+        }
         // ORDERING: Release, pairs with the Acquire in `verdict`: a waiter that
         // reads its grant sees what its releaser did, and the figures above.
         self.served.store(line.served().0, Release);
@@ -133,12 +151,12 @@ impl Shared {
         // ORDERING: Acquire, pairs with the Release in `publish`.
         if ticket.0 >= self.served.load(Acquire) {
             Verdict::Waiting
-        } else if self.stragglers.load(Relaxed) > 0 {
+        } else if self.calm.stragglers.load(Relaxed) > 0 {
             let mut line = self.lock();
             let verdict = line.look_up(ticket);
             self.publish(&line);
             verdict
-        } else if ticket.0 >= self.closed_at.load(Relaxed) {
+        } else if ticket.0 >= self.calm.closed_at.load(Relaxed) {
             Verdict::Closed
         } else {
             Verdict::Granted
@@ -267,12 +285,12 @@ impl Queue {
                 Take::Full => break line.push(need, waker),
                 Take::TooLarge => {
                     // Argument 4: publish, then look by a write.
-                    shared.aside.store(line.aside() + 1, Relaxed);
+                    shared.calm.aside.store(line.aside() + 1, Relaxed);
                     let state = word.confirm();
                     if state.max() < need && !state.is_closed() {
                         break line.push_aside(need, waker);
                     }
-                    shared.aside.store(line.aside(), Relaxed);
+                    shared.calm.aside.store(line.aside(), Relaxed);
                 }
                 Take::Acquired => return Arrival::Acquired,
                 Take::Closed => return Arrival::Closed,
@@ -294,8 +312,8 @@ impl Queue {
     pub(crate) fn resized(&self, word: &Word, before: State) {
         let Some(shared) = self.0.get() else { return };
         let waited_for = before.is_queued()
-            || shared.aside.load(Relaxed) > 0
-            || shared.watching.load(Relaxed) > 0;
+            || shared.calm.aside.load(Relaxed) > 0
+            || shared.calm.watching.load(Relaxed) > 0;
         if waited_for {
             self.hand_over(word, 0);
         }
@@ -305,7 +323,7 @@ impl Queue {
     #[inline]
     pub(crate) fn reached(&self, word: &Word) {
         if let Some(shared) = self.0.get() {
-            if shared.watching.load(Relaxed) > 0 {
+            if shared.calm.watching.load(Relaxed) > 0 {
                 self.hand_over(word, 0);
             }
         }
@@ -314,7 +332,7 @@ impl Queue {
     /// The word was closed, by a write that found `before`.
     pub(crate) fn closed(&self, word: &Word, before: State) {
         let Some(shared) = self.0.get() else { return };
-        if !before.is_queued() && shared.aside.load(Relaxed) == 0 {
+        if !before.is_queued() && shared.calm.aside.load(Relaxed) == 0 {
             return;
         }
         shared.wake_while(|line, wakes| {

