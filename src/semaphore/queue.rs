@@ -200,8 +200,12 @@ impl Shared {
             }
             match word.hand_over(*returned, need) {
                 Take::Acquired => {
-                    *returned = 0;
                     wakes.push(line.grant_front());
+                    if std::mem::take(returned) == need && !line.is_empty() {
+                        // Nothing is left over, and by argument 2 whoever else
+                        // makes room will look at the next: do not touch it.
+                        break;
+                    }
                 }
                 Take::TooLarge => {
                     line.step_aside();
