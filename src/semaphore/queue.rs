@@ -201,9 +201,10 @@ impl Shared {
             match word.hand_over(*returned, need) {
                 Take::Acquired => {
                     wakes.push(line.grant_front());
-                    if std::mem::take(returned) == need && !line.is_empty() {
-                        // Nothing is left over, and by argument 2 whoever else
-                        // makes room will look at the next: do not touch it.
+                    if std::mem::take(returned) == 1 && need == 1 && !line.is_empty() {
+                        // There was not one permit to spare, or this waiter had
+                        // not waited. By argument 2 whoever makes room will
+                        // look at the next: do not touch it.
                         break;
                     }
                 }
