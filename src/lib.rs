@@ -8,6 +8,7 @@
 //! | type | what it is |
 //! |---|---|
 //! | [`Semaphore`] | the semaphore: take, resize, read, wait for a state, close |
+//! | [`Builder`], [`Fairness`] | how to make one, and who gets a permit first |
 //! | [`SemaphorePermit`], [`OwnedSemaphorePermit`] | permits, given back on drop |
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
@@ -42,7 +43,7 @@ mod sync;
 
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 pub use semaphore::{
-    Acquire, AcquireOwned, Idle, OwnedSemaphorePermit, Semaphore, SemaphorePermit, Settled,
+    Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Semaphore, SemaphorePermit, Settled,
     Snapshot,
 };
 

@@ -7,6 +7,7 @@ use crate::sync::const_fn;
 
 mod acquire;
 mod blocking;
+mod builder;
 mod park;
 mod permit;
 mod queue;
@@ -16,12 +17,14 @@ mod watch;
 mod word;
 
 pub use acquire::{Acquire, AcquireOwned};
+pub use builder::Builder;
 pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
+pub use queue::Fairness;
 pub use watch::{Idle, Settled};
 
-use queue::{Goal, Queue};
+use queue::{Goal, Policy, Queue};
 use watch::Watch;
-use word::{MAX_PERMITS, Release, Word};
+use word::{MAX_PERMITS, Release, Take, Word};
 
 /// A counting semaphore whose maximum can be changed at any moment.
 ///
@@ -158,10 +161,7 @@ impl Semaphore {
         #[must_use]
         #[track_caller]
         pub fn new(max: usize) -> Self {
-            Self {
-                word: Word::new(checked(max)),
-                queue: Queue::new(),
-            }
+            Self::with_policy(checked(max), Policy::FIFO)
         }
     }
 
@@ -182,6 +182,15 @@ impl Semaphore {
         #[track_caller]
         pub fn const_new(max: usize) -> Self {
             Self::new(max)
+        }
+    }
+
+    const_fn! {
+        fn with_policy(max: u32, policy: Policy) -> Self {
+            Self {
+                word: Word::new(max),
+                queue: Queue::new(policy),
+            }
         }
     }
 }
@@ -257,12 +266,26 @@ impl Semaphore {
     /// ```
     pub fn forget_permits(&self, n: usize) -> usize {
         let n = u32::try_from(n).unwrap_or(u32::MAX);
-        self.word.forget_available(n) as usize
+        self.word.forget_available(n, self.queue.may_barge()) as usize
     }
 }
 
 /// Reading it. Nothing here blocks or takes a lock.
 impl Semaphore {
+    /// Who gets a permit that comes back while others wait for one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Fairness, Semaphore};
+    ///
+    /// assert_eq!(Semaphore::new(3).fairness(), Fairness::Fifo);
+    /// ```
+    #[must_use]
+    pub fn fairness(&self) -> Fairness {
+        self.queue.fairness()
+    }
+
     /// How many permits may be out.
     ///
     /// # Examples
@@ -318,7 +341,7 @@ impl Semaphore {
     /// ```
     #[must_use]
     pub fn available_permits(&self) -> usize {
-        self.word.load().available() as usize
+        self.word.load().available(self.queue.may_barge()) as usize
     }
 
     /// What the semaphore looks like now.
@@ -435,17 +458,26 @@ impl Semaphore {
     }
 }
 
-/// What the permits do at their end.
+/// What permits do at their beginning and their end.
 impl Semaphore {
+    /// Takes `n` permits, if the semaphore's fairness lets the caller.
+    #[inline]
+    fn take(&self, n: u32) -> Take {
+        match self.word.try_acquire(n, false) {
+            Take::Spoken if self.queue.may_barge() => self.word.try_acquire(n, true),
+            take => take,
+        }
+    }
+
     #[inline]
     fn release(&self, n: u32) {
         if n == 0 {
             return;
         }
-        match self.word.release(n, self.queue.was_needed()) {
+        match self.word.release(n, self.queue.hands_over()) {
             Release::Quiet => {}
             Release::Reached => self.queue.reached(&self.word),
-            Release::BackWithLine => self.queue.hand_over(&self.word, 0),
+            Release::BackWithLine => self.queue.returned(&self.word),
             Release::HandOver => self.queue.hand_over(&self.word, n),
         }
     }

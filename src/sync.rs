@@ -5,7 +5,7 @@
 pub(crate) use std::{
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicU64, AtomicUsize},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize},
     },
     thread,
 };
@@ -14,7 +14,7 @@ pub(crate) use std::{
 pub(crate) use loom::{
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicU64, AtomicUsize},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize},
     },
     thread,
 };
@@ -60,6 +60,37 @@ impl<T: Default> Lazy<T> {
 
     pub(crate) fn force(&self) -> &T {
         &self.0
+    }
+}
+
+/// Time since it was made.
+#[cfg(not(loom))]
+pub(crate) struct Clock(std::time::Instant);
+
+#[cfg(not(loom))]
+impl Default for Clock {
+    fn default() -> Self {
+        Self(std::time::Instant::now())
+    }
+}
+
+#[cfg(not(loom))]
+impl Clock {
+    pub(crate) fn nanos(&self) -> u64 {
+        // Over 500 years.
+        self.0.elapsed().as_nanos() as u64
+    }
+}
+
+/// loom knows no time: it stands still.
+#[cfg(loom)]
+#[derive(Default)]
+pub(crate) struct Clock;
+
+#[cfg(loom)]
+impl Clock {
+    pub(crate) fn nanos(&self) -> u64 {
+        0
     }
 }
 

@@ -48,10 +48,10 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     pub(super) fn poll(&mut self, waker: &Waker) -> Poll<Result<(S, u32), AcquireError>> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
         let acquired = match self.ticket {
-            None => match semaphore.word.try_acquire(self.need) {
+            None => match semaphore.take(self.need) {
                 Take::Acquired => true,
                 Take::Closed => false,
-                Take::Full | Take::TooLarge => {
+                Take::Full | Take::Spoken | Take::TooLarge => {
                     match semaphore.queue.arrive(&semaphore.word, self.need, waker) {
                         Arrival::Acquired => true,
                         Arrival::Closed => false,
@@ -62,7 +62,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
                     }
                 }
             },
-            Some(ticket) => match semaphore.queue.check(ticket, waker) {
+            Some(ticket) => match semaphore.queue.check(&semaphore.word, ticket, self.need, waker) {
                 Verdict::Waiting => return Poll::Pending,
                 Verdict::Granted => true,
                 Verdict::Closed => false,

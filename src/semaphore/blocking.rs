@@ -16,10 +16,10 @@ pub(super) fn acquire<S: Deref<Target = Semaphore>>(
     deadline: Option<Instant>,
 ) -> Result<(S, u32), AcquireTimeoutError> {
     assert_may_block();
-    match semaphore.word.try_acquire(n) {
+    match semaphore.take(n) {
         Take::Acquired => return Ok((semaphore, n)),
         Take::Closed => return Err(AcquireTimeoutError::Closed),
-        Take::Full | Take::TooLarge => {}
+        Take::Full | Take::Spoken | Take::TooLarge => {}
     }
     let mut attempt = Attempt::new(semaphore, n);
     park::wait(deadline, |waker| attempt.poll(waker))

@@ -63,17 +63,14 @@
 //! back into the semaphore works like any other caller. A waker that panics
 //! keeps nobody else from being woken; the panic goes on when all is done.
 
-use std::{
-    any::Any,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    task::Waker,
-};
+use std::task::Waker;
 
 use crossbeam_utils::CachePadded;
 
 use super::word::{State, Take, Word};
 use crate::sync::{
-    Acquire, AtomicU64, AtomicUsize, Lazy, Mutex, MutexGuard, Relaxed, Release, const_fn,
+    Acquire, AtomicBool, AtomicU64, AtomicUsize, Clock, Lazy, Mutex, MutexGuard, Relaxed, Release,
+    const_fn,
 };
 
 mod line;
@@ -90,8 +87,12 @@ impl Goal {
     }
 }
 
-/// Allocated when somebody waits for the first time.
-pub(crate) struct Queue(Lazy<CachePadded<Shared>>);
+/// The queue of one semaphore.
+pub(crate) struct Queue {
+    policy: Policy,
+    /// Allocated when somebody waits for the first time.
+    shared: Lazy<CachePadded<Shared>>,
+}
 
 // In order: the first two and the line's first fields change with every wait,
 // the others hardly ever, and share no cache line with those.
@@ -114,6 +115,9 @@ struct Calm {
     aside: AtomicUsize,
     /// Watching. Whoever has made the word idle or settled looks here.
     watching: AtomicUsize,
+    /// Nobody barges until the line has moved on (`compete.rs`).
+    overdue: AtomicBool,
+    clock: Clock,
 }
 
 impl Shared {
@@ -163,21 +167,28 @@ impl Shared {
         }
     }
 
-    /// Makes `waker` the one that `find` finds. Says whether it found one.
-    fn register(&self, waker: &Waker, find: impl Fn(&mut Line) -> Option<&mut Waker>) -> bool {
-        match find(&mut self.lock()) {
+    /// Makes `waker` the one that `find` finds for `ticket`. Says whether it
+    /// found one.
+    fn register(
+        &self,
+        ticket: Ticket,
+        waker: &Waker,
+        find: impl Fn(&mut Line, Ticket) -> Option<&mut Option<Waker>>,
+    ) -> bool {
+        match find(&mut self.lock(), ticket) {
             None => return false,
-            Some(known) if known.will_wake(waker) => return true,
+            Some(Some(known)) if known.will_wake(waker) => return true,
             Some(_) => {}
         }
         // Cloning and dropping a waker may run foreign code: not in the lock.
-        let mut newest = waker.clone();
+        // Declared before the guard, so dropped after it.
+        let mut newest = Some(waker.clone());
         let mut line = self.lock();
-        let Some(known) = find(&mut line) else {
-            // Declared before the guard: dropped after it.
+        let Some(known) = find(&mut line, ticket) else {
             return false;
         };
         std::mem::swap(known, &mut newest);
+        line.uncall(ticket);
         true
     }
 
@@ -216,7 +227,7 @@ impl Shared {
                 }
                 // Full: the front goes on waiting. Closed: the closer will
                 // come and tell everybody.
-                Take::Full | Take::Closed => {
+                Take::Full | Take::Spoken | Take::Closed => {
                     if *returned > 0 {
                         let _ = word.give_back(*returned);
                     }
@@ -258,42 +269,50 @@ impl Shared {
 
 impl Queue {
     const_fn! {
-        pub(crate) fn new() -> Self {
-            Self(Lazy::new())
+        pub(crate) fn new(policy: Policy) -> Self {
+            Self {
+                policy,
+                shared: Lazy::new(),
+            }
         }
     }
 
-    /// Has anybody ever waited?
+    pub(crate) fn fairness(&self) -> Fairness {
+        self.policy.fairness
+    }
+
+    /// Is it likely that a releaser can hand its permits to a waiter?
     #[inline]
-    pub(crate) fn was_needed(&self) -> bool {
-        self.0.get().is_some()
+    pub(crate) fn hands_over(&self) -> bool {
+        self.policy.is_fifo() && self.shared.get().is_some()
     }
 
     /// Waiters in line or aside; watchers do not count.
     pub(crate) fn waiting(&self) -> usize {
-        self.0
+        self.shared
             .get()
             .map_or(0, |shared| shared.waiting.load(Relaxed))
     }
 
     /// Takes `need` permits, or a place in line or aside.
     pub(crate) fn arrive(&self, word: &Word, need: u32, waker: &Waker) -> Arrival {
-        let shared = self.0.force();
+        let shared = self.shared.force();
         // Declared before the guard, so dropped after it.
         let waker = waker.clone();
         let mut line = shared.lock();
+        let since = self.arrival(shared);
         let ticket = loop {
-            if !line.is_empty() {
-                break line.push(need, waker);
+            if !line.is_empty() && !self.may_barge() {
+                break line.push(need, since, waker);
             }
             match word.acquire_or_queue(need) {
-                Take::Full => break line.push(need, waker),
+                Take::Full | Take::Spoken => break line.push(need, since, waker),
                 Take::TooLarge => {
                     // Argument 4: publish, then look by a write.
                     shared.calm.aside.store(line.aside() + 1, Relaxed);
                     let state = word.confirm();
                     if state.max() < need && !state.is_closed() {
-                        break line.push_aside(need, waker);
+                        break line.push_aside(need, since, waker);
                     }
                     shared.calm.aside.store(line.aside(), Relaxed);
                 }
@@ -309,13 +328,13 @@ impl Queue {
     /// whose permits are back in the word.
     #[inline(never)]
     pub(crate) fn hand_over(&self, word: &Word, mut returned: u32) {
-        let shared = self.0.force();
+        let shared = self.shared.force();
         shared.wake_while(|line, wakes| shared.serve(line, word, &mut returned, wakes));
     }
 
     /// Max was changed, by a write that found `before`.
     pub(crate) fn resized(&self, word: &Word, before: State) {
-        let Some(shared) = self.0.get() else { return };
+        let Some(shared) = self.shared.get() else { return };
         let waited_for = before.is_queued()
             || shared.calm.aside.load(Relaxed) > 0
             || shared.calm.watching.load(Relaxed) > 0;
@@ -327,7 +346,7 @@ impl Queue {
     /// The word became idle or settled.
     #[inline]
     pub(crate) fn reached(&self, word: &Word) {
-        if let Some(shared) = self.0.get() {
+        if let Some(shared) = self.shared.get() {
             if shared.calm.watching.load(Relaxed) > 0 {
                 self.hand_over(word, 0);
             }
@@ -336,7 +355,7 @@ impl Queue {
 
     /// The word was closed, by a write that found `before`.
     pub(crate) fn closed(&self, word: &Word, before: State) {
-        let Some(shared) = self.0.get() else { return };
+        let Some(shared) = self.shared.get() else { return };
         if !before.is_queued() && shared.calm.aside.load(Relaxed) == 0 {
             return;
         }
@@ -356,19 +375,25 @@ impl Queue {
 
     /// What the holder of `ticket` has been told; if nothing, `waker` is the
     /// one that is woken.
-    pub(crate) fn check(&self, ticket: Ticket, waker: &Waker) -> Verdict {
-        let shared = self.0.force();
+    pub(crate) fn check(&self, word: &Word, ticket: Ticket, need: u32, waker: &Waker) -> Verdict {
+        let shared = self.shared.force();
         let verdict = shared.verdict(ticket);
-        if verdict == Verdict::Waiting && !shared.register(waker, |line| line.waker_mut(ticket)) {
+        if verdict != Verdict::Waiting {
+            return verdict;
+        }
+        if !shared.register(ticket, waker, Line::waker_mut) {
             return shared.verdict(ticket);
         }
-        verdict
+        if self.policy.is_fifo() {
+            return Verdict::Waiting;
+        }
+        self.compete(word, ticket, need)
     }
 
     /// Takes a waiter that gives up out. Says what it had been told before;
     /// what was granted is the caller's to give back.
     pub(crate) fn cancel(&self, word: &Word, ticket: Ticket) -> Verdict {
-        let shared = self.0.force();
+        let shared = self.shared.force();
         let verdict = shared.verdict(ticket);
         if verdict != Verdict::Waiting {
             return verdict;
@@ -377,7 +402,9 @@ impl Queue {
         let mut removed = None;
         shared.wake_while(
             |line, wakes| match removed.get_or_insert_with(|| line.remove(ticket)) {
-                Some((Stood::AtTheFront, _)) => shared.serve(line, word, &mut 0, wakes),
+                Some((stood, _)) if *stood == Stood::AtTheFront || !self.policy.is_fifo() => {
+                    shared.serve(line, word, &mut 0, wakes)
+                }
                 _ => {
                     shared.publish(line);
                     true
@@ -392,7 +419,7 @@ impl Queue {
 
     /// Waits for `goal`. `None` if it is met already.
     pub(crate) fn watch(&self, word: &Word, goal: Goal, waker: &Waker) -> Option<Ticket> {
-        let shared = self.0.force();
+        let shared = self.shared.force();
         let waker = waker.clone();
         // Declared before the guard, so dropped after it.
         let _removed;
@@ -410,13 +437,13 @@ impl Queue {
 
     /// Does the watcher still wait? If so, `waker` is the one that is woken.
     pub(crate) fn still_watches(&self, ticket: Ticket, waker: &Waker) -> bool {
-        let shared = self.0.force();
-        shared.register(waker, |line| line.watcher_mut(ticket))
+        let shared = self.shared.force();
+        shared.register(ticket, waker, Line::watcher_mut)
     }
 
     /// Takes a watcher that gives up out.
     pub(crate) fn unwatch(&self, ticket: Ticket) {
-        let shared = self.0.force();
+        let shared = self.shared.force();
         let _removed;
         let mut line = shared.lock();
         _removed = line.unwatch(ticket);
@@ -430,45 +457,4 @@ pub(crate) enum Arrival {
     Acquired,
     Closed,
     Waits(Ticket),
-}
-
-/// Wakers on their way out of the lock. As many as one critical section may
-/// grant; then it lets go, wakes, and comes back.
-#[derive(Default)]
-struct Wakes {
-    wakers: [Option<Waker>; Self::MANY],
-    len: usize,
-    panic: Option<Box<dyn Any + Send>>,
-}
-
-impl Wakes {
-    const MANY: usize = 8;
-
-    fn is_full(&self) -> bool {
-        self.len == Self::MANY
-    }
-
-    fn push(&mut self, waker: Option<Waker>) {
-        self.wakers[self.len] = waker;
-        self.len += 1;
-    }
-
-    /// Wakes them all, even if one panics.
-    fn wake(&mut self) {
-        for waker in self.wakers[..self.len].iter_mut().filter_map(Option::take) {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                self.panic.get_or_insert(panic);
-            }
-        }
-        self.len = 0;
-    }
-
-    /// Lets the first panic go on, unless this thread unwinds already.
-    fn finish(self) {
-        if let Some(panic) = self.panic {
-            if !std::thread::panicking() {
-                resume_unwind(panic);
-            }
-        }
-    }
 }

@@ -115,10 +115,10 @@ impl Semaphore {
 
     #[inline]
     fn try_take(&self, n: u32) -> Result<(), TryAcquireError> {
-        match self.word.try_acquire(n) {
+        match self.take(n) {
             Take::Acquired => Ok(()),
             Take::Closed => Err(TryAcquireError::Closed),
-            Take::Full | Take::TooLarge => Err(TryAcquireError::NoPermits),
+            Take::Full | Take::Spoken | Take::TooLarge => Err(TryAcquireError::NoPermits),
         }
     }
 }

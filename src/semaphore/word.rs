@@ -59,13 +59,19 @@ impl State {
         self.0 & CLOSED != 0
     }
 
-    /// Permits that are neither out nor spoken for by the line.
-    pub(crate) const fn available(self) -> u32 {
-        if self.is_queued() {
+    /// Permits that are not out and, unless the caller may `barge`, not spoken
+    /// for by the line.
+    pub(crate) const fn available(self, barge: bool) -> u32 {
+        if self.is_queued() && !barge {
             0
         } else {
             self.max().saturating_sub(self.active())
         }
+    }
+
+    /// Permits that are not out, spoken for or not.
+    pub(crate) const fn free(self) -> u64 {
+        self.available(true) as u64
     }
 
     /// No more permits are out than may be.
@@ -111,8 +117,10 @@ impl fmt::Debug for State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Take {
     Acquired,
-    /// The permits are not there, or belong to the line.
+    /// The permits are not there.
     Full,
+    /// The permits are there, and somebody stands in line.
+    Spoken,
     /// More than max: nobody's release can make it fit.
     TooLarge,
     Closed,
@@ -155,10 +163,10 @@ impl Word {
         State(self.0.load(Acquire))
     }
 
-    /// Takes `n` permits if they are there and nobody stands in line. None are
-    /// always there.
+    /// Takes `n` permits if they are there and nobody stands in line, or the
+    /// caller may `barge`. None are always there.
     #[inline]
-    pub(crate) fn try_acquire(&self, n: u32) -> Take {
+    pub(crate) fn try_acquire(&self, n: u32, barge: bool) -> Take {
         let mut now = State(self.0.load(Relaxed));
         loop {
             if now.is_closed() {
@@ -167,8 +175,11 @@ impl Word {
             if n == 0 {
                 return Take::Acquired;
             }
-            if now.is_queued() || !now.fits(n) {
+            if !now.fits(n) {
                 return Take::Full;
+            }
+            if now.is_queued() && !barge {
+                return Take::Spoken;
             }
             match self.exchange(now, now.with_active(now.active() + n)) {
                 Ok(()) => return Take::Acquired,
@@ -208,8 +219,8 @@ impl Word {
         State(self.0.fetch_sub(u64::from(n), AcqRel))
     }
 
-    /// For the lock's holder, with an empty line: takes `n` permits, or says
-    /// that somebody stands in line from now on.
+    /// For the lock's holder: takes `n` permits, or says that somebody stands
+    /// in line from now on.
     pub(crate) fn acquire_or_queue(&self, n: u32) -> Take {
         let mut now = self.load();
         loop {
@@ -297,12 +308,12 @@ impl Word {
 
     /// Lowers max by `n` permits, or by those that are available. Returns by
     /// how many.
-    pub(crate) fn forget_available(&self, n: u32) -> u32 {
-        self.update(|now| match now.available().min(n) {
+    pub(crate) fn forget_available(&self, n: u32, barge: bool) -> u32 {
+        self.update(|now| match now.available(barge).min(n) {
             0 => None,
             gone => Some(now.with_max(now.max() - gone)),
         })
-        .map_or(0, |before| before.available().min(n))
+        .map_or(0, |before| before.available(barge).min(n))
     }
 
     /// Takes `n` permits that the caller holds out of the count for good: max
@@ -367,17 +378,17 @@ mod tests {
     #[test]
     fn a_refused_request_changes_nothing() {
         let word = Word::new(3);
-        assert_eq!(word.try_acquire(2), Take::Acquired);
+        assert_eq!(word.try_acquire(2, false), Take::Acquired);
         let before = word.load();
-        assert_eq!(word.try_acquire(2), Take::Full);
+        assert_eq!(word.try_acquire(2, false), Take::Full);
         assert_eq!(word.load(), before);
     }
 
     #[test]
     fn the_largest_request_does_not_wrap() {
         let word = Word::new(MAX_PERMITS);
-        assert_eq!(word.try_acquire(MAX_PERMITS), Take::Acquired);
-        assert_eq!(word.try_acquire(MAX_PERMITS), Take::Full);
+        assert_eq!(word.try_acquire(MAX_PERMITS, false), Take::Acquired);
+        assert_eq!(word.try_acquire(MAX_PERMITS, false), Take::Full);
         assert_eq!(word.raise_max(1), Err(Overflow));
     }
 
@@ -404,10 +415,10 @@ mod tests {
     #[test]
     fn a_release_tells_who_must_be_told() {
         let word = Word::new(2);
-        assert_eq!(word.try_acquire(2), Take::Acquired);
+        assert_eq!(word.try_acquire(2, false), Take::Acquired);
         assert_eq!(word.release(1, true), Release::Quiet);
         assert_eq!(word.release(1, true), Release::Reached);
-        assert_eq!(word.try_acquire(2), Take::Acquired);
+        assert_eq!(word.try_acquire(2, false), Take::Acquired);
         let _ = word.set_max(1);
         assert_eq!(word.release(1, true), Release::Reached);
         word.set_queued();
@@ -420,7 +431,7 @@ mod tests {
     #[test]
     fn forgetting_held_permits_stops_at_zero() {
         let word = Word::new(5);
-        assert_eq!(word.try_acquire(5), Take::Acquired);
+        assert_eq!(word.try_acquire(5, false), Take::Acquired);
         let _ = word.set_max(2);
         let _ = word.forget_held(3);
         assert_eq!((word.load().max(), word.load().active()), (0, 2));
@@ -433,9 +444,9 @@ mod tests {
         let _ = word.close();
         let _ = word.set_max(9);
         let _ = word.raise_max(1);
-        assert_eq!(word.forget_available(2), 0, "spoken for by the line");
+        assert_eq!(word.forget_available(2, false), 0, "spoken for by the line");
         word.clear_queued(0);
-        assert_eq!(word.forget_available(2), 2);
+        assert_eq!(word.forget_available(2, false), 2);
         assert!(word.load().is_closed() && !word.load().is_queued());
         assert_eq!(word.load().max(), 8);
     }

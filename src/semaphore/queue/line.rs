@@ -55,23 +55,27 @@ pub(crate) enum Goal {
     Idle,
 }
 
-/// A place in the ring; without a waker it is a hole.
+/// A place in the ring; with neither a waker nor a call it is a hole.
 struct Place {
     ticket: Ticket,
+    /// When it came, by the queue's clock. 0 where nobody asks.
+    since: u64,
     need: u32,
+    /// Woken to compete, and not heard of since: the waker is used up.
+    called: bool,
     waker: Option<Waker>,
 }
 
 impl Place {
     fn is_hole(&self) -> bool {
-        self.waker.is_none()
+        self.waker.is_none() && !self.called
     }
 }
 
 struct Watcher {
     ticket: Ticket,
     goal: Goal,
-    waker: Waker,
+    waker: Option<Waker>,
 }
 
 /// Where a waiter stood that has left.
@@ -89,6 +93,9 @@ pub(super) struct Line {
     next: Ticket,
     served: Ticket,
     stragglers: usize,
+    called: u64,
+    /// When the last call was.
+    pub(super) called_at: u64,
     closed_at: Ticket,
     aside: VecDeque<Place>,
     watchers: VecDeque<Watcher>,
@@ -104,6 +111,8 @@ impl Default for Line {
             next: Ticket(0),
             served: Ticket(0),
             stragglers: 0,
+            called: 0,
+            called_at: 0,
             closed_at: Ticket(u64::MAX),
             aside: VecDeque::new(),
             watchers: VecDeque::new(),
@@ -154,12 +163,17 @@ impl Line {
         self.places.front().map(|place| place.need)
     }
 
+    /// When the first in line came.
+    pub(super) fn front_since(&self) -> Option<u64> {
+        self.places.front().map(|place| place.since)
+    }
+
     /// What the holder of a ticket below `served` has been told.
     pub(super) fn look_up(&mut self, ticket: Ticket) -> Verdict {
         if self.refused.remove(&ticket) {
             self.stragglers -= 1;
             Verdict::Closed
-        } else if self.waker_mut(ticket).is_some() {
+        } else if self.waits(ticket) {
             Verdict::Waiting
         } else if ticket >= self.closed_at {
             Verdict::Closed
@@ -168,31 +182,38 @@ impl Line {
         }
     }
 
+    /// Does the holder of `ticket` still wait?
+    pub(super) fn waits(&self, ticket: Ticket) -> bool {
+        find(&self.places, ticket).is_some_and(|at| !self.places[at].is_hole())
+            || find(&self.aside, ticket).is_some()
+    }
+
     /// The waker of a waiter that still waits.
-    pub(super) fn waker_mut(&mut self, ticket: Ticket) -> Option<&mut Waker> {
-        if let Some(at) = find(&self.places, ticket) {
-            self.places[at].waker.as_mut()
-        } else if let Some(at) = find(&self.aside, ticket) {
-            self.aside[at].waker.as_mut()
-        } else {
-            None
-        }
+    pub(super) fn waker_mut(&mut self, ticket: Ticket) -> Option<&mut Option<Waker>> {
+        let place = match find(&self.places, ticket) {
+            Some(at) => &mut self.places[at],
+            None => {
+                let at = find(&self.aside, ticket)?;
+                &mut self.aside[at]
+            }
+        };
+        (!place.is_hole()).then_some(&mut place.waker)
     }
 }
 
 /// Joining and leaving it.
 impl Line {
     /// Puts a waiter at the end of the line.
-    pub(super) fn push(&mut self, need: u32, waker: Waker) -> Ticket {
-        let place = self.place(need, waker);
+    pub(super) fn push(&mut self, need: u32, since: u64, waker: Waker) -> Ticket {
+        let place = self.place(need, since, waker);
         let ticket = place.ticket;
         self.places.push_back(place);
         ticket
     }
 
     /// Puts an arrival that needs more than max beside the line.
-    pub(super) fn push_aside(&mut self, need: u32, waker: Waker) -> Ticket {
-        let place = self.place(need, waker);
+    pub(super) fn push_aside(&mut self, need: u32, since: u64, waker: Waker) -> Ticket {
+        let place = self.place(need, since, waker);
         let ticket = place.ticket;
         self.aside.push_back(place);
         self.stragglers += 1;
@@ -236,6 +257,9 @@ impl Line {
             if place.ticket >= self.served {
                 self.stragglers -= 1;
             }
+            if place.called {
+                self.called += u64::from(place.need);
+            }
             let at = self
                 .places
                 .partition_point(|other| other.ticket < place.ticket);
@@ -271,9 +295,13 @@ impl Line {
 
     /// Takes a waiter that gives up out. `None` if it has left already. The
     /// waker is for the caller to drop, after it has let go of the lock.
-    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<(Stood, Waker)> {
+    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<(Stood, Option<Waker>)> {
         let (stood, waker) = if let Some(at) = find(&self.places, ticket) {
-            let waker = self.places[at].waker.take()?;
+            if self.places[at].is_hole() {
+                return None;
+            }
+            self.uncall(ticket);
+            let waker = self.places[at].waker.take();
             self.holes += 1;
             if ticket < self.served {
                 self.stragglers -= 1;
@@ -288,15 +316,17 @@ impl Line {
         } else {
             let place = self.aside.remove(find(&self.aside, ticket)?)?;
             self.stragglers -= 1;
-            (Stood::Elsewhere, place.waker?)
+            (Stood::Elsewhere, place.waker)
         };
         Some((stood, waker))
     }
 
-    fn place(&mut self, need: u32, waker: Waker) -> Place {
+    fn place(&mut self, need: u32, since: u64, waker: Waker) -> Place {
         Place {
             ticket: self.ticket(),
+            since,
             need,
+            called: false,
             waker: Some(waker),
         }
     }
@@ -314,6 +344,9 @@ impl Line {
 
     fn pop_front(&mut self) -> Option<Place> {
         let place = self.places.pop_front()?;
+        if place.called {
+            self.called -= u64::from(place.need);
+        }
         if self.holes > 0 {
             self.sweep();
         }
@@ -341,6 +374,33 @@ impl Line {
     }
 }
 
+/// Competing for permits instead of being handed them.
+impl Line {
+    /// How many permits those need that have been called.
+    pub(super) fn called(&self) -> u64 {
+        self.called
+    }
+
+    /// Calls the first that has not been called since it last failed.
+    pub(super) fn call(&mut self) -> Option<Waker> {
+        let place = self.places.iter_mut().find(|place| place.waker.is_some())?;
+        place.called = true;
+        self.called += u64::from(place.need);
+        place.waker.take()
+    }
+
+    /// It has come, and left its waker: it may be called again.
+    pub(super) fn uncall(&mut self, ticket: Ticket) {
+        if let Some(at) = find(&self.places, ticket) {
+            if mem::take(&mut self.places[at].called) {
+                self.called -= u64::from(self.places[at].need);
+            }
+        } else if let Some(at) = find(&self.aside, ticket) {
+            self.aside[at].called = false;
+        }
+    }
+}
+
 /// Those that wait for a state.
 impl Line {
     pub(super) fn watch(&mut self, goal: Goal, waker: Waker) -> Ticket {
@@ -348,7 +408,7 @@ impl Line {
         self.watchers.push_back(Watcher {
             ticket,
             goal,
-            waker,
+            waker: Some(waker),
         });
         ticket
     }
@@ -356,11 +416,11 @@ impl Line {
     /// Tells one watcher whose goal is `met` by forgetting it.
     pub(super) fn tell_watcher(&mut self, met: impl Fn(Goal) -> bool) -> Option<Waker> {
         let at = self.watchers.iter().position(|watcher| met(watcher.goal))?;
-        Some(self.watchers.remove(at)?.waker)
+        self.watchers.remove(at)?.waker
     }
 
     /// The waker of a watcher that still waits.
-    pub(super) fn watcher_mut(&mut self, ticket: Ticket) -> Option<&mut Waker> {
+    pub(super) fn watcher_mut(&mut self, ticket: Ticket) -> Option<&mut Option<Waker>> {
         self.watchers
             .iter_mut()
             .find(|watcher| watcher.ticket == ticket)
@@ -373,7 +433,7 @@ impl Line {
             .watchers
             .iter()
             .position(|watcher| watcher.ticket == ticket)?;
-        Some(self.watchers.remove(at)?.waker)
+        self.watchers.remove(at)?.waker
     }
 }
 
@@ -416,7 +476,7 @@ mod tests {
     #[test]
     fn arrivals_are_served_in_order() {
         let mut line = Line::default();
-        let tickets = [1, 2, 3, 4].map(|need| line.push(need, noop()));
+        let tickets = [1, 2, 3, 4].map(|need| line.push(need, 0, noop()));
         assert!(
             tickets
                 .iter()
@@ -433,7 +493,7 @@ mod tests {
     #[test]
     fn a_removed_waiter_leaves_the_others_in_order() {
         let mut line = Line::default();
-        let tickets = [0, 1, 2, 3, 4, 5].map(|need| line.push(need, noop()));
+        let tickets = [0, 1, 2, 3, 4, 5].map(|need| line.push(need, 0, noop()));
         let stood = |line: &mut Line, at: usize| line.remove(tickets[at]).map(|r| r.0);
         assert_eq!(stood(&mut line, 2), Some(Stood::Elsewhere));
         assert_eq!(stood(&mut line, 0), Some(Stood::AtTheFront));
@@ -447,10 +507,10 @@ mod tests {
     #[test]
     fn holes_between_the_living_do_not_pile_up() {
         let mut line = Line::default();
-        let _first = line.push(1, noop());
-        let mut last = line.push(1, noop());
+        let _first = line.push(1, 0, noop());
+        let mut last = line.push(1, 0, noop());
         for _ in 0..100_000 {
-            let next = line.push(1, noop());
+            let next = line.push(1, 0, noop());
             line.remove(last).expect("still waits");
             last = next;
         }
@@ -462,7 +522,7 @@ mod tests {
     #[test]
     fn who_stepped_aside_rejoins_by_ticket() {
         let mut line = Line::default();
-        let _tickets = [9, 7, 1, 8, 2].map(|need| line.push(need, noop()));
+        let _tickets = [9, 7, 1, 8, 2].map(|need| line.push(need, 0, noop()));
         line.step_aside();
         line.step_aside();
         assert_eq!((line.aside(), line.stragglers()), (2, 2));
@@ -477,7 +537,7 @@ mod tests {
     #[test]
     fn a_straggler_is_not_taken_for_granted() {
         let mut line = Line::default();
-        let [heavy, light] = [9, 1].map(|need| line.push(need, noop()));
+        let [heavy, light] = [9, 1].map(|need| line.push(need, 0, noop()));
         line.step_aside();
         line.grant_front().expect("the light one");
         assert_eq!(verdict(&mut line, light), Verdict::Granted);
@@ -491,8 +551,8 @@ mod tests {
     #[test]
     fn an_arrival_aside_that_rejoins_in_time_is_no_straggler() {
         let mut line = Line::default();
-        let first = line.push(1, noop());
-        let heavy = line.push_aside(9, noop());
+        let first = line.push(1, 0, noop());
+        let heavy = line.push_aside(9, 0, noop());
         line.rejoin(9);
         assert_eq!(line.stragglers(), 0);
         assert_eq!(needs(&mut line), [1, 9]);
@@ -503,8 +563,8 @@ mod tests {
     #[test]
     fn closing_tells_waiters_from_those_served_before() {
         let mut line = Line::default();
-        let [served, heavy, last] = [1, 9, 1].map(|need| line.push(need, noop()));
-        let aside = line.push_aside(8, noop());
+        let [served, heavy, last] = [1, 9, 1].map(|need| line.push(need, 0, noop()));
+        let aside = line.push_aside(8, 0, noop());
         line.grant_front().expect("the first");
         line.step_aside();
         while line.refuse_one().is_some() {}
@@ -532,7 +592,7 @@ mod tests {
     fn a_long_buffer_goes_when_the_line_is_empty() {
         let mut line = Line::default();
         for _ in 0..10 * KEEP {
-            line.push(1, noop());
+            line.push(1, 0, noop());
         }
         while line.refuse_one().is_some() {}
         assert_eq!(line.places.capacity(), 0);

@@ -1,0 +1,107 @@
+//! Making a semaphore that is not the usual one.
+
+use std::time::Duration;
+
+use super::{
+    Semaphore, checked,
+    queue::{Fairness, Policy},
+};
+
+/// How to make a [`Semaphore`]; see [`Semaphore::builder`].
+#[must_use = "a builder does nothing until `build` is called"]
+#[derive(Clone, Copy, Debug)]
+pub struct Builder {
+    max: u32,
+    policy: Policy,
+}
+
+impl Semaphore {
+    /// Starts to make a semaphore with `max` permits, 0 to
+    /// [`MAX_PERMITS`](Self::MAX_PERMITS), that is otherwise like one from
+    /// [`new`](Self::new).
+    ///
+    /// # Panics
+    ///
+    /// When `max` is larger than `MAX_PERMITS`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{Fairness, Semaphore};
+    ///
+    /// static FILES: Semaphore = Semaphore::builder(8)
+    ///     .fairness(Fairness::Eventual)
+    ///     .bound(Duration::from_millis(2))
+    ///     .build();
+    /// assert_eq!(FILES.max(), 8);
+    /// ```
+    #[track_caller]
+    pub const fn builder(max: usize) -> Builder {
+        Builder {
+            max: checked(max),
+            policy: Policy::FIFO,
+        }
+    }
+}
+
+impl Builder {
+    /// Who gets a permit that comes back while others wait. [`Fairness::Fifo`]
+    /// unless this is called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Fairness, Semaphore};
+    ///
+    /// let semaphore = Semaphore::builder(8).fairness(Fairness::Barging).build();
+    /// assert_eq!(semaphore.fairness(), Fairness::Barging);
+    /// ```
+    pub const fn fairness(self, fairness: Fairness) -> Self {
+        Self {
+            policy: self.policy.with_fairness(fairness),
+            ..self
+        }
+    }
+
+    /// How long the first in line may be passed under [`Fairness::Eventual`]:
+    /// 500 microseconds unless this is called. Taken as whole microseconds, up
+    /// to 71 minutes; zero means that nobody passes once a waiter is known.
+    ///
+    /// Under [`Fairness::Barging`] it is how long a woken waiter that does not
+    /// come is waited for before the next is woken. [`Fairness::Fifo`] does not
+    /// use it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{Fairness, Semaphore};
+    ///
+    /// let semaphore = Semaphore::builder(8)
+    ///     .fairness(Fairness::Eventual)
+    ///     .bound(Duration::from_millis(5))
+    ///     .build();
+    /// ```
+    pub const fn bound(self, bound: Duration) -> Self {
+        Self {
+            policy: self.policy.with_bound(bound),
+            ..self
+        }
+    }
+
+    crate::sync::const_fn! {
+        /// Makes it.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// let semaphore = dynaphore::Semaphore::builder(8).build();
+        /// assert_eq!(semaphore.max(), 8);
+        /// ```
+        #[must_use]
+        pub fn build(self) -> Semaphore {
+            Semaphore::with_policy(self.max, self.policy)
+        }
+    }
+}
