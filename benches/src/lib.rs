@@ -1,0 +1,23 @@
+//! dynaphore measured against its peers.
+//!
+//! A [`subject`] is one semaphore behind the traits that a [`workload`] asks
+//! for; a workload is one function, generic over its subject, so that all run
+//! the same loop without dynamic dispatch. [`workload::ALL`] is the table of
+//! who runs what. [`measure`] runs the subjects of a workload by turns and
+//! compares them round by round, [`report`] prints what came out, and
+//! [`options`] reads the command line of the `compare` binary. The Criterion
+//! benches time the same functions one at a time.
+//!
+//! To add a subject: a file in `subject`, and its name in the rows of
+//! [`workload::ALL`] and in [`subject::SIZES`].
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod alloc;
+pub mod measure;
+pub mod options;
+pub mod report;
+pub mod stats;
+pub mod subject;
+pub mod workload;

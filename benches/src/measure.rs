@@ -1,0 +1,231 @@
+//! Runs the subjects of a workload by turns and compares them.
+
+use std::time::{Duration, Instant};
+
+use crate::alloc;
+use crate::stats::{median, median_ratio};
+use crate::subject::{FLOOR, TOKIO};
+use crate::workload::{Entry, Runner};
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How often each subject gets its turn.
+    pub rounds: usize,
+    /// About how long a turn takes.
+    pub slice: Duration,
+    /// How often allocations are counted.
+    pub counts: usize,
+}
+
+impl Plan {
+    /// For figures to quote.
+    pub const FULL: Self = Self {
+        rounds: 25,
+        slice: Duration::from_millis(40),
+        counts: 5,
+    };
+
+    /// For a look.
+    pub const QUICK: Self = Self {
+        rounds: 11,
+        slice: Duration::from_millis(20),
+        counts: 3,
+    };
+
+    /// The same with turns that many times as long.
+    #[must_use]
+    pub fn slower(self, times: u32) -> Self {
+        Self {
+            slice: self.slice * times,
+            ..self
+        }
+    }
+}
+
+/// What a workload cost one subject.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// The subject's name.
+    pub subject: &'static str,
+    /// Median over the rounds, wall time over operations.
+    pub ns_per_op: f64,
+    /// Median over the rounds of the ratio to tokio, if tokio took part.
+    pub vs_tokio: Option<f64>,
+    /// Median over the rounds of the ratio to the floor, if that took part.
+    pub vs_floor: Option<f64>,
+    /// Heap allocations per operation, once all is set up.
+    pub allocs_per_op: f64,
+}
+
+/// A subject in the middle of its workload.
+struct Contestant {
+    subject: &'static str,
+    runner: Runner,
+    /// How many operations fill a slice.
+    ops: u64,
+    /// One value a round.
+    ns_per_op: Vec<f64>,
+}
+
+/// Measures the entries of one workload against each other.
+///
+/// Every round gives each of them a turn, and every round starts with another
+/// one, so that a change of the machine's pace hits all alike. No round begins
+/// after `until`, except the first.
+pub fn compare(entries: &[&Entry], plan: Plan, until: Option<Instant>) -> Vec<Outcome> {
+    let mut contestants: Vec<Contestant> = entries
+        .iter()
+        .map(|entry| {
+            let mut runner = (entry.prepare)();
+            Contestant {
+                subject: entry.subject,
+                ops: calibrate(&mut runner, plan.slice),
+                runner,
+                ns_per_op: Vec::with_capacity(plan.rounds),
+            }
+        })
+        .collect();
+
+    for round in 0..plan.rounds {
+        if round > 0 && until.is_some_and(|until| Instant::now() >= until) {
+            break;
+        }
+        let count = contestants.len();
+        for turn in 0..count {
+            contestants[(round + turn) % count].take_turn();
+        }
+    }
+
+    let rounds_of = |name: &str| {
+        let mut found = contestants.iter().filter(|other| other.subject == name);
+        found.next().map(|other| other.ns_per_op.clone())
+    };
+    let tokio = rounds_of(TOKIO);
+    let floor = rounds_of(FLOOR);
+    contestants
+        .iter_mut()
+        .map(|contestant| {
+            let rounds = &contestant.ns_per_op;
+            let versus =
+                |base: &Option<Vec<f64>>| base.as_ref().map(|base| median_ratio(rounds, base));
+            Outcome {
+                subject: contestant.subject,
+                ns_per_op: median(rounds.iter().copied()),
+                vs_tokio: versus(&tokio),
+                vs_floor: versus(&floor),
+                allocs_per_op: allocations(&mut contestant.runner, contestant.ops / 8, plan.counts),
+            }
+        })
+        .collect()
+}
+
+impl Contestant {
+    fn take_turn(&mut self) {
+        // Bring code and data back into the caches that others have used.
+        (self.runner)(self.ops / 16);
+        let wall = (self.runner)(self.ops);
+        self.ns_per_op
+            .push(wall.as_nanos() as f64 / self.ops as f64);
+    }
+}
+
+/// How many operations take about as long as `slice`. Warms up on the way.
+fn calibrate(runner: &mut Runner, slice: Duration) -> u64 {
+    let mut ops = 256;
+    loop {
+        let wall = runner(ops).max(Duration::from_nanos(1));
+        let fit = slice.as_secs_f64() / wall.as_secs_f64();
+        // Extrapolate only from a run that is not far from the slice.
+        if fit <= 4.0 {
+            return ((ops as f64 * fit) as u64).max(64);
+        }
+        ops *= 4;
+    }
+}
+
+/// Heap allocations per operation in steady state.
+///
+/// A run of twice the length allocates as much for threads and tasks; what it
+/// allocates more is due to the operations.
+fn allocations(runner: &mut Runner, ops: u64, counts: usize) -> f64 {
+    let mut count = |ops| {
+        let made = alloc::count(|| {
+            runner(ops);
+        });
+        made as f64
+    };
+    let ops = ops.max(64);
+    let per_op = median((0..counts).map(|_| {
+        let once = count(ops);
+        (count(2 * ops) - once) / ops as f64
+    }));
+    per_op.max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: Plan = Plan {
+        rounds: 3,
+        slice: Duration::from_micros(100),
+        counts: 3,
+    };
+
+    /// Pretends to take `NS` nanoseconds an operation.
+    fn fake<const NS: u64>() -> Runner {
+        Box::new(|ops| Duration::from_nanos(NS * ops))
+    }
+
+    #[test]
+    fn ratios_are_taken_against_those_who_took_part() {
+        let ours = Entry {
+            subject: "ours",
+            prepare: fake::<10>,
+        };
+        let tokio = Entry {
+            subject: TOKIO,
+            prepare: fake::<20>,
+        };
+        let floor = Entry {
+            subject: FLOOR,
+            prepare: fake::<5>,
+        };
+
+        let all = compare(&[&ours, &tokio, &floor], PLAN, None);
+        let names: Vec<_> = all.iter().map(|outcome| outcome.subject).collect();
+        assert_eq!(names, ["ours", TOKIO, FLOOR]);
+        assert_eq!(all[0].ns_per_op, 10.0);
+        assert_eq!(all[0].vs_tokio, Some(0.5));
+        assert_eq!(all[0].vs_floor, Some(2.0));
+        assert_eq!(all[1].vs_tokio, Some(1.0));
+
+        let alone = compare(&[&ours], PLAN, None);
+        assert_eq!(alone[0].vs_tokio, None);
+        assert_eq!(alone[0].vs_floor, None);
+    }
+
+    #[test]
+    fn out_of_time_still_gives_one_round() {
+        let ours = Entry {
+            subject: "ours",
+            prepare: fake::<10>,
+        };
+        let outcomes = compare(&[&ours], PLAN, Some(Instant::now()));
+        assert_eq!(outcomes[0].ns_per_op, 10.0);
+    }
+
+    #[test]
+    fn slices_are_filled() {
+        assert_eq!(
+            calibrate(&mut fake::<10>(), Duration::from_millis(1)),
+            100_000
+        );
+        // Slower than the slice from the start.
+        assert_eq!(
+            calibrate(&mut fake::<1_000_000>(), Duration::from_millis(1)),
+            64
+        );
+    }
+}

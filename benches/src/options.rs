@@ -1,0 +1,222 @@
+//! The command line of `compare`.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use lexopt::prelude::*;
+
+use crate::report::{Format, SIZE};
+use crate::subject::{SIZES, Size};
+use crate::workload::{self, Entry, Workload};
+
+/// Printed for `--help` and with every complaint.
+pub const USAGE: &str = "\
+usage: compare [--quick] [--json] [--only WORKLOAD]... [--subject NAME]...
+
+  --quick           fewer and shorter rounds, done within 40 seconds
+  --json            one JSON object a line instead of a table
+  --only WORKLOAD   only this workload, or `size`; may be repeated
+  --subject NAME    only this subject; may be repeated
+  -h, --help        this text";
+
+/// What was asked for.
+#[derive(Debug)]
+pub struct Options {
+    /// Fewer and shorter rounds.
+    pub quick: bool,
+    /// How to print.
+    pub format: Format,
+    only: BTreeSet<String>,
+    subjects: BTreeSet<String>,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Measure.
+    Run(Options),
+    /// Print the usage.
+    Help,
+}
+
+/// Reads the arguments (without the program's name).
+///
+/// # Errors
+///
+/// Says what is wrong with them; a name that does not exist is answered with
+/// those that do.
+pub fn parse<I>(args: I) -> Result<Command, String>
+where
+    I: IntoIterator<Item: Into<OsString>>,
+{
+    parse_args(lexopt::Parser::from_args(args)).map_err(|error| error.to_string())
+}
+
+fn parse_args(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
+    let mut options = Options {
+        quick: false,
+        format: Format::Table,
+        only: BTreeSet::new(),
+        subjects: BTreeSet::new(),
+    };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("quick") => options.quick = true,
+            Long("json") => options.format = Format::Json,
+            Long("only") => {
+                let name = parser.value()?.string()?;
+                options
+                    .only
+                    .insert(known("workload", name, workload_names())?);
+            }
+            Long("subject") => {
+                let name = parser.value()?.string()?;
+                options
+                    .subjects
+                    .insert(known("subject", name, subject_names())?);
+            }
+            Short('h') | Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected()),
+        }
+    }
+    if options.workloads().is_empty() && options.sizes().is_empty() {
+        return Err("no selected subject takes part in a selected workload".into());
+    }
+    Ok(Command::Run(options))
+}
+
+impl Options {
+    /// The selected workloads with those selected subjects that take part,
+    /// leaving out workloads with none.
+    pub fn workloads(&self) -> Vec<(&'static Workload, Vec<&'static Entry>)> {
+        workload::ALL
+            .iter()
+            .filter(|workload| self.selects_workload(workload.name))
+            .map(|workload| {
+                let entries = workload.entries.iter();
+                let selected = entries.filter(|entry| self.selects_subject(entry.subject));
+                (workload, selected.collect::<Vec<_>>())
+            })
+            .filter(|(_, entries)| !entries.is_empty())
+            .collect()
+    }
+
+    /// The sizes of the selected subjects; none if only workloads are selected.
+    pub fn sizes(&self) -> Vec<Size> {
+        if !self.selects_workload(SIZE) {
+            return Vec::new();
+        }
+        let sizes = SIZES.iter().map(|size| size());
+        sizes
+            .filter(|size| self.selects_subject(size.subject))
+            .collect()
+    }
+
+    fn selects_workload(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.contains(name)
+    }
+
+    fn selects_subject(&self, name: &str) -> bool {
+        self.subjects.is_empty() || self.subjects.contains(name)
+    }
+}
+
+fn workload_names() -> Vec<&'static str> {
+    let workloads = workload::ALL.iter().map(|workload| workload.name);
+    workloads.chain([SIZE]).collect()
+}
+
+fn subject_names() -> Vec<&'static str> {
+    SIZES.iter().map(|size| size().subject).collect()
+}
+
+fn known(what: &str, name: String, names: Vec<&str>) -> Result<String, String> {
+    if names.contains(&name.as_str()) {
+        Ok(name)
+    } else {
+        let names = names.join(", ");
+        Err(format!("no {what} is called {name:?}; there are {names}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(args: &[&str]) -> Options {
+        match parse(args) {
+            Ok(Command::Run(options)) => options,
+            other => panic!("{args:?} gave {other:?}"),
+        }
+    }
+
+    fn complaint(args: &[&str]) -> String {
+        parse(args).expect_err("a complaint")
+    }
+
+    #[test]
+    fn everything_without_arguments() {
+        let options = run(&[]);
+        assert!(!options.quick);
+        assert_eq!(options.format, Format::Table);
+        assert_eq!(options.workloads().len(), workload::ALL.len());
+        assert_eq!(options.sizes().len(), SIZES.len());
+    }
+
+    #[test]
+    fn flags() {
+        let options = run(&["--json", "--quick"]);
+        assert!(options.quick);
+        assert_eq!(options.format, Format::Json);
+        assert!(matches!(parse(["--quick", "-h"]), Ok(Command::Help)));
+    }
+
+    #[test]
+    fn selections_add_up() {
+        let options = run(&["--only", "try_1t", "--only=weighted_mt", "--subject=tokio"]);
+        let selected: Vec<_> = options
+            .workloads()
+            .iter()
+            .map(|(workload, entries)| (workload.name, entries.len()))
+            .collect();
+        assert_eq!(selected, [("try_1t", 1), ("weighted_mt", 1)]);
+        assert!(options.sizes().is_empty());
+
+        let options = run(&["--subject", "floor", "--only", "size"]);
+        assert!(options.workloads().is_empty());
+        assert_eq!(options.sizes()[0].subject, "floor");
+    }
+
+    #[test]
+    fn unknown_names_are_answered_with_the_known() {
+        let text = complaint(&["--only", "try_3t"]);
+        assert!(
+            text.contains("\"try_3t\"") && text.contains("try_1t, async_1t"),
+            "{text}"
+        );
+        let text = complaint(&["--subject", "go"]);
+        assert!(
+            text.contains("\"go\"") && text.contains("parking_lot_condvar"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn bad_arguments() {
+        complaint(&["--fast"]);
+        complaint(&["try_1t"]);
+        complaint(&["--only"]);
+        complaint(&["--quick=yes"]);
+        let text = complaint(&["--only", "blocking_8t", "--subject", "floor"]);
+        assert!(text.contains("takes part"), "{text}");
+    }
+
+    /// `--subject` chooses from those with a size, so all must be there.
+    #[test]
+    fn every_subject_has_a_size() {
+        let names = subject_names();
+        for entry in workload::ALL.iter().flat_map(|workload| workload.entries) {
+            assert!(names.contains(&entry.subject), "{}", entry.subject);
+        }
+    }
+}

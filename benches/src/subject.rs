@@ -1,0 +1,116 @@
+//! The semaphores under test, and what a workload can ask of one.
+//!
+//! A subject is a type that is never built: it names a semaphore and maps the
+//! traits below onto it. A subject implements what its semaphore offers, so
+//! that a workload it cannot do does not compile for it. What an acquire
+//! returns is a permit that is held until it is dropped.
+
+use std::sync::Arc;
+
+mod async_lock;
+mod asyncband;
+mod condvar;
+mod dynaphore;
+mod floor;
+mod tokio;
+
+pub use self::async_lock::AsyncLock;
+pub use self::asyncband::Asyncband;
+pub use self::condvar::ParkingLotCondvar;
+pub use self::dynaphore::Dynaphore;
+pub use self::floor::Floor;
+pub use self::tokio::Tokio;
+
+/// The subject that `vs_tokio` divides by.
+pub const TOKIO: &str = <Tokio as Subject>::NAME;
+/// The subject that `vs_floor` divides by.
+pub const FLOOR: &str = <Floor as Subject>::NAME;
+
+/// A semaphore under test.
+pub trait Subject: 'static {
+    /// The name in the output.
+    const NAME: &'static str;
+    /// What is shared between those who acquire.
+    type Semaphore: Send + Sync + 'static;
+
+    /// A semaphore with `permits` free permits.
+    fn semaphore(permits: usize) -> Self::Semaphore;
+
+    /// The name in the output.
+    fn name() -> &'static str {
+        Self::NAME
+    }
+
+    /// Bytes of the future that waits for one permit, where there is one.
+    fn acquire_future_bytes() -> Option<usize> {
+        None
+    }
+}
+
+/// Can refuse at once.
+pub trait TryAcquire: Subject {
+    /// One permit, or none when all are held.
+    fn try_acquire(semaphore: &Self::Semaphore) -> Option<impl Sized>;
+}
+
+/// Can be awaited.
+pub trait AsyncAcquire: Subject {
+    /// Waits for one permit.
+    fn acquire(semaphore: &Self::Semaphore) -> impl Future<Output = impl Send> + Send;
+}
+
+/// Has permits that borrow nothing.
+pub trait OwnedAcquire: Subject {
+    /// Waits for one permit.
+    fn acquire_owned(
+        semaphore: &Arc<Self::Semaphore>,
+    ) -> impl Future<Output = impl Send + 'static> + Send;
+}
+
+/// Has requests for several permits at once.
+pub trait WeightedAcquire: Subject {
+    /// Waits for `n` permits.
+    fn acquire_many(semaphore: &Self::Semaphore, n: u32) -> impl Future<Output = impl Send> + Send;
+}
+
+/// Can block a thread.
+pub trait BlockingAcquire: Subject {
+    /// Blocks for one permit.
+    fn acquire_blocking(semaphore: &Self::Semaphore) -> impl Sized;
+}
+
+/// Can change how many permits there are while in use.
+pub trait Resize: Subject {
+    /// Changes the number of permits from `from` to `to`. Peers that know no
+    /// maximum add or remove the difference.
+    fn resize(semaphore: &Self::Semaphore, from: usize, to: usize);
+}
+
+/// Bytes of a subject's types.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// The subject's name.
+    pub subject: &'static str,
+    /// An idle semaphore, without what it may allocate when first waited for.
+    pub semaphore_bytes: usize,
+    /// The future that waits for one permit, where there is one.
+    pub acquire_future_bytes: Option<usize>,
+}
+
+/// Measures each subject, in the order of the output.
+pub const SIZES: &[fn() -> Size] = &[
+    size::<Dynaphore>,
+    size::<Tokio>,
+    size::<AsyncLock>,
+    size::<Asyncband>,
+    size::<ParkingLotCondvar>,
+    size::<Floor>,
+];
+
+fn size<S: Subject>() -> Size {
+    Size {
+        subject: S::NAME,
+        semaphore_bytes: size_of_val(&S::semaphore(1)),
+        acquire_future_bytes: S::acquire_future_bytes(),
+    }
+}

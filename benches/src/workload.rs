@@ -1,0 +1,134 @@
+//! The workloads, and which subjects each of them runs.
+//!
+//! A workload is a function generic over its subject. It sets up whatever is
+//! to be reused (semaphore, runtime) and returns a [`Runner`]; only the call
+//! of the runner goes through a pointer, the loop inside it is compiled for
+//! the one subject.
+
+use std::time::Duration;
+
+use crate::subject::{AsyncLock, Asyncband, Dynaphore, Floor, ParkingLotCondvar, Subject, Tokio};
+
+mod blocking;
+mod handoff;
+mod resize;
+mod threads;
+mod uncontended;
+
+pub use self::blocking::blocking_8t;
+pub use self::handoff::{handoff_ct, handoff_mt, weighted_mt};
+pub use self::resize::resize_storm_2t;
+pub use self::uncontended::{async_1t, owned_1t, try_1t, try_2t};
+
+/// Does that many operations (one acquire and release each, shared out among
+/// the threads or tasks) and returns the wall time from when all could start
+/// to when the last was done.
+pub type Runner = Box<dyn FnMut(u64) -> Duration>;
+
+/// One row of the table.
+pub struct Workload {
+    /// The name in the output.
+    pub name: &'static str,
+    /// How many times the usual slice it takes until it runs as it would for
+    /// ever.
+    pub slices: u32,
+    /// Those who can do it.
+    pub entries: &'static [Entry],
+}
+
+/// A subject that takes part in a workload.
+pub struct Entry {
+    /// The subject's name.
+    pub subject: &'static str,
+    /// Sets the workload up for this subject.
+    pub prepare: fn() -> Runner,
+}
+
+macro_rules! workload {
+    ($workload:ident: $($subject:ident),+) => {
+        workload!($workload * 1: $($subject),+)
+    };
+    ($workload:ident * $slices:literal: $($subject:ident),+) => {
+        Workload {
+            name: stringify!($workload),
+            slices: $slices,
+            entries: &[$(Entry {
+                subject: $subject::NAME,
+                prepare: $workload::<$subject>,
+            }),+],
+        }
+    };
+}
+
+/// Every workload with its subjects, in the order of the output.
+pub const ALL: &[Workload] = &[
+    workload!(try_1t: Dynaphore, Tokio, AsyncLock, Asyncband, Floor),
+    workload!(async_1t: Dynaphore, Tokio, AsyncLock, Asyncband, Floor),
+    workload!(owned_1t: Dynaphore, Tokio, AsyncLock, Asyncband, Floor),
+    workload!(try_2t: Dynaphore, Tokio, AsyncLock, Asyncband, Floor),
+    workload!(handoff_mt: Dynaphore, Tokio, AsyncLock, Asyncband),
+    workload!(handoff_ct: Dynaphore, Tokio, AsyncLock, Asyncband),
+    workload!(weighted_mt: Dynaphore, Tokio, Asyncband),
+    // Threads get by each other until one is preempted while it holds a permit.
+    // Only from then on does a queue form, and with FIFO it stays.
+    workload!(blocking_8t * 10: Dynaphore, Tokio, AsyncLock, Asyncband, ParkingLotCondvar),
+    workload!(resize_storm_2t: Dynaphore, Tokio, AsyncLock, Asyncband, Floor),
+];
+
+/// The workload of that name.
+pub fn find(name: &str) -> Option<&'static Workload> {
+    ALL.iter().find(|workload| workload.name == name)
+}
+
+/// What worker number `index` of `workers` does of `ops` operations, so that
+/// together they do all of them.
+fn share(ops: u64, workers: usize, index: usize) -> u64 {
+    let (workers, index) = (workers as u64, index as u64);
+    ops / workers + u64::from(index < ops % workers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up() {
+        for ops in [0, 1, 63, 64, 65, 1000] {
+            let shares: Vec<u64> = (0..64).map(|index| share(ops, 64, index)).collect();
+            assert_eq!(shares.iter().sum::<u64>(), ops);
+            assert!(shares[0] - shares[63] <= 1, "{shares:?}");
+        }
+    }
+
+    #[test]
+    fn every_workload_runs_on_every_subject() {
+        for workload in ALL {
+            for entry in workload.entries {
+                let mut runner = (entry.prepare)();
+                // Twice: the second run starts from what the first left.
+                for ops in [1, 200] {
+                    let wall = runner(ops);
+                    let what = format!("{} on {}", workload.name, entry.subject);
+                    assert!(wall > Duration::ZERO, "{what} took no time");
+                    assert!(wall < Duration::from_secs(10), "{what} took {wall:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        for (index, workload) in ALL.iter().enumerate() {
+            assert!(ALL[..index].iter().all(|other| other.name != workload.name));
+            assert_eq!(
+                find(workload.name).map(|found| found.name),
+                Some(workload.name)
+            );
+            for (index, entry) in workload.entries.iter().enumerate() {
+                let earlier = &workload.entries[..index];
+                assert!(earlier.iter().all(|other| other.subject != entry.subject));
+            }
+        }
+        assert!(find("no such workload").is_none());
+    }
+}

@@ -1,0 +1,91 @@
+//! Nearly everybody waits: the price of handing a permit to the next task.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::yield_now;
+
+use super::{Runner, share};
+use crate::subject::{AsyncAcquire, WeightedAcquire};
+
+const TASKS: usize = 64;
+const WORKERS: usize = 2;
+const PERMITS: usize = 4;
+const WEIGHTED_PERMITS: usize = 8;
+const HEAVIEST: u32 = 4;
+
+/// 64 tasks on two workers, 4 permits, one yield while holding.
+pub fn handoff_mt<S: AsyncAcquire>() -> Runner {
+    handoff::<S>(multi_thread())
+}
+
+/// The same on a current-thread runtime.
+pub fn handoff_ct<S: AsyncAcquire>() -> Runner {
+    handoff::<S>(current_thread())
+}
+
+fn handoff<S: AsyncAcquire>(runtime: Runtime) -> Runner {
+    let semaphore = Arc::new(S::semaphore(PERMITS));
+    Box::new(move |ops| {
+        run_tasks(&runtime, ops, |_, rounds| {
+            let semaphore = Arc::clone(&semaphore);
+            async move {
+                for _ in 0..rounds {
+                    let permit = S::acquire(&semaphore).await;
+                    yield_now().await;
+                    drop(permit);
+                }
+            }
+        })
+    })
+}
+
+/// 64 tasks on two workers with weights of 1 to 4 over 8 permits, one yield
+/// while holding.
+pub fn weighted_mt<S: WeightedAcquire>() -> Runner {
+    let runtime = multi_thread();
+    let semaphore = Arc::new(S::semaphore(WEIGHTED_PERMITS));
+    Box::new(move |ops| {
+        run_tasks(&runtime, ops, |index, rounds| {
+            let semaphore = Arc::clone(&semaphore);
+            let weight = index as u32 % HEAVIEST + 1;
+            async move {
+                for _ in 0..rounds {
+                    let permit = S::acquire_many(&semaphore, weight).await;
+                    yield_now().await;
+                    drop(permit);
+                }
+            }
+        })
+    })
+}
+
+fn multi_thread() -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .build()
+        .expect("a runtime")
+}
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().build().expect("a runtime")
+}
+
+/// Shares `ops` operations out among the tasks that `task` makes, given their
+/// number and their part.
+fn run_tasks<F>(runtime: &Runtime, ops: u64, task: impl Fn(usize, u64) -> F) -> Duration
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    runtime.block_on(async {
+        let start = Instant::now();
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|index| tokio::spawn(task(index, share(ops, TASKS, index))))
+            .collect();
+        for task in tasks {
+            task.await.expect("a task panicked");
+        }
+        start.elapsed()
+    })
+}
