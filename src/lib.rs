@@ -43,8 +43,8 @@ mod sync;
 
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 pub use semaphore::{
-    Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Semaphore, SemaphorePermit, Settled,
-    Snapshot,
+    Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Semaphore,
+    SemaphorePermit, Settled, Snapshot,
 };
 
 /// What can be sent, shared and unwound past, held at compile time.

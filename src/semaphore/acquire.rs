@@ -62,7 +62,10 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
                     }
                 }
             },
-            Some(ticket) => match semaphore.queue.check(&semaphore.word, ticket, self.need, waker) {
+            Some(ticket) => match semaphore
+                .queue
+                .check(&semaphore.word, ticket, self.need, waker)
+            {
                 Verdict::Waiting => return Poll::Pending,
                 Verdict::Granted => true,
                 Verdict::Closed => false,

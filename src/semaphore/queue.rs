@@ -73,10 +73,16 @@ use crate::sync::{
     const_fn,
 };
 
+mod compete;
 mod line;
+mod policy;
+mod wakes;
 
 pub(crate) use line::{Goal, Ticket, Verdict};
 use line::{Line, Stood};
+pub use policy::Fairness;
+pub(crate) use policy::Policy;
+use wakes::Wakes;
 
 impl Goal {
     pub(crate) fn is_met(self, state: State) -> bool {
@@ -334,7 +340,9 @@ impl Queue {
 
     /// Max was changed, by a write that found `before`.
     pub(crate) fn resized(&self, word: &Word, before: State) {
-        let Some(shared) = self.shared.get() else { return };
+        let Some(shared) = self.shared.get() else {
+            return;
+        };
         let waited_for = before.is_queued()
             || shared.calm.aside.load(Relaxed) > 0
             || shared.calm.watching.load(Relaxed) > 0;
@@ -355,7 +363,9 @@ impl Queue {
 
     /// The word was closed, by a write that found `before`.
     pub(crate) fn closed(&self, word: &Word, before: State) {
-        let Some(shared) = self.shared.get() else { return };
+        let Some(shared) = self.shared.get() else {
+            return;
+        };
         if !before.is_queued() && shared.calm.aside.load(Relaxed) == 0 {
             return;
         }

@@ -1,0 +1,272 @@
+//! The three ways to decide who gets a permit while others wait.
+
+use std::{
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    task::Poll,
+    thread,
+    time::{Duration, Instant},
+};
+
+use dynaphore::{Builder, Fairness, Semaphore};
+use tokio_test::{assert_pending, task::spawn};
+
+const NEVER: Duration = Duration::MAX;
+
+fn eventual(max: usize, bound: Duration) -> Builder {
+    Semaphore::builder(max)
+        .fairness(Fairness::Eventual)
+        .bound(bound)
+}
+
+fn barging(max: usize) -> Builder {
+    Semaphore::builder(max)
+        .fairness(Fairness::Barging)
+        .bound(NEVER)
+}
+
+/// The modes in which a waiter is called rather than handed a permit.
+fn competing(max: usize) -> [Semaphore; 2] {
+    [barging(max).build(), eventual(max, NEVER).build()]
+}
+
+#[test]
+fn a_builder_alone_makes_what_new_makes() {
+    let semaphore = Semaphore::builder(3).build();
+    assert_eq!(semaphore.fairness(), Fairness::Fifo);
+    assert_eq!(semaphore.max(), 3);
+}
+
+#[test]
+fn with_fifo_a_newcomer_does_not_pass() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let mut waiter = spawn(semaphore.acquire());
+    assert_pending!(waiter.poll());
+    drop(held);
+    assert!(semaphore.try_acquire().is_err());
+    assert!(matches!(waiter.poll(), Poll::Ready(Ok(_))));
+}
+
+#[test]
+fn a_newcomer_may_take_what_a_woken_waiter_has_not() {
+    for semaphore in competing(1) {
+        let held = semaphore.try_acquire().unwrap();
+        let mut waiter = spawn(semaphore.acquire());
+        assert_pending!(waiter.poll());
+        drop(held);
+        assert!(waiter.is_woken());
+        assert_eq!(semaphore.active(), 0, "called, not granted");
+        assert_eq!(semaphore.available_permits(), 1);
+
+        let newcomer = semaphore.try_acquire().expect("it may barge");
+        assert_pending!(waiter.poll());
+        assert_eq!(semaphore.waiting(), 1);
+        drop(newcomer);
+        assert!(waiter.is_woken());
+        assert!(matches!(waiter.poll(), Poll::Ready(Ok(_))));
+        assert_eq!((semaphore.waiting(), semaphore.available_permits()), (0, 1));
+    }
+}
+
+#[test]
+fn a_future_that_comes_later_may_barge_too() {
+    for semaphore in competing(1) {
+        let held = semaphore.try_acquire().unwrap();
+        let mut waiter = spawn(semaphore.acquire());
+        assert_pending!(waiter.poll());
+        drop(held);
+        let mut later = spawn(semaphore.acquire());
+        assert!(matches!(later.poll(), Poll::Ready(Ok(_))));
+    }
+}
+
+#[test]
+fn waiters_are_called_in_order_and_as_many_as_permits_are_free() {
+    for semaphore in competing(3) {
+        let mut held: Vec<_> = (0..3).map(|_| semaphore.try_acquire().unwrap()).collect();
+        let mut waiters: Vec<_> = (0..3).map(|_| spawn(semaphore.acquire())).collect();
+        for waiter in &mut waiters {
+            assert_pending!(waiter.poll());
+        }
+        for called in 1..=3 {
+            drop(held.pop());
+            let woken = waiters.iter().map(|waiter| waiter.is_woken());
+            assert!(woken.eq((0..3).map(|at| at < called)), "{called} free");
+        }
+        for waiter in &mut waiters {
+            let Poll::Ready(Ok(permit)) = waiter.poll() else {
+                panic!("there is one for each");
+            };
+            held.push(permit);
+        }
+    }
+}
+
+#[test]
+fn a_call_that_goes_unheard_does_not_keep_the_next_permit_from_others() {
+    for semaphore in competing(2) {
+        let two = semaphore.try_acquire_many(2).unwrap();
+        let (mut deaf, mut other) = (spawn(semaphore.acquire()), spawn(semaphore.acquire()));
+        assert_pending!(deaf.poll());
+        assert_pending!(other.poll());
+        drop(two);
+        assert!(deaf.is_woken() && other.is_woken());
+        assert!(matches!(other.poll(), Poll::Ready(Ok(_))));
+    }
+}
+
+#[test]
+fn a_called_waiter_that_gives_up_passes_the_permit_on() {
+    for semaphore in competing(1) {
+        let held = semaphore.try_acquire().unwrap();
+        let mut first = spawn(semaphore.acquire());
+        let mut second = spawn(semaphore.acquire());
+        assert_pending!(first.poll());
+        assert_pending!(second.poll());
+        drop(held);
+        assert!(first.is_woken() && !second.is_woken());
+        drop(first);
+        assert!(second.is_woken());
+        assert!(matches!(second.poll(), Poll::Ready(Ok(_))));
+    }
+}
+
+#[test]
+fn growing_hands_permits_to_waiters_directly() {
+    for semaphore in competing(0) {
+        let mut waiters: Vec<_> = (0..3).map(|_| spawn(semaphore.acquire())).collect();
+        for waiter in &mut waiters {
+            assert_pending!(waiter.poll());
+        }
+        semaphore.set_max(2);
+        assert_eq!((semaphore.active(), semaphore.waiting()), (2, 1));
+        let woken: Vec<_> = waiters.iter().map(|waiter| waiter.is_woken()).collect();
+        assert_eq!(woken, [true, true, false]);
+    }
+}
+
+#[test]
+fn a_request_for_more_than_max_holds_nobody_up() {
+    for semaphore in competing(1) {
+        let held = semaphore.try_acquire().unwrap();
+        let mut heavy = spawn(semaphore.acquire_many(3));
+        let mut light = spawn(semaphore.acquire());
+        assert_pending!(heavy.poll());
+        assert_pending!(light.poll());
+        drop(held);
+        let Poll::Ready(Ok(permit)) = light.poll() else {
+            panic!("a permit is free");
+        };
+        semaphore.set_max(3);
+        drop(permit);
+        assert!(heavy.is_woken());
+        assert!(matches!(heavy.poll(), Poll::Ready(Ok(_))));
+    }
+}
+
+#[test]
+fn a_waiter_that_is_called_after_a_close_is_told() {
+    for semaphore in competing(1) {
+        let held = semaphore.try_acquire().unwrap();
+        let mut waiter = spawn(semaphore.acquire());
+        assert_pending!(waiter.poll());
+        drop(held);
+        semaphore.close();
+        assert!(matches!(waiter.poll(), Poll::Ready(Err(_))));
+    }
+}
+
+#[test]
+fn an_overdue_waiter_is_handed_the_permit() {
+    let semaphore = eventual(1, Duration::ZERO).build();
+    let held = semaphore.try_acquire().unwrap();
+    let mut waiter = spawn(semaphore.acquire());
+    assert_pending!(waiter.poll());
+    drop(held);
+    assert_eq!(semaphore.active(), 1, "granted, not called");
+    assert!(semaphore.try_acquire().is_err());
+    assert!(matches!(waiter.poll(), Poll::Ready(Ok(_))));
+}
+
+#[test]
+fn nobody_barges_past_an_overdue_waiter() {
+    let semaphore = eventual(2, Duration::ZERO).build();
+    let (one, two) = (
+        semaphore.try_acquire().unwrap(),
+        semaphore.try_acquire().unwrap(),
+    );
+    let mut heavy = spawn(semaphore.acquire_many(2));
+    assert_pending!(heavy.poll());
+    drop(one);
+    assert!(
+        semaphore.try_acquire().is_err(),
+        "the free one is kept for it"
+    );
+    assert_eq!(semaphore.available_permits(), 0);
+    drop(two);
+    assert!(matches!(heavy.poll(), Poll::Ready(Ok(_))));
+    assert!(semaphore.try_acquire().is_ok(), "the line has moved on");
+}
+
+/// Threads that never leave the semaphore alone, against one that waits: under
+/// `Eventual` it is served a bounded number of releases after the bound.
+#[test]
+fn eventual_serves_a_waiter_under_constant_barging() {
+    let bound = Duration::from_millis(1);
+    let semaphore = Arc::new(eventual(1, bound).build());
+    let stop = Arc::new(AtomicBool::new(false));
+    let start = Arc::new(Barrier::new(4));
+    let served = Arc::new(AtomicUsize::new(0));
+    let bargers: Vec<_> = (0..3)
+        .map(|_| {
+            let (semaphore, stop, start) = (semaphore.clone(), stop.clone(), start.clone());
+            thread::spawn(move || {
+                start.wait();
+                while !stop.load(SeqCst) {
+                    drop(semaphore.blocking_acquire());
+                }
+            })
+        })
+        .collect();
+    start.wait();
+    // A hang would be the failure; the watchdog only names it.
+    let patience = Instant::now() + Duration::from_secs(60);
+    for _ in 0..200 {
+        let permit = semaphore.clone().blocking_acquire_owned_deadline(patience);
+        drop(permit.expect("served in time"));
+        served.fetch_add(1, SeqCst);
+    }
+    stop.store(true, SeqCst);
+    for barger in bargers {
+        barger.join().unwrap();
+    }
+    assert_eq!(served.load(SeqCst), 200);
+    assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+}
+
+#[test]
+fn permits_add_up_under_every_fairness() {
+    for fairness in [Fairness::Fifo, Fairness::Eventual, Fairness::Barging] {
+        let semaphore = Semaphore::builder(3).fairness(fairness).build();
+        let inside = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for thread in 0..6 {
+                let (semaphore, inside) = (&semaphore, &inside);
+                scope.spawn(move || {
+                    for round in 0..2_000 {
+                        let n = (thread + round) % 3 + 1;
+                        let permit = semaphore.blocking_acquire_many(n as u32).unwrap();
+                        assert!(inside.fetch_add(n, SeqCst) + n <= 3, "{fairness:?}");
+                        inside.fetch_sub(n, SeqCst);
+                        drop(permit);
+                    }
+                });
+            }
+        });
+        assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+        assert_eq!(semaphore.available_permits(), 3);
+    }
+}
