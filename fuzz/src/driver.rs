@@ -1,0 +1,399 @@
+//! Makes the calls of a script on the semaphore and on the model, and compares.
+
+use std::{
+    fmt::Debug,
+    mem::{forget, take},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use dynaphore::{AcquireTimeoutError, Semaphore, Snapshot, TryAcquireError};
+
+use crate::{
+    handles::{Pending, Permit},
+    model::{Answer, Id, Model, WakerId, Want},
+    script::{Op, Script, With},
+    wakers::Wakers,
+};
+
+/// Runs a script.
+///
+/// # Panics
+///
+/// When the semaphore and the model disagree.
+pub fn run(script: &Script) {
+    let semaphore = Arc::new(Semaphore::new(script.max));
+    let mut driver = Driver::new(&semaphore, script.max);
+    driver.compare();
+    for (step, &op) in script.ops.iter().enumerate() {
+        driver.now = Some((step, op));
+        driver.step(op);
+        driver.compare();
+    }
+    driver.now = None;
+    driver.drop_all(script.end);
+    drop(driver);
+    assert_eq!(Arc::strong_count(&semaphore), 1, "somebody kept the Arc");
+}
+
+/// A permit, and how many it must be.
+struct Held<'a> {
+    permit: Permit<'a>,
+    n: usize,
+}
+
+/// A future; kept when it is done, since that must not keep others waiting.
+struct Asked<'a> {
+    id: Id,
+    want: Want,
+    future: Pending<'a>,
+    last: Option<WakerId>,
+    done: bool,
+}
+
+struct Driver<'a> {
+    semaphore: &'a Arc<Semaphore>,
+    model: Model,
+    permits: Vec<Held<'a>>,
+    futures: Vec<Asked<'a>>,
+    wakers: Wakers,
+    shared: WakerId,
+    next_id: Id,
+    /// For messages. `None`: the end, where everything is dropped.
+    now: Option<(usize, Op)>,
+}
+
+impl<'a> Driver<'a> {
+    fn new(semaphore: &'a Arc<Semaphore>, max: usize) -> Self {
+        let mut driver = Self {
+            semaphore,
+            model: Model::new(max),
+            permits: Vec::new(),
+            futures: Vec::new(),
+            wakers: Wakers::default(),
+            shared: 0,
+            next_id: 0,
+            now: None,
+        };
+        driver.shared = driver.new_waker();
+        driver
+    }
+
+    fn step(&mut self, op: Op) {
+        let semaphore = self.semaphore;
+        match op {
+            Op::Try { n, owned } => self.try_acquire(n, owned),
+            Op::Block { n, owned } => self.block(n, owned),
+            Op::Start {
+                n,
+                owned,
+                with,
+                many,
+            } => self.start(n, owned, with, many),
+            Op::Watch { idle, with } => {
+                let (want, future) = if idle {
+                    (Want::Idle, Pending::idle(semaphore))
+                } else {
+                    (Want::Settled, Pending::settled(semaphore))
+                };
+                self.ask(want, future, with);
+            }
+            Op::Poll { which, with } => {
+                if let Some(at) = pick(&self.futures, which) {
+                    self.poll(at, with);
+                }
+            }
+            Op::Cancel { which, many } => {
+                for _ in 0..many {
+                    let Some(at) = pick(&self.futures, which) else {
+                        break;
+                    };
+                    self.cancel(at);
+                    self.compare();
+                }
+            }
+            Op::Release { which } => {
+                if let Some(at) = pick(&self.permits, which) {
+                    self.release(at);
+                }
+            }
+            Op::Forget { which } => {
+                if let Some(at) = pick(&self.permits, which) {
+                    let Held { permit, n } = self.permits.remove(at);
+                    permit.forget();
+                    self.model.forget_held(n);
+                }
+            }
+            Op::Split { which, n } => self.split(which, n),
+            Op::Merge { into, from } => self.merge(into, from),
+            Op::SetMax { n } => match self.model.set_max(n) {
+                Some(before) => self.same("set_max", semaphore.set_max(n), before),
+                None => self.refused(|| semaphore.set_max(n)),
+            },
+            Op::AddPermits { n } => match self.model.add_permits(n) {
+                Some(()) => semaphore.add_permits(n),
+                None => self.refused(|| semaphore.add_permits(n)),
+            },
+            Op::ForgetPermits { n } => {
+                let gone = self.model.forget_permits(n);
+                self.same("forget_permits", semaphore.forget_permits(n), gone);
+            }
+            Op::Print => self.print(),
+            Op::Close => {
+                semaphore.close();
+                self.model.close();
+            }
+        }
+    }
+
+    fn try_acquire(&mut self, n: usize, owned: bool) {
+        let semaphore = self.semaphore;
+        let take = || Permit::acquire_now(semaphore, narrow(n), owned);
+        if n > Semaphore::MAX_PERMITS {
+            return self.refused(take);
+        }
+        let model = self.model.take(n);
+        let taken = take().map(|permit| self.hold(permit, n));
+        self.same("try_acquire", taken, model);
+    }
+
+    fn block(&mut self, n: usize, owned: bool) {
+        let semaphore = self.semaphore;
+        let take = || Permit::acquire_blocking(semaphore, narrow(n), owned);
+        if n > Semaphore::MAX_PERMITS {
+            return self.refused(take);
+        }
+        let model = self.model.take(n).map_err(|error| match error {
+            TryAcquireError::Closed => AcquireTimeoutError::Closed,
+            TryAcquireError::NoPermits => AcquireTimeoutError::Timeout,
+        });
+        let taken = take().map(|permit| self.hold(permit, n));
+        self.same("blocking_acquire_timeout", taken, model);
+    }
+
+    fn start(&mut self, n: usize, owned: bool, with: Option<With>, many: usize) {
+        let semaphore = self.semaphore;
+        let future = || Pending::acquire(semaphore, narrow(n), owned);
+        if n > Semaphore::MAX_PERMITS {
+            return self.refused(future);
+        }
+        for _ in 0..many {
+            self.ask(Want::Permits(n), future(), with);
+            self.compare();
+        }
+    }
+
+    fn ask(&mut self, want: Want, future: Pending<'a>, with: Option<With>) {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.futures.push(Asked {
+            id,
+            want,
+            future,
+            last: None,
+            done: false,
+        });
+        if let Some(with) = with {
+            self.poll(self.futures.len() - 1, with);
+        }
+    }
+
+    fn poll(&mut self, at: usize, with: With) {
+        if self.futures[at].done {
+            return;
+        }
+        let waker = match (with, self.futures[at].last) {
+            (With::Last, Some(last)) => last,
+            (With::Last | With::New, _) => self.new_waker(),
+            (With::Shared, _) => self.shared,
+        };
+        let asked = &mut self.futures[at];
+        asked.last = Some(waker);
+        let model = self.model.poll(asked.id, asked.want, waker);
+        let polled = asked.future.poll(&self.wakers.get(waker));
+        asked.done = polled.is_ready();
+        let want = asked.want;
+        let answer = polled.map(|polled| match (polled, want) {
+            (Err(_), _) => Answer::Closed,
+            (Ok(None), _) => Answer::Granted,
+            (Ok(Some(permit)), Want::Permits(n)) => {
+                self.hold(permit, n);
+                Answer::Granted
+            }
+            (Ok(Some(_)), _) => unreachable!("a permit for waiting for a state"),
+        });
+        self.same("poll", answer, model);
+    }
+
+    fn cancel(&mut self, at: usize) {
+        let Asked {
+            id,
+            want,
+            future,
+            done,
+            ..
+        } = self.futures.remove(at);
+        drop(future);
+        if !done {
+            self.model.cancel(id, want);
+        }
+    }
+
+    fn release(&mut self, at: usize) {
+        let Held { permit, n } = self.permits.remove(at);
+        drop(permit);
+        self.model.release(n);
+    }
+
+    fn split(&mut self, which: usize, n: usize) {
+        let Some(at) = pick(&self.permits, which) else {
+            return;
+        };
+        let held = &mut self.permits[at];
+        let split = held.permit.split(n);
+        let rest = held.n.checked_sub(n);
+        let found = split.as_ref().map(Permit::num_permits);
+        held.n = rest.unwrap_or(held.n);
+        self.same("split", found, rest.map(|_| n));
+        if let Some(permit) = split {
+            self.hold(permit, n);
+        }
+    }
+
+    fn merge(&mut self, into: usize, from: usize) {
+        let Some(from) = pick(&self.permits, from) else {
+            return;
+        };
+        let Held { permit, n } = self.permits.remove(from);
+        let Some(into) = pick(&self.permits, into) else {
+            return self.hold(permit, n);
+        };
+        match self.permits[into].permit.merge(permit) {
+            Ok(()) => self.permits[into].n += n,
+            Err(permit) => self.hold(permit, n),
+        }
+    }
+
+    fn print(&self) {
+        let permits: Vec<_> = self.permits.iter().map(|held| &held.permit).collect();
+        let futures: Vec<_> = self.futures.iter().map(|asked| &asked.future).collect();
+        let text = format!("{:?} {permits:?} {futures:?}", self.semaphore);
+        assert!(!text.is_empty());
+    }
+
+    /// Drops what is left, in an order that `end` picks.
+    fn drop_all(&mut self, mut end: usize) {
+        loop {
+            let left = self.permits.len() + self.futures.len();
+            if left == 0 {
+                break;
+            }
+            let at = end % left;
+            end /= left;
+            match at.checked_sub(self.permits.len()) {
+                None => self.release(at),
+                Some(at) => self.cancel(at),
+            }
+            self.compare();
+        }
+        self.same("active at the end", self.semaphore.active(), 0);
+        self.same("waiting at the end", self.semaphore.waiting(), 0);
+    }
+
+    fn hold(&mut self, permit: Permit<'a>, n: usize) {
+        self.permits.push(Held { permit, n });
+    }
+
+    fn new_waker(&mut self) -> WakerId {
+        self.model.wakes.push(0);
+        self.wakers.add()
+    }
+
+    /// The call must panic and name the reason; `compare` sees that nothing has
+    /// changed. Left out under libFuzzer, which aborts at any panic.
+    fn refused<T>(&self, call: impl FnOnce() -> T) {
+        if cfg!(fuzzing) {
+            return;
+        }
+        let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(call()))) else {
+            panic!("{}: accepted more than MAX_PERMITS", self.place());
+        };
+        let message = match panic.downcast::<String>() {
+            Ok(message) => *message,
+            Err(panic) => panic
+                .downcast::<&str>()
+                .map_or_else(|_| String::new(), |message| (*message).to_owned()),
+        };
+        self.same("names the limit", message.contains("MAX_PERMITS"), true);
+    }
+
+    /// Compares all that can be seen without a call that changes something.
+    fn compare(&self) {
+        let (semaphore, model) = (self.semaphore, &self.model);
+        let Snapshot {
+            max,
+            active,
+            waiting,
+            closed,
+        } = model.snapshot();
+        let found = semaphore.snapshot();
+        self.same("snapshot", found, model.snapshot());
+        self.same("available", found.available(), max.saturating_sub(active));
+        self.same("excess", found.excess(), active.saturating_sub(max));
+        self.same("max", semaphore.max(), max);
+        self.same("active", semaphore.active(), active);
+        self.same("waiting", semaphore.waiting(), waiting);
+        self.same("is_closed", semaphore.is_closed(), closed);
+        self.same(
+            "available_permits",
+            semaphore.available_permits(),
+            model.available(),
+        );
+        for Held { permit, n } in &self.permits {
+            self.same("num_permits", permit.num_permits(), *n);
+            let ours = std::ptr::eq(permit.semaphore(), &**semaphore);
+            self.same("the permit's semaphore is ours", ours, true);
+        }
+        // A granted or closed waiter's newest waker has been woken once; one
+        // that it had before, and those of others, have not.
+        self.same("wakes", &self.wakers.wakes(), &model.wakes);
+        let registered = model.registered();
+        self.same("clones of wakers", &self.wakers.clones(), &registered);
+    }
+
+    #[track_caller]
+    fn same<T: PartialEq + Debug>(&self, what: &str, found: T, model: T) {
+        assert!(
+            found == model,
+            "{}: {what}: the semaphore says {found:?}, the model {model:?}",
+            self.place()
+        );
+    }
+
+    fn place(&self) -> String {
+        match self.now {
+            Some((step, op)) => format!("call {step}, {op:?}"),
+            None => "at the end".to_owned(),
+        }
+    }
+}
+
+impl Drop for Driver<'_> {
+    /// After a disagreement a permit may panic as well, and the second panic
+    /// would abort before proptest can look for a shorter script.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            forget((take(&mut self.permits), take(&mut self.futures)));
+        }
+    }
+}
+
+/// Which of `all` the script means, counting around.
+fn pick<T>(all: &[T], which: usize) -> Option<usize> {
+    which.checked_rem(all.len())
+}
+
+/// More than `u32` holds is as refused as `u32::MAX` is.
+fn narrow(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,27 @@
+//! dynaphore's semaphore in lockstep with a plain model.
+//!
+//! A [`Script`] is a sequence of calls. [`run`] makes them one by one, on one
+//! thread, through the public API and on the model alike, and compares after
+//! each call what it returned, who was woken and how often, and all that can
+//! be read. Scripts come from libFuzzer (`fuzz_targets/`), from the corpus
+//! (`tests/replay.rs`) and from proptest (`tests/properties.rs`).
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `script` | the calls, and how bytes spell them |
+//! | `model` | what must come of them |
+//! | `driver` | makes the calls and compares |
+//! | `handles` | permits and futures, borrowing and owning alike |
+//! | `wakers` | wakers that count |
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
+
+mod driver;
+mod handles;
+mod model;
+mod script;
+mod wakers;
+
+pub use driver::run;
+pub use script::{Op, Script, With};

@@ -1,0 +1,42 @@
+//! Replays the corpus that the fuzzer has gathered, and scripts worth a name.
+
+use std::{fs, panic::catch_unwind, path::Path};
+
+use dynaphore_fuzz::{Op, Script, With, run};
+
+#[test]
+fn every_file_of_the_corpus_agrees_with_the_model() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/semaphore");
+    let files = fs::read_dir(&corpus).expect("the corpus is committed");
+    let mut replayed = 0;
+    for file in files {
+        let path = file.expect("a readable folder").path();
+        let bytes = fs::read(&path).expect("a readable file");
+        let outcome = catch_unwind(|| run(&Script::decode(&bytes)));
+        assert!(outcome.is_ok(), "{}: see above", path.display());
+        replayed += 1;
+    }
+    assert!(replayed > 0, "{} is empty", corpus.display());
+}
+
+/// Who is next may be lighter than whoever has just been served, and fit into
+/// room that the one before it could not use.
+#[test]
+fn a_lighter_successor_uses_room_that_the_front_could_not() {
+    let start = |n| Op::Start {
+        n,
+        owned: false,
+        with: Some(With::New),
+        many: 1,
+    };
+    run(&Script {
+        max: 3,
+        end: 0,
+        ops: vec![
+            Op::Try { n: 2, owned: false },
+            start(2),
+            start(1),
+            Op::Release { which: 0 },
+        ],
+    });
+}
