@@ -22,6 +22,7 @@ pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
 pub use queue::Fairness;
 pub use watch::{Idle, Settled};
 
+use permit::Held;
 use queue::{Goal, Policy, Queue};
 use watch::Watch;
 use word::{MAX_PERMITS, Release, Take, Word};
@@ -470,11 +471,11 @@ impl Semaphore {
     }
 
     #[inline]
-    fn release(&self, n: u32) {
+    fn release(&self, Held { n, handed }: Held) {
         if n == 0 {
             return;
         }
-        match self.word.release(n, self.queue.hands_over()) {
+        match self.word.release(n, handed) {
             Release::Quiet => {}
             Release::Reached => self.queue.reached(&self.word),
             Release::BackWithLine => self.queue.returned(&self.word),

@@ -17,6 +17,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+    permit::Held,
     queue::{Arrival, Ticket, Verdict},
     word::Take,
 };
@@ -43,9 +44,9 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     }
 
     /// Gets the permits, or sees to it that `waker` is woken when there is
-    /// something new. The permits are handed out as the semaphore and the
-    /// number that the caller now owes it.
-    pub(super) fn poll(&mut self, waker: &Waker) -> Poll<Result<(S, u32), AcquireError>> {
+    /// something new. The permits are handed out as the semaphore and what
+    /// the caller now owes it.
+    pub(super) fn poll(&mut self, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
         let acquired = match self.ticket {
             None => match semaphore.take(self.need) {
@@ -75,7 +76,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     }
 
     /// Leaves the line, unless the verdict was quicker. `None`: still waiting.
-    pub(super) fn give_up(mut self) -> Option<Result<(S, u32), AcquireError>> {
+    pub(super) fn give_up(mut self) -> Option<Result<(S, Held), AcquireError>> {
         let semaphore = self.semaphore.as_deref()?;
         match semaphore.queue.cancel(&semaphore.word, self.ticket?) {
             Verdict::Waiting => {
@@ -87,14 +88,17 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     }
 
     /// From here on there is nothing for `drop` to do.
-    fn finish(&mut self, acquired: bool) -> Result<(S, u32), AcquireError> {
-        self.ticket = None;
+    fn finish(&mut self, acquired: bool) -> Result<(S, Held), AcquireError> {
+        let waited = self.ticket.take().is_some();
         let semaphore = self.semaphore.take().expect("finished once");
-        if acquired {
-            Ok((semaphore, self.need))
-        } else {
-            Err(AcquireError::CLOSED)
+        if !acquired {
+            return Err(AcquireError::CLOSED);
         }
+        let held = Held {
+            n: self.need,
+            handed: waited && semaphore.queue.hands_over(),
+        };
+        Ok((semaphore, held))
     }
 }
 
@@ -104,7 +108,7 @@ impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
             return;
         };
         if semaphore.queue.cancel(&semaphore.word, ticket) == Verdict::Granted {
-            semaphore.release(self.need);
+            semaphore.release(Held::taken(self.need));
         }
     }
 }
@@ -157,7 +161,7 @@ impl<'a> Future for Acquire<'a> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = self.project().attempt.poll(cx.waker());
-        polled.map_ok(|(semaphore, n)| SemaphorePermit::new(semaphore, n))
+        polled.map_ok(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
     }
 }
 
@@ -190,6 +194,6 @@ impl Future for AcquireOwned {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = self.project().attempt.poll(cx.waker());
-        polled.map_ok(|(semaphore, n)| OwnedSemaphorePermit::new(semaphore, n))
+        polled.map_ok(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 }

@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc, time::Instant};
 
 use super::{
     Goal, OwnedSemaphorePermit, Semaphore, SemaphorePermit, Watch, acquire::Attempt, checked, park,
-    word::Take,
+    permit::Held, word::Take,
 };
 use crate::error::{AcquireError, AcquireTimeoutError};
 
@@ -14,10 +14,10 @@ pub(super) fn acquire<S: Deref<Target = Semaphore>>(
     semaphore: S,
     n: u32,
     deadline: Option<Instant>,
-) -> Result<(S, u32), AcquireTimeoutError> {
+) -> Result<(S, Held), AcquireTimeoutError> {
     assert_may_block();
     match semaphore.take(n) {
-        Take::Acquired => return Ok((semaphore, n)),
+        Take::Acquired => return Ok((semaphore, Held::taken(n))),
         Take::Closed => return Err(AcquireTimeoutError::Closed),
         Take::Full | Take::Spoken | Take::TooLarge => {}
     }
@@ -32,7 +32,7 @@ pub(super) fn acquire<S: Deref<Target = Semaphore>>(
 fn acquire_at_last<S: Deref<Target = Semaphore>>(
     semaphore: S,
     n: u32,
-) -> Result<(S, u32), AcquireError> {
+) -> Result<(S, Held), AcquireError> {
     // Without a deadline there is no other error.
     acquire(semaphore, n, None).map_err(|_| AcquireError::CLOSED)
 }
@@ -74,7 +74,7 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
-        acquire_at_last(self, 1).map(|(semaphore, n)| SemaphorePermit::new(semaphore, n))
+        acquire_at_last(self, 1).map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
     }
 
     /// Waits for `n` permits, blocking the thread, and takes them all at once.
@@ -104,7 +104,7 @@ impl Semaphore {
     #[track_caller]
     pub fn blocking_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
         let n = checked(n as usize);
-        acquire_at_last(self, n).map(|(semaphore, n)| SemaphorePermit::new(semaphore, n))
+        acquire_at_last(self, n).map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
     }
 
     /// [`blocking_acquire`](Self::blocking_acquire), with a permit that keeps the
@@ -129,7 +129,7 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn blocking_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
-        acquire_at_last(self, 1).map(|(semaphore, n)| OwnedSemaphorePermit::new(semaphore, n))
+        acquire_at_last(self, 1).map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 
     /// [`blocking_acquire_many`](Self::blocking_acquire_many), with permits that
@@ -159,7 +159,7 @@ impl Semaphore {
         n: u32,
     ) -> Result<OwnedSemaphorePermit, AcquireError> {
         let n = checked(n as usize);
-        acquire_at_last(self, n).map(|(semaphore, n)| OwnedSemaphorePermit::new(semaphore, n))
+        acquire_at_last(self, n).map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 }
 

@@ -13,11 +13,37 @@ fn assert_same(ours: &Semaphore, theirs: &Semaphore) {
     );
 }
 
-/// Takes `n` out of `have`, if there are so many.
-fn split(have: &mut u32, n: usize) -> Option<u32> {
-    let n = u32::try_from(n).ok()?;
-    *have = have.checked_sub(n)?;
-    Some(n)
+/// Permits that are owed to a semaphore.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) n: u32,
+    /// They came from a releaser: likely somebody waits for them again, and
+    /// they can be handed on without a write to the word.
+    pub(super) handed: bool,
+}
+
+impl Held {
+    /// Taken by a call that did not wait.
+    pub(super) const fn taken(n: u32) -> Self {
+        Self { n, handed: false }
+    }
+
+    fn take(&mut self) -> Self {
+        let n = mem::take(&mut self.n);
+        Self { n, ..*self }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.n += other.n;
+        self.handed |= other.handed;
+    }
+
+    /// Takes `n` out, if there are so many.
+    fn split(&mut self, n: usize) -> Option<Self> {
+        let n = u32::try_from(n).ok()?;
+        self.n = self.n.checked_sub(n)?;
+        Some(Self { n, ..*self })
+    }
 }
 
 /// Permits of a [`Semaphore`], given back when this is dropped.
@@ -35,12 +61,12 @@ fn split(have: &mut u32, n: usize) -> Option<u32> {
 #[clippy::has_significant_drop]
 pub struct SemaphorePermit<'a> {
     semaphore: &'a Semaphore,
-    permits: u32,
+    held: Held,
 }
 
 impl<'a> SemaphorePermit<'a> {
-    pub(super) fn new(semaphore: &'a Semaphore, permits: u32) -> Self {
-        Self { semaphore, permits }
+    pub(super) fn new(semaphore: &'a Semaphore, held: Held) -> Self {
+        Self { semaphore, held }
     }
 
     /// Lets go of the permits without giving them back: the semaphore's max
@@ -54,7 +80,7 @@ impl<'a> SemaphorePermit<'a> {
     /// assert_eq!((semaphore.max(), semaphore.active()), (1, 0));
     /// ```
     pub fn forget(mut self) {
-        self.semaphore.forget_held(mem::take(&mut self.permits));
+        self.semaphore.forget_held(self.held.take().n);
     }
 
     /// Adds the permits of `other` to these.
@@ -75,7 +101,7 @@ impl<'a> SemaphorePermit<'a> {
     #[track_caller]
     pub fn merge(&mut self, mut other: Self) {
         assert_same(self.semaphore, other.semaphore);
-        self.permits += mem::take(&mut other.permits);
+        self.held.merge(other.held.take());
     }
 
     /// Splits `n` permits off, into one of their own. `None`, and nothing
@@ -91,7 +117,8 @@ impl<'a> SemaphorePermit<'a> {
     /// assert!(all.split(2).is_none());
     /// ```
     pub fn split(&mut self, n: usize) -> Option<Self> {
-        split(&mut self.permits, n).map(|permits| Self::new(self.semaphore, permits))
+        let held = self.held.split(n)?;
+        Some(Self::new(self.semaphore, held))
     }
 
     /// The semaphore that they came from.
@@ -118,21 +145,21 @@ impl<'a> SemaphorePermit<'a> {
     /// ```
     #[must_use]
     pub fn num_permits(&self) -> usize {
-        self.permits as usize
+        self.held.n as usize
     }
 }
 
 impl Drop for SemaphorePermit<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.semaphore.release(self.permits);
+        self.semaphore.release(self.held);
     }
 }
 
 impl fmt::Debug for SemaphorePermit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SemaphorePermit")
-            .field("permits", &self.permits)
+            .field("permits", &self.held.n)
             .field("semaphore", self.semaphore)
             .finish()
     }
@@ -154,12 +181,12 @@ impl fmt::Debug for SemaphorePermit<'_> {
 #[clippy::has_significant_drop]
 pub struct OwnedSemaphorePermit {
     semaphore: Arc<Semaphore>,
-    permits: u32,
+    held: Held,
 }
 
 impl OwnedSemaphorePermit {
-    pub(super) fn new(semaphore: Arc<Semaphore>, permits: u32) -> Self {
-        Self { semaphore, permits }
+    pub(super) fn new(semaphore: Arc<Semaphore>, held: Held) -> Self {
+        Self { semaphore, held }
     }
 
     /// Lets go of the permits without giving them back: the semaphore's max
@@ -174,7 +201,7 @@ impl OwnedSemaphorePermit {
     /// assert_eq!((semaphore.max(), semaphore.active()), (2, 0));
     /// ```
     pub fn forget(mut self) {
-        self.semaphore.forget_held(mem::take(&mut self.permits));
+        self.semaphore.forget_held(self.held.take().n);
     }
 
     /// Adds the permits of `other` to these.
@@ -196,7 +223,7 @@ impl OwnedSemaphorePermit {
     #[track_caller]
     pub fn merge(&mut self, mut other: Self) {
         assert_same(&self.semaphore, &other.semaphore);
-        self.permits += mem::take(&mut other.permits);
+        self.held.merge(other.held.take());
     }
 
     /// Splits `n` permits off, into one of their own. `None`, and nothing
@@ -212,7 +239,8 @@ impl OwnedSemaphorePermit {
     /// assert_eq!((all.num_permits(), one.num_permits()), (2, 1));
     /// ```
     pub fn split(&mut self, n: usize) -> Option<Self> {
-        split(&mut self.permits, n).map(|permits| Self::new(Arc::clone(&self.semaphore), permits))
+        let held = self.held.split(n)?;
+        Some(Self::new(Arc::clone(&self.semaphore), held))
     }
 
     /// The semaphore that they came from.
@@ -241,21 +269,21 @@ impl OwnedSemaphorePermit {
     /// ```
     #[must_use]
     pub fn num_permits(&self) -> usize {
-        self.permits as usize
+        self.held.n as usize
     }
 }
 
 impl Drop for OwnedSemaphorePermit {
     #[inline]
     fn drop(&mut self) {
-        self.semaphore.release(self.permits);
+        self.semaphore.release(self.held);
     }
 }
 
 impl fmt::Debug for OwnedSemaphorePermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnedSemaphorePermit")
-            .field("permits", &self.permits)
+            .field("permits", &self.held.n)
             .field("semaphore", &*self.semaphore)
             .finish()
     }

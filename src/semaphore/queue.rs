@@ -287,10 +287,9 @@ impl Queue {
         self.policy.fairness
     }
 
-    /// Is it likely that a releaser can hand its permits to a waiter?
-    #[inline]
+    /// Do releasers hand their permits to waiters?
     pub(crate) fn hands_over(&self) -> bool {
-        self.policy.is_fifo() && self.shared.get().is_some()
+        self.policy.is_fifo()
     }
 
     /// Waiters in line or aside; watchers do not count.
@@ -394,7 +393,7 @@ impl Queue {
         if !shared.register(ticket, waker, Line::waker_mut) {
             return shared.verdict(ticket);
         }
-        if self.policy.is_fifo() {
+        if self.hands_over() {
             return Verdict::Waiting;
         }
         self.compete(word, ticket, need)
@@ -412,7 +411,7 @@ impl Queue {
         let mut removed = None;
         shared.wake_while(
             |line, wakes| match removed.get_or_insert_with(|| line.remove(ticket)) {
-                Some((stood, _)) if *stood == Stood::AtTheFront || !self.policy.is_fifo() => {
+                Some((stood, _)) if *stood == Stood::AtTheFront || !self.hands_over() => {
                     shared.serve(line, word, &mut 0, wakes)
                 }
                 _ => {

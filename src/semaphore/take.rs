@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::{
-    Acquire, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit, checked, word::Take,
+    Acquire, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit, checked, permit::Held,
+    word::Take,
 };
 use crate::error::TryAcquireError;
 
@@ -29,7 +30,7 @@ impl Semaphore {
     #[inline]
     pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         self.try_take(1)?;
-        Ok(SemaphorePermit::new(self, 1))
+        Ok(SemaphorePermit::new(self, Held::taken(1)))
     }
 
     /// Takes `n` permits if they are available and nobody waits for them. Zero
@@ -56,7 +57,7 @@ impl Semaphore {
     pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         let n = checked(n as usize);
         self.try_take(n)?;
-        Ok(SemaphorePermit::new(self, n))
+        Ok(SemaphorePermit::new(self, Held::taken(n)))
     }
 
     /// [`try_acquire`](Self::try_acquire), with a permit that keeps the
@@ -79,7 +80,7 @@ impl Semaphore {
     #[inline]
     pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
         self.try_take(1)?;
-        Ok(OwnedSemaphorePermit::new(self, 1))
+        Ok(OwnedSemaphorePermit::new(self, Held::taken(1)))
     }
 
     /// [`try_acquire_many`](Self::try_acquire_many), with permits that keep the
@@ -110,7 +111,7 @@ impl Semaphore {
     ) -> Result<OwnedSemaphorePermit, TryAcquireError> {
         let n = checked(n as usize);
         self.try_take(n)?;
-        Ok(OwnedSemaphorePermit::new(self, n))
+        Ok(OwnedSemaphorePermit::new(self, Held::taken(n)))
     }
 
     #[inline]

@@ -46,7 +46,8 @@ impl Semaphore {
         &self,
         timeout: Duration,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        acquire(self, 1, after(timeout)).map(|(semaphore, n)| SemaphorePermit::new(semaphore, n))
+        acquire(self, 1, after(timeout))
+            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
     }
 
     /// [`blocking_acquire`](Self::blocking_acquire) that waits until `deadline`
@@ -75,7 +76,8 @@ impl Semaphore {
         &self,
         deadline: Instant,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        acquire(self, 1, Some(deadline)).map(|(semaphore, n)| SemaphorePermit::new(semaphore, n))
+        acquire(self, 1, Some(deadline))
+            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
     }
 
     /// [`blocking_acquire_many`](Self::blocking_acquire_many) that waits until `timeout` is over
@@ -107,7 +109,7 @@ impl Semaphore {
         timeout: Duration,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
         acquire(self, checked(n as usize), after(timeout))
-            .map(|(semaphore, n)| SemaphorePermit::new(semaphore, n))
+            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
     }
 
     /// [`blocking_acquire_many`](Self::blocking_acquire_many) that waits until `deadline`
@@ -139,7 +141,7 @@ impl Semaphore {
         deadline: Instant,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
         acquire(self, checked(n as usize), Some(deadline))
-            .map(|(semaphore, n)| SemaphorePermit::new(semaphore, n))
+            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
     }
 
     /// [`blocking_acquire_owned`](Self::blocking_acquire_owned) that waits until `timeout` is over
@@ -170,7 +172,7 @@ impl Semaphore {
         timeout: Duration,
     ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
         acquire(self, 1, after(timeout))
-            .map(|(semaphore, n)| OwnedSemaphorePermit::new(semaphore, n))
+            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 
     /// [`blocking_acquire_owned`](Self::blocking_acquire_owned) that waits until `deadline`
@@ -201,7 +203,7 @@ impl Semaphore {
         deadline: Instant,
     ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
         acquire(self, 1, Some(deadline))
-            .map(|(semaphore, n)| OwnedSemaphorePermit::new(semaphore, n))
+            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 
     /// [`blocking_acquire_many_owned`](Self::blocking_acquire_many_owned) that waits until `timeout` is over
@@ -234,7 +236,7 @@ impl Semaphore {
         timeout: Duration,
     ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
         acquire(self, checked(n as usize), after(timeout))
-            .map(|(semaphore, n)| OwnedSemaphorePermit::new(semaphore, n))
+            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 
     /// [`blocking_acquire_many_owned`](Self::blocking_acquire_many_owned) that waits until `deadline`
@@ -267,6 +269,6 @@ impl Semaphore {
         deadline: Instant,
     ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
         acquire(self, checked(n as usize), Some(deadline))
-            .map(|(semaphore, n)| OwnedSemaphorePermit::new(semaphore, n))
+            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 }

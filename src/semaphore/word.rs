@@ -84,6 +84,12 @@ impl State {
         self.active() + n <= self.max()
     }
 
+    /// `n` more are out; they fit. One addition: it stands between a load and a
+    /// write that waits for it.
+    const fn plus_active(self, n: u32) -> Self {
+        Self(self.0 + n as u64)
+    }
+
     const fn with_active(self, active: u32) -> Self {
         Self(self.0 & !COUNT | active as u64)
     }
@@ -175,13 +181,15 @@ impl Word {
             if n == 0 {
                 return Take::Acquired;
             }
-            if !now.fits(n) {
-                return Take::Full;
+            if now.is_queued() || !now.fits(n) {
+                if !now.fits(n) {
+                    return Take::Full;
+                }
+                if !barge {
+                    return Take::Spoken;
+                }
             }
-            if now.is_queued() && !barge {
-                return Take::Spoken;
-            }
-            match self.exchange(now, now.with_active(now.active() + n)) {
+            match self.exchange(now, now.plus_active(n)) {
                 Ok(()) => return Take::Acquired,
                 Err(changed) => now = changed,
             }
@@ -192,7 +200,7 @@ impl Word {
     ///
     /// A look at the word before the write saves two writes when there is a
     /// line, and costs a sixth of an acquire and release when there is none:
-    /// `look` says whether it is worth it.
+    /// `look` says which is more likely.
     #[inline]
     pub(crate) fn release(&self, n: u32, look: bool) -> Release {
         if look && State(self.0.load(Relaxed)).is_queued() {
@@ -231,7 +239,7 @@ impl Word {
                 return Take::TooLarge;
             }
             let (next, taken) = if now.fits(n) {
-                (now.with_active(now.active() + n), Take::Acquired)
+                (now.plus_active(n), Take::Acquired)
             } else {
                 (now.with_queued(true), Take::Full)
             };
@@ -261,7 +269,7 @@ impl Word {
             if need == returned {
                 return Take::Acquired;
             }
-            match self.exchange(now, left.with_active(left.active() + need)) {
+            match self.exchange(now, left.plus_active(need)) {
                 Ok(()) => return Take::Acquired,
                 Err(changed) => now = changed,
             }
