@@ -1,7 +1,7 @@
 //! The semaphore as its callers see it. The algorithm is in [`word`] (who may
 //! enter) and [`queue`] (who waits, and who is next).
 
-use std::fmt;
+use std::{convert::Infallible, fmt};
 
 use crate::sync::const_fn;
 
@@ -222,8 +222,11 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn set_max(&self, max: usize) -> usize {
-        let before = self.word.set_max(checked(max));
-        self.queue.resized(&self.word, before);
+        let max = checked(max);
+        let before = self.queue.resize(&self.word, |aside| {
+            Ok::<_, Infallible>(self.word.set_max(max, aside))
+        });
+        let Ok(before) = before;
         before.max() as usize
     }
 
@@ -243,12 +246,15 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn add_permits(&self, n: usize) {
-        match self.word.raise_max(checked(n)) {
-            Ok(before) => self.queue.resized(&self.word, before),
-            Err(word::Overflow) => panic!(
+        let permits = checked(n);
+        let raised = self
+            .queue
+            .resize(&self.word, |aside| self.word.raise_max(permits, aside));
+        if raised.is_err() {
+            panic!(
                 "adding {n} permits would give the semaphore more than MAX_PERMITS permits \
                  (2147483647)"
-            ),
+            );
         }
     }
 
@@ -442,8 +448,8 @@ impl Semaphore {
     /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
     /// ```
     pub fn close(&self) {
-        let before = self.word.close();
-        self.queue.closed(&self.word, before);
+        self.word.close();
+        self.queue.closed(&self.word);
     }
 
     /// Whether it is [closed](Self::close).

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | arrival that does not fit | enters the line, sets QUEUED if it was empty |
 //! | releaser that saw QUEUED | hands its permits to the front, as far as they go |
-//! | resizer that saw QUEUED or an aside waiter | lets rejoin, grants what fits |
+//! | resizer that saw QUEUED or an aside waiter | lets rejoin, grants what fits; changes max under the lock if it saw one aside before |
 //! | front that needs more than max | is moved aside by whoever looks |
 //! | closer | tells everybody in line and aside `Closed` |
 //! | waiter that gives up | takes itself out; the front looks after its successor |
@@ -39,6 +39,9 @@
 //!    read-modify-write (X) looks at the counter afterwards. If X comes before
 //!    W, W sees the change. If W comes before X, X acquires what W released,
 //!    and sees C.
+//!    That an aside waiter has left by then is no matter to a resizer: whoever
+//!    let it rejoin looks at the word after that. A closer cannot tell it from
+//!    one that has been served, and always takes the lock.
 //! 5. *Cancel against grant.* Both happen under the lock. A waiter that finds
 //!    itself gone from the line reads its verdict and, when granted, gives the
 //!    permits back by the ordinary way. One that was at the front lets the new
@@ -55,7 +58,9 @@
 //! arrival passes, whatever is cancelled in between. The one exception is a
 //! request for more than max, which cannot be served: it steps aside when it
 //! has reached the front and goes back to where its ticket belongs when max
-//! allows.
+//! allows, in the same step that raises max. (One that steps aside while a
+//! growth is under way may be passed by who comes in that moment.) During a
+//! pause, with max 0, nobody steps aside: there is nobody to be held up.
 //!
 //! # Wakers
 //!
@@ -135,21 +140,17 @@ impl Shared {
     }
 
     /// Makes the figures say what the line says.
-    fn publish(&self, line: &Line) {
+    fn publish(&self, line: &mut Line) {
         self.waiting.store(line.len() + line.aside(), Relaxed);
-        // A write to a cache line that everybody reads costs; most say nothing
-        // new. Only the lock's holder writes, so a look tells.
-        if line.closed_at().0 != self.calm.closed_at.load(Relaxed) {
-            self.calm.closed_at.store(line.closed_at().0, Relaxed);
-        }
-        for (figure, now) in [
-            (&self.calm.stragglers, line.stragglers()),
-            (&self.calm.aside, line.aside()),
-            (&self.calm.watching, line.watching()),
-        ] {
-            if figure.load(Relaxed) != now {
-                figure.store(now, Relaxed);
-            }
+        // A write to a cache line that everybody reads costs.
+        let figures = line.figures();
+        if line.published != Some(figures) {
+            line.published = Some(figures);
+            self.calm.closed_at.store(figures.closed_at.0, Relaxed);
+            self.calm.aside.store(figures.aside, Relaxed);
+            self.calm.watching.store(figures.watching, Relaxed);
+            // ORDERING: Release, pairs with the Acquire in `verdict`.
+            self.calm.stragglers.store(figures.stragglers, Release);
         }
         // ORDERING: Release, pairs with the Acquire in `verdict`: a waiter that
         // reads its grant sees what its releaser did, and the figures above.
@@ -158,13 +159,16 @@ impl Shared {
 
     /// What the holder of `ticket` has been told.
     fn verdict(&self, ticket: Ticket) -> Verdict {
-        // ORDERING: Acquire, pairs with the Release in `publish`.
+        // ORDERING: Acquire, twice, pairs with the Releases in `publish`. Who
+        // was a straggler has been below `served` for long: what says that it
+        // is granted, not that it steps aside, is that there are no stragglers
+        // any more.
         if ticket.0 >= self.served.load(Acquire) {
             Verdict::Waiting
-        } else if self.calm.stragglers.load(Relaxed) > 0 {
+        } else if self.calm.stragglers.load(Acquire) > 0 {
             let mut line = self.lock();
             let verdict = line.look_up(ticket);
-            self.publish(&line);
+            self.publish(&mut line);
             verdict
         } else if ticket.0 >= self.calm.closed_at.load(Relaxed) {
             Verdict::Closed
@@ -316,7 +320,7 @@ impl Queue {
                     // Argument 4: publish, then look by a write.
                     shared.calm.aside.store(line.aside() + 1, Relaxed);
                     let state = word.confirm();
-                    if state.max() < need && !state.is_closed() {
+                    if state.is_too_large(need) && !state.is_closed() {
                         break line.push_aside(need, since, waker);
                     }
                     shared.calm.aside.store(line.aside(), Relaxed);
@@ -325,7 +329,7 @@ impl Queue {
                 Take::Closed => return Arrival::Closed,
             }
         };
-        shared.publish(&line);
+        shared.publish(&mut line);
         Arrival::Waits(ticket)
     }
 
@@ -335,6 +339,32 @@ impl Queue {
     pub(crate) fn hand_over(&self, word: &Word, mut returned: u32) {
         let shared = self.shared.force();
         shared.wake_while(|line, wakes| shared.serve(line, word, &mut returned, wakes));
+    }
+
+    /// Changes max by `change`, and lets in whom that lets in. `change` is told
+    /// the smallest request that stands aside.
+    pub(crate) fn resize<E>(
+        &self,
+        word: &Word,
+        change: impl Fn(Option<u32>) -> Result<State, E>,
+    ) -> Result<State, E> {
+        match self.shared.get() {
+            Some(shared) if shared.calm.aside.load(Relaxed) > 0 => {
+                // Under the lock, or newcomers would slip in between the growth
+                // and the return of those aside to the line.
+                let mut changed = None;
+                shared.wake_while(|line, wakes| {
+                    changed.get_or_insert_with(|| change(line.least_aside()));
+                    shared.serve(line, word, &mut 0, wakes)
+                });
+                changed.expect("changed in the first step")
+            }
+            _ => {
+                let before = change(None)?;
+                self.resized(word, before);
+                Ok(before)
+            }
+        }
     }
 
     /// Max was changed, by a write that found `before`.
@@ -360,14 +390,13 @@ impl Queue {
         }
     }
 
-    /// The word was closed, by a write that found `before`.
-    pub(crate) fn closed(&self, word: &Word, before: State) {
+    /// The word was closed.
+    pub(crate) fn closed(&self, word: &Word) {
+        // Not even the counter tells that there is nobody: one that stood aside
+        // may be on its way into the line, counted in neither.
         let Some(shared) = self.shared.get() else {
             return;
         };
-        if !before.is_queued() && shared.calm.aside.load(Relaxed) == 0 {
-            return;
-        }
         shared.wake_while(|line, wakes| {
             while !wakes.is_full() {
                 let told = line.refuse_one();
@@ -435,12 +464,12 @@ impl Queue {
         let mut line = shared.lock();
         let ticket = line.watch(goal, waker);
         // Argument 4: publish, then look by a write.
-        shared.publish(&line);
+        shared.publish(&mut line);
         if !goal.is_met(word.confirm()) {
             return Some(ticket);
         }
         _removed = line.unwatch(ticket);
-        shared.publish(&line);
+        shared.publish(&mut line);
         None
     }
 
@@ -456,7 +485,7 @@ impl Queue {
         let _removed;
         let mut line = shared.lock();
         _removed = line.unwatch(ticket);
-        shared.publish(&line);
+        shared.publish(&mut line);
     }
 }
 

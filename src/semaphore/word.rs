@@ -74,6 +74,12 @@ impl State {
         self.available(true) as u64
     }
 
+    /// Would `n` not fit even if nobody held a permit? During a pause nothing
+    /// fits, and nobody is held up by whoever is first in line.
+    pub(crate) const fn is_too_large(self, n: u32) -> bool {
+        n > self.max() && self.max() > 0
+    }
+
     /// No more permits are out than may be.
     pub(crate) const fn is_settled(self) -> bool {
         self.active() <= self.max()
@@ -96,6 +102,11 @@ impl State {
 
     const fn with_max(self, max: u32) -> Self {
         Self(self.0 & !(COUNT << MAX_SHIFT) | (max as u64) << MAX_SHIFT)
+    }
+
+    fn resized(self, max: u32, aside: Option<u32>) -> Self {
+        let rejoins = aside.is_some_and(|need| need <= max);
+        self.with_max(max).with_queued(self.is_queued() || rejoins)
     }
 
     const fn with_queued(self, queued: bool) -> Self {
@@ -235,7 +246,7 @@ impl Word {
             if now.is_closed() {
                 return Take::Closed;
             }
-            if n > now.max() {
+            if now.is_too_large(n) {
                 return Take::TooLarge;
             }
             let (next, taken) = if now.fits(n) {
@@ -259,7 +270,7 @@ impl Word {
             if now.is_closed() {
                 return Take::Closed;
             }
-            if need > now.max() {
+            if now.is_too_large(need) {
                 return Take::TooLarge;
             }
             let left = now.with_active(now.active() - returned);
@@ -299,17 +310,19 @@ impl Word {
         State(self.0.fetch_or(0, AcqRel))
     }
 
-    /// Replaces max. Returns the word as it was.
-    pub(crate) fn set_max(&self, max: u32) -> State {
-        self.update(|now| Some(now.with_max(max)))
+    /// Replaces max. If the smallest request aside, of `aside` permits, becomes
+    /// possible, somebody stands in line from now on; only the lock's holder
+    /// may say that there is one. Returns the word as it was.
+    pub(crate) fn set_max(&self, max: u32, aside: Option<u32>) -> State {
+        self.update(|now| Some(now.resized(max, aside)))
             .unwrap_or_else(|now| now)
     }
 
-    /// Raises max by `n`. Returns the word as it was.
-    pub(crate) fn raise_max(&self, n: u32) -> Result<State, Overflow> {
+    /// Raises max by `n`, otherwise like `set_max`.
+    pub(crate) fn raise_max(&self, n: u32, aside: Option<u32>) -> Result<State, Overflow> {
         self.update(|now| {
             let max = now.max() + n;
-            (max <= MAX_PERMITS).then(|| now.with_max(max))
+            (max <= MAX_PERMITS).then(|| now.resized(max, aside))
         })
         .map_err(|_| Overflow)
     }
@@ -336,11 +349,11 @@ impl Word {
         .unwrap_or_else(|now| now)
     }
 
-    /// Refuses whoever comes from now on. Returns the word as it was.
-    pub(crate) fn close(&self) -> State {
-        // ORDERING: Release, for who reads CLOSED; Acquire, to see the
-        // counters of those that wait.
-        State(self.0.fetch_or(CLOSED, AcqRel))
+    /// Refuses whoever comes from now on.
+    pub(crate) fn close(&self) {
+        // ORDERING: Release, for who reads CLOSED; Acquire, to go on with what
+        // earlier writers have released.
+        self.0.fetch_or(CLOSED, AcqRel);
     }
 
     /// Moves the word by `step` until that succeeds or `step` declines. Gives
@@ -397,7 +410,7 @@ mod tests {
         let word = Word::new(MAX_PERMITS);
         assert_eq!(word.try_acquire(MAX_PERMITS, false), Take::Acquired);
         assert_eq!(word.try_acquire(MAX_PERMITS, false), Take::Full);
-        assert_eq!(word.raise_max(1), Err(Overflow));
+        assert_eq!(word.raise_max(1, None), Err(Overflow));
     }
 
     #[test]
@@ -414,7 +427,7 @@ mod tests {
     fn nothing_is_handed_over_while_in_debt() {
         let word = Word::new(3);
         assert_eq!(word.acquire_or_queue(3), Take::Acquired);
-        assert_eq!(word.set_max(1).max(), 3);
+        assert_eq!(word.set_max(1, None).max(), 3);
         assert_eq!(word.hand_over(1, 1), Take::Full);
         assert_eq!(word.hand_over(3, 1), Take::Acquired);
         assert_eq!(word.load().active(), 1);
@@ -427,7 +440,7 @@ mod tests {
         assert_eq!(word.release(1, true), Release::Quiet);
         assert_eq!(word.release(1, true), Release::Reached);
         assert_eq!(word.try_acquire(2, false), Take::Acquired);
-        let _ = word.set_max(1);
+        let _ = word.set_max(1, None);
         assert_eq!(word.release(1, true), Release::Reached);
         word.set_queued();
         assert_eq!(word.release(1, true), Release::HandOver);
@@ -437,10 +450,20 @@ mod tests {
     }
 
     #[test]
+    fn a_growth_that_lets_somebody_rejoin_shuts_out_newcomers_in_one_step() {
+        let word = Word::new(1);
+        let _ = word.set_max(4, Some(5));
+        assert!(!word.load().is_queued());
+        let _ = word.raise_max(1, Some(5));
+        assert!(word.load().is_queued());
+        assert_eq!(word.try_acquire(1, false), Take::Spoken);
+    }
+
+    #[test]
     fn forgetting_held_permits_stops_at_zero() {
         let word = Word::new(5);
         assert_eq!(word.try_acquire(5, false), Take::Acquired);
-        let _ = word.set_max(2);
+        let _ = word.set_max(2, None);
         let _ = word.forget_held(3);
         assert_eq!((word.load().max(), word.load().active()), (0, 2));
     }
@@ -449,9 +472,9 @@ mod tests {
     fn every_change_of_max_keeps_the_flags() {
         let word = Word::new(4);
         word.set_queued();
-        let _ = word.close();
-        let _ = word.set_max(9);
-        let _ = word.raise_max(1);
+        word.close();
+        let _ = word.set_max(9, None);
+        let _ = word.raise_max(1, None);
         assert_eq!(word.forget_available(2, false), 0, "spoken for by the line");
         word.clear_queued(0);
         assert_eq!(word.forget_available(2, false), 2);

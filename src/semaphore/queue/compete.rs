@@ -66,7 +66,8 @@ impl Queue {
         let shared = self.shared.force();
         shared.wake_while(|line, wakes| {
             let now = shared.calm.clock.nanos();
-            let too_large = line.front().is_some_and(|need| need > word.load().max());
+            let state = word.load();
+            let too_large = line.front().is_some_and(|need| state.is_too_large(need));
             if line.is_empty() || too_large || self.is_overdue(shared, line, now) {
                 return shared.serve(line, word, &mut 0, wakes);
             }

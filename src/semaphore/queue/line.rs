@@ -85,6 +85,19 @@ pub(super) enum Stood {
     Elsewhere,
 }
 
+/// The figures of a line that hardly ever change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Figures {
+    /// Who has left the line with this ticket or a higher one is closed out.
+    pub(super) closed_at: Ticket,
+    /// Those whose verdict cannot be told from their ticket: aside, or in line
+    /// with a ticket below `served`, or refused.
+    pub(super) stragglers: usize,
+    /// Waiters that have stepped aside.
+    pub(super) aside: usize,
+    pub(super) watching: usize,
+}
+
 // In order, so that what every wait touches lies together.
 #[repr(C)]
 pub(super) struct Line {
@@ -101,6 +114,8 @@ pub(super) struct Line {
     watchers: VecDeque<Watcher>,
     /// Stragglers that were closed out and have not asked yet.
     refused: BTreeSet<Ticket>,
+    /// The figures as they were published last.
+    pub(super) published: Option<Figures>,
 }
 
 impl Default for Line {
@@ -117,6 +132,7 @@ impl Default for Line {
             aside: VecDeque::new(),
             watchers: VecDeque::new(),
             refused: BTreeSet::new(),
+            published: None,
         }
     }
 }
@@ -138,6 +154,11 @@ impl Line {
         self.aside.len()
     }
 
+    /// The smallest request of those.
+    pub(super) fn least_aside(&self) -> Option<u32> {
+        self.aside.iter().map(|place| place.need).min()
+    }
+
     pub(super) fn watching(&self) -> usize {
         self.watchers.len()
     }
@@ -147,15 +168,13 @@ impl Line {
         self.served
     }
 
-    /// Who has left the line with this ticket or a higher one is closed out.
-    pub(super) fn closed_at(&self) -> Ticket {
-        self.closed_at
-    }
-
-    /// Those whose verdict cannot be told from their ticket: aside, or in line
-    /// with a ticket below `served`, or refused.
-    pub(super) fn stragglers(&self) -> usize {
-        self.stragglers
+    pub(super) fn figures(&self) -> Figures {
+        Figures {
+            closed_at: self.closed_at,
+            stragglers: self.stragglers,
+            aside: self.aside.len(),
+            watching: self.watchers.len(),
+        }
     }
 
     /// How many permits the first in line needs.
@@ -464,9 +483,9 @@ mod tests {
     fn verdict(line: &mut Line, ticket: Ticket) -> Verdict {
         if ticket >= line.served() {
             Verdict::Waiting
-        } else if line.stragglers() > 0 {
+        } else if line.stragglers > 0 {
             line.look_up(ticket)
-        } else if ticket >= line.closed_at() {
+        } else if ticket >= line.closed_at {
             Verdict::Closed
         } else {
             Verdict::Granted
@@ -525,13 +544,13 @@ mod tests {
         let _tickets = [9, 7, 1, 8, 2].map(|need| line.push(need, 0, noop()));
         line.step_aside();
         line.step_aside();
-        assert_eq!((line.aside(), line.stragglers()), (2, 2));
+        assert_eq!((line.aside(), line.stragglers), (2, 2));
         assert!(!line.rejoin(5));
         assert!(line.rejoin(7));
         assert_eq!((line.front(), line.aside()), (Some(7), 1));
         assert!(line.rejoin(9));
         assert_eq!(needs(&mut line), [9, 7, 1, 8, 2]);
-        assert_eq!(line.stragglers(), 0);
+        assert_eq!(line.stragglers, 0);
     }
 
     #[test]
@@ -554,7 +573,7 @@ mod tests {
         let first = line.push(1, 0, noop());
         let heavy = line.push_aside(9, 0, noop());
         line.rejoin(9);
-        assert_eq!(line.stragglers(), 0);
+        assert_eq!(line.stragglers, 0);
         assert_eq!(needs(&mut line), [1, 9]);
         assert_eq!(verdict(&mut line, first), Verdict::Granted);
         assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
