@@ -268,7 +268,11 @@ impl Line {
     /// tickets belong. Says whether there were any.
     pub(super) fn rejoin(&mut self, max: u32) -> bool {
         let before = self.len();
-        for place in mem::take(&mut self.aside) {
+        // Once around: who stays is back at its place at the end.
+        for _ in 0..self.aside.len() {
+            let Some(place) = self.aside.pop_front() else {
+                break;
+            };
             if place.need > max {
                 self.aside.push_back(place);
                 continue;

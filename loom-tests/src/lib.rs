@@ -1,0 +1,217 @@
+//! What the loom models share. The models are in `tests/`, one test a race and
+//! named after it.
+//!
+//! # How to run
+//!
+//! `cargo test` in this folder is all: `.cargo/config.toml` sets `--cfg loom`.
+//! `cargo test -- --nocapture` shows how many executions each model explored.
+//! For a failing one, `LOOM_LOG=trace LOOM_LOCATION=1 cargo test NAME` prints
+//! the failing schedule.
+//!
+//! # What the bounds mean
+//!
+//! loom runs a model under every schedule, and with every value that each load
+//! may return by the C11 memory model, as long as no more than `bound` switches
+//! take a thread away that could have gone on. Switches at a lock, at a park
+//! and at the end of a thread are free. Models have three where that takes
+//! seconds, otherwise two.
+//!
+//! # What loom cannot see
+//!
+//! - A SeqCst *access* counts as AcqRel (the crate has none).
+//! - Time: the deadlines are tested with real threads only.
+//! - What is std's here: `Arc` (so what `OwnedSemaphorePermit` frees), the
+//!   `OnceLock` that makes the queue when it is first needed (under loom the
+//!   queue is there from the start), and the memory of `Waker`s.
+//! - Spurious failures of `compare_exchange_weak`: it always succeeds if it can.
+//! - What comes before the last access: of each atomic it remembers one access
+//!   to reorder with, so a load in front of a store by the same thread hides the
+//!   store from other threads' loads. The code under test must not look before
+//!   it stores.
+//! - A thread that is unparked is taken to have seen all that the unparking
+//!   thread did. Models of memory ordering therefore also poll unwoken.
+
+use std::{
+    pin::Pin,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Instant,
+};
+
+use dynaphore::{AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore, Snapshot};
+use loom::{cell::UnsafeCell, thread::JoinHandle};
+pub use loom::{future::block_on, thread::spawn};
+
+/// Explores `f` with at most `bound` preemptions in each execution.
+///
+/// # Panics
+///
+/// When an execution of `f` panics or blocks for ever, or when there was nothing
+/// to explore.
+#[track_caller]
+pub fn model(bound: usize, f: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(bound);
+    builder.max_branches = 10_000;
+    let (start, executions) = (Instant::now(), Count::default());
+    let counted = executions.clone();
+    builder.check(move || {
+        counted.add();
+        f();
+    });
+    println!(
+        "{}: bound {bound}, {} executions, {:.1?}",
+        std::thread::current().name().unwrap_or_default(),
+        executions.get(),
+        start.elapsed(),
+    );
+    assert!(executions.get() > 10, "the threads do not race");
+}
+
+/// Counts outside the model: it orders nothing, and it outlives an execution.
+#[derive(Clone, Debug, Default)]
+pub struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    pub fn add(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    pub fn get(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Data that only the permits protect. loom fails an execution in which two
+/// accesses are not ordered.
+// An `Rc`, since loom runs all threads of a model on one real thread.
+#[derive(Clone, Debug)]
+pub struct Data(Rc<UnsafeCell<usize>>);
+
+impl Data {
+    #[expect(clippy::new_without_default, reason = "belongs to one execution")]
+    pub fn new() -> Self {
+        Self(Rc::new(UnsafeCell::new(0)))
+    }
+
+    /// Adds one and says what that makes.
+    pub fn bump(&self) -> usize {
+        self.0.with_mut(|data| {
+            // SAFETY: loom panics before this if another access may overlap.
+            unsafe {
+                *data += 1;
+                *data
+            }
+        })
+    }
+
+    pub fn read(&self) -> usize {
+        // SAFETY: as in `bump`.
+        self.0.with(|data| unsafe { *data })
+    }
+}
+
+/// A waker that counts.
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.add();
+    }
+}
+
+/// A request that is polled by hand.
+pub struct Waiter {
+    future: Pin<Box<AcquireOwned>>,
+    woken: Arc<Count>,
+}
+
+impl Waiter {
+    /// Not polled yet.
+    pub fn new(semaphore: &Arc<Semaphore>, permits: u32) -> Self {
+        Self {
+            future: Box::pin(Arc::clone(semaphore).acquire_many_owned(permits)),
+            woken: Arc::default(),
+        }
+    }
+
+    /// Polled once, and in line or aside.
+    #[track_caller]
+    pub fn queued(semaphore: &Arc<Semaphore>, permits: u32) -> Self {
+        let mut waiter = Self::new(semaphore, permits);
+        assert!(waiter.poll().is_pending());
+        waiter
+    }
+
+    pub fn poll(&mut self) -> Poll<Result<OwnedSemaphorePermit, AcquireError>> {
+        self.poll_with(&Waker::from(self.woken.clone()))
+    }
+
+    pub fn poll_with(&mut self, waker: &Waker) -> Poll<Result<OwnedSemaphorePermit, AcquireError>> {
+        self.future.as_mut().poll(&mut Context::from_waker(waker))
+    }
+
+    /// Polls a waiter that ought to have its permits.
+    #[track_caller]
+    pub fn granted(&mut self) -> OwnedSemaphorePermit {
+        match self.poll() {
+            Poll::Ready(permit) => permit.expect("open"),
+            Poll::Pending => panic!("not granted"),
+        }
+    }
+
+    /// How often it has been woken.
+    pub fn woken(&self) -> usize {
+        self.woken.get()
+    }
+
+    /// Waits as an async task does.
+    pub fn wait(self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        block_on(self.future)
+    }
+}
+
+/// Waits for `threads` to end.
+pub fn join<T: 'static>(threads: impl IntoIterator<Item = JoinHandle<T>>) {
+    for thread in threads {
+        drop(thread.join().unwrap());
+    }
+}
+
+/// A semaphore with `max` permits.
+pub fn semaphore(max: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(max))
+}
+
+/// Takes `permits` that are there.
+#[track_caller]
+pub fn take(semaphore: &Arc<Semaphore>, permits: u32) -> OwnedSemaphorePermit {
+    let taken = Arc::clone(semaphore).try_acquire_many_owned(permits);
+    taken.expect("available")
+}
+
+/// Nobody holds or waits, and `max` permits can be had again.
+#[track_caller]
+pub fn assert_at_rest(semaphore: &Arc<Semaphore>, max: usize) {
+    assert_eq!(
+        semaphore.snapshot(),
+        Snapshot {
+            max,
+            active: 0,
+            waiting: 0,
+            closed: false
+        }
+    );
+    assert_eq!(semaphore.available_permits(), max);
+    drop(take(semaphore, max as u32));
+    assert_eq!(semaphore.active(), 0);
+}
+
+/// Nobody holds or waits, and nobody ever will.
+#[track_caller]
+pub fn assert_ended(semaphore: &Semaphore) {
+    assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+    assert!(semaphore.is_closed() && semaphore.try_acquire().is_err());
+}
