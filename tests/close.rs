@@ -108,10 +108,13 @@ fn a_permit_that_was_granted_before_is_kept() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let mut waiter = spawn(semaphore.acquire());
+    let mut behind = spawn(semaphore.acquire());
     assert_pending!(waiter.poll());
+    assert_pending!(behind.poll());
     drop(held);
     semaphore.close();
     drop(assert_ready_ok!(waiter.poll()));
+    assert_ready_err!(behind.poll());
     assert_eq!(semaphore.active(), 0);
 }
 

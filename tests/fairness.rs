@@ -180,6 +180,53 @@ fn a_waiter_that_is_called_after_a_close_is_told() {
 }
 
 #[test]
+fn those_behind_a_called_waiter_are_told_of_a_close() {
+    for semaphore in competing(1) {
+        let held = semaphore.try_acquire().unwrap();
+        let mut called = spawn(semaphore.acquire());
+        let mut behind = spawn(semaphore.acquire());
+        assert_pending!(called.poll());
+        assert_pending!(behind.poll());
+        drop(held);
+        semaphore.close();
+        assert!(called.is_woken() && behind.is_woken());
+        assert!(matches!(behind.poll(), Poll::Ready(Err(_))));
+        assert!(matches!(called.poll(), Poll::Ready(Err(_))));
+        assert_eq!(semaphore.waiting(), 0);
+    }
+}
+
+/// A call that went to a heavy waiter behind counts against what is free, so
+/// the release of a newcomer calls nobody; the heavy one comes in vain.
+#[test]
+fn one_that_comes_in_vain_leaves_what_is_free_to_the_front() {
+    for semaphore in competing(6) {
+        let mut held = semaphore.try_acquire_many(6).unwrap();
+        let mut front = spawn(semaphore.acquire());
+        let mut heavy = spawn(semaphore.acquire_many(5));
+        assert_pending!(front.poll());
+        assert_pending!(heavy.poll());
+        drop(held.split(2));
+        assert!(front.is_woken() && heavy.is_woken());
+        let newcomer = semaphore.try_acquire_many(2).unwrap();
+        assert_pending!(front.poll());
+        drop(newcomer);
+        assert_pending!(heavy.poll());
+        assert!(front.is_woken());
+        assert!(matches!(front.poll(), Poll::Ready(Ok(_))));
+    }
+}
+
+#[test]
+fn with_a_bound_of_zero_nobody_passes_a_waiter() {
+    let semaphore = eventual(4, Duration::ZERO).build();
+    let _held = semaphore.try_acquire_many(3).unwrap();
+    let mut heavy = spawn(semaphore.acquire_many(2));
+    assert_pending!(heavy.poll());
+    assert!(semaphore.try_acquire().is_err());
+}
+
+#[test]
 fn an_overdue_waiter_is_handed_the_permit() {
     let semaphore = eventual(1, Duration::ZERO).build();
     let held = semaphore.try_acquire().unwrap();

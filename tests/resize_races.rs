@@ -157,30 +157,56 @@ fn chain(first: usize, changes: &[Change]) -> Vec<Change> {
     std::iter::successors(first, next).collect()
 }
 
+/// Values that held from one moment to another, to be asked what held when.
+struct Spans {
+    /// `(from, to, value)`, by `from`.
+    spans: Vec<(u64, u64, u64)>,
+    /// The latest end of the spans up to each.
+    latest: Vec<u64>,
+}
+
+impl Spans {
+    fn new(mut spans: Vec<(u64, u64, u64)>) -> Self {
+        spans.sort_unstable();
+        let ends = spans.iter().scan(0, |latest, (_, to, _)| {
+            *latest = (*latest).max(*to);
+            Some(*latest)
+        });
+        let latest = ends.collect();
+        Self { spans, latest }
+    }
+
+    /// The values of those that begin before `begun` and end after `not_over`.
+    fn find(&self, begun: u64, not_over: u64) -> impl Iterator<Item = u64> {
+        let last = self.spans.partition_point(|(from, ..)| *from < begun);
+        let candidates = (0..last)
+            .rev()
+            .take_while(move |&at| self.latest[at] > not_over);
+        let spans = candidates.map(|at| self.spans[at]);
+        spans
+            .filter(move |(_, to, _)| *to > not_over)
+            .map(|(.., value)| value)
+    }
+}
+
 /// Fails if permits were granted beyond every max that can have been in force
 /// at that moment, counting only what was out for certain.
 fn check(initial: usize, chain: &[Change], held: &[Held]) {
-    // `(value, in force no earlier than, in force no later than)`
     let starts = std::iter::once((initial, 0)).chain(chain.iter().map(|c| (c.new, c.from)));
     let ends = chain.iter().map(|c| c.to).chain(std::iter::once(u64::MAX));
-    let in_force: Vec<_> = starts.zip(ends).collect();
+    let in_force = starts
+        .zip(ends)
+        .map(|((max, from), to)| (from, to, max as u64));
+    let in_force = Spans::new(in_force.collect());
+    let out = held.iter().map(|h| (h.granted, h.released, h.permits));
+    let out = Spans::new(out.collect());
     for grant in held {
-        let may =
-            |&&((_, start), end): &&((usize, u64), u64)| start < grant.granted && end > grant.asked;
-        let bound = in_force
-            .iter()
-            .filter(may)
-            .map(|((max, _), _)| *max as u64)
-            .max();
-        let throughout =
-            |other: &&Held| other.granted < grant.asked && other.released > grant.granted;
-        let out: u64 = held
-            .iter()
-            .filter(throughout)
-            .map(|other| other.permits)
-            .sum();
-        let bound = bound.expect("some max is always in force");
-        let active = out + grant.permits;
+        let throughout: u64 = out.find(grant.asked, grant.granted).sum();
+        let bound = in_force.find(grant.granted, grant.asked).max();
+        let (active, bound) = (
+            throughout + grant.permits,
+            bound.expect("there is always one"),
+        );
         assert!(active <= bound, "{active} were out of at most {bound}");
     }
 }

@@ -198,6 +198,20 @@ fn all_watchers_are_told_however_many() {
 }
 
 #[test]
+fn a_release_that_settles_the_semaphore_tells_who_waits_for_that() {
+    let semaphore = Semaphore::new(3);
+    let mut held = semaphore.try_acquire_many(3).unwrap();
+    semaphore.set_max(1);
+    let mut settled = spawn(semaphore.settled());
+    assert_pending!(settled.poll());
+    drop(held.split(1));
+    assert!(!settled.is_woken());
+    drop(held.split(1));
+    assert!(settled.is_woken());
+    assert_ready!(settled.poll());
+}
+
+#[test]
 fn a_resize_that_settles_the_semaphore_tells_who_waits_for_that() {
     let semaphore = Semaphore::new(2);
     let _held = semaphore.try_acquire_many(2).unwrap();

@@ -48,48 +48,65 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     /// the caller now owes it.
     pub(super) fn poll(&mut self, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
-        let acquired = match self.ticket {
-            None => match semaphore.take(self.need) {
-                Take::Acquired => true,
-                Take::Closed => false,
-                Take::Full | Take::Spoken | Take::TooLarge => {
-                    match semaphore.queue.arrive(&semaphore.word, self.need, waker) {
-                        Arrival::Acquired => true,
-                        Arrival::Closed => false,
-                        Arrival::Waits(ticket) => {
-                            self.ticket = Some(ticket);
-                            return Poll::Pending;
-                        }
+        let Some(ticket) = self.ticket else {
+            return self.arrive(waker);
+        };
+        let (verdict, deferred) = semaphore
+            .queue
+            .check(&semaphore.word, ticket, self.need, waker);
+        if deferred.resumes() && verdict == Verdict::Granted {
+            // The caller will not get what was granted.
+            self.ticket = None;
+            semaphore.release(Held::taken(self.need));
+        }
+        deferred.resume();
+        match verdict {
+            Verdict::Waiting => Poll::Pending,
+            verdict => Poll::Ready(self.finish(verdict == Verdict::Granted, true)),
+        }
+    }
+
+    /// The first poll.
+    #[inline]
+    fn arrive(&mut self, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
+        let semaphore = self.semaphore.as_deref().expect("polled after completion");
+        let acquired = match semaphore.take(self.need) {
+            Take::Acquired => true,
+            Take::Closed => false,
+            Take::Full | Take::Spoken | Take::TooLarge => {
+                match semaphore.queue.arrive(&semaphore.word, self.need, waker) {
+                    Arrival::Acquired(waker) => {
+                        // What was taken is given back should this panic.
+                        let taken = SemaphorePermit::new(semaphore, Held::taken(self.need));
+                        drop(waker);
+                        taken.keep();
+                        true
+                    }
+                    Arrival::Closed => false,
+                    Arrival::Waits(ticket) => {
+                        self.ticket = Some(ticket);
+                        return Poll::Pending;
                     }
                 }
-            },
-            Some(ticket) => match semaphore
-                .queue
-                .check(&semaphore.word, ticket, self.need, waker)
-            {
-                Verdict::Waiting => return Poll::Pending,
-                Verdict::Granted => true,
-                Verdict::Closed => false,
-            },
+            }
         };
-        Poll::Ready(self.finish(acquired))
+        Poll::Ready(self.finish(acquired, false))
     }
 
     /// Leaves the line, unless the verdict was quicker. `None`: still waiting.
     pub(super) fn give_up(mut self) -> Option<Result<(S, Held), AcquireError>> {
+        // Taken first: if a waker panics in here, the ticket is void.
+        let ticket = self.ticket.take()?;
         let semaphore = self.semaphore.as_deref()?;
-        match semaphore.queue.cancel(&semaphore.word, self.ticket?) {
-            Verdict::Waiting => {
-                self.ticket = None;
-                None
-            }
-            verdict => Some(self.finish(verdict == Verdict::Granted)),
+        match semaphore.queue.cancel(&semaphore.word, ticket) {
+            Verdict::Waiting => None,
+            verdict => Some(self.finish(verdict == Verdict::Granted, true)),
         }
     }
 
     /// From here on there is nothing for `drop` to do.
-    fn finish(&mut self, acquired: bool) -> Result<(S, Held), AcquireError> {
-        let waited = self.ticket.take().is_some();
+    fn finish(&mut self, acquired: bool, waited: bool) -> Result<(S, Held), AcquireError> {
+        self.ticket = None;
         let semaphore = self.semaphore.take().expect("finished once");
         if !acquired {
             return Err(AcquireError::CLOSED);

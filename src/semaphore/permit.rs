@@ -69,6 +69,12 @@ impl<'a> SemaphorePermit<'a> {
         Self { semaphore, held }
     }
 
+    /// Lets go of the permits without a word to the semaphore: somebody else
+    /// owes them from now on.
+    pub(super) fn keep(mut self) {
+        let _elsewhere = self.held.take();
+    }
+
     /// Lets go of the permits without giving them back: the semaphore's max
     /// goes down by their number, but not below zero.
     ///

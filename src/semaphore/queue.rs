@@ -6,7 +6,8 @@
 //! waits for `active == 0` or `active <= max`), or it has been *told* its
 //! verdict and is in none of the three any more. All moves happen under one
 //! lock, which also guards the word's QUEUED bit; whenever the lock is free,
-//! QUEUED is set exactly if the line is not empty. Nobody takes the lock
+//! QUEUED is set exactly if the line is not empty (after a close, at the
+//! latest when it has been told to everybody). Nobody takes the lock
 //! unless somebody waits or the caller itself is about to.
 //!
 //! | who | moves what |
@@ -16,7 +17,7 @@
 //! | resizer that saw QUEUED or an aside waiter | lets rejoin, grants what fits; changes max under the lock if it saw one aside before |
 //! | front that needs more than max | is moved aside by whoever looks |
 //! | closer | tells everybody in line and aside `Closed` |
-//! | waiter that gives up | takes itself out; the front looks after its successor |
+//! | waiter that gives up | takes itself out; one from the front serves its successor |
 //! | releaser that made the word idle or settled | tells the watchers |
 //!
 //! # Why no wake-up is lost
@@ -66,7 +67,11 @@
 //!
 //! Wakers are cloned, woken and dropped with the lock free, so one that calls
 //! back into the semaphore works like any other caller. A waker that panics
-//! keeps nobody else from being woken; the panic goes on when all is done.
+//! keeps nobody else from being woken; the panic goes on when all is done and
+//! nobody can lose a permit by it.
+//!
+//! This is the line of `Fairness::Fifo`. What differs in the other modes is in
+//! `compete.rs`.
 
 use std::task::Waker;
 
@@ -74,8 +79,7 @@ use crossbeam_utils::CachePadded;
 
 use super::word::{State, Take, Word};
 use crate::sync::{
-    Acquire, AtomicBool, AtomicU64, AtomicUsize, Clock, Lazy, Mutex, MutexGuard, Relaxed, Release,
-    const_fn,
+    Acquire, AtomicU64, AtomicUsize, Clock, Lazy, Mutex, MutexGuard, Relaxed, Release, const_fn,
 };
 
 mod compete;
@@ -87,6 +91,7 @@ pub(crate) use line::{Goal, Ticket, Verdict};
 use line::{Line, Stood};
 pub use policy::Fairness;
 pub(crate) use policy::Policy;
+pub(crate) use wakes::Deferred;
 use wakes::Wakes;
 
 impl Goal {
@@ -126,8 +131,8 @@ struct Calm {
     aside: AtomicUsize,
     /// Watching. Whoever has made the word idle or settled looks here.
     watching: AtomicUsize,
-    /// Nobody barges until the line has moved on (`compete.rs`).
-    overdue: AtomicBool,
+    /// When nobody may pass the first in line any more (`compete.rs`).
+    due: AtomicU64,
     clock: Clock,
 }
 
@@ -149,6 +154,7 @@ impl Shared {
             self.calm.closed_at.store(figures.closed_at.0, Relaxed);
             self.calm.aside.store(figures.aside, Relaxed);
             self.calm.watching.store(figures.watching, Relaxed);
+            self.calm.due.store(figures.due, Relaxed);
             // ORDERING: Release, pairs with the Acquire in `verdict`.
             self.calm.stragglers.store(figures.stragglers, Release);
         }
@@ -265,13 +271,13 @@ impl Shared {
     }
 
     /// Runs `step` under the lock until it is done, waking between the steps.
-    fn wake_while(&self, mut step: impl FnMut(&mut Line, &mut Wakes) -> bool) {
+    fn wake_while(&self, mut step: impl FnMut(&mut Line, &mut Wakes) -> bool) -> Wakes {
         let mut wakes = Wakes::default();
         loop {
             let done = step(&mut self.lock(), &mut wakes);
             wakes.wake();
             if done {
-                return wakes.finish();
+                return wakes;
             }
         }
     }
@@ -306,27 +312,30 @@ impl Queue {
     /// Takes `need` permits, or a place in line or aside.
     pub(crate) fn arrive(&self, word: &Word, need: u32, waker: &Waker) -> Arrival {
         let shared = self.shared.force();
-        // Declared before the guard, so dropped after it.
         let waker = waker.clone();
+        let due = self.due(shared);
         let mut line = shared.lock();
-        let since = self.arrival(shared);
         let ticket = loop {
             if !line.is_empty() && !self.may_barge() {
-                break line.push(need, since, waker);
+                break line.push(need, due, waker);
             }
             match word.acquire_or_queue(need) {
-                Take::Full | Take::Spoken => break line.push(need, since, waker),
+                Take::Full | Take::Spoken => break line.push(need, due, waker),
                 Take::TooLarge => {
                     // Argument 4: publish, then look by a write.
                     shared.calm.aside.store(line.aside() + 1, Relaxed);
                     let state = word.confirm();
                     if state.is_too_large(need) && !state.is_closed() {
-                        break line.push_aside(need, since, waker);
+                        break line.push_aside(need, due, waker);
                     }
                     shared.calm.aside.store(line.aside(), Relaxed);
                 }
-                Take::Acquired => return Arrival::Acquired,
-                Take::Closed => return Arrival::Closed,
+                Take::Acquired => return Arrival::Acquired(waker),
+                Take::Closed => {
+                    drop(line);
+                    drop(waker);
+                    return Arrival::Closed;
+                }
             }
         };
         shared.publish(&mut line);
@@ -338,7 +347,10 @@ impl Queue {
     #[inline(never)]
     pub(crate) fn hand_over(&self, word: &Word, mut returned: u32) {
         let shared = self.shared.force();
-        shared.wake_while(|line, wakes| shared.serve(line, word, &mut returned, wakes));
+        shared
+            .wake_while(|line, wakes| shared.serve(line, word, &mut returned, wakes))
+            .finish()
+            .resume();
     }
 
     /// Changes max by `change`, and lets in whom that lets in. `change` is told
@@ -353,10 +365,11 @@ impl Queue {
                 // Under the lock, or newcomers would slip in between the growth
                 // and the return of those aside to the line.
                 let mut changed = None;
-                shared.wake_while(|line, wakes| {
+                let wakes = shared.wake_while(|line, wakes| {
                     changed.get_or_insert_with(|| change(line.least_aside()));
                     shared.serve(line, word, &mut 0, wakes)
                 });
+                wakes.finish().resume();
                 changed.expect("changed in the first step")
             }
             _ => {
@@ -397,39 +410,49 @@ impl Queue {
         let Some(shared) = self.shared.get() else {
             return;
         };
-        shared.wake_while(|line, wakes| {
+        let wakes = shared.wake_while(|line, wakes| {
             while !wakes.is_full() {
-                let told = line.refuse_one();
-                if told.is_none() {
-                    word.clear_queued(0);
-                    break;
+                match line.refuse_one() {
+                    Some(waker) => wakes.push(waker),
+                    None => {
+                        word.clear_queued(0);
+                        break;
+                    }
                 }
-                wakes.push(told);
             }
             shared.publish(line);
             !wakes.is_full()
         });
+        wakes.finish().resume();
     }
 
     /// What the holder of `ticket` has been told; if nothing, `waker` is the
-    /// one that is woken.
-    pub(crate) fn check(&self, word: &Word, ticket: Ticket, need: u32, waker: &Waker) -> Verdict {
+    /// one that is woken. The panic is for the caller to resume, when it has
+    /// done what the verdict asks for.
+    pub(crate) fn check(
+        &self,
+        word: &Word,
+        ticket: Ticket,
+        need: u32,
+        waker: &Waker,
+    ) -> (Verdict, Deferred) {
         let shared = self.shared.force();
         let verdict = shared.verdict(ticket);
         if verdict != Verdict::Waiting {
-            return verdict;
+            return (verdict, Deferred::default());
         }
         if !shared.register(ticket, waker, Line::waker_mut) {
-            return shared.verdict(ticket);
+            return (shared.verdict(ticket), Deferred::default());
         }
         if self.hands_over() {
-            return Verdict::Waiting;
+            return (Verdict::Waiting, Deferred::default());
         }
         self.compete(word, ticket, need)
     }
 
-    /// Takes a waiter that gives up out. Says what it had been told before;
-    /// what was granted is the caller's to give back.
+    /// Takes a waiter that gives up out; its ticket is void afterwards, also
+    /// when a waker panics. Says what it had been told before; what was granted
+    /// is the caller's to give back.
     pub(crate) fn cancel(&self, word: &Word, ticket: Ticket) -> Verdict {
         let shared = self.shared.force();
         let verdict = shared.verdict(ticket);
@@ -438,21 +461,20 @@ impl Queue {
         }
         // Outlives the lock: dropping a waker may run foreign code.
         let mut removed = None;
-        shared.wake_while(
-            |line, wakes| match removed.get_or_insert_with(|| line.remove(ticket)) {
-                Some((stood, _)) if *stood == Stood::AtTheFront || !self.hands_over() => {
-                    shared.serve(line, word, &mut 0, wakes)
-                }
-                _ => {
-                    shared.publish(line);
-                    true
-                }
-            },
-        );
-        match removed.flatten() {
-            Some(_) => Verdict::Waiting,
-            None => shared.verdict(ticket),
-        }
+        let mut wakes = shared.wake_while(|line, wakes| {
+            match removed.get_or_insert_with(|| line.remove(ticket)) {
+                None => return true,
+                Some((Stood::Elsewhere, _)) if self.hands_over() => shared.publish(line),
+                Some(_) => return shared.serve(line, word, &mut 0, wakes),
+            }
+            true
+        });
+        let Some((_, waker)) = removed.flatten() else {
+            return shared.verdict(ticket);
+        };
+        wakes.discard(waker);
+        wakes.finish().resume();
+        Verdict::Waiting
     }
 
     /// Waits for `goal`. `None` if it is met already.
@@ -492,7 +514,8 @@ impl Queue {
 /// What has become of an arrival.
 #[must_use]
 pub(crate) enum Arrival {
-    Acquired,
+    /// It has its permits, and the caller the waker that is not needed.
+    Acquired(Waker),
     Closed,
     Waits(Ticket),
 }

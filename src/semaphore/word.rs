@@ -351,8 +351,8 @@ impl Word {
 
     /// Refuses whoever comes from now on.
     pub(crate) fn close(&self) {
-        // ORDERING: Release, for who reads CLOSED; Acquire, to go on with what
-        // earlier writers have released.
+        // ORDERING: as for every other write, so that none breaks the chain of
+        // those before it for those after it.
         self.0.fetch_or(CLOSED, AcqRel);
     }
 

@@ -5,7 +5,7 @@
 //! giving it anything. It keeps its place, so a call that was in vain costs no
 //! order among the waiters.
 //!
-//! # Why nobody sleeps beside a free permit
+//! # Why the first in line does not sleep beside permits that suit it
 //!
 //! 1. QUEUED is set as long as the line is not empty, as with `Fifo`, so each
 //!    releaser takes the lock and looks. It calls waiters until those called
@@ -15,23 +15,23 @@
 //!    called again from then on, and only then tries, by a read-modify-write
 //!    of the word (E). A release that comes before E is seen by it. One that
 //!    comes after E takes the lock after it, and finds the waiter to be called.
-//! 3. Who was called and has taken its permits, or gives up, serves the line
-//!    with what is left over before it goes.
+//! 3. Whoever has been called and leaves, with its permits or without, or has
+//!    come in vain, serves the line before it goes: the front is handed what
+//!    suits it. So it does no harm that a call went to one behind the front,
+//!    or counted against permits that a newcomer has taken.
 //! 4. Who was called and does not come for the length of the bound is not
 //!    waited for: the next releaser calls the next.
 //!
+//! As with `Fifo`, light waiters stay behind a heavy one that does not fit yet.
+//!
 //! # The bound of `Eventual`
 //!
-//! Whoever looks at the line, be it a releaser or a waiter that lost, and finds
-//! that the front has waited for the bound, declares the line *overdue*. From
-//! then on nobody barges, and permits go to the front directly, as with `Fifo`,
-//! until a front is found that has not waited so long. A newcomer that has read
-//! the flag just before may still slip in; its release finds the line overdue.
+//! The time at which the front will have waited for the bound is published.
+//! From then on nobody barges, and permits go to the front directly, as with
+//! `Fifo`, until there is a front whose time has not come. A newcomer that has
+//! read the time just before may still slip in; its release finds the line due.
 
-use super::{
-    Fairness, Queue, Shared, Verdict,
-    line::{Line, Ticket},
-};
+use super::{Deferred, Fairness, Queue, Shared, Verdict, line::Ticket};
 use crate::{
     semaphore::word::{Take, Word},
     sync::Relaxed,
@@ -46,15 +46,15 @@ impl Queue {
             Fairness::Eventual => self
                 .shared
                 .get()
-                .is_none_or(|shared| !shared.calm.overdue.load(Relaxed)),
+                .is_none_or(|shared| shared.calm.clock.nanos() < shared.calm.due.load(Relaxed)),
         }
     }
 
-    /// The time of an arrival, where somebody will ask for it.
-    pub(super) fn arrival(&self, shared: &Shared) -> u64 {
+    /// When one that arrives now must not be passed any more.
+    pub(super) fn due(&self, shared: &Shared) -> u64 {
         match self.policy.fairness {
-            Fairness::Eventual => shared.calm.clock.nanos(),
-            Fairness::Fifo | Fairness::Barging => 0,
+            Fairness::Eventual => shared.calm.clock.nanos().saturating_add(self.bound()),
+            Fairness::Fifo | Fairness::Barging => u64::MAX,
         }
     }
 
@@ -64,11 +64,11 @@ impl Queue {
             return self.hand_over(word, 0);
         }
         let shared = self.shared.force();
-        shared.wake_while(|line, wakes| {
+        let wakes = shared.wake_while(|line, wakes| {
             let now = shared.calm.clock.nanos();
             let state = word.load();
             let too_large = line.front().is_some_and(|need| state.is_too_large(need));
-            if line.is_empty() || too_large || self.is_overdue(shared, line, now) {
+            if line.is_empty() || too_large || line.due() <= now {
                 return shared.serve(line, word, &mut 0, wakes);
             }
             let late = now.saturating_sub(line.called_at) >= self.bound();
@@ -84,47 +84,32 @@ impl Queue {
             shared.publish(line);
             !full && !wakes.is_full()
         });
+        wakes.finish().resume();
     }
 
-    /// A waiter that has left its newest waker tries for its permits.
-    pub(super) fn compete(&self, word: &Word, ticket: Ticket, need: u32) -> Verdict {
+    /// A waiter that has left its newest waker tries for its permits. The panic
+    /// is for the caller to resume.
+    pub(super) fn compete(&self, word: &Word, ticket: Ticket, need: u32) -> (Verdict, Deferred) {
         let shared = self.shared.force();
         // Outlives the lock: dropping a waker may run foreign code.
         let mut taken = None;
-        shared.wake_while(|line, wakes| {
-            if taken.is_none() {
-                let now = shared.calm.clock.nanos();
-                if !line.waits(ticket) {
-                    return true;
-                }
-                if !self.is_overdue(shared, line, now) {
-                    match word.acquire_or_queue(need) {
-                        Take::Acquired => taken = line.remove(ticket),
-                        Take::Full | Take::Spoken | Take::Closed => return true,
-                        Take::TooLarge => {}
-                    }
+        let mut wakes = shared.wake_while(|line, wakes| {
+            let mine = taken.is_none() && line.waits(ticket);
+            if mine && shared.calm.clock.nanos() < line.due() {
+                if let Take::Acquired = word.acquire_or_queue(need) {
+                    taken = line.remove(ticket);
                 }
             }
             shared.serve(line, word, &mut 0, wakes)
         });
-        match taken {
-            Some(_) => Verdict::Granted,
+        let verdict = match taken {
+            Some((_, waker)) => {
+                wakes.discard(waker);
+                Verdict::Granted
+            }
             None => shared.verdict(ticket),
-        }
-    }
-
-    /// Has the first in line waited too long? Says so to newcomers.
-    fn is_overdue(&self, shared: &Shared, line: &Line, now: u64) -> bool {
-        if self.policy.fairness != Fairness::Eventual {
-            return false;
-        }
-        let overdue = line
-            .front_since()
-            .is_some_and(|since| now.saturating_sub(since) >= self.bound());
-        if shared.calm.overdue.load(Relaxed) != overdue {
-            shared.calm.overdue.store(overdue, Relaxed);
-        }
-        overdue
+        };
+        (verdict, wakes.finish())
     }
 
     /// In nanoseconds, as the clock counts.

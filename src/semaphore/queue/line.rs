@@ -58,8 +58,8 @@ pub(crate) enum Goal {
 /// A place in the ring; with neither a waker nor a call it is a hole.
 struct Place {
     ticket: Ticket,
-    /// When it came, by the queue's clock. 0 where nobody asks.
-    since: u64,
+    /// When it must not be passed any more, by the queue's clock.
+    due: u64,
     need: u32,
     /// Woken to compete, and not heard of since: the waker is used up.
     called: bool,
@@ -96,6 +96,8 @@ pub(super) struct Figures {
     /// Waiters that have stepped aside.
     pub(super) aside: usize,
     pub(super) watching: usize,
+    /// When nobody may pass the first in line any more.
+    pub(super) due: u64,
 }
 
 // In order, so that what every wait touches lies together.
@@ -111,6 +113,7 @@ pub(super) struct Line {
     pub(super) called_at: u64,
     closed_at: Ticket,
     aside: VecDeque<Place>,
+    least_aside: Option<u32>,
     watchers: VecDeque<Watcher>,
     /// Stragglers that were closed out and have not asked yet.
     refused: BTreeSet<Ticket>,
@@ -130,6 +133,7 @@ impl Default for Line {
             called_at: 0,
             closed_at: Ticket(u64::MAX),
             aside: VecDeque::new(),
+            least_aside: None,
             watchers: VecDeque::new(),
             refused: BTreeSet::new(),
             published: None,
@@ -156,7 +160,7 @@ impl Line {
 
     /// The smallest request of those.
     pub(super) fn least_aside(&self) -> Option<u32> {
-        self.aside.iter().map(|place| place.need).min()
+        self.least_aside
     }
 
     pub(super) fn watching(&self) -> usize {
@@ -174,6 +178,7 @@ impl Line {
             stragglers: self.stragglers,
             aside: self.aside.len(),
             watching: self.watchers.len(),
+            due: self.due(),
         }
     }
 
@@ -182,9 +187,9 @@ impl Line {
         self.places.front().map(|place| place.need)
     }
 
-    /// When the first in line came.
-    pub(super) fn front_since(&self) -> Option<u64> {
-        self.places.front().map(|place| place.since)
+    /// When the first in line must not be passed any more.
+    pub(super) fn due(&self) -> u64 {
+        self.places.front().map_or(u64::MAX, |place| place.due)
     }
 
     /// What the holder of a ticket below `served` has been told.
@@ -223,18 +228,18 @@ impl Line {
 /// Joining and leaving it.
 impl Line {
     /// Puts a waiter at the end of the line.
-    pub(super) fn push(&mut self, need: u32, since: u64, waker: Waker) -> Ticket {
-        let place = self.place(need, since, waker);
+    pub(super) fn push(&mut self, need: u32, due: u64, waker: Waker) -> Ticket {
+        let place = self.place(need, due, waker);
         let ticket = place.ticket;
         self.places.push_back(place);
         ticket
     }
 
     /// Puts an arrival that needs more than max beside the line.
-    pub(super) fn push_aside(&mut self, need: u32, since: u64, waker: Waker) -> Ticket {
-        let place = self.place(need, since, waker);
+    pub(super) fn push_aside(&mut self, need: u32, due: u64, waker: Waker) -> Ticket {
+        let place = self.place(need, due, waker);
         let ticket = place.ticket;
-        self.aside.push_back(place);
+        self.stand_aside(place);
         self.stragglers += 1;
         ticket
     }
@@ -258,22 +263,42 @@ impl Line {
             self.stragglers += 1;
             self.pass(place.ticket);
         }
+        self.stand_aside(place);
+    }
+
+    fn stand_aside(&mut self, place: Place) {
+        self.lower_least_aside(place.need);
         let at = self
             .aside
             .partition_point(|other| other.ticket < place.ticket);
         self.aside.insert(at, place);
     }
 
+    fn lower_least_aside(&mut self, need: u32) {
+        self.least_aside = Some(self.least_aside.map_or(need, |least| least.min(need)));
+    }
+
+    /// One with this need stands aside no more.
+    fn left_aside(&mut self, need: u32) {
+        if self.least_aside == Some(need) {
+            self.least_aside = self.aside.iter().map(|place| place.need).min();
+        }
+    }
+
     /// Those beside the line whom `max` allows again go back to where their
     /// tickets belong. Says whether there were any.
     pub(super) fn rejoin(&mut self, max: u32) -> bool {
-        let before = self.len();
+        if self.least_aside.is_none_or(|need| need > max) {
+            return false;
+        }
+        self.least_aside = None;
         // Once around: who stays is back at its place at the end.
         for _ in 0..self.aside.len() {
             let Some(place) = self.aside.pop_front() else {
                 break;
             };
             if place.need > max {
+                self.lower_least_aside(place.need);
                 self.aside.push_back(place);
                 continue;
             }
@@ -288,18 +313,20 @@ impl Line {
                 .partition_point(|other| other.ticket < place.ticket);
             self.places.insert(at, place);
         }
-        self.len() > before
+        true
     }
 
-    /// Closes one waiter out, first those in line, then those aside.
-    pub(super) fn refuse_one(&mut self) -> Option<Waker> {
+    /// Closes one waiter out, first those in line, then those aside. One that
+    /// has been called is awake, and has no waker here.
+    pub(super) fn refuse_one(&mut self) -> Option<Option<Waker>> {
         self.closed_at = self.closed_at.min(self.served);
         if let Some(place) = self.pop_front() {
             let straggler = place.ticket < self.served;
-            return self.refuse(place, straggler);
+            return Some(self.refuse(place, straggler));
         }
         if let Some(place) = self.aside.pop_front() {
-            return self.refuse(place, true);
+            self.left_aside(place.need);
+            return Some(self.refuse(place, true));
         }
         self.served = self.next;
         None
@@ -338,16 +365,17 @@ impl Line {
             (stood, waker)
         } else {
             let place = self.aside.remove(find(&self.aside, ticket)?)?;
+            self.left_aside(place.need);
             self.stragglers -= 1;
             (Stood::Elsewhere, place.waker)
         };
         Some((stood, waker))
     }
 
-    fn place(&mut self, need: u32, since: u64, waker: Waker) -> Place {
+    fn place(&mut self, need: u32, due: u64, waker: Waker) -> Place {
         Place {
             ticket: self.ticket(),
-            since,
+            due,
             need,
             called: false,
             waker: Some(waker),
@@ -596,6 +624,46 @@ mod tests {
             assert_eq!(verdict(&mut line, waiter), Verdict::Closed, "{waiter:?}");
         }
         assert_eq!((line.len(), line.aside()), (0, 0));
+    }
+
+    #[test]
+    fn the_line_is_due_when_its_front_is() {
+        let mut line = Line::default();
+        assert_eq!(line.due(), u64::MAX);
+        let _tickets = [7, 9].map(|due| line.push(1, due, noop()));
+        assert_eq!(line.due(), 7);
+        line.grant_front().expect("the first");
+        assert_eq!(line.due(), 9);
+        line.grant_front().expect("the second");
+        assert_eq!(line.figures().due, u64::MAX);
+    }
+
+    #[test]
+    fn the_least_request_aside_is_known_through_all_changes() {
+        let mut line = Line::default();
+        let [large, small, middle] = [9, 5, 7].map(|need| line.push_aside(need, 0, noop()));
+        assert_eq!(line.least_aside(), Some(5));
+        line.remove(small).expect("it waits");
+        assert_eq!(line.least_aside(), Some(7));
+        assert!(line.rejoin(8));
+        assert_eq!((line.least_aside(), line.front()), (Some(9), Some(7)));
+        line.step_aside();
+        assert_eq!(line.least_aside(), Some(7));
+        line.remove(large).expect("it waits");
+        line.remove(middle).expect("it waits");
+        assert_eq!(line.least_aside(), None);
+    }
+
+    #[test]
+    fn a_called_waiter_is_refused_without_a_waker() {
+        let mut line = Line::default();
+        let _tickets = [1, 1].map(|need| line.push(need, 0, noop()));
+        line.call().expect("the first");
+        assert_eq!(line.called(), 1);
+        assert!(line.refuse_one().expect("the first").is_none());
+        assert_eq!(line.called(), 0);
+        assert!(line.refuse_one().expect("the second").is_some());
+        assert!(line.refuse_one().is_none());
     }
 
     #[test]

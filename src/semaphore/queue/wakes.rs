@@ -1,10 +1,46 @@
-//! Waking what a critical section has granted, after it.
+//! Running foreign code, which wakers are, with the lock free and the books in
+//! order.
 
 use std::{
     any::Any,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     task::Waker,
 };
+
+/// A panic out of foreign code that waits until nothing can be lost by it.
+#[must_use = "a panic must go on at last"]
+#[derive(Default)]
+pub(crate) struct Deferred(Option<Box<dyn Any + Send>>);
+
+impl Deferred {
+    /// Runs `foreign` code. Of several panics the first is kept.
+    pub(super) fn run(&mut self, foreign: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(foreign)) {
+            match self.0 {
+                None => self.0 = Some(panic),
+                // To drop it would be to run foreign code again.
+                Some(_) => mem::forget(panic),
+            }
+        }
+    }
+
+    /// Will `resume` unwind?
+    pub(crate) fn resumes(&self) -> bool {
+        self.0.is_some() && !std::thread::panicking()
+    }
+
+    /// Lets the panic go on, unless this thread unwinds already.
+    pub(crate) fn resume(self) {
+        if let Some(panic) = self.0 {
+            if std::thread::panicking() {
+                mem::forget(panic);
+            } else {
+                resume_unwind(panic);
+            }
+        }
+    }
+}
 
 /// Wakers on their way out of the lock. As many as one critical section may
 /// grant; then it lets go, wakes, and comes back.
@@ -12,7 +48,7 @@ use std::{
 pub(super) struct Wakes {
     wakers: [Option<Waker>; Self::MANY],
     len: usize,
-    panic: Option<Box<dyn Any + Send>>,
+    deferred: Deferred,
 }
 
 impl Wakes {
@@ -33,19 +69,19 @@ impl Wakes {
     /// Wakes them all, even if one panics.
     pub(super) fn wake(&mut self) {
         for waker in self.wakers[..self.len].iter_mut().filter_map(Option::take) {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                self.panic.get_or_insert(panic);
-            }
+            self.deferred.run(|| waker.wake());
         }
         self.len = 0;
     }
 
-    /// Lets the first panic go on, unless this thread unwinds already.
-    pub(super) fn finish(self) {
-        if let Some(panic) = self.panic {
-            if !std::thread::panicking() {
-                resume_unwind(panic);
-            }
+    /// Drops a waker that nobody needs any more.
+    pub(super) fn discard(&mut self, waker: Option<Waker>) {
+        if waker.is_some() {
+            self.deferred.run(|| drop(waker));
         }
+    }
+
+    pub(super) fn finish(self) -> Deferred {
+        self.deferred
     }
 }
