@@ -51,19 +51,31 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         let Some(ticket) = self.ticket else {
             return self.arrive(waker);
         };
-        let (verdict, deferred) = semaphore
-            .queue
-            .check(&semaphore.word, ticket, self.need, waker);
+        let verdict = match semaphore.queue.verdict(ticket) {
+            Verdict::Waiting => self.wait_on(ticket, waker),
+            told => told,
+        };
+        match verdict {
+            Verdict::Waiting => Poll::Pending,
+            told => Poll::Ready(self.finish(told == Verdict::Granted, true)),
+        }
+    }
+
+    /// A poll that came before the verdict.
+    #[inline(never)]
+    fn wait_on(&mut self, ticket: Ticket, waker: &Waker) -> Verdict {
+        let Some(semaphore) = self.semaphore.as_deref() else {
+            return Verdict::Waiting;
+        };
+        let Semaphore { word, queue } = semaphore;
+        let (verdict, deferred) = queue.wait_on(word, ticket, self.need, waker);
         if deferred.resumes() && verdict == Verdict::Granted {
             // The caller will not get what was granted.
             self.ticket = None;
             semaphore.release(Held::taken(self.need));
         }
         deferred.resume();
-        match verdict {
-            Verdict::Waiting => Poll::Pending,
-            verdict => Poll::Ready(self.finish(verdict == Verdict::Granted, true)),
-        }
+        verdict
     }
 
     /// The first poll.

@@ -208,6 +208,22 @@ impl Shared {
         true
     }
 
+    /// What `serve` would do in the commonest case, in half the time: one permit
+    /// goes to the first in line, who needs one, and nothing else is changed.
+    fn hand_one_over(&self, word: &Word) -> Option<Waker> {
+        let mut line = self.lock();
+        if !line.is_plain() || line.front() != Some(1) || word.hand_over(1, 1) != Take::Acquired {
+            return None;
+        }
+        let waker = line.grant_plain_front();
+        // There was not one permit to spare, or this waiter had not waited. By
+        // argument 2 whoever makes room will look at the next.
+        self.waiting.store(line.len(), Relaxed);
+        // ORDERING: as in `publish`.
+        self.served.store(line.served().0, Release);
+        waker
+    }
+
     /// Serves the line from the front, with `returned` permits that the caller
     /// still holds and with what the word has; gives back what is left over.
     /// Stops early when `wakes` is full. Says whether it is done.
@@ -227,13 +243,8 @@ impl Shared {
             }
             match word.hand_over(*returned, need) {
                 Take::Acquired => {
+                    *returned = 0;
                     wakes.push(line.grant_front());
-                    if std::mem::take(returned) == 1 && need == 1 && !line.is_empty() {
-                        // There was not one permit to spare, or this waiter had
-                        // not waited. By argument 2 whoever makes room will
-                        // look at the next: do not touch it.
-                        break;
-                    }
                 }
                 Take::TooLarge => {
                     line.step_aside();
@@ -317,7 +328,11 @@ impl Queue {
         let mut line = shared.lock();
         let ticket = loop {
             if !line.is_empty() && !self.may_barge() {
-                break line.push(need, due, waker);
+                // One more is all that has changed: touch no other figure.
+                shared
+                    .waiting
+                    .store(shared.waiting.load(Relaxed) + 1, Relaxed);
+                return Arrival::Waits(line.push(need, due, waker));
             }
             match word.acquire_or_queue(need) {
                 Take::Full | Take::Spoken => break line.push(need, due, waker),
@@ -347,6 +362,13 @@ impl Queue {
     #[inline(never)]
     pub(crate) fn hand_over(&self, word: &Word, mut returned: u32) {
         let shared = self.shared.force();
+        if returned == 1 {
+            if let Some(waker) = shared.hand_one_over(word) {
+                let mut deferred = Deferred::default();
+                deferred.run(|| waker.wake());
+                return deferred.resume();
+            }
+        }
         shared
             .wake_while(|line, wakes| shared.serve(line, word, &mut returned, wakes))
             .finish()
@@ -426,10 +448,16 @@ impl Queue {
         wakes.finish().resume();
     }
 
-    /// What the holder of `ticket` has been told; if nothing, `waker` is the
-    /// one that is woken. The panic is for the caller to resume, when it has
-    /// done what the verdict asks for.
-    pub(crate) fn check(
+    /// What the holder of `ticket` has been told.
+    #[inline]
+    pub(crate) fn verdict(&self, ticket: Ticket) -> Verdict {
+        self.shared.force().verdict(ticket)
+    }
+
+    /// Makes `waker` the one that is woken. Says what the holder of `ticket`
+    /// has been told by then, or has won where waiters compete. The panic is
+    /// for the caller to resume, when it has done what the verdict asks for.
+    pub(crate) fn wait_on(
         &self,
         word: &Word,
         ticket: Ticket,
@@ -437,17 +465,13 @@ impl Queue {
         waker: &Waker,
     ) -> (Verdict, Deferred) {
         let shared = self.shared.force();
-        let verdict = shared.verdict(ticket);
-        if verdict != Verdict::Waiting {
-            return (verdict, Deferred::default());
-        }
         if !shared.register(ticket, waker, Line::waker_mut) {
-            return (shared.verdict(ticket), Deferred::default());
+            (shared.verdict(ticket), Deferred::default())
+        } else if self.hands_over() {
+            (Verdict::Waiting, Deferred::default())
+        } else {
+            self.compete(word, ticket, need)
         }
-        if self.hands_over() {
-            return (Verdict::Waiting, Deferred::default());
-        }
-        self.compete(word, ticket, need)
     }
 
     /// Takes a waiter that gives up out; its ticket is void afterwards, also

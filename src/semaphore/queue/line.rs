@@ -100,14 +100,17 @@ pub(super) struct Figures {
     pub(super) due: u64,
 }
 
-// In order, so that what every wait touches lies together.
+// In order: the first two change with every arrival and every grant, the third
+// with every grant.
 #[repr(C)]
 pub(super) struct Line {
     places: VecDeque<Place>,
-    holes: usize,
     next: Ticket,
     served: Ticket,
+    holes: usize,
     stragglers: usize,
+    /// Some waiter must not be passed after some time.
+    timed: bool,
     called: u64,
     /// When the last call was.
     pub(super) called_at: u64,
@@ -125,10 +128,11 @@ impl Default for Line {
     fn default() -> Self {
         Self {
             places: VecDeque::new(),
-            holes: 0,
             next: Ticket(0),
             served: Ticket(0),
+            holes: 0,
             stragglers: 0,
+            timed: false,
             called: 0,
             called_at: 0,
             closed_at: Ticket(u64::MAX),
@@ -189,6 +193,10 @@ impl Line {
 
     /// When the first in line must not be passed any more.
     pub(super) fn due(&self) -> u64 {
+        if !self.timed {
+            // Do not touch the place for nothing.
+            return u64::MAX;
+        }
         self.places.front().map_or(u64::MAX, |place| place.due)
     }
 
@@ -251,6 +259,23 @@ impl Line {
             self.stragglers -= 1;
         }
         self.pass(place.ticket);
+        place.waker
+    }
+
+    /// Are there two or more in line, with no holes and no stragglers, and
+    /// nobody called or timed?
+    pub(super) fn is_plain(&self) -> bool {
+        self.places.len() > 1
+            && self.holes == 0
+            && self.stragglers == 0
+            && !self.timed
+            && self.called == 0
+    }
+
+    /// Grants the front of a plain line.
+    pub(super) fn grant_plain_front(&mut self) -> Option<Waker> {
+        let place = self.places.pop_front()?;
+        self.served = Ticket(place.ticket.0 + 1);
         place.waker
     }
 
@@ -373,6 +398,7 @@ impl Line {
     }
 
     fn place(&mut self, need: u32, due: u64, waker: Waker) -> Place {
+        self.timed |= due != u64::MAX;
         Place {
             ticket: self.ticket(),
             due,

@@ -15,6 +15,7 @@ pub(crate) struct Deferred(Option<Box<dyn Any + Send>>);
 
 impl Deferred {
     /// Runs `foreign` code. Of several panics the first is kept.
+    #[inline]
     pub(super) fn run(&mut self, foreign: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(foreign)) {
             match self.0 {
@@ -31,6 +32,7 @@ impl Deferred {
     }
 
     /// Lets the panic go on, unless this thread unwinds already.
+    #[inline]
     pub(crate) fn resume(self) {
         if let Some(panic) = self.0 {
             if std::thread::panicking() {
