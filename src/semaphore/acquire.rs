@@ -17,6 +17,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+    park::Wait,
     permit::Held,
     queue::{Arrival, Ticket, Verdict},
     word::Take,
@@ -40,24 +41,6 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             semaphore: Some(semaphore),
             need,
             ticket: None,
-        }
-    }
-
-    /// Gets the permits, or sees to it that `waker` is woken when there is
-    /// something new. The permits are handed out as the semaphore and what
-    /// the caller now owes it.
-    pub(super) fn poll(&mut self, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
-        let semaphore = self.semaphore.as_deref().expect("polled after completion");
-        let Some(ticket) = self.ticket else {
-            return self.arrive(waker);
-        };
-        let verdict = match semaphore.queue.verdict(ticket) {
-            Verdict::Waiting => self.wait_on(ticket, waker),
-            told => told,
-        };
-        match verdict {
-            Verdict::Waiting => Poll::Pending,
-            told => Poll::Ready(self.finish(told == Verdict::Granted, true)),
         }
     }
 
@@ -128,6 +111,37 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             handed: waited && semaphore.queue.hands_over(),
         };
         Ok((semaphore, held))
+    }
+}
+
+impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
+    type Answer = Result<(S, Held), AcquireError>;
+
+    /// Gets the permits, or sees to it that `waker` is woken when there is
+    /// something new. The permits are handed out as the semaphore and what
+    /// the caller now owes it.
+    fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer> {
+        let semaphore = self.semaphore.as_deref().expect("polled after completion");
+        let Some(ticket) = self.ticket else {
+            return self.arrive(waker);
+        };
+        let verdict = match semaphore.queue.verdict(ticket) {
+            Verdict::Waiting => self.wait_on(ticket, waker),
+            told => told,
+        };
+        match verdict {
+            Verdict::Waiting => Poll::Pending,
+            told => Poll::Ready(self.finish(told == Verdict::Granted, true)),
+        }
+    }
+
+    fn is_told(&self) -> bool {
+        let (Some(semaphore), Some(ticket)) = (self.semaphore.as_deref(), self.ticket) else {
+            return true;
+        };
+        let Semaphore { word, queue } = semaphore;
+        queue.verdict(ticket) != Verdict::Waiting
+            || (!queue.hands_over() && word.load().free() >= u64::from(self.need))
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn acquire<S: Deref<Target = Semaphore>>(
         Take::Full | Take::Spoken | Take::TooLarge => {}
     }
     let mut attempt = Attempt::new(semaphore, n);
-    park::wait(deadline, |waker| attempt.poll(waker))
+    park::wait(&mut attempt, deadline)
         .or_else(|| attempt.give_up())
         .map_or(Err(AcquireTimeoutError::Timeout), |told| Ok(told?))
 }
@@ -210,6 +210,6 @@ impl Semaphore {
     fn watch(&self, goal: Goal) {
         assert_may_block();
         let mut watch = Watch::new(self, goal);
-        park::wait(None, |waker| watch.poll(waker));
+        park::wait(&mut watch, None);
     }
 }

@@ -42,16 +42,28 @@ fn waker() -> Waker {
     Unparker::waker()
 }
 
+/// Something that can be waited for.
+pub(super) trait Wait {
+    type Answer;
+
+    /// Gets the answer, or sees to it that `waker` is woken.
+    fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer>;
+
+    /// Is it worth while to poll again? Costs no lock.
+    fn is_told(&self) -> bool;
+}
+
 /// Polls until there is an answer, parking the thread in between. `None` if
 /// the deadline comes first.
-pub(super) fn wait<T>(
-    deadline: Option<Instant>,
-    mut poll: impl FnMut(&Waker) -> Poll<T>,
-) -> Option<T> {
+pub(super) fn wait<W: Wait>(wait: &mut W, deadline: Option<Instant>) -> Option<W::Answer> {
     let waker = waker();
     loop {
-        if let Poll::Ready(answer) = poll(&waker) {
+        if let Poll::Ready(answer) = wait.poll(&waker) {
             return Some(answer);
+        }
+        linger(|| wait.is_told());
+        if wait.is_told() {
+            continue;
         }
         match deadline {
             None => thread::park(),
@@ -65,6 +77,24 @@ pub(super) fn wait<T>(
         }
     }
 }
+
+/// Lets other threads run for some microseconds, or until `told`.
+///
+/// In strict order a permit that goes to a thread that sleeps lies idle until
+/// the kernel has woken it, and so for each in turn. A waiter that yields for a
+/// moment first was served several times faster in the workload `blocking_8t`.
+#[cfg(not(loom))]
+fn linger(told: impl Fn() -> bool) {
+    for _ in 0..6 {
+        if told() {
+            return;
+        }
+        thread::yield_now();
+    }
+}
+
+#[cfg(loom)]
+fn linger(_: impl Fn() -> bool) {}
 
 #[cfg(not(loom))]
 use std::thread::park_timeout;

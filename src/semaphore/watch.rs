@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     Semaphore,
+    park::Wait,
     queue::{Goal, Ticket},
 };
 
@@ -27,8 +28,12 @@ impl<'a> Watch<'a> {
             ticket: None,
         }
     }
+}
 
-    pub(super) fn poll(&mut self, waker: &Waker) -> Poll<()> {
+impl Wait for Watch<'_> {
+    type Answer = ();
+
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
         let Semaphore { word, queue } = self.semaphore;
         self.ticket = match self.ticket {
             None if self.goal.is_met(word.load()) => None,
@@ -39,6 +44,10 @@ impl<'a> Watch<'a> {
             None => Poll::Ready(()),
             Some(_) => Poll::Pending,
         }
+    }
+
+    fn is_told(&self) -> bool {
+        self.ticket.is_none()
     }
 }
 
