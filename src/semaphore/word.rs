@@ -86,7 +86,7 @@ impl State {
     }
 
     /// Both counts are at most 2^31 - 1, so the sum cannot overflow.
-    const fn fits(self, n: u32) -> bool {
+    pub(crate) const fn fits(self, n: u32) -> bool {
         self.active() + n <= self.max()
     }
 

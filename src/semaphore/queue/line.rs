@@ -262,12 +262,13 @@ impl Line {
         place.waker
     }
 
-    /// Are there two or more in line, with no holes and no stragglers, and
-    /// nobody called or timed?
+    /// Are there two or more in line, and no holes, no stragglers, no watchers,
+    /// and nobody called or timed?
     pub(super) fn is_plain(&self) -> bool {
         self.places.len() > 1
             && self.holes == 0
             && self.stragglers == 0
+            && self.watchers.is_empty()
             && !self.timed
             && self.called == 0
     }

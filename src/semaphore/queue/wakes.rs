@@ -86,4 +86,12 @@ impl Wakes {
     pub(super) fn finish(self) -> Deferred {
         self.deferred
     }
+
+    /// The same, after something that came `before`.
+    pub(super) fn finish_with(self, mut before: Deferred) -> Deferred {
+        if let Some(panic) = self.deferred.0 {
+            before.run(|| resume_unwind(panic));
+        }
+        before
+    }
 }
