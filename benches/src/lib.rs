@@ -4,9 +4,12 @@
 //! for; a workload is one function, generic over its subject, so that all run
 //! the same loop without dynamic dispatch. [`workload::ALL`] is the table of
 //! who runs what. [`measure`] runs the subjects of a workload by turns and
-//! compares them round by round, [`report`] prints what came out, and
-//! [`options`] reads the command line of the `compare` binary. The Criterion
-//! benches time the same functions one at a time.
+//! compares them round by round. [`waits`], [`timeouts`] and [`sweep`] ask what
+//! one figure an operation cannot tell. [`options`] reads the command line of
+//! the `compare` binary, [`session`] does what it says, [`report`] prints what
+//! came out line by line, and [`results`] and [`plot`] make `RESULTS.md` and
+//! its pictures of it. The Criterion benches time the same functions one at a
+//! time.
 //!
 //! To add a subject: a file in `subject`, and its name in the rows of
 //! [`workload::ALL`] and in [`subject::SIZES`].
@@ -15,9 +18,16 @@
 #![warn(missing_docs)]
 
 pub mod alloc;
+pub mod line;
 pub mod measure;
 pub mod options;
+pub mod plot;
 pub mod report;
+pub mod results;
+pub mod session;
 pub mod stats;
 pub mod subject;
+pub mod sweep;
+pub mod timeouts;
+pub mod waits;
 pub mod workload;

@@ -130,6 +130,12 @@ impl Contestant {
     }
 }
 
+/// When the first of `count` equal parts of the time until `end` is over.
+pub fn share_of_time(end: Instant, count: u32) -> Instant {
+    let now = Instant::now();
+    now + end.saturating_duration_since(now) / count.max(1)
+}
+
 /// How many operations take about as long as `slice`. Warms up on the way.
 fn calibrate(runner: &mut Runner, slice: Duration) -> u64 {
     let mut ops = 256;

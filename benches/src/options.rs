@@ -5,17 +5,27 @@ use std::ffi::OsString;
 
 use lexopt::prelude::*;
 
-use crate::report::{Format, SIZE};
+use crate::line::{SIZE, TIMEOUTS, WAITS};
+use crate::report::Format;
 use crate::subject::{SIZES, Size};
+use crate::sweep::{self, Sweep};
 use crate::workload::{self, Entry, Workload};
+use crate::{timeouts, waits};
+
+/// The workload under whose load single waits are measured.
+const WAITS_OF: &str = "blocking_8t";
 
 /// Printed for `--help` and with every complaint.
 pub const USAGE: &str = "\
-usage: compare [--quick] [--json] [--only WORKLOAD]... [--subject NAME]...
+usage: compare [--quick] [--json] [--report] [--only WORKLOAD]... [--subject NAME]...
 
-  --quick           fewer and shorter rounds, done within 40 seconds
+  --quick           fewer and shorter rounds and a tenth of the time-outs, done
+                    within 40 seconds
   --json            one JSON object a line instead of a table
-  --only WORKLOAD   only this workload, or `size`; may be repeated
+  --report          also write RESULTS.md and plots/ beside the benches; runs the
+                    sweeps `threads` and `permits` too
+  --only WORKLOAD   only this workload, or `waits` (also with `blocking_8t`),
+                    `timeouts`, `threads`, `permits` or `size`; may be repeated
   --subject NAME    only this subject; may be repeated
   -h, --help        this text";
 
@@ -26,6 +36,8 @@ pub struct Options {
     pub quick: bool,
     /// How to print.
     pub format: Format,
+    /// Whether to write the report and its plots.
+    pub report: bool,
     only: BTreeSet<String>,
     subjects: BTreeSet<String>,
 }
@@ -56,6 +68,7 @@ fn parse_args(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let mut options = Options {
         quick: false,
         format: Format::Table,
+        report: false,
         only: BTreeSet::new(),
         subjects: BTreeSet::new(),
     };
@@ -63,6 +76,7 @@ fn parse_args(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
         match argument {
             Long("quick") => options.quick = true,
             Long("json") => options.format = Format::Json,
+            Long("report") => options.report = true,
             Long("only") => {
                 let name = parser.value()?.string()?;
                 options
@@ -79,7 +93,7 @@ fn parse_args(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             other => return Err(other.unexpected()),
         }
     }
-    if options.workloads().is_empty() && options.sizes().is_empty() {
+    if options.is_empty() {
         return Err("no selected subject takes part in a selected workload".into());
     }
     Ok(Command::Run(options))
@@ -112,18 +126,67 @@ impl Options {
             .collect()
     }
 
-    fn selects_workload(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.contains(name)
+    /// Whose single waits to measure; with `blocking_8t`, whose load they are
+    /// under, as well.
+    pub fn waits(&self) -> Vec<&'static waits::Entry> {
+        if !self.selects_workload(WAITS) && !self.selects_workload(WAITS_OF) {
+            return Vec::new();
+        }
+        let entries = waits::ALL.iter();
+        let selected = entries.filter(|entry| self.selects_subject(entry.subject));
+        selected.collect()
     }
 
-    fn selects_subject(&self, name: &str) -> bool {
+    /// Whose acquires to give up.
+    pub fn timeouts(&self) -> Vec<&'static timeouts::Entry> {
+        if !self.selects_workload(TIMEOUTS) {
+            return Vec::new();
+        }
+        let entries = timeouts::ALL.iter();
+        let selected = entries.filter(|entry| self.selects_subject(entry.subject));
+        selected.collect()
+    }
+
+    /// The sweeps that were asked for by name; all with a report of everything.
+    /// Leaves out those with no selected subject.
+    pub fn sweeps(&self) -> Vec<&'static Sweep> {
+        let named = |sweep: &&Sweep| {
+            self.only.contains(sweep.name) || (self.report && self.only.is_empty())
+        };
+        let takes_part = |sweep: &&Sweep| {
+            let mut entries = sweep.points.iter().flat_map(|point| point.entries);
+            entries.any(|entry| self.selects_subject(entry.subject))
+        };
+        let sweeps = sweep::ALL.iter().filter(named);
+        sweeps.filter(takes_part).collect()
+    }
+
+    /// Whether a subject was selected.
+    pub fn selects_subject(&self, name: &str) -> bool {
         self.subjects.is_empty() || self.subjects.contains(name)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.workloads().is_empty()
+            && self.waits().is_empty()
+            && self.timeouts().is_empty()
+            && self.sweeps().is_empty()
+            && self.sizes().is_empty()
+    }
+
+    fn selects_workload(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.contains(name)
     }
 }
 
 fn workload_names() -> Vec<&'static str> {
     let workloads = workload::ALL.iter().map(|workload| workload.name);
-    workloads.chain([SIZE]).collect()
+    let sweeps = sweep::ALL.iter().map(|sweep| sweep.name);
+    workloads
+        .chain([WAITS, TIMEOUTS])
+        .chain(sweeps)
+        .chain([SIZE])
+        .collect()
 }
 
 fn subject_names() -> Vec<&'static str> {
@@ -161,6 +224,27 @@ mod tests {
         assert_eq!(options.format, Format::Table);
         assert_eq!(options.workloads().len(), workload::ALL.len());
         assert_eq!(options.sizes().len(), SIZES.len());
+        assert_eq!(options.waits().len(), waits::ALL.len());
+        assert_eq!(options.timeouts().len(), timeouts::ALL.len());
+        assert!(options.sweeps().is_empty());
+    }
+
+    #[test]
+    fn sweeps_run_with_a_report_or_by_name() {
+        assert_eq!(run(&["--report"]).sweeps().len(), sweep::ALL.len());
+        assert!(run(&["--report", "--only=try_1t"]).sweeps().is_empty());
+        let options = run(&["--only", "permits"]);
+        assert!(!options.report && options.workloads().is_empty());
+        assert_eq!(options.sweeps()[0].name, "permits");
+        complaint(&["--only", "permits", "--subject", "floor"]);
+    }
+
+    #[test]
+    fn waits_come_with_their_load() {
+        let options = run(&["--only", "blocking_8t", "--subject", "tokio"]);
+        assert_eq!(options.waits().len(), 1);
+        assert!(run(&["--only", "try_1t"]).waits().is_empty());
+        assert!(run(&["--only", "waits"]).workloads().is_empty());
     }
 
     #[test]

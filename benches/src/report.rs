@@ -1,14 +1,8 @@
-//! What `compare` prints: an aligned table, or one JSON object a line.
+//! What `compare` prints: aligned tables, or one JSON object a line.
 
 use std::io::{self, Write};
 
-use serde::Serialize;
-
-use crate::measure::Outcome;
-use crate::subject::Size;
-
-/// The workload name of the lines about sizes.
-pub const SIZE: &str = "size";
+use crate::line::Line;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,26 +11,6 @@ pub enum Format {
     Table,
     /// For programs.
     Json,
-}
-
-/// One line about a workload.
-#[derive(Serialize)]
-struct WorkloadLine {
-    workload: &'static str,
-    subject: &'static str,
-    ns_per_op: f64,
-    vs_tokio: Option<f64>,
-    vs_floor: Option<f64>,
-    allocs_per_op: f64,
-}
-
-/// One line about a subject's types.
-#[derive(Serialize)]
-struct SizeLine {
-    workload: &'static str,
-    subject: &'static str,
-    semaphore_bytes: usize,
-    acquire_future_bytes: Option<usize>,
 }
 
 /// Writes lines as they become known.
@@ -57,96 +31,52 @@ impl<W: Write> Report<W> {
         }
     }
 
-    /// All subjects of one workload.
-    pub fn workload(&mut self, workload: &'static str, outcomes: &[Outcome]) -> io::Result<()> {
-        self.heading(format_args!(
-            "{:<16} {:<20} {:>9} {:>9} {:>9} {:>10}",
-            "workload", "subject", "ns/op", "vs_tokio", "vs_floor", "allocs/op"
-        ))?;
-        for outcome in outcomes {
-            let line = WorkloadLine {
-                workload,
-                subject: outcome.subject,
-                ns_per_op: rounded(outcome.ns_per_op, 1),
-                vs_tokio: outcome.vs_tokio.map(|ratio| rounded(ratio, 3)),
-                vs_floor: outcome.vs_floor.map(|ratio| rounded(ratio, 3)),
-                allocs_per_op: rounded(outcome.allocs_per_op, 4),
-            };
+    /// Lines that belong together; nothing if there are none.
+    pub fn section<L: Line>(&mut self, lines: impl IntoIterator<Item = L>) -> io::Result<()> {
+        let mut first = true;
+        for line in lines {
             match self.format {
-                Format::Json => self.json(&line)?,
-                Format::Table => writeln!(
-                    self.out,
-                    "{:<16} {:<20} {:>9.1} {:>9} {:>9} {:>10.3}",
-                    line.workload,
-                    line.subject,
-                    line.ns_per_op,
-                    or_dash(line.vs_tokio.map(|ratio| format!("{ratio:.2}"))),
-                    or_dash(line.vs_floor.map(|ratio| format!("{ratio:.2}"))),
-                    line.allocs_per_op,
-                )?,
+                Format::Json => {
+                    serde_json::to_writer(&mut self.out, &line)?;
+                    writeln!(self.out)?;
+                }
+                Format::Table => {
+                    if first && self.started {
+                        writeln!(self.out)?;
+                    }
+                    if first {
+                        let headings = L::COLUMNS.iter().map(|column| column.heading.to_owned());
+                        self.row::<L>(headings)?;
+                    }
+                    self.row::<L>(line.cells())?;
+                }
             }
+            first = false;
+            self.started = true;
         }
         self.out.flush()
     }
 
-    /// The sizes of all subjects.
-    pub fn sizes(&mut self, sizes: &[Size]) -> io::Result<()> {
-        self.heading(format_args!(
-            "{:<16} {:<20} {:>15} {:>20}",
-            "bytes", "subject", "idle semaphore", "acquire future"
-        ))?;
-        for size in sizes {
-            let line = SizeLine {
-                workload: SIZE,
-                subject: size.subject,
-                semaphore_bytes: size.semaphore_bytes,
-                acquire_future_bytes: size.acquire_future_bytes,
-            };
-            match self.format {
-                Format::Json => self.json(&line)?,
-                Format::Table => writeln!(
-                    self.out,
-                    "{:<16} {:<20} {:>15} {:>20}",
-                    line.workload,
-                    line.subject,
-                    line.semaphore_bytes,
-                    or_dash(line.acquire_future_bytes),
-                )?,
+    fn row<L: Line>(&mut self, cells: impl IntoIterator<Item = String>) -> io::Result<()> {
+        for (index, (column, cell)) in L::COLUMNS.iter().zip(cells).enumerate() {
+            let gap = if index == 0 { "" } else { " " };
+            let width = column.width;
+            if column.is_name {
+                write!(self.out, "{gap}{cell:<width$}")?;
+            } else {
+                write!(self.out, "{gap}{cell:>width$}")?;
             }
         }
-        self.out.flush()
-    }
-
-    fn heading(&mut self, heading: std::fmt::Arguments<'_>) -> io::Result<()> {
-        if self.format == Format::Table {
-            if self.started {
-                writeln!(self.out)?;
-            }
-            writeln!(self.out, "{heading}")?;
-        }
-        self.started = true;
-        Ok(())
-    }
-
-    fn json(&mut self, line: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, line)?;
         writeln!(self.out)
     }
-}
-
-fn or_dash(value: Option<impl ToString>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
-}
-
-/// More digits than the measurement is good for only get in the way.
-fn rounded(value: f64, digits: i32) -> f64 {
-    let scale = 10_f64.powi(digits);
-    (value * scale).round() / scale
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::{SizeLine, WorkloadLine};
+    use crate::measure::Outcome;
+    use crate::subject::Size;
 
     const OUTCOME: Outcome = Outcome {
         subject: "dynaphore",
@@ -155,6 +85,16 @@ mod tests {
         vs_floor: None,
         allocs_per_op: 0.0,
     };
+
+    const SIZE: Size = Size {
+        subject: "floor",
+        semaphore_bytes: 8,
+        acquire_future_bytes: None,
+    };
+
+    fn line() -> WorkloadLine {
+        WorkloadLine::new("try_1t", &OUTCOME)
+    }
 
     fn written(format: Format, report: impl FnOnce(&mut Report<&mut Vec<u8>>)) -> String {
         let mut out = Vec::new();
@@ -165,13 +105,8 @@ mod tests {
     #[test]
     fn json_lines() {
         let text = written(Format::Json, |report| {
-            report.workload("try_1t", &[OUTCOME]).expect("in memory");
-            let size = Size {
-                subject: "floor",
-                semaphore_bytes: 8,
-                acquire_future_bytes: None,
-            };
-            report.sizes(&[size]).expect("in memory");
+            report.section([line()]).expect("in memory");
+            report.section([SizeLine::from(&SIZE)]).expect("in memory");
         });
         assert_eq!(
             text,
@@ -189,9 +124,7 @@ mod tests {
     #[test]
     fn table_columns_line_up() {
         let text = written(Format::Table, |report| {
-            report
-                .workload("try_1t", &[OUTCOME, OUTCOME])
-                .expect("in memory");
+            report.section([line(), line()]).expect("in memory");
         });
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
@@ -201,5 +134,18 @@ mod tests {
         );
         assert!(lines[1].contains(" 23.1 "), "{text}");
         assert!(lines[1].contains(" - "), "{text}");
+    }
+
+    #[test]
+    fn an_empty_line_between_sections_and_none_for_empty_ones() {
+        let text = written(Format::Table, |report| {
+            report.section([] as [WorkloadLine; 0]).expect("in memory");
+            report.section([line()]).expect("in memory");
+            report.section([] as [WorkloadLine; 0]).expect("in memory");
+            report.section([SizeLine::from(&SIZE)]).expect("in memory");
+        });
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 5, "{text}");
+        assert_eq!(lines[2], "");
     }
 }

@@ -17,7 +17,7 @@ mod tokio;
 pub use self::async_lock::AsyncLock;
 pub use self::asyncband::Asyncband;
 pub use self::condvar::ParkingLotCondvar;
-pub use self::dynaphore::Dynaphore;
+pub use self::dynaphore::{Dynaphore, DynaphoreBarging, DynaphoreEventual};
 pub use self::floor::Floor;
 pub use self::tokio::Tokio;
 
@@ -100,6 +100,8 @@ pub struct Size {
 /// Measures each subject, in the order of the output.
 pub const SIZES: &[fn() -> Size] = &[
     size::<Dynaphore>,
+    size::<DynaphoreEventual>,
+    size::<DynaphoreBarging>,
     size::<Tokio>,
     size::<AsyncLock>,
     size::<Asyncband>,

@@ -7,18 +7,23 @@
 
 use std::time::Duration;
 
-use crate::subject::{AsyncLock, Asyncband, Dynaphore, Floor, ParkingLotCondvar, Subject, Tokio};
+use crate::subject::{
+    AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, Floor, ParkingLotCondvar,
+    Subject, Tokio,
+};
 
 mod blocking;
 mod handoff;
 mod resize;
 mod threads;
 mod uncontended;
+mod waiters;
 
-pub use self::blocking::blocking_8t;
-pub use self::handoff::{handoff_ct, handoff_mt, weighted_mt};
+pub use self::blocking::{blocking_8t, blocking_8t_waits, blocking_half};
+pub use self::handoff::{handoff_ct, handoff_mt, tasks_per_permit, weighted_mt};
 pub use self::resize::resize_storm_2t;
 pub use self::uncontended::{async_1t, owned_1t, try_1t, try_2t};
+pub use self::waiters::{waiters_1k, waiters_10, waiters_100k};
 
 /// Does that many operations (one acquire and release each, shared out among
 /// the threads or tasks) and returns the wall time from when all could start
@@ -29,6 +34,8 @@ pub type Runner = Box<dyn FnMut(u64) -> Duration>;
 pub struct Workload {
     /// The name in the output.
     pub name: &'static str,
+    /// What is done, in short.
+    pub what: &'static str,
     /// How many times the usual slice it takes until it runs as it would for
     /// ever.
     pub slices: u32,
@@ -45,12 +52,10 @@ pub struct Entry {
 }
 
 macro_rules! workload {
-    ($workload:ident: $($subject:ident),+) => {
-        workload!($workload * 1: $($subject),+)
-    };
-    ($workload:ident * $slices:literal: $($subject:ident),+) => {
+    ($workload:ident * $slices:literal, $what:literal, [$($subject:ident),+]) => {
         Workload {
             name: stringify!($workload),
+            what: $what,
             slices: $slices,
             entries: &[$(Entry {
                 subject: $subject::NAME,
@@ -62,17 +67,91 @@ macro_rules! workload {
 
 /// Every workload with its subjects, in the order of the output.
 pub const ALL: &[Workload] = &[
-    workload!(try_1t: Dynaphore, Tokio, AsyncLock, Asyncband, Floor),
-    workload!(async_1t: Dynaphore, Tokio, AsyncLock, Asyncband, Floor),
-    workload!(owned_1t: Dynaphore, Tokio, AsyncLock, Asyncband, Floor),
-    workload!(try_2t: Dynaphore, Tokio, AsyncLock, Asyncband, Floor),
-    workload!(handoff_mt: Dynaphore, Tokio, AsyncLock, Asyncband),
-    workload!(handoff_ct: Dynaphore, Tokio, AsyncLock, Asyncband),
-    workload!(weighted_mt: Dynaphore, Tokio, Asyncband),
+    workload!(
+        try_1t * 1,
+        "one thread: try, drop",
+        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor]
+    ),
+    workload!(
+        async_1t * 1,
+        "one thread: await, drop",
+        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor]
+    ),
+    workload!(
+        owned_1t * 1,
+        "one thread: await a permit that holds its semaphore by `Arc`, drop",
+        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor]
+    ),
+    workload!(
+        try_2t * 1,
+        "two threads: try, drop, on the same semaphore",
+        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor]
+    ),
+    workload!(
+        handoff_mt * 1,
+        "64 tasks on two workers, 4 permits, one yield while holding",
+        [
+            Dynaphore,
+            DynaphoreEventual,
+            DynaphoreBarging,
+            Tokio,
+            AsyncLock,
+            Asyncband
+        ]
+    ),
+    workload!(
+        handoff_ct * 1,
+        "the same on a current-thread runtime",
+        [
+            Dynaphore,
+            DynaphoreEventual,
+            DynaphoreBarging,
+            Tokio,
+            AsyncLock,
+            Asyncband
+        ]
+    ),
+    workload!(
+        weighted_mt * 1,
+        "64 tasks on two workers with weights of 1 to 4 over 8 permits, one yield while holding",
+        [Dynaphore, Tokio, Asyncband]
+    ),
+    // Only those with a queue: with barging hardly anybody would wait.
+    workload!(
+        waiters_10 * 1,
+        "10 tasks on 4 permits and a current-thread runtime, each acquires and drops without end",
+        [Dynaphore, Tokio, Asyncband]
+    ),
+    workload!(
+        waiters_1k * 1,
+        "the same with 1,000 tasks",
+        [Dynaphore, Tokio, Asyncband]
+    ),
+    workload!(
+        waiters_100k * 1,
+        "the same with 100,000 tasks",
+        [Dynaphore, Tokio, Asyncband]
+    ),
     // Threads get by each other until one is preempted while it holds a permit.
     // Only from then on does a queue form, and with FIFO it stays.
-    workload!(blocking_8t * 10: Dynaphore, Tokio, AsyncLock, Asyncband, ParkingLotCondvar),
-    workload!(resize_storm_2t: Dynaphore, Tokio, AsyncLock, Asyncband, Floor),
+    workload!(
+        blocking_8t * 10,
+        "8 threads, 2 permits: hold for one microsecond, pause for one",
+        [
+            Dynaphore,
+            DynaphoreEventual,
+            DynaphoreBarging,
+            Tokio,
+            AsyncLock,
+            Asyncband,
+            ParkingLotCondvar
+        ]
+    ),
+    workload!(
+        resize_storm_2t * 1,
+        "one thread awaits and drops while another resizes without pause",
+        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor]
+    ),
 ];
 
 /// The workload of that name.

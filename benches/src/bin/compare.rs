@@ -2,16 +2,12 @@
 
 use std::env;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use dynaphore_benches::measure::{Plan, compare};
 use dynaphore_benches::options::{Command, Options, USAGE, parse};
-use dynaphore_benches::report::Report;
-
-/// What `--quick` may take; the rest of its 40 seconds is for what cannot be
-/// cut short.
-const QUICK_BUDGET: Duration = Duration::from_secs(30);
+use dynaphore_benches::results::Place;
+use dynaphore_benches::session;
 
 fn main() -> ExitCode {
     let options = match parse(env::args_os().skip(1)) {
@@ -37,28 +33,14 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> io::Result<()> {
-    let plan = if options.quick {
-        Plan::QUICK
-    } else {
-        Plan::FULL
-    };
-    let end = options.quick.then(|| Instant::now() + QUICK_BUDGET);
-    let mut report = Report::new(io::stdout().lock(), options.format);
-
-    let workloads = options.workloads();
-    for (done, (workload, entries)) in workloads.iter().enumerate() {
-        // An equal share of the time that is left for each that is left.
-        let left = (workloads.len() - done) as u32;
-        let until = end.map(|end| {
-            let now = Instant::now();
-            now + end.saturating_duration_since(now) / left
-        });
-        let outcomes = compare(entries, plan.slower(workload.slices), until);
-        report.workload(workload.name, &outcomes)?;
-    }
-    let sizes = options.sizes();
-    if !sizes.is_empty() {
-        report.sizes(&sizes)?;
+    // Before it begins, for the load that others put on the machine.
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let place = Place::here(&arguments);
+    let results = session::run(options, io::stdout().lock())?;
+    if options.report {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        session::write(&place, &results, folder)?;
+        eprintln!("compare: wrote {}", folder.join("RESULTS.md").display());
     }
     Ok(())
 }

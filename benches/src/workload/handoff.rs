@@ -17,18 +17,23 @@ const HEAVIEST: u32 = 4;
 
 /// 64 tasks on two workers, 4 permits, one yield while holding.
 pub fn handoff_mt<S: AsyncAcquire>() -> Runner {
-    handoff::<S>(multi_thread())
+    handoff::<S>(multi_thread(), TASKS)
 }
 
 /// The same on a current-thread runtime.
 pub fn handoff_ct<S: AsyncAcquire>() -> Runner {
-    handoff::<S>(current_thread())
+    handoff::<S>(current_thread(), TASKS)
 }
 
-fn handoff<S: AsyncAcquire>(runtime: Runtime) -> Runner {
+/// The same on two workers with so many tasks for each of the 4 permits.
+pub fn tasks_per_permit<S: AsyncAcquire, const TASKS: usize>() -> Runner {
+    handoff::<S>(multi_thread(), TASKS * PERMITS)
+}
+
+fn handoff<S: AsyncAcquire>(runtime: Runtime, tasks: usize) -> Runner {
     let semaphore = Arc::new(S::semaphore(PERMITS));
     Box::new(move |ops| {
-        run_tasks(&runtime, ops, |_, rounds| {
+        run_tasks(&runtime, tasks, ops, |_, rounds| {
             let semaphore = Arc::clone(&semaphore);
             async move {
                 for _ in 0..rounds {
@@ -47,7 +52,7 @@ pub fn weighted_mt<S: WeightedAcquire>() -> Runner {
     let runtime = multi_thread();
     let semaphore = Arc::new(S::semaphore(WEIGHTED_PERMITS));
     Box::new(move |ops| {
-        run_tasks(&runtime, ops, |index, rounds| {
+        run_tasks(&runtime, TASKS, ops, |index, rounds| {
             let semaphore = Arc::clone(&semaphore);
             let weight = index as u32 % HEAVIEST + 1;
             async move {
@@ -68,20 +73,25 @@ fn multi_thread() -> Runtime {
         .expect("a runtime")
 }
 
-fn current_thread() -> Runtime {
+pub fn current_thread() -> Runtime {
     Builder::new_current_thread().build().expect("a runtime")
 }
 
-/// Shares `ops` operations out among the tasks that `task` makes, given their
-/// number and their part.
-fn run_tasks<F>(runtime: &Runtime, ops: u64, task: impl Fn(usize, u64) -> F) -> Duration
+/// Shares `ops` operations out among so many tasks that `task` makes, given
+/// their number and their part.
+fn run_tasks<F>(
+    runtime: &Runtime,
+    tasks: usize,
+    ops: u64,
+    task: impl Fn(usize, u64) -> F,
+) -> Duration
 where
     F: Future<Output = ()> + Send + 'static,
 {
     runtime.block_on(async {
         let start = Instant::now();
-        let tasks: Vec<_> = (0..TASKS)
-            .map(|index| tokio::spawn(task(index, share(ops, TASKS, index))))
+        let tasks: Vec<_> = (0..tasks)
+            .map(|index| tokio::spawn(task(index, share(ops, tasks, index))))
             .collect();
         for task in tasks {
             task.await.expect("a task panicked");

@@ -1,0 +1,88 @@
+//! All that came out of a run, and `RESULTS.md` about it.
+
+use crate::line::GrowthLine;
+use crate::measure::Outcome;
+use crate::subject::Size;
+use crate::sweep::{self, Sweep};
+use crate::timeouts;
+use crate::waits::Waits;
+
+mod lock;
+mod markdown;
+mod place;
+
+pub use self::markdown::document;
+pub use self::place::Place;
+
+/// Whatever was selected; the rest is empty.
+#[derive(Default)]
+pub struct Results {
+    /// Every workload with its subjects.
+    pub workloads: Vec<(&'static str, Vec<Outcome>)>,
+    /// How long single acquires of `blocking_8t` waited.
+    pub waits: Vec<Waits>,
+    /// What acquires cost that were given up.
+    pub timeouts: Vec<timeouts::Outcome>,
+    /// Every sweep with all its points.
+    pub sweeps: Vec<(&'static Sweep, Vec<sweep::Outcome>)>,
+    /// Bytes of the subjects' types.
+    pub sizes: Vec<Size>,
+}
+
+impl Results {
+    /// The outcomes of a workload; none if it was not selected.
+    pub fn workload(&self, name: &str) -> &[Outcome] {
+        let mut found = self.workloads.iter().filter(|(other, _)| *other == name);
+        found.next().map_or(&[], |(_, outcomes)| outcomes)
+    }
+
+    /// How the cost of a hand-off grows, for subjects measured with every
+    /// number of waiters.
+    pub fn growth(&self) -> Vec<GrowthLine> {
+        let ns = |workload, subject| {
+            let mut outcomes = self.workload(workload).iter();
+            outcomes
+                .find(|outcome| outcome.subject == subject)
+                .map(|outcome| outcome.ns_per_op)
+        };
+        let subjects = self.workload("waiters_10").iter();
+        subjects
+            .filter_map(|outcome| {
+                Some(GrowthLine::new(
+                    outcome.subject,
+                    outcome.ns_per_op,
+                    ns("waiters_1k", outcome.subject)?,
+                    ns("waiters_100k", outcome.subject)?,
+                ))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(subject: &'static str, ns_per_op: f64) -> Outcome {
+        Outcome {
+            subject,
+            ns_per_op,
+            vs_tokio: None,
+            vs_floor: None,
+            allocs_per_op: 0.0,
+        }
+    }
+
+    #[test]
+    fn growth_of_those_that_have_all_three() {
+        let mut results = Results::default();
+        assert!(results.growth().is_empty());
+        results.workloads = vec![
+            ("waiters_10", vec![outcome("a", 10.0), outcome("b", 1.0)]),
+            ("waiters_1k", vec![outcome("b", 2.0), outcome("a", 11.0)]),
+            ("waiters_100k", vec![outcome("a", 15.0)]),
+        ];
+        let growth = results.growth();
+        assert_eq!(growth, [GrowthLine::new("a", 10.0, 11.0, 15.0)]);
+    }
+}

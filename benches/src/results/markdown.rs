@@ -1,0 +1,273 @@
+//! `RESULTS.md`.
+
+use std::fmt::Write as _;
+
+use super::{Place, Results};
+use crate::line::{GrowthLine, Line, SizeLine, SweepLine, TimeoutLine, WaitLine, WorkloadLine};
+use crate::plot::Plot;
+use crate::sweep::{Outcome, Sweep};
+use crate::workload;
+
+/// The whole document. Of `plots` those are shown that were drawn.
+pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
+    let mut text = String::from(
+        "# Results\n\nWritten by `compare --report`; do not edit. Lower is better, save for \
+         throughput. `vs_tokio` and `vs_floor` are medians of the ratios within a round.\n\n",
+    );
+    text += &about(place);
+    let plot = |file| plots.iter().find(|plot| plot.file == file);
+
+    let lines: Vec<WorkloadLine> = results
+        .workloads
+        .iter()
+        .flat_map(|(name, all)| all.iter().map(|outcome| WorkloadLine::new(name, outcome)))
+        .collect();
+    section(
+        &mut text,
+        "Workloads",
+        &workloads(results),
+        plot("throughput.svg"),
+        &lines,
+    );
+    section(
+        &mut text,
+        "Single waits",
+        "Microseconds from asking for a permit to having it, under the load of `blocking_8t`, \
+         measured in a pass of its own. The longest wait contains whatever the system let other \
+         threads run meanwhile.",
+        plot("waits.svg"),
+        &lines_of::<WaitLine, _>(&results.waits),
+    );
+    let growth: Vec<GrowthLine> = results.growth();
+    section(
+        &mut text,
+        "How a hand-off grows with the queue",
+        "So many tasks on 4 permits and a current-thread runtime; aim: 100k within 1.5 times \
+         10. What grows is also the memory that the tasks are spread over, in the runtime as in \
+         the queue.",
+        None,
+        &growth,
+    );
+    section(
+        &mut text,
+        "Acquires that are given up",
+        "One permit, held: so many acquires wait, 64 at a time, and are dropped (after 1,024 that \
+         do not count). Then the permit is released, past all of them, to one that came before \
+         them, and by that one to one that came after; the slower of the two counts. Aim: no live \
+         bytes more than before, and within 10 times the usual.",
+        None,
+        &lines_of::<TimeoutLine, _>(&results.timeouts),
+    );
+    for (sweep, outcomes) in &results.sweeps {
+        text += &sweep_section(sweep, outcomes, plot(sweep.plot));
+    }
+    section(
+        &mut text,
+        "Sizes",
+        "Bytes, without what may be allocated at the first wait.",
+        None,
+        &lines_of::<SizeLine, _>(&results.sizes),
+    );
+    text
+}
+
+fn lines_of<'a, L: From<&'a T>, T>(all: &'a [T]) -> Vec<L> {
+    all.iter().map(L::from).collect()
+}
+
+fn about(place: &Place) -> String {
+    let packages: Vec<String> = place
+        .packages
+        .iter()
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    let cores = place.cores.to_string();
+    let command = format!("`{}`", place.command);
+    let rows = [
+        ("date", place.date.as_str()),
+        ("processor", &place.processor),
+        ("cores", &cores),
+        ("system", &place.system),
+        ("load average before", &place.load),
+        ("compiler", &place.compiler),
+        ("versions", &packages.join(", ")),
+        ("tokio's locks", place.tokio_locks),
+        ("command", &command),
+    ]
+    .map(|(what, value)| vec![what.to_owned(), value.to_owned()]);
+    table(&["", ""], 2, &rows)
+}
+
+/// What the workloads are that were measured.
+fn workloads(results: &Results) -> String {
+    let known = results
+        .workloads
+        .iter()
+        .filter_map(|(name, _)| workload::find(name));
+    let mut text = String::new();
+    for workload in known {
+        let _ = writeln!(text, "- `{}`: {}", workload.name, workload.what);
+    }
+    text.trim_end().to_owned()
+}
+
+/// Nothing if there is no line.
+fn section<L: Line>(text: &mut String, title: &str, words: &str, plot: Option<&Plot>, lines: &[L]) {
+    if lines.is_empty() {
+        return;
+    }
+    let headings: Vec<&str> = L::COLUMNS.iter().map(|column| column.heading).collect();
+    let names = L::COLUMNS.iter().filter(|column| column.is_name).count();
+    let rows: Vec<Vec<String>> = lines.iter().map(Line::cells).collect();
+    let _ = write!(text, "\n## {title}\n\n{words}\n\n");
+    text.push_str(&image(plot));
+    text.push_str(&table(&headings, names, &rows));
+}
+
+/// A row for a subject, a column for a point.
+fn sweep_section(sweep: &Sweep, outcomes: &[Outcome], plot: Option<&Plot>) -> String {
+    let mut subjects: Vec<&str> = Vec::new();
+    for outcome in outcomes {
+        if !subjects.contains(&outcome.subject) {
+            subjects.push(outcome.subject);
+        }
+    }
+    let values: Vec<String> = sweep
+        .points
+        .iter()
+        .map(|point| point.value.to_string())
+        .collect();
+    let mut headings = vec![sweep.number];
+    headings.extend(values.iter().map(String::as_str));
+    let rows: Vec<Vec<String>> = subjects
+        .iter()
+        .map(|subject| {
+            let of_subject = outcomes.iter().filter(|other| other.subject == *subject);
+            let figures =
+                of_subject.filter_map(|outcome| SweepLine::new(sweep.name, outcome).cells().pop());
+            [(*subject).to_owned()].into_iter().chain(figures).collect()
+        })
+        .collect();
+    format!(
+        "\n## Throughput over {}\n\n{}. Million operations a second of all together.\n\n{}{}",
+        sweep.number,
+        sweep.what,
+        image(plot),
+        table(&headings, 1, &rows)
+    )
+}
+
+fn image(plot: Option<&Plot>) -> String {
+    plot.map_or_else(String::new, |plot| {
+        format!("![{}](plots/{})\n\n", plot.title, plot.file)
+    })
+}
+
+/// The first `names` columns are aligned to the left, the rest to the right.
+fn table(headings: &[&str], names: usize, rows: &[Vec<String>]) -> String {
+    let mut text = row(headings.iter().copied());
+    let rules = (0..headings.len()).map(|index| if index < names { "---" } else { "---:" });
+    text += &row(rules);
+    for cells in rows {
+        text += &row(cells.iter().map(String::as_str));
+    }
+    text
+}
+
+fn row<'a>(cells: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::from("|");
+    for cell in cells {
+        let _ = write!(text, " {} |", cell.replace('|', "\\|"));
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure;
+    use crate::subject::Size;
+    use crate::sweep;
+
+    fn place() -> Place {
+        Place {
+            date: "2026-11-22 03:39 UTC".to_owned(),
+            processor: "A CPU".to_owned(),
+            cores: 2,
+            system: "Debian".to_owned(),
+            load: "0.00 0.00 0.00".to_owned(),
+            compiler: "rustc 1.95.0".to_owned(),
+            packages: vec![("tokio".to_owned(), "1.54.1".to_owned())],
+            tokio_locks: "std's",
+            command: "cargo run".to_owned(),
+        }
+    }
+
+    #[test]
+    fn tables_escape_and_align() {
+        let rows = [vec!["a|b".to_owned(), "1".to_owned()]];
+        assert_eq!(
+            table(&["name", "ns"], 1, &rows),
+            "| name | ns |\n| --- | ---: |\n| a\\|b | 1 |\n"
+        );
+    }
+
+    #[test]
+    fn only_what_was_measured() {
+        let text = document(&place(), &Results::default(), &[]);
+        assert!(text.contains("| date | 2026-11-22 03:39 UTC |\n"), "{text}");
+        assert!(text.contains("| versions | tokio 1.54.1 |\n"), "{text}");
+        assert!(text.contains("| tokio's locks | std's |\n"), "{text}");
+        assert!(!text.contains("##"), "{text}");
+    }
+
+    #[test]
+    fn everything_is_there() {
+        let results = Results {
+            workloads: vec![(
+                "try_1t",
+                vec![measure::Outcome {
+                    subject: "dynaphore",
+                    ns_per_op: 23.0999,
+                    vs_tokio: Some(0.53),
+                    vs_floor: None,
+                    allocs_per_op: 0.0,
+                }],
+            )],
+            sweeps: vec![(
+                &sweep::ALL[0],
+                [(1, 2e6), (2, 3e6)]
+                    .map(|(value, ops_per_second)| sweep::Outcome {
+                        subject: "dynaphore",
+                        value,
+                        ops_per_second,
+                    })
+                    .to_vec(),
+            )],
+            sizes: vec![Size {
+                subject: "floor",
+                semaphore_bytes: 8,
+                acquire_future_bytes: None,
+            }],
+            ..Results::default()
+        };
+        let plots = [Plot {
+            file: "throughput.svg",
+            title: "Throughput".to_owned(),
+            svg: String::new(),
+        }];
+        let text = document(&place(), &results, &plots);
+        for part in [
+            "## Workloads\n\n- `try_1t`: ",
+            "\n![Throughput](plots/throughput.svg)\n",
+            "| try_1t | dynaphore | 23.1 | 0.53 | - | 0.000 |\n",
+            "| dynaphore | 2.000 | 3.000 |\n",
+            "| size | floor | 8 | - |\n",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing in {text}");
+        }
+        assert!(!text.contains("threads.svg"), "{text}");
+        assert!(!text.contains("Single waits"), "{text}");
+    }
+}

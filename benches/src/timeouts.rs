@@ -1,0 +1,215 @@
+//! Acquires that are given up while the one permit is held.
+//!
+//! A time-out is a future that was polled and is dropped; so is every other
+//! cancellation. No timer and no runtime takes part. Two acquires that are not
+//! given up stand before and behind the many that are: the queue is never
+//! empty in between, and whatever the cancelled ones leave in it lies in the
+//! way of the second release.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::alloc::{self, Heap};
+use crate::stats::median;
+use crate::subject::{AsyncAcquire, Asyncband, Dynaphore, Subject, Tokio};
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How many acquires are given up before a release.
+    pub cancelled: u64,
+    /// How often that is timed.
+    pub rounds: usize,
+}
+
+impl Plan {
+    /// For figures to quote.
+    pub const FULL: Self = Self {
+        cancelled: 1_000_000,
+        rounds: 9,
+    };
+
+    /// For a look.
+    pub const QUICK: Self = Self {
+        cancelled: 100_000,
+        rounds: 3,
+    };
+}
+
+/// A subject that takes part.
+pub struct Entry {
+    /// The subject's name.
+    pub subject: &'static str,
+    trial: fn(u64, Watch) -> Trial,
+}
+
+macro_rules! entries {
+    ($($subject:ident),+) => {
+        &[$(Entry {
+            subject: $subject::NAME,
+            trial: trial::<$subject>,
+        }),+]
+    };
+}
+
+/// Those who take part, in the order of the output.
+pub const ALL: &[Entry] = entries!(Dynaphore, Tokio, Asyncband);
+
+/// What it cost one subject.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// The subject's name.
+    pub subject: &'static str,
+    /// How many acquires were given up.
+    pub cancelled: u64,
+    /// To wait and to give up, once.
+    pub ns_each: f64,
+    /// What all of them did to the heap.
+    pub heap: Heap,
+    /// The slower one of the two releases after them.
+    pub release_ns: f64,
+    /// The same where none was given up.
+    pub ordinary_ns: f64,
+}
+
+/// Times each subject, the rounds by turns.
+pub fn measure(entries: &[&Entry], plan: Plan) -> Vec<Outcome> {
+    let mut trials: Vec<(Vec<Trial>, Vec<Trial>)> = vec![Default::default(); entries.len()];
+    for _ in 0..plan.rounds.max(1) {
+        for (entry, (after, ordinary)) in entries.iter().zip(&mut trials) {
+            after.push((entry.trial)(plan.cancelled, Watch::Clock));
+            ordinary.extend((0..9).map(|_| (entry.trial)(0, Watch::Clock)));
+        }
+    }
+    let both = entries.iter().zip(trials);
+    both.map(|(entry, (after, ordinary))| Outcome {
+        subject: entry.subject,
+        cancelled: plan.cancelled,
+        ns_each: median(after.iter().map(|trial| nanos(trial.giving_up)))
+            / plan.cancelled.max(1) as f64,
+        heap: (entry.trial)(plan.cancelled, Watch::Heap).heap,
+        release_ns: median(after.iter().map(|trial| nanos(trial.release))),
+        ordinary_ns: median(ordinary.iter().map(|trial| nanos(trial.release))),
+    })
+    .collect()
+}
+
+fn nanos(time: Duration) -> f64 {
+    time.as_nanos() as f64
+}
+
+/// What to look at while acquires are given up; counting takes time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watch {
+    Clock,
+    Heap,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    /// All of them together.
+    giving_up: Duration,
+    heap: Heap,
+    /// The slower one of the two.
+    release: Duration,
+}
+
+/// How many of those that will be given up wait at a time. The oldest is given
+/// up first, so that it has neighbours on both sides.
+const AT_A_TIME: u64 = 64;
+
+/// So many are given up before it counts.
+const FIRST: u64 = 16 * AT_A_TIME;
+
+fn trial<S: AsyncAcquire>(cancelled: u64, watch: Watch) -> Trial {
+    let semaphore = S::semaphore(1);
+    let held = poll(pin!(S::acquire(&semaphore))).expect("a free permit");
+    let mut first = pin!(S::acquire(&semaphore));
+    assert!(poll(first.as_mut()).is_none(), "two holders of one permit");
+
+    let mut places: Vec<_> = (0..AT_A_TIME).map(|_| Box::pin(None)).collect();
+    let mut give_up = |count| {
+        for number in 0..count {
+            let place = &mut places[(number % AT_A_TIME) as usize];
+            place.set(Some(S::acquire(&semaphore)));
+            let waiting = place.as_mut().as_pin_mut().expect("just put there");
+            assert!(poll(waiting).is_none(), "two holders of one permit");
+        }
+        places.iter_mut().for_each(|place| place.set(None));
+    };
+    // Room that a queue makes for so many at a time is not growth.
+    give_up(cancelled.min(FIRST));
+    let start = Instant::now();
+    let heap = if watch == Watch::Heap {
+        alloc::watch(|| give_up(cancelled))
+    } else {
+        give_up(cancelled);
+        Heap::default()
+    };
+    let giving_up = start.elapsed();
+
+    let mut last = pin!(S::acquire(&semaphore));
+    assert!(poll(last.as_mut()).is_none(), "two holders of one permit");
+    // The processor has long forgotten how a release goes. That is not to be
+    // measured, but what this very semaphore has become.
+    for _ in 0..16 {
+        warm_up::<S>();
+    }
+    let to_first = timed_drop(held);
+    let held = poll(first).expect("the first is next");
+    let to_last = timed_drop(held);
+    assert!(poll(last).is_some(), "the last is next");
+    Trial {
+        giving_up,
+        heap,
+        release: to_first.max(to_last),
+    }
+}
+
+/// The two releases on another semaphore.
+fn warm_up<S: AsyncAcquire>() {
+    let semaphore = S::semaphore(1);
+    let held = poll(pin!(S::acquire(&semaphore))).expect("a free permit");
+    let mut first = pin!(S::acquire(&semaphore));
+    assert!(poll(first.as_mut()).is_none(), "two holders of one permit");
+    let mut last = pin!(S::acquire(&semaphore));
+    assert!(poll(last.as_mut()).is_none(), "two holders of one permit");
+    timed_drop(held);
+    let held = poll(first).expect("the first is next");
+    timed_drop(held);
+    assert!(poll(last).is_some(), "the last is next");
+}
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
+    match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+fn timed_drop(permit: impl Sized) -> Duration {
+    let start = Instant::now();
+    drop(permit);
+    start.elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_subject_survives_them() {
+        let plan = Plan {
+            cancelled: 1000,
+            rounds: 1,
+        };
+        let all: Vec<&Entry> = ALL.iter().collect();
+        for outcome in measure(&all, plan) {
+            assert_eq!(outcome.cancelled, 1000);
+            assert!(outcome.ns_each > 0.0, "{outcome:?}");
+            assert!(outcome.release_ns > 0.0, "{outcome:?}");
+            assert!(outcome.ordinary_ns > 0.0, "{outcome:?}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! How long a single acquire waits.
+//!
+//! A pass of its own, since a look at the clock for every acquire would slow
+//! down what `blocking_8t` measures.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::subject::{
+    AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, ParkingLotCondvar,
+    Subject, Tokio,
+};
+use crate::workload::blocking_8t_waits;
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How often each subject gets its turn.
+    pub turns: usize,
+    /// How long a turn takes.
+    pub time: Duration,
+}
+
+impl Plan {
+    /// For figures to quote.
+    pub const FULL: Self = Self {
+        turns: 4,
+        time: Duration::from_millis(500),
+    };
+
+    /// For a look.
+    pub const QUICK: Self = Self {
+        turns: 2,
+        time: Duration::from_millis(100),
+    };
+}
+
+/// A subject that takes part.
+pub struct Entry {
+    /// The subject's name.
+    pub subject: &'static str,
+    run: fn(Duration) -> Histogram<u64>,
+}
+
+macro_rules! entries {
+    ($($subject:ident),+) => {
+        &[$(Entry {
+            subject: $subject::NAME,
+            run: blocking_8t_waits::<$subject>,
+        }),+]
+    };
+}
+
+/// Those who take part, in the order of the output.
+pub const ALL: &[Entry] = entries!(
+    Dynaphore,
+    DynaphoreEventual,
+    DynaphoreBarging,
+    Tokio,
+    AsyncLock,
+    Asyncband,
+    ParkingLotCondvar
+);
+
+/// The waits of one subject.
+#[derive(Clone, Debug)]
+pub struct Waits {
+    /// The subject's name.
+    pub subject: &'static str,
+    nanos: Histogram<u64>,
+}
+
+impl Waits {
+    /// How many acquires there were.
+    pub fn count(&self) -> u64 {
+        self.nanos.len()
+    }
+
+    /// The time within which that part (0 to 1) of the acquires is done.
+    pub fn within(&self, part: f64) -> Duration {
+        Duration::from_nanos(self.nanos.value_at_quantile(part))
+    }
+
+    /// These waits, in nanoseconds.
+    #[cfg(test)]
+    pub(crate) fn of(subject: &'static str, nanos: impl Iterator<Item = u64>) -> Self {
+        let mut histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("a range");
+        nanos.for_each(|wait| histogram.record(wait).expect("in range"));
+        Self {
+            subject,
+            nanos: histogram,
+        }
+    }
+}
+
+/// Measures the subjects by turns, so that a change of the machine's pace hits
+/// all alike.
+pub fn measure(entries: &[&Entry], plan: Plan) -> Vec<Waits> {
+    let mut all: Vec<Waits> = Vec::new();
+    for turn in 0..plan.turns.max(1) {
+        for (index, entry) in entries.iter().enumerate() {
+            let nanos = (entry.run)(plan.time);
+            if turn == 0 {
+                all.push(Waits {
+                    subject: entry.subject,
+                    nanos,
+                });
+            } else {
+                let sum = &mut all[index].nanos;
+                sum.add(nanos).expect("all have the same range");
+            }
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 1 to 1000 microseconds, each once, and a minute once.
+    fn fake(_time: Duration) -> Histogram<u64> {
+        let mut nanos = Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("a range");
+        for micros in 1..=1000 {
+            nanos.record(micros * 1000).expect("in range");
+        }
+        nanos.saturating_record(u64::MAX);
+        nanos
+    }
+
+    #[test]
+    fn parts_and_the_longest() {
+        let entry = Entry {
+            subject: "fake",
+            run: fake,
+        };
+        let plan = Plan {
+            turns: 3,
+            time: Duration::ZERO,
+        };
+        let waits = &measure(&[&entry], plan)[0];
+        assert_eq!(waits.subject, "fake");
+        assert_eq!(waits.count(), 3003);
+        let about = |found: Duration, micros: f64| {
+            let ratio = found.as_secs_f64() * 1e6 / micros;
+            assert!((0.998..1.002).contains(&ratio), "{found:?}");
+        };
+        about(waits.within(0.5), 501.0);
+        about(waits.within(0.99), 991.0);
+        about(waits.within(1.0), 60e6);
+    }
+}
