@@ -11,6 +11,7 @@ mod async_lock;
 mod asyncband;
 mod condvar;
 mod dynaphore;
+mod events;
 mod floor;
 mod tokio;
 
@@ -18,6 +19,7 @@ pub use self::async_lock::AsyncLock;
 pub use self::asyncband::Asyncband;
 pub use self::condvar::ParkingLotCondvar;
 pub use self::dynaphore::{Dynaphore, DynaphoreBarging, DynaphoreEventual};
+pub use self::events::{EventLanes, EventPerWaiter};
 pub use self::floor::Floor;
 pub use self::tokio::Tokio;
 

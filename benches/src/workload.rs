@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use crate::subject::{
-    AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, Floor, ParkingLotCondvar,
-    Subject, Tokio,
+    AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, EventLanes,
+    EventPerWaiter, Floor, ParkingLotCondvar, Subject, Tokio,
 };
 
 mod blocking;
@@ -20,7 +20,9 @@ mod uncontended;
 mod waiters;
 
 pub use self::blocking::{blocking_8t, blocking_8t_waits, blocking_half};
-pub use self::handoff::{handoff_ct, handoff_mt, tasks_per_permit, weighted_mt};
+pub use self::handoff::{
+    handoff_ct, handoff_mt, parking_ct, parking_mt, tasks_per_permit, weighted_mt,
+};
 pub use self::resize::resize_storm_2t;
 pub use self::uncontended::{async_1t, owned_1t, try_1t, try_2t};
 pub use self::waiters::{waiters_1k, waiters_10, waiters_100k};
@@ -110,6 +112,16 @@ pub const ALL: &[Workload] = &[
             AsyncLock,
             Asyncband
         ]
+    ),
+    workload!(
+        parking_mt * 1,
+        "handoff_mt, with prototypes that park on event-listener",
+        [Dynaphore, Tokio, EventPerWaiter, EventLanes]
+    ),
+    workload!(
+        parking_ct * 1,
+        "handoff_ct, with prototypes that park on event-listener",
+        [Dynaphore, Tokio, EventPerWaiter, EventLanes]
     ),
     workload!(
         weighted_mt * 1,
