@@ -1,8 +1,6 @@
 //! The semaphore as its callers see it. The algorithm is in [`word`] (who may
 //! enter) and [`queue`] (who waits, and who is next).
 
-use std::{convert::Infallible, fmt};
-
 use crate::sync::const_fn;
 
 mod acquire;
@@ -11,6 +9,8 @@ mod builder;
 mod park;
 mod permit;
 mod queue;
+mod read;
+mod resize;
 mod take;
 mod timeout;
 mod watch;
@@ -20,6 +20,7 @@ pub use acquire::{Acquire, AcquireOwned};
 pub use builder::Builder;
 pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
 pub use queue::Fairness;
+pub use read::Snapshot;
 pub use watch::{Idle, Settled};
 
 use permit::Held;
@@ -60,8 +61,7 @@ use word::{MAX_PERMITS, Release, Take, Word};
 /// While nobody waits, every call is a few atomic operations on one word: no
 /// lock, and no heap allocation. Who has to wait, and whoever serves them, hold
 /// a lock for a few instructions. No waker runs inside it: a waker may call any
-/// method of the semaphore. It must not poll or drop, from within, the future
-/// whose waking it is.
+/// method of the semaphore, when it is cloned, woken or dropped.
 ///
 /// # Examples
 ///
@@ -82,52 +82,6 @@ use word::{MAX_PERMITS, Release, Take, Word};
 pub struct Semaphore {
     word: Word,
     queue: Queue,
-}
-
-/// What a semaphore looked like at one moment.
-///
-/// Returned by [`Semaphore::snapshot`]. `max`, `active` and `closed` belong to
-/// one and the same moment; `waiting` is read just after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// How many permits may be out: 0 to [`Semaphore::MAX_PERMITS`].
-    pub max: usize,
-    /// How many are out. More than `max` for a while after a shrink.
-    pub active: usize,
-    /// How many requests wait, those for more than max included.
-    pub waiting: usize,
-    /// Whether the semaphore is closed.
-    pub closed: bool,
-}
-
-impl Snapshot {
-    /// Permits that are not out: `max - active`, or 0 while over max. If
-    /// somebody waits, they are kept for the first in line.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(dynaphore::Semaphore::new(3).snapshot().available(), 3);
-    /// ```
-    #[must_use]
-    pub const fn available(&self) -> usize {
-        self.max.saturating_sub(self.active)
-    }
-
-    /// Permits that are out beyond max: what is left of a shrink.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = dynaphore::Semaphore::new(3);
-    /// let _held = semaphore.try_acquire_many(3).unwrap();
-    /// semaphore.set_max(1);
-    /// assert_eq!(semaphore.snapshot().excess(), 2);
-    /// ```
-    #[must_use]
-    pub const fn excess(&self) -> usize {
-        self.active.saturating_sub(self.max)
-    }
 }
 
 /// `n` as the word counts it.
@@ -192,187 +146,6 @@ impl Semaphore {
                 word: Word::new(max),
                 queue: Queue::new(policy),
             }
-        }
-    }
-}
-
-/// Resizing it.
-impl Semaphore {
-    /// Changes max, and returns the one that this replaces.
-    ///
-    /// When it returns, the shrink or growth is in force: permits beyond the
-    /// new max that nobody holds are gone, or the waiters that now fit have
-    /// theirs. Holders keep what they have; [`settled`](Self::settled) waits
-    /// for them. Any thread may call it at any time, and calls that race take
-    /// effect one after the other.
-    ///
-    /// # Panics
-    ///
-    /// When `max` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS); nothing
-    /// has changed then.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = dynaphore::Semaphore::new(10);
-    /// assert_eq!(semaphore.set_max(0), 10);
-    /// assert!(semaphore.try_acquire().is_err(), "paused");
-    /// assert_eq!(semaphore.set_max(20), 0);
-    /// assert!(semaphore.try_acquire().is_ok());
-    /// ```
-    #[track_caller]
-    pub fn set_max(&self, max: usize) -> usize {
-        let max = checked(max);
-        let before = self.queue.resize(&self.word, |aside| {
-            Ok::<_, Infallible>(self.word.set_max(max, aside))
-        });
-        let Ok(before) = before;
-        before.max() as usize
-    }
-
-    /// Raises max by `n`.
-    ///
-    /// # Panics
-    ///
-    /// When max would become larger than [`MAX_PERMITS`](Self::MAX_PERMITS);
-    /// nothing has changed then.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = dynaphore::Semaphore::new(1);
-    /// semaphore.add_permits(2);
-    /// assert_eq!((semaphore.max(), semaphore.available_permits()), (3, 3));
-    /// ```
-    #[track_caller]
-    pub fn add_permits(&self, n: usize) {
-        let permits = checked(n);
-        let raised = self
-            .queue
-            .resize(&self.word, |aside| self.word.raise_max(permits, aside));
-        if raised.is_err() {
-            panic!(
-                "adding {n} permits would give the semaphore more than MAX_PERMITS permits \
-                 (2147483647)"
-            );
-        }
-    }
-
-    /// Lowers max by `n`, or by the number of
-    /// [available](Self::available_permits) permits if that is less. Returns by
-    /// how much. Permits that are held, or kept for a waiter, are not touched:
-    /// to shrink below those there is [`set_max`](Self::set_max).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = dynaphore::Semaphore::new(3);
-    /// let _held = semaphore.try_acquire().unwrap();
-    /// assert_eq!(semaphore.forget_permits(9), 2);
-    /// assert_eq!(semaphore.max(), 1);
-    /// ```
-    pub fn forget_permits(&self, n: usize) -> usize {
-        let n = u32::try_from(n).unwrap_or(u32::MAX);
-        self.word.forget_available(n, self.queue.may_barge()) as usize
-    }
-}
-
-/// Reading it. Nothing here blocks or takes a lock.
-impl Semaphore {
-    /// Who gets a permit that comes back while others wait for one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use dynaphore::{Fairness, Semaphore};
-    ///
-    /// assert_eq!(Semaphore::new(3).fairness(), Fairness::Fifo);
-    /// ```
-    #[must_use]
-    pub fn fairness(&self) -> Fairness {
-        self.queue.fairness()
-    }
-
-    /// How many permits may be out.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(dynaphore::Semaphore::new(3).max(), 3);
-    /// ```
-    #[must_use]
-    pub fn max(&self) -> usize {
-        self.word.load().max() as usize
-    }
-
-    /// How many permits are out, those included that were granted to a future
-    /// which has not been polled since.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = dynaphore::Semaphore::new(3);
-    /// let _two = semaphore.try_acquire_many(2).unwrap();
-    /// assert_eq!(semaphore.active(), 2);
-    /// ```
-    #[must_use]
-    pub fn active(&self) -> usize {
-        self.word.load().active() as usize
-    }
-
-    /// How many requests wait, those for more than max included. Who waits for
-    /// [`idle`](Self::idle) or [`settled`](Self::settled) is not counted.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(dynaphore::Semaphore::new(0).waiting(), 0);
-    /// ```
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.queue.waiting()
-    }
-
-    /// How many permits [`try_acquire_many`](Self::try_acquire_many) could take
-    /// now: 0 while over max, and 0 while somebody is in line, whom all that
-    /// comes back belongs to.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = dynaphore::Semaphore::new(3);
-    /// let _two = semaphore.try_acquire_many(2).unwrap();
-    /// assert_eq!(semaphore.available_permits(), 1);
-    /// semaphore.set_max(1);
-    /// assert_eq!(semaphore.available_permits(), 0);
-    /// ```
-    #[must_use]
-    pub fn available_permits(&self) -> usize {
-        self.word.load().available(self.queue.may_barge()) as usize
-    }
-
-    /// What the semaphore looks like now.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use dynaphore::{Semaphore, Snapshot};
-    ///
-    /// let semaphore = Semaphore::new(3);
-    /// let _one = semaphore.try_acquire().unwrap();
-    /// assert_eq!(
-    ///     semaphore.snapshot(),
-    ///     Snapshot { max: 3, active: 1, waiting: 0, closed: false },
-    /// );
-    /// ```
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let state = self.word.load();
-        Snapshot {
-            max: state.max() as usize,
-            active: state.active() as usize,
-            waiting: self.queue.waiting(),
-            closed: state.is_closed(),
         }
     }
 }
@@ -494,19 +267,5 @@ impl Semaphore {
             let before = self.word.forget_held(n);
             self.queue.resized(&self.word, before);
         }
-    }
-}
-
-impl fmt::Debug for Semaphore {
-    /// The decoded word and the number of waiters. Never blocks.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.word.load();
-        f.debug_struct("Semaphore")
-            .field("max", &state.max())
-            .field("active", &state.active())
-            .field("waiting", &self.queue.waiting())
-            .field("queued", &state.is_queued())
-            .field("closed", &state.is_closed())
-            .finish()
     }
 }

@@ -22,9 +22,12 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    mem,
     task::Waker,
 };
+
+mod aside;
+mod calls;
+mod watchers;
 
 /// Holes that are left alone before a sweep is worth it.
 const SWEEP_FROM: usize = 32;
@@ -157,20 +160,6 @@ impl Line {
         self.places.is_empty()
     }
 
-    /// Waiters that have stepped aside.
-    pub(super) fn aside(&self) -> usize {
-        self.aside.len()
-    }
-
-    /// The smallest request of those.
-    pub(super) fn least_aside(&self) -> Option<u32> {
-        self.least_aside
-    }
-
-    pub(super) fn watching(&self) -> usize {
-        self.watchers.len()
-    }
-
     /// Who holds a lower ticket has left the line, or is a straggler.
     pub(super) fn served(&self) -> Ticket {
         self.served
@@ -243,15 +232,6 @@ impl Line {
         ticket
     }
 
-    /// Puts an arrival that needs more than max beside the line.
-    pub(super) fn push_aside(&mut self, need: u32, due: u64, waker: Waker) -> Ticket {
-        let place = self.place(need, due, waker);
-        let ticket = place.ticket;
-        self.stand_aside(place);
-        self.stragglers += 1;
-        ticket
-    }
-
     /// Grants the first in line what it needs.
     pub(super) fn grant_front(&mut self) -> Option<Waker> {
         let place = self.pop_front()?;
@@ -278,68 +258,6 @@ impl Line {
         let place = self.places.pop_front()?;
         self.served = Ticket(place.ticket.0 + 1);
         place.waker
-    }
-
-    /// The first in line cannot be served until max is raised: out of the way.
-    pub(super) fn step_aside(&mut self) {
-        let Some(place) = self.pop_front() else {
-            return;
-        };
-        if place.ticket >= self.served {
-            self.stragglers += 1;
-            self.pass(place.ticket);
-        }
-        self.stand_aside(place);
-    }
-
-    fn stand_aside(&mut self, place: Place) {
-        self.lower_least_aside(place.need);
-        let at = self
-            .aside
-            .partition_point(|other| other.ticket < place.ticket);
-        self.aside.insert(at, place);
-    }
-
-    fn lower_least_aside(&mut self, need: u32) {
-        self.least_aside = Some(self.least_aside.map_or(need, |least| least.min(need)));
-    }
-
-    /// One with this need stands aside no more.
-    fn left_aside(&mut self, need: u32) {
-        if self.least_aside == Some(need) {
-            self.least_aside = self.aside.iter().map(|place| place.need).min();
-        }
-    }
-
-    /// Those beside the line whom `max` allows again go back to where their
-    /// tickets belong. Says whether there were any.
-    pub(super) fn rejoin(&mut self, max: u32) -> bool {
-        if self.least_aside.is_none_or(|need| need > max) {
-            return false;
-        }
-        self.least_aside = None;
-        // Once around: who stays is back at its place at the end.
-        for _ in 0..self.aside.len() {
-            let Some(place) = self.aside.pop_front() else {
-                break;
-            };
-            if place.need > max {
-                self.lower_least_aside(place.need);
-                self.aside.push_back(place);
-                continue;
-            }
-            if place.ticket >= self.served {
-                self.stragglers -= 1;
-            }
-            if place.called {
-                self.called += u64::from(place.need);
-            }
-            let at = self
-                .places
-                .partition_point(|other| other.ticket < place.ticket);
-            self.places.insert(at, place);
-        }
-        true
     }
 
     /// Closes one waiter out, first those in line, then those aside. One that
@@ -399,7 +317,9 @@ impl Line {
     }
 
     fn place(&mut self, need: u32, due: u64, waker: Waker) -> Place {
-        self.timed |= due != u64::MAX;
+        if due != u64::MAX {
+            self.timed = true;
+        }
         Place {
             ticket: self.ticket(),
             due,
@@ -452,69 +372,6 @@ impl Line {
     }
 }
 
-/// Competing for permits instead of being handed them.
-impl Line {
-    /// How many permits those need that have been called.
-    pub(super) fn called(&self) -> u64 {
-        self.called
-    }
-
-    /// Calls the first that has not been called since it last failed.
-    pub(super) fn call(&mut self) -> Option<Waker> {
-        let place = self.places.iter_mut().find(|place| place.waker.is_some())?;
-        place.called = true;
-        self.called += u64::from(place.need);
-        place.waker.take()
-    }
-
-    /// It has come, and left its waker: it may be called again.
-    pub(super) fn uncall(&mut self, ticket: Ticket) {
-        if let Some(at) = find(&self.places, ticket) {
-            if mem::take(&mut self.places[at].called) {
-                self.called -= u64::from(self.places[at].need);
-            }
-        } else if let Some(at) = find(&self.aside, ticket) {
-            self.aside[at].called = false;
-        }
-    }
-}
-
-/// Those that wait for a state.
-impl Line {
-    pub(super) fn watch(&mut self, goal: Goal, waker: Waker) -> Ticket {
-        let ticket = self.ticket();
-        self.watchers.push_back(Watcher {
-            ticket,
-            goal,
-            waker: Some(waker),
-        });
-        ticket
-    }
-
-    /// Tells one watcher whose goal is `met` by forgetting it.
-    pub(super) fn tell_watcher(&mut self, met: impl Fn(Goal) -> bool) -> Option<Waker> {
-        let at = self.watchers.iter().position(|watcher| met(watcher.goal))?;
-        self.watchers.remove(at)?.waker
-    }
-
-    /// The waker of a watcher that still waits.
-    pub(super) fn watcher_mut(&mut self, ticket: Ticket) -> Option<&mut Option<Waker>> {
-        self.watchers
-            .iter_mut()
-            .find(|watcher| watcher.ticket == ticket)
-            .map(|watcher| &mut watcher.waker)
-    }
-
-    /// Takes a watcher that gives up out.
-    pub(super) fn unwatch(&mut self, ticket: Ticket) -> Option<Waker> {
-        let at = self
-            .watchers
-            .iter()
-            .position(|watcher| watcher.ticket == ticket)?;
-        self.watchers.remove(at)?.waker
-    }
-}
-
 fn find(sorted: &VecDeque<Place>, ticket: Ticket) -> Option<usize> {
     sorted
         .binary_search_by_key(&ticket, |place| place.ticket)
@@ -522,197 +379,4 @@ fn find(sorted: &VecDeque<Place>, ticket: Ticket) -> Option<usize> {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    fn noop() -> Waker {
-        Waker::noop().clone()
-    }
-
-    fn needs(line: &mut Line) -> Vec<u32> {
-        std::iter::from_fn(|| {
-            let need = line.front()?;
-            line.grant_front()?;
-            Some(need)
-        })
-        .collect()
-    }
-
-    /// What the holder of `ticket` reads, with and without the lock.
-    fn verdict(line: &mut Line, ticket: Ticket) -> Verdict {
-        if ticket >= line.served() {
-            Verdict::Waiting
-        } else if line.stragglers > 0 {
-            line.look_up(ticket)
-        } else if ticket >= line.closed_at {
-            Verdict::Closed
-        } else {
-            Verdict::Granted
-        }
-    }
-
-    #[test]
-    fn arrivals_are_served_in_order() {
-        let mut line = Line::default();
-        let tickets = [1, 2, 3, 4].map(|need| line.push(need, 0, noop()));
-        assert!(
-            tickets
-                .iter()
-                .all(|&t| verdict(&mut line, t) == Verdict::Waiting)
-        );
-        assert_eq!(needs(&mut line), [1, 2, 3, 4]);
-        assert!(
-            tickets
-                .iter()
-                .all(|&t| verdict(&mut line, t) == Verdict::Granted)
-        );
-    }
-
-    #[test]
-    fn a_removed_waiter_leaves_the_others_in_order() {
-        let mut line = Line::default();
-        let tickets = [0, 1, 2, 3, 4, 5].map(|need| line.push(need, 0, noop()));
-        let stood = |line: &mut Line, at: usize| line.remove(tickets[at]).map(|r| r.0);
-        assert_eq!(stood(&mut line, 2), Some(Stood::Elsewhere));
-        assert_eq!(stood(&mut line, 0), Some(Stood::AtTheFront));
-        assert_eq!(stood(&mut line, 1), Some(Stood::AtTheFront));
-        assert_eq!(stood(&mut line, 5), Some(Stood::Elsewhere));
-        assert_eq!(stood(&mut line, 5), None, "gone already");
-        assert_eq!(line.len(), 2);
-        assert_eq!(needs(&mut line), [3, 4]);
-    }
-
-    #[test]
-    fn holes_between_the_living_do_not_pile_up() {
-        let mut line = Line::default();
-        let _first = line.push(1, 0, noop());
-        let mut last = line.push(1, 0, noop());
-        for _ in 0..100_000 {
-            let next = line.push(1, 0, noop());
-            line.remove(last).expect("still waits");
-            last = next;
-        }
-        assert_eq!(line.len(), 2);
-        assert!(line.places.len() <= 2 * line.len() + SWEEP_FROM + 1);
-        assert!(line.places.capacity() < 256);
-    }
-
-    #[test]
-    fn who_stepped_aside_rejoins_by_ticket() {
-        let mut line = Line::default();
-        let _tickets = [9, 7, 1, 8, 2].map(|need| line.push(need, 0, noop()));
-        line.step_aside();
-        line.step_aside();
-        assert_eq!((line.aside(), line.stragglers), (2, 2));
-        assert!(!line.rejoin(5));
-        assert!(line.rejoin(7));
-        assert_eq!((line.front(), line.aside()), (Some(7), 1));
-        assert!(line.rejoin(9));
-        assert_eq!(needs(&mut line), [9, 7, 1, 8, 2]);
-        assert_eq!(line.stragglers, 0);
-    }
-
-    #[test]
-    fn a_straggler_is_not_taken_for_granted() {
-        let mut line = Line::default();
-        let [heavy, light] = [9, 1].map(|need| line.push(need, 0, noop()));
-        line.step_aside();
-        line.grant_front().expect("the light one");
-        assert_eq!(verdict(&mut line, light), Verdict::Granted);
-        assert_eq!(verdict(&mut line, heavy), Verdict::Waiting);
-        line.rejoin(9);
-        assert_eq!(verdict(&mut line, heavy), Verdict::Waiting);
-        line.grant_front().expect("the heavy one");
-        assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
-    }
-
-    #[test]
-    fn an_arrival_aside_that_rejoins_in_time_is_no_straggler() {
-        let mut line = Line::default();
-        let first = line.push(1, 0, noop());
-        let heavy = line.push_aside(9, 0, noop());
-        line.rejoin(9);
-        assert_eq!(line.stragglers, 0);
-        assert_eq!(needs(&mut line), [1, 9]);
-        assert_eq!(verdict(&mut line, first), Verdict::Granted);
-        assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
-    }
-
-    #[test]
-    fn closing_tells_waiters_from_those_served_before() {
-        let mut line = Line::default();
-        let [served, heavy, last] = [1, 9, 1].map(|need| line.push(need, 0, noop()));
-        let aside = line.push_aside(8, 0, noop());
-        line.grant_front().expect("the first");
-        line.step_aside();
-        while line.refuse_one().is_some() {}
-        assert_eq!(verdict(&mut line, served), Verdict::Granted);
-        for waiter in [heavy, last, aside] {
-            assert_eq!(verdict(&mut line, waiter), Verdict::Closed, "{waiter:?}");
-        }
-        assert_eq!((line.len(), line.aside()), (0, 0));
-    }
-
-    #[test]
-    fn the_line_is_due_when_its_front_is() {
-        let mut line = Line::default();
-        assert_eq!(line.due(), u64::MAX);
-        let _tickets = [7, 9].map(|due| line.push(1, due, noop()));
-        assert_eq!(line.due(), 7);
-        line.grant_front().expect("the first");
-        assert_eq!(line.due(), 9);
-        line.grant_front().expect("the second");
-        assert_eq!(line.figures().due, u64::MAX);
-    }
-
-    #[test]
-    fn the_least_request_aside_is_known_through_all_changes() {
-        let mut line = Line::default();
-        let [large, small, middle] = [9, 5, 7].map(|need| line.push_aside(need, 0, noop()));
-        assert_eq!(line.least_aside(), Some(5));
-        line.remove(small).expect("it waits");
-        assert_eq!(line.least_aside(), Some(7));
-        assert!(line.rejoin(8));
-        assert_eq!((line.least_aside(), line.front()), (Some(9), Some(7)));
-        line.step_aside();
-        assert_eq!(line.least_aside(), Some(7));
-        line.remove(large).expect("it waits");
-        line.remove(middle).expect("it waits");
-        assert_eq!(line.least_aside(), None);
-    }
-
-    #[test]
-    fn a_called_waiter_is_refused_without_a_waker() {
-        let mut line = Line::default();
-        let _tickets = [1, 1].map(|need| line.push(need, 0, noop()));
-        line.call().expect("the first");
-        assert_eq!(line.called(), 1);
-        assert!(line.refuse_one().expect("the first").is_none());
-        assert_eq!(line.called(), 0);
-        assert!(line.refuse_one().expect("the second").is_some());
-        assert!(line.refuse_one().is_none());
-    }
-
-    #[test]
-    fn watchers_are_told_by_their_goal() {
-        let mut line = Line::default();
-        let idle = line.watch(Goal::Idle, noop());
-        let settled = line.watch(Goal::Settled, noop());
-        assert!(line.tell_watcher(|goal| goal == Goal::Settled).is_some());
-        assert!(line.tell_watcher(|goal| goal == Goal::Settled).is_none());
-        assert!(line.watcher_mut(settled).is_none());
-        assert!(line.watcher_mut(idle).is_some());
-        assert!(line.unwatch(idle).is_some());
-        assert_eq!(line.watching(), 0);
-    }
-
-    #[test]
-    fn a_long_buffer_goes_when_the_line_is_empty() {
-        let mut line = Line::default();
-        for _ in 0..10 * KEEP {
-            line.push(1, 0, noop());
-        }
-        while line.refuse_one().is_some() {}
-        assert_eq!(line.places.capacity(), 0);
-    }
-}
+mod tests;

@@ -1,0 +1,192 @@
+use super::*;
+
+fn noop() -> Waker {
+    Waker::noop().clone()
+}
+
+fn needs(line: &mut Line) -> Vec<u32> {
+    std::iter::from_fn(|| {
+        let need = line.front()?;
+        line.grant_front()?;
+        Some(need)
+    })
+    .collect()
+}
+
+/// What the holder of `ticket` reads, with and without the lock.
+fn verdict(line: &mut Line, ticket: Ticket) -> Verdict {
+    if ticket >= line.served() {
+        Verdict::Waiting
+    } else if line.stragglers > 0 {
+        line.look_up(ticket)
+    } else if ticket >= line.closed_at {
+        Verdict::Closed
+    } else {
+        Verdict::Granted
+    }
+}
+
+#[test]
+fn arrivals_are_served_in_order() {
+    let mut line = Line::default();
+    let tickets = [1, 2, 3, 4].map(|need| line.push(need, 0, noop()));
+    assert!(
+        tickets
+            .iter()
+            .all(|&t| verdict(&mut line, t) == Verdict::Waiting)
+    );
+    assert_eq!(needs(&mut line), [1, 2, 3, 4]);
+    assert!(
+        tickets
+            .iter()
+            .all(|&t| verdict(&mut line, t) == Verdict::Granted)
+    );
+}
+
+#[test]
+fn a_removed_waiter_leaves_the_others_in_order() {
+    let mut line = Line::default();
+    let tickets = [0, 1, 2, 3, 4, 5].map(|need| line.push(need, 0, noop()));
+    let stood = |line: &mut Line, at: usize| line.remove(tickets[at]).map(|r| r.0);
+    assert_eq!(stood(&mut line, 2), Some(Stood::Elsewhere));
+    assert_eq!(stood(&mut line, 0), Some(Stood::AtTheFront));
+    assert_eq!(stood(&mut line, 1), Some(Stood::AtTheFront));
+    assert_eq!(stood(&mut line, 5), Some(Stood::Elsewhere));
+    assert_eq!(stood(&mut line, 5), None, "gone already");
+    assert_eq!(line.len(), 2);
+    assert_eq!(needs(&mut line), [3, 4]);
+}
+
+#[test]
+fn holes_between_the_living_do_not_pile_up() {
+    let mut line = Line::default();
+    let _first = line.push(1, 0, noop());
+    let mut last = line.push(1, 0, noop());
+    for _ in 0..100_000 {
+        let next = line.push(1, 0, noop());
+        line.remove(last).expect("still waits");
+        last = next;
+    }
+    assert_eq!(line.len(), 2);
+    assert!(line.places.len() <= 2 * line.len() + SWEEP_FROM + 1);
+    assert!(line.places.capacity() < 256);
+}
+
+#[test]
+fn who_stepped_aside_rejoins_by_ticket() {
+    let mut line = Line::default();
+    let _tickets = [9, 7, 1, 8, 2].map(|need| line.push(need, 0, noop()));
+    line.step_aside();
+    line.step_aside();
+    assert_eq!((line.aside(), line.stragglers), (2, 2));
+    assert!(!line.rejoin(5));
+    assert!(line.rejoin(7));
+    assert_eq!((line.front(), line.aside()), (Some(7), 1));
+    assert!(line.rejoin(9));
+    assert_eq!(needs(&mut line), [9, 7, 1, 8, 2]);
+    assert_eq!(line.stragglers, 0);
+}
+
+#[test]
+fn a_straggler_is_not_taken_for_granted() {
+    let mut line = Line::default();
+    let [heavy, light] = [9, 1].map(|need| line.push(need, 0, noop()));
+    line.step_aside();
+    line.grant_front().expect("the light one");
+    assert_eq!(verdict(&mut line, light), Verdict::Granted);
+    assert_eq!(verdict(&mut line, heavy), Verdict::Waiting);
+    line.rejoin(9);
+    assert_eq!(verdict(&mut line, heavy), Verdict::Waiting);
+    line.grant_front().expect("the heavy one");
+    assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
+}
+
+#[test]
+fn an_arrival_aside_that_rejoins_in_time_is_no_straggler() {
+    let mut line = Line::default();
+    let first = line.push(1, 0, noop());
+    let heavy = line.push_aside(9, 0, noop());
+    line.rejoin(9);
+    assert_eq!(line.stragglers, 0);
+    assert_eq!(needs(&mut line), [1, 9]);
+    assert_eq!(verdict(&mut line, first), Verdict::Granted);
+    assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
+}
+
+#[test]
+fn closing_tells_waiters_from_those_served_before() {
+    let mut line = Line::default();
+    let [served, heavy, last] = [1, 9, 1].map(|need| line.push(need, 0, noop()));
+    let aside = line.push_aside(8, 0, noop());
+    line.grant_front().expect("the first");
+    line.step_aside();
+    while line.refuse_one().is_some() {}
+    assert_eq!(verdict(&mut line, served), Verdict::Granted);
+    for waiter in [heavy, last, aside] {
+        assert_eq!(verdict(&mut line, waiter), Verdict::Closed, "{waiter:?}");
+    }
+    assert_eq!((line.len(), line.aside()), (0, 0));
+}
+
+#[test]
+fn the_line_is_due_when_its_front_is() {
+    let mut line = Line::default();
+    assert_eq!(line.due(), u64::MAX);
+    let _tickets = [7, 9].map(|due| line.push(1, due, noop()));
+    assert_eq!(line.due(), 7);
+    line.grant_front().expect("the first");
+    assert_eq!(line.due(), 9);
+    line.grant_front().expect("the second");
+    assert_eq!(line.figures().due, u64::MAX);
+}
+
+#[test]
+fn the_least_request_aside_is_known_through_all_changes() {
+    let mut line = Line::default();
+    let [large, small, middle] = [9, 5, 7].map(|need| line.push_aside(need, 0, noop()));
+    assert_eq!(line.least_aside(), Some(5));
+    line.remove(small).expect("it waits");
+    assert_eq!(line.least_aside(), Some(7));
+    assert!(line.rejoin(8));
+    assert_eq!((line.least_aside(), line.front()), (Some(9), Some(7)));
+    line.step_aside();
+    assert_eq!(line.least_aside(), Some(7));
+    line.remove(large).expect("it waits");
+    line.remove(middle).expect("it waits");
+    assert_eq!(line.least_aside(), None);
+}
+
+#[test]
+fn a_called_waiter_is_refused_without_a_waker() {
+    let mut line = Line::default();
+    let _tickets = [1, 1].map(|need| line.push(need, 0, noop()));
+    line.call().expect("the first");
+    assert_eq!(line.called(), 1);
+    assert!(line.refuse_one().expect("the first").is_none());
+    assert_eq!(line.called(), 0);
+    assert!(line.refuse_one().expect("the second").is_some());
+    assert!(line.refuse_one().is_none());
+}
+
+#[test]
+fn watchers_are_told_by_their_goal() {
+    let mut line = Line::default();
+    let idle = line.watch(Goal::Idle, noop());
+    let settled = line.watch(Goal::Settled, noop());
+    assert!(line.tell_watcher(|goal| goal == Goal::Settled).is_some());
+    assert!(line.tell_watcher(|goal| goal == Goal::Settled).is_none());
+    assert!(line.watcher_mut(settled).is_none());
+    assert!(line.watcher_mut(idle).is_some());
+    assert!(line.unwatch(idle).is_some());
+    assert_eq!(line.watching(), 0);
+}
+
+#[test]
+fn a_long_buffer_goes_when_the_line_is_empty() {
+    let mut line = Line::default();
+    for _ in 0..10 * KEEP {
+        line.push(1, 0, noop());
+    }
+    while line.refuse_one().is_some() {}
+    assert_eq!(line.places.capacity(), 0);
+}
