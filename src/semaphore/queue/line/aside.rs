@@ -6,22 +6,17 @@ use super::{Line, Place, Ticket};
 
 impl Line {
     /// Waiters that have stepped aside.
-    pub(in crate::semaphore::queue) fn aside(&self) -> usize {
+    pub(crate) fn aside(&self) -> usize {
         self.aside.len()
     }
 
     /// The smallest request of those.
-    pub(in crate::semaphore::queue) fn least_aside(&self) -> Option<u32> {
+    pub(crate) fn least_aside(&self) -> Option<u32> {
         self.least_aside
     }
 
     /// Puts an arrival that needs more than max beside the line.
-    pub(in crate::semaphore::queue) fn push_aside(
-        &mut self,
-        need: u32,
-        due: u64,
-        waker: Waker,
-    ) -> Ticket {
+    pub(crate) fn push_aside(&mut self, need: u32, due: u64, waker: Waker) -> Ticket {
         let place = self.place(need, due, waker);
         let ticket = place.ticket;
         self.stand_aside(place);
@@ -30,7 +25,7 @@ impl Line {
     }
 
     /// The first in line cannot be served until max is raised: out of the way.
-    pub(in crate::semaphore::queue) fn step_aside(&mut self) {
+    pub(crate) fn step_aside(&mut self) {
         let Some(place) = self.pop_front() else {
             return;
         };
@@ -62,7 +57,7 @@ impl Line {
 
     /// Those beside the line whom `max` allows again go back to where their
     /// tickets belong. Says whether there were any.
-    pub(in crate::semaphore::queue) fn rejoin(&mut self, max: u32) -> bool {
+    pub(crate) fn rejoin(&mut self, max: u32) -> bool {
         if self.least_aside.is_none_or(|need| need > max) {
             return false;
         }

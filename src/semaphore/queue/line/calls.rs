@@ -6,12 +6,12 @@ use super::{Line, Ticket, find};
 
 impl Line {
     /// How many permits those need that have been called.
-    pub(in crate::semaphore::queue) fn called(&self) -> u64 {
+    pub(crate) fn called(&self) -> u64 {
         self.called
     }
 
     /// Calls the first that has not been called since it last failed.
-    pub(in crate::semaphore::queue) fn call(&mut self) -> Option<Waker> {
+    pub(crate) fn call(&mut self) -> Option<Waker> {
         let place = self.places.iter_mut().find(|place| place.waker.is_some())?;
         place.called = true;
         self.called += u64::from(place.need);
@@ -19,7 +19,7 @@ impl Line {
     }
 
     /// It has come, and left its waker: it may be called again.
-    pub(in crate::semaphore::queue) fn uncall(&mut self, ticket: Ticket) {
+    pub(crate) fn uncall(&mut self, ticket: Ticket) {
         if let Some(at) = find(&self.places, ticket) {
             if mem::take(&mut self.places[at].called) {
                 self.called -= u64::from(self.places[at].need);

@@ -5,11 +5,11 @@ use std::task::Waker;
 use super::{Goal, Line, Ticket, Watcher};
 
 impl Line {
-    pub(in crate::semaphore::queue) fn watching(&self) -> usize {
+    pub(crate) fn watching(&self) -> usize {
         self.watchers.len()
     }
 
-    pub(in crate::semaphore::queue) fn watch(&mut self, goal: Goal, waker: Waker) -> Ticket {
+    pub(crate) fn watch(&mut self, goal: Goal, waker: Waker) -> Ticket {
         let ticket = self.ticket();
         self.watchers.push_back(Watcher {
             ticket,
@@ -20,19 +20,13 @@ impl Line {
     }
 
     /// Tells one watcher whose goal is `met` by forgetting it.
-    pub(in crate::semaphore::queue) fn tell_watcher(
-        &mut self,
-        met: impl Fn(Goal) -> bool,
-    ) -> Option<Waker> {
+    pub(crate) fn tell_watcher(&mut self, met: impl Fn(Goal) -> bool) -> Option<Waker> {
         let at = self.watchers.iter().position(|watcher| met(watcher.goal))?;
         self.watchers.remove(at)?.waker
     }
 
     /// The waker of a watcher that still waits.
-    pub(in crate::semaphore::queue) fn watcher_mut(
-        &mut self,
-        ticket: Ticket,
-    ) -> Option<&mut Option<Waker>> {
+    pub(crate) fn watcher_mut(&mut self, ticket: Ticket) -> Option<&mut Option<Waker>> {
         self.watchers
             .iter_mut()
             .find(|watcher| watcher.ticket == ticket)
@@ -40,7 +34,7 @@ impl Line {
     }
 
     /// Takes a watcher that gives up out.
-    pub(in crate::semaphore::queue) fn unwatch(&mut self, ticket: Ticket) -> Option<Waker> {
+    pub(crate) fn unwatch(&mut self, ticket: Ticket) -> Option<Waker> {
         let at = self
             .watchers
             .iter()
