@@ -121,7 +121,7 @@ pub(super) struct Line {
     aside: VecDeque<Place>,
     least_aside: Option<u32>,
     watchers: VecDeque<Watcher>,
-    /// Stragglers that were closed out and have not asked yet.
+    /// Stragglers that were closed out: they may ask at any time.
     refused: BTreeSet<Ticket>,
     /// The figures as they were published last.
     pub(super) published: Option<Figures>,
@@ -190,9 +190,8 @@ impl Line {
     }
 
     /// What the holder of a ticket below `served` has been told.
-    pub(super) fn look_up(&mut self, ticket: Ticket) -> Verdict {
-        if self.refused.remove(&ticket) {
-            self.stragglers -= 1;
+    pub(super) fn look_up(&self, ticket: Ticket) -> Verdict {
+        if self.refused.contains(&ticket) {
             Verdict::Closed
         } else if self.waits(ticket) {
             Verdict::Waiting

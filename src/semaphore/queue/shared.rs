@@ -78,10 +78,7 @@ impl Shared {
         if ticket.0 >= self.served.load(Acquire) {
             Verdict::Waiting
         } else if self.calm.stragglers.load(Acquire) > 0 {
-            let mut line = self.lock();
-            let verdict = line.look_up(ticket);
-            self.publish(&mut line);
-            verdict
+            self.lock().look_up(ticket)
         } else if ticket.0 >= self.calm.closed_at.load(Relaxed) {
             Verdict::Closed
         } else {

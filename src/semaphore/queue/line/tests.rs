@@ -113,6 +113,21 @@ fn an_arrival_aside_that_rejoins_in_time_is_no_straggler() {
     assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
 }
 
+/// Found by `tests/stress.rs`: the first answer used to be forgotten, and the
+/// second was that the waiter had its permits.
+#[test]
+fn who_is_closed_out_is_told_so_as_often_as_it_asks() {
+    let mut line = Line::default();
+    let [heavy, light] = [9, 1].map(|need| line.push(need, 0, noop()));
+    line.step_aside();
+    line.grant_front().expect("the light one");
+    while line.refuse_one().is_some() {}
+    for _ in 0..2 {
+        assert_eq!(verdict(&mut line, heavy), Verdict::Closed);
+    }
+    assert_eq!(verdict(&mut line, light), Verdict::Granted);
+}
+
 #[test]
 fn closing_tells_waiters_from_those_served_before() {
     let mut line = Line::default();
