@@ -108,6 +108,8 @@ pub const SIZES: &[fn() -> Size] = &[
     size::<AsyncLock>,
     size::<Asyncband>,
     size::<ParkingLotCondvar>,
+    size::<EventPerWaiter>,
+    size::<EventLanes>,
     size::<Floor>,
 ];
 
