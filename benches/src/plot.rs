@@ -42,6 +42,8 @@ fn colour(subject: &str) -> RGBColor {
         TOKIO => RGBColor(213, 94, 0),
         "async_lock" => RGBColor(230, 159, 0),
         "asyncband" => RGBColor(204, 121, 167),
+        "event_per_waiter" => RGBColor(240, 228, 66),
+        "event_lanes" => RGBColor(90, 60, 30),
         FLOOR => RGBColor(0, 0, 0),
         _ => RGBColor(120, 120, 120),
     }
