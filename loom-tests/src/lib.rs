@@ -16,10 +16,25 @@
 //! and at the end of a thread are free. Models have three where that takes
 //! seconds, otherwise two.
 //!
+//! # The places that are known to be hard
+//!
+//! | | model |
+//! |---|---|
+//! | grant before the waiter listens | `release::release_during_acquire`, `wake::waker_replaced_against_grant` |
+//! | enqueue against clear | `release::enqueue_against_clear`, `release::enqueue_against_clear_by_cancel` |
+//! | cancel before grant | `cancel::cancel_before_grant`, `cancel::cancel_in_the_middle` |
+//! | cancel after grant | `cancel::cancel_forwards_grant`, `ordering::ordering_through_cancelled_grant` |
+//! | grow while queued | `resize::grow_admits_in_order`, `resize::grow_wakes_waiters`, `resize::grow_against_enqueue` |
+//! | shrink while a grant is in flight | `resize::shrink_while_handing_over`, `resize::shrink_during_release` |
+//! | release of permits that were handed over | `handed` |
+//! | `Eventual` and `Barging` | `fairness` |
+//!
 //! # What loom cannot see
 //!
 //! - A SeqCst *access* counts as AcqRel (the crate has none).
-//! - Time: the deadlines are tested with real threads only.
+//! - Time: it stands still. A [bound](dynaphore::Builder::bound) of zero has
+//!   always passed and any other never has. The deadlines are tested with real
+//!   threads only.
 //! - What is std's here: `Arc` (so what `OwnedSemaphorePermit` frees), the
 //!   `OnceLock` that makes the queue when it is first needed (under loom the
 //!   queue is there from the start), and the memory of `Waker`s.
@@ -39,10 +54,10 @@ use std::{
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, Wake, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use dynaphore::{AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore, Snapshot};
+use dynaphore::{AcquireError, AcquireOwned, Fairness, OwnedSemaphorePermit, Semaphore, Snapshot};
 use loom::{cell::UnsafeCell, thread::JoinHandle};
 pub use loom::{future::block_on, thread::spawn};
 
@@ -183,6 +198,33 @@ pub fn join<T: 'static>(threads: impl IntoIterator<Item = JoinHandle<T>>) {
 /// A semaphore with `max` permits.
 pub fn semaphore(max: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(max))
+}
+
+/// A bound that never passes.
+pub const NEVER: Duration = Duration::MAX;
+
+/// A bound that has always passed: each look at the line wakes one more.
+pub const AT_ONCE: Duration = Duration::ZERO;
+
+/// One whose waiters compete with newcomers.
+pub fn barging(max: usize, bound: Duration) -> Arc<Semaphore> {
+    let builder = Semaphore::builder(max).fairness(Fairness::Barging);
+    Arc::new(builder.bound(bound).build())
+}
+
+/// One whose waiters compete with newcomers until the bound has passed.
+pub fn eventual(max: usize, bound: Duration) -> Arc<Semaphore> {
+    let builder = Semaphore::builder(max).fairness(Fairness::Eventual);
+    Arc::new(builder.bound(bound).build())
+}
+
+/// Takes a permit that is there in such a way that it has been handed over.
+#[track_caller]
+pub fn take_handed(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    let held = take(semaphore, semaphore.available_permits() as u32);
+    let mut waiter = Waiter::queued(semaphore, 1);
+    drop(held);
+    waiter.granted()
 }
 
 /// Takes `permits` that are there.

@@ -61,6 +61,28 @@ fn grow_admits_as_many_as_fit() {
     });
 }
 
+/// By one, with two in line and one who comes: the first is in, nobody else.
+#[test]
+fn grow_admits_in_order() {
+    model(3, || {
+        let s = semaphore(1);
+        let held = take(&s, 1);
+        let mut first = Waiter::queued(&s, 1);
+        let mut second = Waiter::queued(&s, 1);
+        let theirs = s.clone();
+        let grow = spawn(move || theirs.add_permits(1));
+        let theirs = s.clone();
+        let newcomer = spawn(move || assert!(theirs.try_acquire().is_err()));
+        assert!(second.poll().is_pending());
+        grow.join().unwrap();
+        newcomer.join().unwrap();
+        assert_eq!((first.woken(), second.woken(), s.active()), (1, 0, 2));
+        drop(first.granted());
+        drop((second.granted(), held));
+        assert_at_rest(&s, 2);
+    });
+}
+
 /// max is raised while somebody is about to queue.
 #[test]
 fn grow_against_enqueue() {
