@@ -6,6 +6,7 @@ use crate::sync::const_fn;
 mod acquire;
 mod blocking;
 mod builder;
+mod extras;
 mod park;
 mod permit;
 mod queue;
@@ -23,6 +24,7 @@ pub use queue::Fairness;
 pub use read::Snapshot;
 pub use watch::{Idle, Settled};
 
+use extras::{Extras, Wanted};
 use permit::Held;
 use queue::{Goal, Policy, Queue};
 use watch::Watch;
@@ -82,6 +84,7 @@ use word::{MAX_PERMITS, Release, Take, Word};
 pub struct Semaphore {
     word: Word,
     queue: Queue,
+    extras: Extras,
 }
 
 /// `n` as the word counts it.
@@ -116,7 +119,7 @@ impl Semaphore {
         #[must_use]
         #[track_caller]
         pub fn new(max: usize) -> Self {
-            Self::with_policy(checked(max), Policy::FIFO)
+            Self::with(checked(max), Policy::FIFO, Wanted::NOTHING)
         }
     }
 
@@ -141,10 +144,11 @@ impl Semaphore {
     }
 
     const_fn! {
-        fn with_policy(max: u32, policy: Policy) -> Self {
+        fn with(max: u32, policy: Policy, wanted: Wanted) -> Self {
             Self {
                 word: Word::new(max),
                 queue: Queue::new(policy),
+                extras: Extras::new(wanted),
             }
         }
     }
@@ -249,8 +253,18 @@ impl Semaphore {
         }
     }
 
+    /// What the caller has taken, as its permits hold it.
     #[inline]
-    fn release(&self, Held { n, handed }: Held) {
+    fn admit(&self, n: u32, handed: bool) -> Held {
+        let stamp = self.extras.stamp();
+        Held { n, handed, stamp }
+    }
+
+    #[inline]
+    fn release(&self, held: Held) {
+        let Held { n, handed, stamp } = held;
+        // Declared first, so dropped last, also if a waker panics.
+        let _stamp = stamp.map(|stamp| self.extras.unstamp_late(stamp));
         if n == 0 {
             return;
         }
@@ -262,7 +276,9 @@ impl Semaphore {
         }
     }
 
-    fn forget_held(&self, n: u32) {
+    fn forget_held(&self, held: Held) {
+        let Held { n, stamp, .. } = held;
+        let _stamp = stamp.map(|stamp| self.extras.unstamp_late(stamp));
         if n > 0 {
             let before = self.word.forget_held(n);
             self.queue.resized(&self.word, before);

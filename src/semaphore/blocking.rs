@@ -17,7 +17,10 @@ pub(super) fn acquire<S: Deref<Target = Semaphore>>(
 ) -> Result<(S, Held), AcquireTimeoutError> {
     assert_may_block();
     match semaphore.take(n) {
-        Take::Acquired => return Ok((semaphore, Held::taken(n))),
+        Take::Acquired => {
+            let held = semaphore.admit(n, false);
+            return Ok((semaphore, held));
+        }
         Take::Closed => return Err(AcquireTimeoutError::Closed),
         Take::Full | Take::Spoken | Take::TooLarge => {}
     }

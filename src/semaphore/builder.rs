@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     Semaphore, checked,
+    extras::Wanted,
     queue::{Fairness, Policy},
 };
 
@@ -13,6 +14,7 @@ use super::{
 pub struct Builder {
     max: u32,
     policy: Policy,
+    wanted: Wanted,
 }
 
 impl Semaphore {
@@ -41,6 +43,7 @@ impl Semaphore {
         Builder {
             max: checked(max),
             policy: Policy::FIFO,
+            wanted: Wanted::NOTHING,
         }
     }
 }
@@ -90,6 +93,47 @@ impl Builder {
         }
     }
 
+    /// Whether permits know in which [generation](crate::generation) they were
+    /// handed out, and [`Semaphore::resize`] opens a new one. They do not unless
+    /// this is called. It costs a permit about half as much again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(8).generations(true).build();
+    /// assert_eq!(semaphore.try_acquire().unwrap().generation(), Some(0));
+    /// ```
+    pub const fn generations(self, generations: bool) -> Self {
+        Self {
+            wanted: Wanted {
+                generations,
+                ..self.wanted
+            },
+            ..self
+        }
+    }
+
+    /// Whether it keeps [statistics](Semaphore::stats). It does not unless this
+    /// is called. They take about 50 KiB, allocated on first use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(8).stats(true).build();
+    /// drop(semaphore.try_acquire());
+    /// assert_eq!(semaphore.stats().take().acquired, 1);
+    /// ```
+    #[cfg(feature = "stats")]
+    pub const fn stats(self, stats: bool) -> Self {
+        Self {
+            wanted: Wanted {
+                stats,
+                ..self.wanted
+            },
+            ..self
+        }
+    }
+
     crate::sync::const_fn! {
         /// Makes it.
         ///
@@ -101,7 +145,7 @@ impl Builder {
         /// ```
         #[must_use]
         pub fn build(self) -> Semaphore {
-            Semaphore::with_policy(self.max, self.policy)
+            Semaphore::with(self.max, self.policy, self.wanted)
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{fmt, mem, sync::Arc};
 
-use super::Semaphore;
+use super::{Semaphore, extras::Extras};
+use crate::generation::Stamp;
 
 /// Panics of the permits, at the caller's line.
 #[track_caller]
@@ -14,35 +15,54 @@ fn assert_same(ours: &Semaphore, theirs: &Semaphore) {
 }
 
 /// Permits that are owed to a semaphore.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Held {
     pub(super) n: u32,
     /// They came from a releaser: likely somebody waits for them again, and
     /// they can be handed on without a write to the word.
     pub(super) handed: bool,
+    /// When they were handed out, if the semaphore keeps generations.
+    pub(super) stamp: Option<Stamp>,
 }
 
 impl Held {
-    /// Taken by a call that did not wait.
+    /// Taken, but not handed to the caller yet.
     pub(super) const fn taken(n: u32) -> Self {
-        Self { n, handed: false }
+        Self {
+            n,
+            handed: false,
+            stamp: None,
+        }
     }
 
+    #[inline]
     fn take(&mut self) -> Self {
-        let n = mem::take(&mut self.n);
-        Self { n, ..*self }
+        Self {
+            n: mem::take(&mut self.n),
+            handed: self.handed,
+            stamp: self.stamp.take(),
+        }
     }
 
-    fn merge(&mut self, other: Self) {
+    fn merge(&mut self, other: Self, extras: &Extras) {
         self.n += other.n;
         self.handed |= other.handed;
+        let _gone = extras.merge(&mut self.stamp, other.stamp);
     }
 
     /// Takes `n` out, if there are so many.
-    fn split(&mut self, n: usize) -> Option<Self> {
+    fn split(&mut self, n: usize, extras: &Extras) -> Option<Self> {
         let n = u32::try_from(n).ok()?;
         self.n = self.n.checked_sub(n)?;
-        Some(Self { n, ..*self })
+        Some(Self {
+            n,
+            handed: self.handed,
+            stamp: extras.stamp_again(self.stamp.as_ref()),
+        })
+    }
+
+    fn generation(&self) -> Option<u64> {
+        self.stamp.as_ref().map(Stamp::generation)
     }
 }
 
@@ -86,7 +106,7 @@ impl<'a> SemaphorePermit<'a> {
     /// assert_eq!((semaphore.max(), semaphore.active()), (1, 0));
     /// ```
     pub fn forget(mut self) {
-        self.semaphore.forget_held(self.held.take().n);
+        self.semaphore.forget_held(self.held.take());
     }
 
     /// Adds the permits of `other` to these.
@@ -107,7 +127,7 @@ impl<'a> SemaphorePermit<'a> {
     #[track_caller]
     pub fn merge(&mut self, mut other: Self) {
         assert_same(self.semaphore, other.semaphore);
-        self.held.merge(other.held.take());
+        self.held.merge(other.held.take(), &self.semaphore.extras);
     }
 
     /// Splits `n` permits off, into one of their own. `None`, and nothing
@@ -123,7 +143,7 @@ impl<'a> SemaphorePermit<'a> {
     /// assert!(all.split(2).is_none());
     /// ```
     pub fn split(&mut self, n: usize) -> Option<Self> {
-        let held = self.held.split(n)?;
+        let held = self.held.split(n, &self.semaphore.extras)?;
         Some(Self::new(self.semaphore, held))
     }
 
@@ -153,12 +173,31 @@ impl<'a> SemaphorePermit<'a> {
     pub fn num_permits(&self) -> usize {
         self.held.n as usize
     }
+
+    /// The generation in which they were handed out, or that of the oldest of
+    /// them. `None` unless the semaphore keeps
+    /// [generations](crate::Builder::generations).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// let old = semaphore.try_acquire().unwrap();
+    /// let resize = semaphore.resize(4);
+    /// let new = semaphore.try_acquire().unwrap();
+    /// assert!(old.generation() < Some(resize.generation));
+    /// assert_eq!(new.generation(), Some(resize.generation));
+    /// ```
+    #[must_use]
+    pub fn generation(&self) -> Option<u64> {
+        self.held.generation()
+    }
 }
 
 impl Drop for SemaphorePermit<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.semaphore.release(self.held);
+        self.semaphore.release(self.held.take());
     }
 }
 
@@ -207,7 +246,7 @@ impl OwnedSemaphorePermit {
     /// assert_eq!((semaphore.max(), semaphore.active()), (2, 0));
     /// ```
     pub fn forget(mut self) {
-        self.semaphore.forget_held(self.held.take().n);
+        self.semaphore.forget_held(self.held.take());
     }
 
     /// Adds the permits of `other` to these.
@@ -229,7 +268,7 @@ impl OwnedSemaphorePermit {
     #[track_caller]
     pub fn merge(&mut self, mut other: Self) {
         assert_same(&self.semaphore, &other.semaphore);
-        self.held.merge(other.held.take());
+        self.held.merge(other.held.take(), &self.semaphore.extras);
     }
 
     /// Splits `n` permits off, into one of their own. `None`, and nothing
@@ -245,7 +284,7 @@ impl OwnedSemaphorePermit {
     /// assert_eq!((all.num_permits(), one.num_permits()), (2, 1));
     /// ```
     pub fn split(&mut self, n: usize) -> Option<Self> {
-        let held = self.held.split(n)?;
+        let held = self.held.split(n, &self.semaphore.extras)?;
         Some(Self::new(Arc::clone(&self.semaphore), held))
     }
 
@@ -277,12 +316,33 @@ impl OwnedSemaphorePermit {
     pub fn num_permits(&self) -> usize {
         self.held.n as usize
     }
+
+    /// The generation in which they were handed out, or that of the oldest of
+    /// them. `None` unless the semaphore keeps
+    /// [generations](crate::Builder::generations).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// let semaphore = Arc::new(semaphore);
+    /// let old = semaphore.clone().try_acquire_owned().unwrap();
+    /// let resize = semaphore.resize(4);
+    /// let new = semaphore.clone().try_acquire_owned().unwrap();
+    /// assert!(old.generation() < Some(resize.generation));
+    /// assert_eq!(new.generation(), Some(resize.generation));
+    /// ```
+    #[must_use]
+    pub fn generation(&self) -> Option<u64> {
+        self.held.generation()
+    }
 }
 
 impl Drop for OwnedSemaphorePermit {
     #[inline]
     fn drop(&mut self) {
-        self.semaphore.release(self.held);
+        self.semaphore.release(self.held.take());
     }
 }
 
