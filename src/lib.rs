@@ -12,6 +12,7 @@
 //! | [`SemaphorePermit`], [`OwnedSemaphorePermit`] | permits, given back on drop |
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
+//! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
 //! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`] | the futures |
 //!
 //! # Examples
@@ -38,6 +39,7 @@
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
 mod error;
+pub mod generation;
 mod semaphore;
 mod sync;
 
@@ -62,6 +64,10 @@ const _: () = {
         everywhere::<AcquireOwned>();
         everywhere::<Settled<'_>>();
         everywhere::<Idle<'_>>();
+        everywhere::<generation::Tracker>();
+        everywhere::<generation::Token<'_>>();
+        everywhere::<generation::Pending<'_>>();
+        everywhere::<generation::Drained<'_>>();
     }
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();

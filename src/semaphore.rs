@@ -6,7 +6,7 @@ use crate::sync::const_fn;
 mod acquire;
 mod blocking;
 mod builder;
-mod park;
+pub(crate) mod park;
 mod permit;
 mod queue;
 mod read;
@@ -23,7 +23,9 @@ pub use queue::Fairness;
 pub use read::Snapshot;
 pub use watch::{Idle, Settled};
 
+pub(crate) use blocking::assert_may_block;
 use permit::Held;
+pub(crate) use queue::Deferred;
 use queue::{Goal, Policy, Queue};
 use watch::Watch;
 use word::{MAX_PERMITS, Release, Take, Word};

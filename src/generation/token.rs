@@ -1,0 +1,109 @@
+//! What says that somebody is still there.
+
+use std::fmt;
+
+use super::{Tracker, stripe::Place};
+
+/// A token that does not know its tracker. Whoever has it owes it to
+/// [`Tracker::release`].
+#[must_use = "the generation never drains unless this is given back"]
+#[derive(Debug)]
+pub(crate) struct RawToken {
+    generation: u64,
+    place: Place,
+    position: u8,
+}
+
+// Small enough to ride along in a permit.
+const _: () = assert!(size_of::<Option<RawToken>>() == 16);
+
+impl RawToken {
+    #[inline]
+    pub(super) fn new(generation: u64, place: Place, position: usize) -> Self {
+        Self {
+            generation,
+            place,
+            // Less than RING.
+            position: position as u8,
+        }
+    }
+
+    /// The generation that this token keeps from draining.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Where in the ring its turn is counted.
+    #[inline]
+    pub(super) fn position(&self) -> usize {
+        usize::from(self.position)
+    }
+}
+
+/// Says that somebody is still in a [generation](Self::generation): as long as
+/// it lives, nobody who waits for that generation gets past.
+///
+/// Made by [`Tracker::acquire`], and given back by dropping it, on any thread.
+/// On the one that took it, that is a store and a load.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::generation::Tracker;
+///
+/// let tracker = Tracker::new();
+/// let token = tracker.acquire();
+/// let pending = tracker.increment();
+/// assert!(!pending.is_drained());
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || drop(token));
+///     pending.wait();
+/// });
+/// ```
+#[must_use = "a token that is dropped at once holds nothing up"]
+pub struct Token<'a> {
+    tracker: &'a Tracker,
+    raw: RawToken,
+}
+
+impl<'a> Token<'a> {
+    #[inline]
+    pub(super) fn new(tracker: &'a Tracker, raw: RawToken) -> Self {
+        Self { tracker, raw }
+    }
+
+    /// The generation that it was taken in, which cannot drain while it lives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let tracker = dynaphore::generation::Tracker::new();
+    /// let token = tracker.acquire();
+    /// let _ = tracker.increment();
+    /// assert_eq!((token.generation(), tracker.generation()), (0, 1));
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.raw.generation()
+    }
+}
+
+impl Drop for Token<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.tracker.leave(&self.raw);
+    }
+}
+
+impl fmt::Debug for Token<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("generation", &self.generation())
+            .finish_non_exhaustive()
+    }
+}
