@@ -11,7 +11,9 @@
 //! | [`Builder`], [`Fairness`] | how to make one, and who gets a permit first |
 //! | [`SemaphorePermit`], [`OwnedSemaphorePermit`] | permits, given back on drop |
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
+//! | [`Resize`] | a resize that can be waited for, until all older permits are back |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
+//! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
 //! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`] | the futures |
 //!
 //! # Examples
@@ -38,13 +40,14 @@
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
 mod error;
+pub mod generation;
 mod semaphore;
 mod sync;
 
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 pub use semaphore::{
-    Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Semaphore,
-    SemaphorePermit, Settled, Snapshot,
+    Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Resize, ResizeDrained,
+    Semaphore, SemaphorePermit, Settled, Snapshot,
 };
 
 /// What can be sent, shared and unwound past, held at compile time.
@@ -62,6 +65,12 @@ const _: () = {
         everywhere::<AcquireOwned>();
         everywhere::<Settled<'_>>();
         everywhere::<Idle<'_>>();
+        everywhere::<Resize<'_>>();
+        everywhere::<ResizeDrained<'_>>();
+        everywhere::<generation::Tracker>();
+        everywhere::<generation::Token<'_>>();
+        everywhere::<generation::Pending<'_>>();
+        everywhere::<generation::Drained<'_>>();
     }
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();

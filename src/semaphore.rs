@@ -7,11 +7,12 @@ mod acquire;
 mod blocking;
 mod builder;
 mod extras;
-mod park;
+pub(crate) mod park;
 mod permit;
 mod queue;
 mod read;
 mod resize;
+mod rotate;
 mod take;
 mod timeout;
 mod watch;
@@ -22,10 +23,13 @@ pub use builder::Builder;
 pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
 pub use queue::Fairness;
 pub use read::Snapshot;
+pub use rotate::{Resize, ResizeDrained};
 pub use watch::{Idle, Settled};
 
+pub(crate) use blocking::assert_may_block;
 use extras::{Extras, Wanted};
 use permit::Held;
+pub(crate) use queue::Deferred;
 use queue::{Goal, Policy, Queue};
 use watch::Watch;
 use word::{MAX_PERMITS, Release, Take, Word};
@@ -253,18 +257,8 @@ impl Semaphore {
         }
     }
 
-    /// What the caller has taken, as its permits hold it.
     #[inline]
-    fn admit(&self, n: u32, handed: bool) -> Held {
-        let stamp = self.extras.stamp();
-        Held { n, handed, stamp }
-    }
-
-    #[inline]
-    fn release(&self, held: Held) {
-        let Held { n, handed, stamp } = held;
-        // Declared first, so dropped last, also if a waker panics.
-        let _stamp = stamp.map(|stamp| self.extras.unstamp_late(stamp));
+    fn release(&self, Held { n, handed }: Held) {
         if n == 0 {
             return;
         }
@@ -276,9 +270,7 @@ impl Semaphore {
         }
     }
 
-    fn forget_held(&self, held: Held) {
-        let Held { n, stamp, .. } = held;
-        let _stamp = stamp.map(|stamp| self.extras.unstamp_late(stamp));
+    fn forget_held(&self, n: u32) {
         if n > 0 {
             let before = self.word.forget_held(n);
             self.queue.resized(&self.word, before);

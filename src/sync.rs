@@ -5,7 +5,7 @@
 pub(crate) use std::{
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicU64, AtomicUsize},
+        atomic::{AtomicU64, AtomicUsize, fence},
     },
     thread,
 };
@@ -14,20 +14,20 @@ pub(crate) use std::{
 pub(crate) use loom::{
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicU64, AtomicUsize},
+        atomic::{AtomicU64, AtomicUsize, fence},
     },
     thread,
 };
 
-pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 /// A boxed value that is made when it is first needed, so that whoever never
 /// needs it pays for a pointer and a flag only.
 #[cfg(not(loom))]
-pub(crate) struct Lazy<T>(std::sync::OnceLock<Box<T>>);
+pub(crate) struct Lazy<T: ?Sized>(std::sync::OnceLock<Box<T>>);
 
 #[cfg(not(loom))]
-impl<T: Default> Lazy<T> {
+impl<T: ?Sized> Lazy<T> {
     pub(crate) const fn new() -> Self {
         Self(std::sync::OnceLock::new())
     }
@@ -38,15 +38,24 @@ impl<T: Default> Lazy<T> {
         self.0.get().map(|value| &**value)
     }
 
+    /// The value, made by `make` now if this is the first time.
+    #[inline]
+    pub(crate) fn force_with(&self, make: fn() -> Box<T>) -> &T {
+        self.0.get_or_init(make)
+    }
+}
+
+#[cfg(not(loom))]
+impl<T: Default> Lazy<T> {
     /// The value, made now if this is the first time.
     pub(crate) fn force(&self) -> &T {
-        self.0.get_or_init(Box::default)
+        self.force_with(Box::default)
     }
 }
 
 /// loom has no `OnceLock`: there the value is made at once.
 #[cfg(loom)]
-pub(crate) struct Lazy<T>(Box<T>);
+pub(crate) struct Lazy<T: ?Sized>(Box<T>);
 
 #[cfg(loom)]
 impl<T: Default> Lazy<T> {
@@ -54,11 +63,22 @@ impl<T: Default> Lazy<T> {
         Self(Box::default())
     }
 
+    pub(crate) fn force(&self) -> &T {
+        &self.0
+    }
+}
+
+#[cfg(loom)]
+impl<T: ?Sized> Lazy<T> {
+    pub(crate) fn with(value: Box<T>) -> Self {
+        Self(value)
+    }
+
     pub(crate) fn get(&self) -> Option<&T> {
         Some(&self.0)
     }
 
-    pub(crate) fn force(&self) -> &T {
+    pub(crate) fn force_with(&self, _: fn() -> Box<T>) -> &T {
         &self.0
     }
 }
@@ -104,3 +124,32 @@ macro_rules! const_fn {
     };
 }
 pub(crate) use const_fn;
+
+/// Stores `value`, and lets no later load of this thread come before that: the
+/// store and a SeqCst fence.
+///
+/// On x86-64 one `xchg` does both, which was measured at FIGURE of a store and
+/// the `mfence` that a fence becomes there. crossbeam-epoch has found the same.
+/// A SeqCst access counts for no more than a fence only together with SeqCst
+/// loads after it, so callers read what decides by SeqCst loads.
+#[inline]
+pub(crate) fn store_and_fence(at: &AtomicU64, value: u64) {
+    if cfg!(all(target_arch = "x86_64", not(loom))) {
+        at.swap(value, SeqCst);
+    } else {
+        at.store(value, Release);
+        fence(SeqCst);
+    }
+}
+
+/// Adds one, and lets no later load of this thread come before that. As for
+/// `store_and_fence`.
+#[inline]
+pub(crate) fn add_and_fence(at: &AtomicU64) {
+    if cfg!(all(target_arch = "x86_64", not(loom))) {
+        at.fetch_add(1, SeqCst);
+    } else {
+        at.fetch_add(1, Release);
+        fence(SeqCst);
+    }
+}

@@ -18,7 +18,7 @@ mod tokio;
 pub use self::async_lock::AsyncLock;
 pub use self::asyncband::Asyncband;
 pub use self::condvar::ParkingLotCondvar;
-pub use self::dynaphore::{Dynaphore, DynaphoreBarging, DynaphoreEventual};
+pub use self::dynaphore::{Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations};
 pub use self::events::{EventLanes, EventPerWaiter};
 pub use self::floor::Floor;
 pub use self::tokio::Tokio;
@@ -104,6 +104,7 @@ pub const SIZES: &[fn() -> Size] = &[
     size::<Dynaphore>,
     size::<DynaphoreEventual>,
     size::<DynaphoreBarging>,
+    size::<DynaphoreGenerations>,
     size::<Tokio>,
     size::<AsyncLock>,
     size::<Asyncband>,

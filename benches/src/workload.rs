@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use crate::subject::{
-    AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, EventLanes,
-    EventPerWaiter, Floor, ParkingLotCondvar, Subject, Tokio,
+    AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations,
+    EventLanes, EventPerWaiter, Floor, ParkingLotCondvar, Subject, Tokio,
 };
 
 mod blocking;
@@ -72,7 +72,14 @@ pub const ALL: &[Workload] = &[
     workload!(
         try_1t * 1,
         "one thread: try, drop",
-        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor]
+        [
+            Dynaphore,
+            DynaphoreGenerations,
+            Tokio,
+            AsyncLock,
+            Asyncband,
+            Floor
+        ]
     ),
     workload!(
         async_1t * 1,

@@ -50,7 +50,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         let Some(semaphore) = self.semaphore.as_deref() else {
             return Verdict::Waiting;
         };
-        let Semaphore { word, queue } = semaphore;
+        let Semaphore { word, queue, .. } = semaphore;
         let (verdict, deferred) = queue.wait_on(word, ticket, self.need, waker);
         if deferred.resumes() && verdict == Verdict::Granted {
             // The caller will not get what was granted.
@@ -118,8 +118,10 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         if !acquired {
             return Err(AcquireError::CLOSED);
         }
-        let handed = waited && semaphore.queue.hands_over();
-        let held = semaphore.admit(self.need, handed);
+        let held = Held {
+            n: self.need,
+            handed: waited && semaphore.queue.hands_over(),
+        };
         Ok((semaphore, held))
     }
 }
@@ -154,7 +156,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
         let (Some(semaphore), Some(ticket)) = (self.semaphore.as_deref(), self.ticket) else {
             return true;
         };
-        let Semaphore { word, queue } = semaphore;
+        let Semaphore { word, queue, .. } = semaphore;
         queue.verdict(ticket) != Verdict::Waiting
             || (!queue.hands_over() && word.load().free() >= u64::from(self.need))
     }

@@ -17,10 +17,7 @@ pub(super) fn acquire<S: Deref<Target = Semaphore>>(
 ) -> Result<(S, Held), AcquireTimeoutError> {
     assert_may_block();
     match semaphore.take(n) {
-        Take::Acquired => {
-            let held = semaphore.admit(n, false);
-            return Ok((semaphore, held));
-        }
+        Take::Acquired => return Ok((semaphore, Held::taken(n))),
         Take::Closed => return Err(AcquireTimeoutError::Closed),
         Take::Full | Take::Spoken | Take::TooLarge => {}
     }
@@ -43,12 +40,12 @@ fn acquire_at_last<S: Deref<Target = Semaphore>>(
 /// Panics inside a tokio runtime, in tokio's own words: its mutex can tell.
 #[cfg(feature = "tokio")]
 #[track_caller]
-fn assert_may_block() {
+pub(crate) fn assert_may_block() {
     drop(tokio::sync::Mutex::const_new(()).blocking_lock());
 }
 
 #[cfg(not(feature = "tokio"))]
-fn assert_may_block() {}
+pub(crate) fn assert_may_block() {}
 
 /// Blocking until the permits are there.
 impl Semaphore {

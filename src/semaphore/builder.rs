@@ -113,27 +113,6 @@ impl Builder {
         }
     }
 
-    /// Whether it keeps [statistics](Semaphore::stats). It does not unless this
-    /// is called. They take about 50 KiB, allocated on first use.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = dynaphore::Semaphore::builder(8).stats(true).build();
-    /// drop(semaphore.try_acquire());
-    /// assert_eq!(semaphore.stats().take().acquired, 1);
-    /// ```
-    #[cfg(feature = "stats")]
-    pub const fn stats(self, stats: bool) -> Self {
-        Self {
-            wanted: Wanted {
-                stats,
-                ..self.wanted
-            },
-            ..self
-        }
-    }
-
     crate::sync::const_fn! {
         /// Makes it.
         ///

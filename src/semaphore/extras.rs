@@ -1,42 +1,27 @@
 //! What a semaphore does besides counting, where its builder asked for it:
-//! permits that know their generation, and statistics.
+//! permits that know their generation.
 
 use std::mem;
 
-#[cfg(feature = "stats")]
-use crate::stats::{Counters, End};
 use crate::{
-    generation::{Stamp, Tracker},
+    generation::{RawToken, Tracker},
     sync::{Lazy, const_fn},
 };
 
-/// Which of them a semaphore does.
-#[derive(Clone, Copy, Debug, Default)]
+/// What the builder asked for.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     pub(super) generations: bool,
-    #[cfg(feature = "stats")]
-    pub(super) stats: bool,
 }
 
 impl Wanted {
-    pub(super) const NOTHING: Self = Self {
-        generations: false,
-        #[cfg(feature = "stats")]
-        stats: false,
-    };
+    pub(super) const NOTHING: Self = Self { generations: false };
 }
 
 pub(super) struct Extras {
     wanted: Wanted,
     /// Allocated when it is first needed.
-    parts: Lazy<Parts>,
-}
-
-#[derive(Default)]
-struct Parts {
-    tracker: Tracker,
-    #[cfg(feature = "stats")]
-    counters: Counters,
+    tracker: Lazy<Tracker>,
 }
 
 impl Extras {
@@ -44,7 +29,7 @@ impl Extras {
         pub(super) fn new(wanted: Wanted) -> Self {
             Self {
                 wanted,
-                parts: Lazy::new(),
+                tracker: Lazy::new(),
             }
         }
     }
@@ -52,69 +37,63 @@ impl Extras {
     /// The permits' generations, if they have any.
     #[inline]
     pub(super) fn tracker(&self) -> Option<&Tracker> {
-        self.wanted.generations.then(|| &self.parts.force().tracker)
+        self.wanted.generations.then(|| self.tracker.force())
     }
 
-    /// Marks permits that are about to be handed to a caller.
+    /// What a permit that is handed out now has to keep.
     #[inline]
-    pub(super) fn stamp(&self) -> Option<Stamp> {
-        self.tracker().map(Tracker::stamp)
-    }
-
-    /// A second mark for permits that are split off from marked ones.
-    pub(super) fn stamp_again(&self, stamp: Option<&Stamp>) -> Option<Stamp> {
-        stamp.map(|stamp| self.parts.force().tracker.stamp_again(stamp))
-    }
-
-    /// Makes `stamp` the mark of permits that are merged with others. Whoever
-    /// waits for the older generation to be gone waits for the younger as well.
-    /// What this returns is for the caller to drop when all else is done.
-    pub(super) fn merge(
-        &self,
-        stamp: &mut Option<Stamp>,
-        mut other: Option<Stamp>,
-    ) -> Option<Unstamp<'_>> {
-        let newer = match (&stamp, &other) {
-            (Some(stamp), Some(other)) => other.is_older_than(stamp),
-            _ => stamp.is_none(),
-        };
-        if newer {
-            mem::swap(stamp, &mut other);
+    pub(super) fn token(&self) -> Option<RawToken> {
+        if self.wanted.generations {
+            Some(self.tracker.force().acquire_raw())
+        } else {
+            None
         }
-        other.map(|other| self.unstamp_late(other))
     }
 
-    /// Permits that bear this mark are gone as soon as what this returns is
-    /// dropped.
-    #[inline]
-    pub(super) fn unstamp_late(&self, stamp: Stamp) -> Unstamp<'_> {
-        Unstamp {
-            tracker: &self.parts.force().tracker,
-            stamp: Some(stamp),
+    /// What permits have to keep that are split off from those with `token`.
+    pub(super) fn copy(&self, token: Option<&RawToken>) -> Option<RawToken> {
+        token.map(|token| self.tracker.force().copy(token))
+    }
+
+    /// Makes `token` that of permits merged with those of `other`. The older of
+    /// the two: whoever waits for its generation waits for the younger as well.
+    /// The other one is given back when what this returns is dropped.
+    #[must_use]
+    pub(super) fn merge<'a>(
+        &'a self,
+        token: &mut Option<RawToken>,
+        other: &'a mut Option<RawToken>,
+    ) -> Option<Gone<'a>> {
+        let older = match (&token, &other) {
+            (Some(token), Some(other)) => other.is_older_than(token),
+            _ => token.is_none(),
+        };
+        if older {
+            mem::swap(token, other);
+        }
+        other.is_some().then(|| self.give_back(other))
+    }
+
+    /// The token is given back when what this returns is dropped.
+    pub(super) fn give_back<'a>(&'a self, token: &'a mut Option<RawToken>) -> Gone<'a> {
+        Gone {
+            extras: self,
+            token,
         }
     }
 }
 
 /// Permits that are being given back.
 #[must_use]
-pub(super) struct Unstamp<'a> {
-    tracker: &'a Tracker,
-    stamp: Option<Stamp>,
+pub(super) struct Gone<'a> {
+    extras: &'a Extras,
+    token: &'a mut Option<RawToken>,
 }
 
-impl Drop for Unstamp<'_> {
-    #[inline]
+impl Drop for Gone<'_> {
     fn drop(&mut self) {
-        if let Some(stamp) = self.stamp.take() {
-            self.tracker.unstamp(stamp);
+        if let Some(token) = self.token.take() {
+            self.extras.tracker.force().release(token);
         }
-    }
-}
-
-/// Counting how requests end.
-#[cfg(feature = "stats")]
-impl Extras {
-    pub(super) fn counters(&self) -> Option<&Counters> {
-        self.wanted.stats.then(|| &self.parts.force().counters)
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     sync::Arc,
     task::{Poll, Wake, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::sync::thread::{self, Thread};
@@ -43,7 +43,7 @@ fn waker() -> Waker {
 }
 
 /// Something that can be waited for.
-pub(super) trait Wait {
+pub(crate) trait Wait {
     type Answer;
 
     /// Gets the answer, or sees to it that `waker` is woken.
@@ -51,11 +51,17 @@ pub(super) trait Wait {
 
     /// Is it worth while to poll again? Costs no lock.
     fn is_told(&self) -> bool;
+
+    /// The longest sleep after which to poll again even if nobody has woken the
+    /// thread. Usually there is none: waking is reliable.
+    fn nap(&mut self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Polls until there is an answer, parking the thread in between. `None` if
 /// the deadline comes first.
-pub(super) fn wait<W: Wait>(wait: &mut W, deadline: Option<Instant>) -> Option<W::Answer> {
+pub(crate) fn wait<W: Wait>(wait: &mut W, deadline: Option<Instant>) -> Option<W::Answer> {
     let waker = waker();
     loop {
         if let Poll::Ready(answer) = wait.poll(&waker) {
@@ -65,15 +71,13 @@ pub(super) fn wait<W: Wait>(wait: &mut W, deadline: Option<Instant>) -> Option<W
         if wait.is_told() {
             continue;
         }
-        match deadline {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return None;
+        }
+        match left.into_iter().chain(wait.nap()).min() {
             None => thread::park(),
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return None;
-                }
-                park_timeout(left);
-            }
+            Some(sleep) => park_timeout(sleep),
         }
     }
 }
@@ -99,8 +103,8 @@ fn linger(_: impl Fn() -> bool) {}
 #[cfg(not(loom))]
 use std::thread::park_timeout;
 
-/// loom knows no time.
+/// loom knows no time: other threads run, and then it is over.
 #[cfg(loom)]
-fn park_timeout(_: std::time::Duration) {
-    unimplemented!("deadlines under loom")
+fn park_timeout(_: Duration) {
+    thread::yield_now();
 }

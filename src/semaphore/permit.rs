@@ -2,8 +2,8 @@
 
 use std::{fmt, mem, sync::Arc};
 
-use super::{Semaphore, extras::Extras};
-use crate::generation::Stamp;
+use super::Semaphore;
+use crate::generation::RawToken;
 
 /// Panics of the permits, at the caller's line.
 #[track_caller]
@@ -15,54 +15,35 @@ fn assert_same(ours: &Semaphore, theirs: &Semaphore) {
 }
 
 /// Permits that are owed to a semaphore.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
     pub(super) n: u32,
     /// They came from a releaser: likely somebody waits for them again, and
     /// they can be handed on without a write to the word.
     pub(super) handed: bool,
-    /// When they were handed out, if the semaphore keeps generations.
-    pub(super) stamp: Option<Stamp>,
 }
 
 impl Held {
-    /// Taken, but not handed to the caller yet.
+    /// Taken by a call that did not wait.
     pub(super) const fn taken(n: u32) -> Self {
-        Self {
-            n,
-            handed: false,
-            stamp: None,
-        }
+        Self { n, handed: false }
     }
 
-    #[inline]
     fn take(&mut self) -> Self {
-        Self {
-            n: mem::take(&mut self.n),
-            handed: self.handed,
-            stamp: self.stamp.take(),
-        }
+        let n = mem::take(&mut self.n);
+        Self { n, ..*self }
     }
 
-    fn merge(&mut self, other: Self, extras: &Extras) {
+    fn merge(&mut self, other: Self) {
         self.n += other.n;
         self.handed |= other.handed;
-        let _gone = extras.merge(&mut self.stamp, other.stamp);
     }
 
     /// Takes `n` out, if there are so many.
-    fn split(&mut self, n: usize, extras: &Extras) -> Option<Self> {
+    fn split(&mut self, n: usize) -> Option<Self> {
         let n = u32::try_from(n).ok()?;
         self.n = self.n.checked_sub(n)?;
-        Some(Self {
-            n,
-            handed: self.handed,
-            stamp: extras.stamp_again(self.stamp.as_ref()),
-        })
-    }
-
-    fn generation(&self) -> Option<u64> {
-        self.stamp.as_ref().map(Stamp::generation)
+        Some(Self { n, ..*self })
     }
 }
 
@@ -82,11 +63,19 @@ impl Held {
 pub struct SemaphorePermit<'a> {
     semaphore: &'a Semaphore,
     held: Held,
+    /// Of the generation in which they were handed out, if the semaphore keeps
+    /// generations.
+    token: Option<RawToken>,
 }
 
 impl<'a> SemaphorePermit<'a> {
+    #[inline]
     pub(super) fn new(semaphore: &'a Semaphore, held: Held) -> Self {
-        Self { semaphore, held }
+        Self {
+            semaphore,
+            held,
+            token: semaphore.extras.token(),
+        }
     }
 
     /// Lets go of the permits without a word to the semaphore: somebody else
@@ -106,7 +95,7 @@ impl<'a> SemaphorePermit<'a> {
     /// assert_eq!((semaphore.max(), semaphore.active()), (1, 0));
     /// ```
     pub fn forget(mut self) {
-        self.semaphore.forget_held(self.held.take());
+        self.semaphore.forget_held(self.held.take().n);
     }
 
     /// Adds the permits of `other` to these.
@@ -127,7 +116,11 @@ impl<'a> SemaphorePermit<'a> {
     #[track_caller]
     pub fn merge(&mut self, mut other: Self) {
         assert_same(self.semaphore, other.semaphore);
-        self.held.merge(other.held.take(), &self.semaphore.extras);
+        self.held.merge(other.held.take());
+        let _gone = self
+            .semaphore
+            .extras
+            .merge(&mut self.token, &mut other.token);
     }
 
     /// Splits `n` permits off, into one of their own. `None`, and nothing
@@ -143,8 +136,12 @@ impl<'a> SemaphorePermit<'a> {
     /// assert!(all.split(2).is_none());
     /// ```
     pub fn split(&mut self, n: usize) -> Option<Self> {
-        let held = self.held.split(n, &self.semaphore.extras)?;
-        Some(Self::new(self.semaphore, held))
+        let held = self.held.split(n)?;
+        Some(Self {
+            semaphore: self.semaphore,
+            held,
+            token: self.semaphore.extras.copy(self.token.as_ref()),
+        })
     }
 
     /// The semaphore that they came from.
@@ -190,14 +187,24 @@ impl<'a> SemaphorePermit<'a> {
     /// ```
     #[must_use]
     pub fn generation(&self) -> Option<u64> {
-        self.held.generation()
+        self.token.as_ref().map(RawToken::generation)
     }
 }
 
 impl Drop for SemaphorePermit<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.semaphore.release(self.held.take());
+        let Self {
+            semaphore,
+            held,
+            token,
+        } = self;
+        if token.is_none() {
+            return semaphore.release(*held);
+        }
+        // Made first, so dropped last, also if a waker panics.
+        let _gone = semaphore.extras.give_back(token);
+        semaphore.release(*held);
     }
 }
 
@@ -227,11 +234,18 @@ impl fmt::Debug for SemaphorePermit<'_> {
 pub struct OwnedSemaphorePermit {
     semaphore: Arc<Semaphore>,
     held: Held,
+    token: Option<RawToken>,
 }
 
 impl OwnedSemaphorePermit {
+    #[inline]
     pub(super) fn new(semaphore: Arc<Semaphore>, held: Held) -> Self {
-        Self { semaphore, held }
+        let token = semaphore.extras.token();
+        Self {
+            semaphore,
+            held,
+            token,
+        }
     }
 
     /// Lets go of the permits without giving them back: the semaphore's max
@@ -246,7 +260,7 @@ impl OwnedSemaphorePermit {
     /// assert_eq!((semaphore.max(), semaphore.active()), (2, 0));
     /// ```
     pub fn forget(mut self) {
-        self.semaphore.forget_held(self.held.take());
+        self.semaphore.forget_held(self.held.take().n);
     }
 
     /// Adds the permits of `other` to these.
@@ -268,7 +282,11 @@ impl OwnedSemaphorePermit {
     #[track_caller]
     pub fn merge(&mut self, mut other: Self) {
         assert_same(&self.semaphore, &other.semaphore);
-        self.held.merge(other.held.take(), &self.semaphore.extras);
+        self.held.merge(other.held.take());
+        let _gone = self
+            .semaphore
+            .extras
+            .merge(&mut self.token, &mut other.token);
     }
 
     /// Splits `n` permits off, into one of their own. `None`, and nothing
@@ -284,8 +302,12 @@ impl OwnedSemaphorePermit {
     /// assert_eq!((all.num_permits(), one.num_permits()), (2, 1));
     /// ```
     pub fn split(&mut self, n: usize) -> Option<Self> {
-        let held = self.held.split(n, &self.semaphore.extras)?;
-        Some(Self::new(Arc::clone(&self.semaphore), held))
+        let held = self.held.split(n)?;
+        Some(Self {
+            semaphore: Arc::clone(&self.semaphore),
+            held,
+            token: self.semaphore.extras.copy(self.token.as_ref()),
+        })
     }
 
     /// The semaphore that they came from.
@@ -335,14 +357,24 @@ impl OwnedSemaphorePermit {
     /// ```
     #[must_use]
     pub fn generation(&self) -> Option<u64> {
-        self.held.generation()
+        self.token.as_ref().map(RawToken::generation)
     }
 }
 
 impl Drop for OwnedSemaphorePermit {
     #[inline]
     fn drop(&mut self) {
-        self.semaphore.release(self.held.take());
+        let Self {
+            semaphore,
+            held,
+            token,
+        } = self;
+        if token.is_none() {
+            return semaphore.release(*held);
+        }
+        // Made first, so dropped last, also if a waker panics.
+        let _gone = semaphore.extras.give_back(token);
+        semaphore.release(*held);
     }
 }
 

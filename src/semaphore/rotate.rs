@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Semaphore, blocking::assert_may_block};
-use crate::generation::Pending;
+use super::{Semaphore, checked};
+use crate::generation::{Drained, Pending};
 
 impl Semaphore {
     /// Changes max, as [`set_max`](Self::set_max) does, and opens a new
@@ -53,10 +53,10 @@ impl Semaphore {
     #[must_use = "without waiting for it, this is `set_max`"]
     #[track_caller]
     pub fn resize(&self, max: usize) -> Resize<'_> {
-        let tracker = self
-            .extras
-            .tracker()
-            .expect("to resize with generations, build the semaphore with `generations(true)`");
+        let max = checked(max) as usize;
+        let Some(tracker) = self.extras.tracker() else {
+            panic!("`resize` needs a semaphore that was built with `generations(true)`");
+        };
         let previous = self.set_max(max);
         let pending = tracker.increment();
         Resize {
@@ -79,5 +79,126 @@ impl Semaphore {
     #[must_use]
     pub fn generation(&self) -> Option<u64> {
         self.extras.tracker().map(|tracker| tracker.generation())
+    }
+}
+
+/// A resize whose older permits may still be out; see [`Semaphore::resize`].
+///
+/// Dropping it changes nothing.
+#[must_use = "without waiting for it, a resize is a `set_max`"]
+#[non_exhaustive]
+pub struct Resize<'a> {
+    /// The max that was replaced, 0 to
+    /// [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    pub previous: usize,
+    /// The generation that it has opened. Older permits have a smaller one (it
+    /// counts modulo 2^64).
+    pub generation: u64,
+    pending: Pending<'a>,
+}
+
+impl<'a> Resize<'a> {
+    /// Waits until no permit is alive any more that was handed out before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves no trace; it can be asked for again.
+    ///
+    /// # Memory ordering
+    ///
+    /// All that the holders did before they gave those permits back is visible.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// let old = semaphore.acquire().await?;
+    /// let resize = semaphore.resize(2);
+    /// drop(old);
+    /// resize.drained().await;
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn drained(&self) -> ResizeDrained<'a> {
+        ResizeDrained(self.pending.clone().into_future())
+    }
+
+    /// [`drained`](Self::drained) that blocks the thread.
+    ///
+    /// A thread that holds an older permit itself waits for ever.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// semaphore.resize(8).blocking_drained();
+    /// ```
+    #[track_caller]
+    pub fn blocking_drained(&self) {
+        self.pending.wait();
+    }
+
+    /// [`blocking_drained`](Self::blocking_drained) that gives up when `timeout`
+    /// is over. Returns whether the older permits are gone.
+    ///
+    /// # Panics
+    ///
+    /// As for [`blocking_drained`](Self::blocking_drained).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// let _old = semaphore.try_acquire().unwrap();
+    /// let resize = semaphore.resize(8);
+    /// assert!(!resize.blocking_drained_timeout(Duration::from_millis(1)));
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn blocking_drained_timeout(&self, timeout: Duration) -> bool {
+        self.pending.wait_timeout(timeout)
+    }
+
+    /// Whether no permit is alive any more that was handed out before. Once that
+    /// is so, it stays so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// assert!(semaphore.resize(8).is_drained());
+    /// ```
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.pending.is_drained()
+    }
+}
+
+impl fmt::Debug for Resize<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resize")
+            .field("previous", &self.previous)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The future of [`Resize::drained`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct ResizeDrained<'a>(Drained<'a>);
+
+impl Future for ResizeDrained<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx)
     }
 }

@@ -29,8 +29,8 @@ impl Semaphore {
     /// ```
     #[inline]
     pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        let held = self.try_take(1)?;
-        Ok(SemaphorePermit::new(self, held))
+        self.try_take(1)?;
+        Ok(SemaphorePermit::new(self, Held::taken(1)))
     }
 
     /// Takes `n` permits if they are available and nobody waits for them. Zero
@@ -56,8 +56,8 @@ impl Semaphore {
     #[track_caller]
     pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         let n = checked(n as usize);
-        let held = self.try_take(n)?;
-        Ok(SemaphorePermit::new(self, held))
+        self.try_take(n)?;
+        Ok(SemaphorePermit::new(self, Held::taken(n)))
     }
 
     /// [`try_acquire`](Self::try_acquire), with a permit that keeps the
@@ -79,8 +79,8 @@ impl Semaphore {
     /// ```
     #[inline]
     pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        let held = self.try_take(1)?;
-        Ok(OwnedSemaphorePermit::new(self, held))
+        self.try_take(1)?;
+        Ok(OwnedSemaphorePermit::new(self, Held::taken(1)))
     }
 
     /// [`try_acquire_many`](Self::try_acquire_many), with permits that keep the
@@ -110,14 +110,14 @@ impl Semaphore {
         n: u32,
     ) -> Result<OwnedSemaphorePermit, TryAcquireError> {
         let n = checked(n as usize);
-        let held = self.try_take(n)?;
-        Ok(OwnedSemaphorePermit::new(self, held))
+        self.try_take(n)?;
+        Ok(OwnedSemaphorePermit::new(self, Held::taken(n)))
     }
 
     #[inline]
-    fn try_take(&self, n: u32) -> Result<Held, TryAcquireError> {
+    fn try_take(&self, n: u32) -> Result<(), TryAcquireError> {
         match self.take(n) {
-            Take::Acquired => Ok(self.admit(n, false)),
+            Take::Acquired => Ok(()),
             Take::Closed => Err(TryAcquireError::Closed),
             Take::Full | Take::Spoken | Take::TooLarge => Err(TryAcquireError::NoPermits),
         }

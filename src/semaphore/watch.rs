@@ -34,7 +34,7 @@ impl Wait for Watch<'_> {
     type Answer = ();
 
     fn poll(&mut self, waker: &Waker) -> Poll<()> {
-        let Semaphore { word, queue } = self.semaphore;
+        let Semaphore { word, queue, .. } = self.semaphore;
         self.ticket = match self.ticket {
             None if self.goal.is_met(word.load()) => None,
             None => queue.watch(word, self.goal, waker),

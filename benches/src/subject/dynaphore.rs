@@ -1,9 +1,9 @@
-//! The semaphore that this project is about, once for each fairness.
+//! The semaphore that this project is about, in each of its ways.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use dynaphore::{Fairness, Semaphore};
+use dynaphore::{Builder, Fairness, Semaphore};
 
 use super::{
     AsyncAcquire, BlockingAcquire, OwnedAcquire, Resize, Subject, TryAcquire, WeightedAcquire,
@@ -18,15 +18,18 @@ pub type DynaphoreEventual = With<Eventual>;
 /// `dynaphore::Semaphore` with `Fairness::Barging`.
 pub type DynaphoreBarging = With<Barging>;
 
-/// `dynaphore::Semaphore` with a fairness.
-pub struct With<F>(PhantomData<F>);
+/// `dynaphore::Semaphore` whose permits know their generation.
+pub type DynaphoreGenerations = With<Generations>;
 
-/// A fairness as a type.
-pub trait Choice: 'static {
+/// `dynaphore::Semaphore` in some way.
+pub struct With<W>(PhantomData<W>);
+
+/// A way to build it, as a type.
+pub trait Way: 'static {
     /// The subject's name.
     const NAME: &'static str;
-    /// The value.
-    const FAIRNESS: Fairness;
+    /// Asks for it.
+    fn choose(builder: Builder) -> Builder;
 }
 
 /// First in, first out.
@@ -35,28 +38,47 @@ pub struct Fifo;
 pub struct Eventual;
 /// Barging.
 pub struct Barging;
+/// With generations.
+pub struct Generations;
 
-impl Choice for Fifo {
+impl Way for Fifo {
     const NAME: &'static str = "dynaphore";
-    const FAIRNESS: Fairness = Fairness::Fifo;
+
+    fn choose(builder: Builder) -> Builder {
+        builder
+    }
 }
 
-impl Choice for Eventual {
+impl Way for Eventual {
     const NAME: &'static str = "dynaphore_eventual";
-    const FAIRNESS: Fairness = Fairness::Eventual;
+
+    fn choose(builder: Builder) -> Builder {
+        builder.fairness(Fairness::Eventual)
+    }
 }
 
-impl Choice for Barging {
+impl Way for Barging {
     const NAME: &'static str = "dynaphore_barging";
-    const FAIRNESS: Fairness = Fairness::Barging;
+
+    fn choose(builder: Builder) -> Builder {
+        builder.fairness(Fairness::Barging)
+    }
 }
 
-impl<F: Choice> Subject for With<F> {
-    const NAME: &'static str = F::NAME;
+impl Way for Generations {
+    const NAME: &'static str = "dynaphore_generations";
+
+    fn choose(builder: Builder) -> Builder {
+        builder.generations(true)
+    }
+}
+
+impl<W: Way> Subject for With<W> {
+    const NAME: &'static str = W::NAME;
     type Semaphore = Semaphore;
 
     fn semaphore(permits: usize) -> Semaphore {
-        Semaphore::builder(permits).fairness(F::FAIRNESS).build()
+        W::choose(Semaphore::builder(permits)).build()
     }
 
     fn acquire_future_bytes() -> Option<usize> {
@@ -64,37 +86,37 @@ impl<F: Choice> Subject for With<F> {
     }
 }
 
-impl<F: Choice> TryAcquire for With<F> {
+impl<W: Way> TryAcquire for With<W> {
     fn try_acquire(semaphore: &Semaphore) -> Option<impl Sized> {
         semaphore.try_acquire().ok()
     }
 }
 
-impl<F: Choice> AsyncAcquire for With<F> {
+impl<W: Way> AsyncAcquire for With<W> {
     async fn acquire(semaphore: &Semaphore) -> impl Send {
         semaphore.acquire().await.expect(OPEN)
     }
 }
 
-impl<F: Choice> OwnedAcquire for With<F> {
+impl<W: Way> OwnedAcquire for With<W> {
     async fn acquire_owned(semaphore: &Arc<Semaphore>) -> impl Send + 'static {
         Arc::clone(semaphore).acquire_owned().await.expect(OPEN)
     }
 }
 
-impl<F: Choice> WeightedAcquire for With<F> {
+impl<W: Way> WeightedAcquire for With<W> {
     async fn acquire_many(semaphore: &Semaphore, n: u32) -> impl Send {
         semaphore.acquire_many(n).await.expect(OPEN)
     }
 }
 
-impl<F: Choice> BlockingAcquire for With<F> {
+impl<W: Way> BlockingAcquire for With<W> {
     fn acquire_blocking(semaphore: &Semaphore) -> impl Sized {
         semaphore.blocking_acquire().expect(OPEN)
     }
 }
 
-impl<F: Choice> Resize for With<F> {
+impl<W: Way> Resize for With<W> {
     fn resize(semaphore: &Semaphore, _from: usize, to: usize) {
         semaphore.set_max(to);
     }

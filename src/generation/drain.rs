@@ -1,0 +1,86 @@
+//! Turns: when a generation has drained, and when the next turn may begin. The
+//! overview and the numbered arguments are in `generation.rs`.
+
+use super::{
+    Tracker,
+    stripe::{RING, position},
+};
+use crate::sync::{AcqRel, Acquire, Relaxed, SeqCst, fence};
+
+/// What a look at the counts has shown.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drain {
+    /// All tokens up to the turn in question are gone, for good.
+    Done,
+    /// Some are out, or it looks so.
+    NotYet,
+}
+
+impl Tracker {
+    /// The current turn.
+    #[inline]
+    pub(super) fn turn(&self) -> u64 {
+        // ORDERING: Acquire, pairs with the Release in `begin_next`: what has
+        // drained for somebody else has drained for the caller.
+        self.words.turn.load(Acquire)
+    }
+
+    /// Have the tokens of `turn`, and of those before it, all gone? If `turn`
+    /// is still the current one, this begins the next, as soon as that is
+    /// possible. Goes round again only when the current turn has moved.
+    pub(super) fn drain(&self, turn: u64) -> Drain {
+        let mut now = self.turn();
+        loop {
+            let ahead = now.wrapping_sub(turn);
+            if ahead >= RING as u64 {
+                // Argument 3.
+                return Drain::Done;
+            }
+            if ahead == 0 {
+                self.begin_next(now);
+            } else if self.are_empty(now, RING as u64 - ahead) {
+                return Drain::Done;
+            }
+            let later = self.turn();
+            if later == now {
+                return Drain::NotYet;
+            }
+            now = later;
+        }
+    }
+
+    /// Begins the turn after `now`, if `now` is the current one and the turn
+    /// that was counted where the next one will be has drained.
+    pub(super) fn begin_next(&self, now: u64) {
+        if self.are_empty(now, 1) {
+            let next = now.wrapping_add(1);
+            // ORDERING: Release, for whoever reads the new turn: what this
+            // thread has seen of the counts' end, that one sees. Acquire, so
+            // that it passes on what came before.
+            let _ = self.words.turn.compare_exchange(now, next, AcqRel, Relaxed);
+        }
+    }
+
+    /// Have the `oldest` turns drained that may have tokens when `now` is the
+    /// current one?
+    fn are_empty(&self, now: u64, oldest: u64) -> bool {
+        // ORDERING: argument 1: after the load that has returned `now`, before
+        // the scan. Pairs with the fence in `count_in`.
+        fence(SeqCst);
+        (1..=oldest).all(|step| self.stripes.is_empty(position(now.wrapping_add(step))))
+    }
+
+    /// A token has gone whose turn is over: tells those who wait if it was the
+    /// last one.
+    #[cold]
+    pub(super) fn left_late(&self, position: usize) {
+        // ORDERING: argument 4: after the count-out, before the look for
+        // waiters. Pairs with the fence in `are_empty`, and with this one of
+        // others who leave.
+        fence(SeqCst);
+        if self.waiters.waiting() > 0 && self.stripes.is_empty(position) {
+            self.waiters.wake();
+        }
+    }
+}

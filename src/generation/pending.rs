@@ -1,0 +1,288 @@
+//! Waiting until a generation has drained.
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use super::{Tracker, drain::Drain};
+use crate::{
+    semaphore::{
+        assert_may_block,
+        park::{self, Wait},
+    },
+    sync::Clock,
+};
+
+/// How long a future goes on looking by itself: some hundred times what it takes
+/// a store to reach the other cores.
+const WINDOW: Duration = Duration::from_micros(200);
+
+/// How long a thread sleeps at most before it looks for the first time; each
+/// time after that, twice as long.
+const NAP: Duration = Duration::from_micros(50);
+
+/// A generation that is over, and may still have tokens.
+///
+/// Wait for its end by [`wait`](Self::wait), or as a future: `pending.await`.
+/// What it waits for does not depend on it: it may be dropped, and another one
+/// waited for instead.
+///
+/// # Examples
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// let tracker = dynaphore::generation::Tracker::new();
+/// let token = tracker.acquire();
+/// let pending = tracker.increment();
+/// drop(token);
+/// pending.await;
+/// # });
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing waits for the old generation unless this is waited for"]
+pub struct Pending<'a> {
+    tracker: &'a Tracker,
+    generation: u64,
+    /// The last turn that may have tokens of this generation.
+    turn: u64,
+}
+
+impl<'a> Pending<'a> {
+    pub(super) fn new(tracker: &'a Tracker, generation: u64, turn: u64) -> Self {
+        Self {
+            tracker,
+            generation,
+            turn,
+        }
+    }
+
+    /// The generation that drains: the one that `increment` has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let tracker = dynaphore::generation::Tracker::new();
+    /// assert_eq!(tracker.increment().generation(), 0);
+    /// assert_eq!(tracker.generation(), 1);
+    /// ```
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether all tokens of this generation, and of those before it, are gone.
+    /// Once they are, they always will be.
+    ///
+    /// # Memory ordering
+    ///
+    /// If so, all that their holders did is visible.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let tracker = dynaphore::generation::Tracker::new();
+    /// assert!(tracker.increment().is_drained());
+    /// ```
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.tracker.drain(self.turn) == Drain::Done
+    }
+
+    /// Blocks the thread until all tokens of this generation, and of those
+    /// before it, are gone.
+    ///
+    /// A thread that holds such a token itself waits for ever.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Memory ordering
+    ///
+    /// All that the holders did before they dropped their tokens is visible.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let tracker = dynaphore::generation::Tracker::new();
+    /// std::thread::scope(|scope| {
+    ///     let token = tracker.acquire();
+    ///     scope.spawn(move || drop(token));
+    ///     tracker.increment().wait();
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn wait(&self) {
+        self.wait_until(None);
+    }
+
+    /// [`wait`](Self::wait) that gives up when `timeout` is over. Returns whether
+    /// the generation has drained.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let tracker = dynaphore::generation::Tracker::new();
+    /// let token = tracker.acquire();
+    /// let pending = tracker.increment();
+    /// assert!(!pending.wait_timeout(Duration::from_millis(1)));
+    /// drop(token);
+    /// assert!(pending.wait_timeout(Duration::ZERO));
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        // A time too far to be told is never.
+        self.wait_until(Instant::now().checked_add(timeout))
+    }
+
+    #[track_caller]
+    fn wait_until(&self, deadline: Option<Instant>) -> bool {
+        assert_may_block();
+        self.is_drained() || park::wait(&mut Watch::new(self), deadline).is_some()
+    }
+}
+
+impl<'a> IntoFuture for Pending<'a> {
+    type Output = ();
+    type IntoFuture = Drained<'a>;
+
+    fn into_future(self) -> Drained<'a> {
+        Drained(Watch::new(&self))
+    }
+}
+
+impl fmt::Debug for Pending<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Somebody who waits, in the list or about to be.
+struct Watch<'a> {
+    tracker: &'a Tracker,
+    turn: u64,
+    /// Its number in the list.
+    number: Option<u64>,
+    /// The current turn when it last looked, and for how long it has been that.
+    seen: Option<(u64, Clock)>,
+    nap: Duration,
+}
+
+impl<'a> Watch<'a> {
+    fn new(pending: &Pending<'a>) -> Self {
+        Self {
+            tracker: pending.tracker,
+            turn: pending.turn,
+            number: None,
+            seen: None,
+            nap: NAP,
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.tracker.drain(self.turn) == Drain::Done
+    }
+
+    /// May there be a count-out on its way of which nobody will tell (argument
+    /// 5)? Only in the first moments of a turn.
+    fn may_miss(&mut self) -> bool {
+        !self.tracker.is_exact() && self.age() < WINDOW
+    }
+
+    /// For how long it has been waiting in the same turn.
+    fn age(&mut self) -> Duration {
+        let now = self.tracker.turn();
+        match &self.seen {
+            Some((turn, since)) if *turn == now => Duration::from_nanos(since.nanos()),
+            _ => {
+                self.seen = Some((now, Clock::default()));
+                self.nap = NAP;
+                Duration::ZERO
+            }
+        }
+    }
+}
+
+impl Wait for Watch<'_> {
+    type Answer = ();
+
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        if self.is_drained() {
+            return Poll::Ready(());
+        }
+        self.tracker.waiters.register(&mut self.number, waker);
+        // Argument 4: in the list first, then the look that counts.
+        if self.is_drained() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn is_told(&self) -> bool {
+        self.is_drained()
+    }
+
+    fn nap(&mut self) -> Option<Duration> {
+        if self.tracker.is_exact() {
+            return None;
+        }
+        self.age();
+        let nap = self.nap;
+        self.nap = nap.saturating_mul(2);
+        Some(nap)
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.tracker.waiters.remove(number);
+        }
+    }
+}
+
+/// Waits until a generation has drained. Made by awaiting a [`Pending`].
+///
+/// For the first 200 microseconds it has itself polled again; after that it
+/// sleeps until the last token goes.
+///
+/// # Cancel safety
+///
+/// Dropping it leaves no trace.
+#[must_use = "futures do nothing unless polled"]
+pub struct Drained<'a>(Watch<'a>);
+
+impl Future for Drained<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let watch = &mut self.0;
+        let polled = watch.poll(context.waker());
+        if polled.is_pending() && watch.may_miss() {
+            #[cfg(loom)]
+            crate::sync::thread::yield_now();
+            context.waker().wake_by_ref();
+        }
+        polled
+    }
+}
+
+impl fmt::Debug for Drained<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drained").finish_non_exhaustive()
+    }
+}

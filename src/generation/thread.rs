@@ -1,0 +1,166 @@
+//! A small number for each thread, so that a stripe can belong to one.
+//!
+//! Numbers are dense: a thread takes the smallest that is free when it first
+//! needs one, and gives it back when it ends. They are bits in a few words, so
+//! that neither takes a lock. Who finds none free, or has given its own back
+//! already, gets a number that others may have too, and owns nothing by it.
+
+use crate::sync::{AcqRel, AtomicU64, Relaxed, Release};
+
+/// How many threads at once may have a number of their own.
+pub(super) const NUMBERS: usize = WORDS * 64;
+
+const WORDS: usize = if cfg!(loom) { 1 } else { 8 };
+
+/// The numbers that are taken, a bit each.
+struct Numbers([AtomicU64; WORDS]);
+
+impl Numbers {
+    /// The smallest number that is free.
+    fn take(&self) -> Option<usize> {
+        self.0.iter().enumerate().find_map(|(index, word)| {
+            let mut bits = word.load(Relaxed);
+            while bits != u64::MAX {
+                let free = bits.trailing_ones();
+                // ORDERING: Acquire, pairs with the Release in `give_back`: the
+                // counts that the number's last owner left are those that this
+                // one goes on from. Release is for symmetry's sake only.
+                bits = word.fetch_or(1 << free, AcqRel);
+                if bits & (1 << free) == 0 {
+                    return Some(index * 64 + free as usize);
+                }
+            }
+            None
+        })
+    }
+
+    fn give_back(&self, number: usize) {
+        // ORDERING: Release, pairs with the Acquire in `take`.
+        self.0[number / 64].fetch_and(!(1 << (number % 64)), Release);
+    }
+}
+
+#[cfg(not(loom))]
+mod local {
+    use std::cell::Cell;
+
+    use super::{AtomicU64, NUMBERS, Numbers, Relaxed, WORDS};
+
+    static NUMBERS_TAKEN: Numbers = Numbers([const { AtomicU64::new(0) }; WORDS]);
+
+    /// Not asked for yet.
+    const NONE: usize = usize::MAX;
+
+    std::thread_local! {
+        // Two, because one without a destructor costs no check on each access,
+        // and can be read as long as the thread runs.
+        static NUMBER: Cell<usize> = const { Cell::new(NONE) };
+        static KEPT: Kept = const { Kept };
+    }
+
+    /// Gives the number back at the end of the thread.
+    struct Kept;
+
+    impl Drop for Kept {
+        fn drop(&mut self) {
+            let number = NUMBER.replace(shared());
+            if number < NUMBERS {
+                NUMBERS_TAKEN.give_back(number);
+            }
+        }
+    }
+
+    /// This thread's number.
+    #[inline]
+    pub(in super::super) fn number() -> usize {
+        match NUMBER.get() {
+            NONE => first(),
+            number => number,
+        }
+    }
+
+    #[cold]
+    fn first() -> usize {
+        // A thread that cannot give a number back any more takes none.
+        let kept = KEPT.try_with(|_| ()).ok();
+        let number = kept.and_then(|()| NUMBERS_TAKEN.take());
+        let number = number.unwrap_or_else(shared);
+        NUMBER.set(number);
+        number
+    }
+
+    /// A number for one that owns none.
+    fn shared() -> usize {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        NUMBERS + (NEXT.fetch_add(1, Relaxed) % 1024) as usize
+    }
+}
+
+#[cfg(loom)]
+mod local {
+    use super::{AtomicU64, NUMBERS, Numbers};
+
+    loom::lazy_static! {
+        static ref NUMBERS_TAKEN: Numbers = Numbers([AtomicU64::new(0)]);
+    }
+
+    loom::thread_local! {
+        static KEPT: Kept = Kept(NUMBERS_TAKEN.take().expect("few threads"));
+    }
+
+    struct Kept(usize);
+
+    impl Drop for Kept {
+        fn drop(&mut self) {
+            NUMBERS_TAKEN.give_back(self.0);
+        }
+    }
+
+    pub(in super::super) fn number() -> usize {
+        KEPT.try_with(|kept| kept.0).unwrap_or(NUMBERS)
+    }
+}
+
+pub(super) use local::number;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn numbers() -> Numbers {
+        Numbers([const { AtomicU64::new(0) }; WORDS])
+    }
+
+    #[test]
+    fn the_smallest_that_is_free() {
+        let numbers = numbers();
+        for expected in 0..70 {
+            assert_eq!(numbers.take(), Some(expected));
+        }
+        for number in [66, 3, 64] {
+            numbers.give_back(number);
+        }
+        for expected in [3, 64, 66, 70] {
+            assert_eq!(numbers.take(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn none_when_all_are_taken() {
+        let numbers = numbers();
+        for _ in 0..NUMBERS {
+            assert!(numbers.take().is_some());
+        }
+        assert_eq!(numbers.take(), None);
+        numbers.give_back(NUMBERS - 1);
+        assert_eq!(numbers.take(), Some(NUMBERS - 1));
+    }
+
+    #[test]
+    fn a_thread_keeps_its_number_and_nobody_else_has_it() {
+        let own = number();
+        assert_eq!(number(), own);
+        let other = std::thread::spawn(number).join().unwrap();
+        assert_ne!(other, own);
+    }
+}

@@ -1,0 +1,143 @@
+//! What says that somebody is still there.
+
+use std::{
+    fmt,
+    num::{NonZeroU16, NonZeroU32},
+};
+
+use super::{
+    Tracker,
+    stripe::{Place, RING},
+};
+
+/// Where a token is counted: the stripe, and above it the position in the ring.
+/// Whoever has it owes it to the tracker.
+#[must_use = "the generation never drains unless this is given back"]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark(NonZeroU32);
+
+/// Bits of a [`Mark`].
+const MARK: u32 = Place::BITS + RING.ilog2();
+
+impl Mark {
+    #[inline]
+    pub(super) fn new(place: Place, position: usize) -> Self {
+        Self(NonZeroU32::from(place.0) | (position as u32) << Place::BITS)
+    }
+
+    #[inline]
+    pub(super) fn place(self) -> Place {
+        let stripe = NonZeroU16::new((self.0.get() & ((1 << Place::BITS) - 1)) as u16);
+        Place(stripe.expect("never zero"))
+    }
+
+    /// Where in the ring its turn is counted.
+    #[inline]
+    pub(super) fn position(self) -> usize {
+        (self.0.get() >> Place::BITS) as usize
+    }
+}
+
+/// A token in four bytes, also within an `Option`, to ride along in a permit: it
+/// does not know its tracker, and of its generation only the lowest bits.
+/// Whoever has it owes it to [`Tracker::release`].
+#[must_use = "the generation never drains unless this is given back"]
+#[derive(Debug)]
+pub(crate) struct ShortToken(NonZeroU32);
+
+impl ShortToken {
+    /// How many generations it can tell apart: two million.
+    const GENERATIONS: u64 = 1 << (u32::BITS - MARK);
+
+    #[inline]
+    pub(super) fn new(generation: u64, mark: Mark) -> Self {
+        let lowest = (generation % Self::GENERATIONS) as u32;
+        Self(mark.0 | lowest << MARK)
+    }
+
+    #[inline]
+    pub(super) fn mark(&self) -> Mark {
+        let mark = NonZeroU32::new(self.0.get() & ((1 << MARK) - 1));
+        Mark(mark.expect("a place is never zero"))
+    }
+
+    /// For one that is counted twice.
+    pub(super) fn duplicate(&self) -> Self {
+        Self(self.0)
+    }
+
+    /// The last generation up to `now` that it may be of.
+    pub(super) fn generation(&self, now: u64) -> u64 {
+        let lowest = u64::from(self.0.get() >> MARK);
+        now.wrapping_sub(now.wrapping_sub(lowest) % Self::GENERATIONS)
+    }
+}
+
+/// Says that somebody is still in a [generation](Self::generation): as long as
+/// it lives, nobody who waits for that generation gets past.
+///
+/// Made by [`Tracker::acquire`], and given back by dropping it, on any thread.
+/// On the one that took it, that is a store and a load.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::generation::Tracker;
+///
+/// let tracker = Tracker::new();
+/// let token = tracker.acquire();
+/// let pending = tracker.increment();
+/// assert!(!pending.is_drained());
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || drop(token));
+///     pending.wait();
+/// });
+/// ```
+#[must_use = "a token that is dropped at once holds nothing up"]
+pub struct Token<'a> {
+    tracker: &'a Tracker,
+    generation: u64,
+    mark: Mark,
+}
+
+impl<'a> Token<'a> {
+    #[inline]
+    pub(super) fn new(tracker: &'a Tracker, generation: u64, mark: Mark) -> Self {
+        Self {
+            tracker,
+            generation,
+            mark,
+        }
+    }
+
+    /// The generation that it was taken in, which cannot drain while it lives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let tracker = dynaphore::generation::Tracker::new();
+    /// let token = tracker.acquire();
+    /// let _ = tracker.increment();
+    /// assert_eq!((token.generation(), tracker.generation()), (0, 1));
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+impl Drop for Token<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.tracker.leave(self.mark);
+    }
+}
+
+impl fmt::Debug for Token<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("generation", &self.generation())
+            .finish_non_exhaustive()
+    }
+}
