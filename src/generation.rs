@@ -47,9 +47,12 @@
 //! 4. *Late count-out against waiter.* A waiter enters the list, fences (W),
 //!    and scans. A holder whose turn is over counts itself out, fences (H), and
 //!    looks whether somebody waits. If H is first, the scan sees the count-out.
-//!    If W is first, the holder sees the waiter; if it also finds the place
-//!    empty, it wakes everybody in the list, and who needs more comes back to
-//!    it. If two leave at once, the one whose fence is later sees both go.
+//!    If W is first, the holder sees the waiter; if it also finds that its turn
+//!    has drained, it wakes everybody in the list, and who needs more comes back
+//!    to it. If two leave at once, the one whose fence is later sees both go.
+//!    The place may count again by then, for turn T + RING, which somebody has
+//!    begun who saw them go before they came to look; a holder that reads so
+//!    late a turn after it has found the place in use wakes them, too.
 //! 5. *The window.* A holder does not fence before it looks whether its turn is
 //!    over. Its count-out may still be on the way to other cores when it reads
 //!    the turn, then the turn ends, a waiter enters the list and scans, and
@@ -145,14 +148,18 @@ pub struct Tracker {
     words: Words,
     stripes: Stripes,
     waiters: Waiters,
+    /// All turns below have drained: not the only place that says so.
+    drained: AtomicU64,
     #[cfg(loom)]
     exact: bool,
 }
 
 /// What every acquirer reads, in one cache line.
-#[repr(C, align(16))]
+#[repr(align(16))]
 struct Words {
+    /// Wraps around, if callers should ever get that far.
     generation: AtomicU64,
+    /// Starts at zero, so it does not wrap around in this millennium.
     turn: AtomicU64,
 }
 
@@ -170,31 +177,33 @@ impl Tracker {
         /// ```
         #[must_use]
         pub fn new() -> Self {
-            Self::starting_at(0, 0)
+            Self::starting_at(0)
         }
     }
 
     #[cfg(not(loom))]
-    const fn starting_at(generation: u64, turn: u64) -> Self {
+    const fn starting_at(generation: u64) -> Self {
         Self {
             words: Words {
                 generation: AtomicU64::new(generation),
-                turn: AtomicU64::new(turn),
+                turn: AtomicU64::new(0),
             },
             stripes: Stripes::new(),
             waiters: Waiters::new(),
+            drained: AtomicU64::new(0),
         }
     }
 
     #[cfg(loom)]
-    fn starting_at(generation: u64, turn: u64) -> Self {
+    fn starting_at(generation: u64) -> Self {
         Self {
             words: Words {
                 generation: AtomicU64::new(generation),
-                turn: AtomicU64::new(turn),
+                turn: AtomicU64::new(0),
             },
             stripes: Stripes::of(1),
             waiters: Waiters::new(),
+            drained: AtomicU64::new(0),
             exact: false,
         }
     }
@@ -265,7 +274,7 @@ impl Tracker {
             let turn = self.words.turn.load(SeqCst);
             let place = self.stripes.count_in(position(turn));
             let generation = self.words.generation.load(SeqCst);
-            let token = RawToken::new(generation, place, position(turn));
+            let token = RawToken::new(generation, turn, place);
             if self.words.turn.load(SeqCst) == turn {
                 return token;
             }
@@ -277,8 +286,7 @@ impl Tracker {
     #[cold]
     fn retract(&self, token: RawToken) {
         self.stripes.count_out(token.place(), token.position());
-        // Whichever turn it is by now, that one was over.
-        self.left_late(token.position());
+        self.left_late(&token);
     }
 
     /// Gives back what [`acquire_raw`](Self::acquire_raw) or
@@ -290,10 +298,10 @@ impl Tracker {
     }
 
     /// One more token of the same generation.
-    #[expect(dead_code, reason = "for permits")]
+    #[cfg_attr(not(loom), expect(dead_code, reason = "for permits"))]
     pub(crate) fn copy(&self, token: &RawToken) -> RawToken {
         self.stripes.copy(token.place(), token.position());
-        RawToken::new(token.generation(), token.place(), token.position())
+        token.counted_again()
     }
 
     #[inline]
@@ -305,9 +313,8 @@ impl Tracker {
             // The window is no wider than the machine makes it.
             compiler_fence(SeqCst);
         }
-        // The turn cannot be RING after the token's, so this tells them apart.
-        if position(self.turn()) != token.position() {
-            self.left_late(token.position());
+        if token.turns_until(self.turn()) != 0 {
+            self.left_late(token);
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{Tracker, stripe::Place};
+use super::{
+    Tracker,
+    stripe::{Place, position},
+};
 
 /// A token that does not know its tracker. Whoever has it owes it to
 /// [`Tracker::release`].
@@ -10,8 +13,9 @@ use super::{Tracker, stripe::Place};
 #[derive(Debug)]
 pub(crate) struct RawToken {
     generation: u64,
+    /// The low bits of its turn.
+    turn: u32,
     place: Place,
-    position: u8,
 }
 
 // Small enough to ride along in a permit.
@@ -19,12 +23,11 @@ const _: () = assert!(size_of::<Option<RawToken>>() == 16);
 
 impl RawToken {
     #[inline]
-    pub(super) fn new(generation: u64, place: Place, position: usize) -> Self {
+    pub(super) fn new(generation: u64, turn: u64, place: Place) -> Self {
         Self {
             generation,
+            turn: turn as u32,
             place,
-            // Less than RING.
-            position: position as u8,
         }
     }
 
@@ -40,7 +43,20 @@ impl RawToken {
     /// Where in the ring its turn is counted.
     #[inline]
     pub(super) fn position(&self) -> usize {
-        usize::from(self.position)
+        position(self.turn.into())
+    }
+
+    /// By how many turns `now` is past its own. As long as it is counted, these
+    /// are fewer than RING; not even a holder that is suspended right after
+    /// counting itself out will miss 2^32.
+    #[inline]
+    pub(super) fn turns_until(&self, now: u64) -> u32 {
+        (now as u32).wrapping_sub(self.turn)
+    }
+
+    /// Another one, which has been counted in.
+    pub(super) fn counted_again(&self) -> Self {
+        Self { ..*self }
     }
 }
 
@@ -90,6 +106,15 @@ impl<'a> Token<'a> {
     #[inline]
     pub fn generation(&self) -> u64 {
         self.raw.generation()
+    }
+}
+
+#[cfg(loom)]
+impl Token<'_> {
+    /// One more of the same generation: what permits do when they are split.
+    #[doc(hidden)]
+    pub fn copied(&self) -> Self {
+        Self::new(self.tracker, self.tracker.copy(&self.raw))
     }
 }
 
