@@ -50,6 +50,11 @@
 //!    If W is first, the holder sees the waiter; if it also finds the place
 //!    empty, it wakes everybody in the list, and who needs more comes back to
 //!    it. If two leave at once, the one whose fence is later sees both go.
+//!    The place may count again by then, for turn T + RING, which somebody has
+//!    begun who saw them go before they came to look. Then it is that one who
+//!    wakes: it fences (B) after it has moved the turn, and looks whether somebody
+//!    waits. If W is before B, it sees the waiter; if B is first, the waiter
+//!    reads a turn that tells it that its own has drained.
 //! 5. *The window.* A holder does not fence before it looks whether its turn is
 //!    over. Its count-out may still be on the way to other cores when it reads
 //!    the turn, then the turn ends, a waiter enters the list and scans, and
@@ -146,14 +151,18 @@ pub struct Tracker {
     words: Words,
     stripes: Stripes,
     waiters: Waiters,
+    /// All turns below have drained: not the only place that says so.
+    drained: AtomicU64,
     #[cfg(loom)]
     exact: bool,
 }
 
 /// What every acquirer reads, in one cache line.
-#[repr(C, align(16))]
+#[repr(align(16))]
 struct Words {
+    /// Wraps around, if callers should ever get that far.
     generation: AtomicU64,
+    /// Starts at zero, so it does not wrap around in this millennium.
     turn: AtomicU64,
 }
 
@@ -171,31 +180,33 @@ impl Tracker {
         /// ```
         #[must_use]
         pub fn new() -> Self {
-            Self::starting_at(0, 0)
+            Self::starting_at(0)
         }
     }
 
     #[cfg(not(loom))]
-    const fn starting_at(generation: u64, turn: u64) -> Self {
+    const fn starting_at(generation: u64) -> Self {
         Self {
             words: Words {
                 generation: AtomicU64::new(generation),
-                turn: AtomicU64::new(turn),
+                turn: AtomicU64::new(0),
             },
             stripes: Stripes::new(),
             waiters: Waiters::new(),
+            drained: AtomicU64::new(0),
         }
     }
 
     #[cfg(loom)]
-    fn starting_at(generation: u64, turn: u64) -> Self {
+    fn starting_at(generation: u64) -> Self {
         Self {
             words: Words {
                 generation: AtomicU64::new(generation),
-                turn: AtomicU64::new(turn),
+                turn: AtomicU64::new(0),
             },
             stripes: Stripes::of(1),
             waiters: Waiters::new(),
+            drained: AtomicU64::new(0),
             exact: false,
         }
     }
@@ -236,7 +247,7 @@ impl Tracker {
     #[must_use]
     #[inline]
     pub fn generation(&self) -> u64 {
-        // ORDERING: as in `acquire_raw`.
+        // ORDERING: as in `enter`.
         self.words.generation.load(SeqCst)
     }
 
@@ -286,8 +297,7 @@ impl Tracker {
     #[cold]
     fn retract(&self, mark: Mark) {
         self.stripes.count_out(mark.place(), mark.position());
-        // Whichever turn it is by now, that one was over.
-        self.left_late(mark.position());
+        self.left_late(mark);
     }
 
     /// Gives back what [`acquire_short`](Self::acquire_short) or
@@ -301,13 +311,13 @@ impl Tracker {
     pub(crate) fn copy(&self, token: &ShortToken) -> ShortToken {
         let mark = token.mark();
         self.stripes.copy(mark.place(), mark.position());
-        token.duplicate()
+        token.counted_again()
     }
 
-    /// The generation of a token that is not older than two million generations;
-    /// an older one is taken for one that is younger by a multiple of that.
-    pub(crate) fn generation_of(&self, token: &ShortToken) -> u64 {
-        token.generation(self.generation())
+    /// How many generations there have been since that of `token`. Counts up to
+    /// a million, then from zero again.
+    pub(crate) fn age(&self, token: &ShortToken) -> u64 {
+        token.age(self.generation())
     }
 
     #[inline]
@@ -319,9 +329,9 @@ impl Tracker {
             // The window is no wider than the machine makes it.
             compiler_fence(SeqCst);
         }
-        // The turn cannot be RING after the token's, so this tells them apart.
+        // If the turn is RING after the token's, whoever has begun it wakes.
         if position(self.turn()) != mark.position() {
-            self.left_late(mark.position());
+            self.left_late(mark);
         }
     }
 

@@ -7,6 +7,7 @@ mod acquire;
 mod blocking;
 mod builder;
 mod extras;
+mod owed;
 pub(crate) mod park;
 mod permit;
 mod queue;
@@ -28,7 +29,7 @@ pub use watch::{Idle, Settled};
 
 pub(crate) use blocking::assert_may_block;
 use extras::{Extras, Wanted};
-use permit::Held;
+use owed::Held;
 pub(crate) use queue::Deferred;
 use queue::{Goal, Policy, Queue};
 use watch::Watch;

@@ -2,7 +2,7 @@
 //! overview and the numbered arguments are in `generation.rs`.
 
 use super::{
-    Tracker,
+    Mark, Tracker,
     stripe::{RING, position},
 };
 use crate::sync::{AcqRel, Acquire, Relaxed, SeqCst, fence};
@@ -32,14 +32,18 @@ impl Tracker {
     pub(super) fn drain(&self, turn: u64) -> Drain {
         let mut now = self.turn();
         loop {
-            let ahead = now.wrapping_sub(turn);
-            if ahead >= RING as u64 {
+            let ahead = now - turn;
+            // ORDERING: Acquire, pairs with the Release in `fetch_max` below:
+            // who reads that the turn has drained sees what its holders did.
+            if ahead >= RING as u64 || turn < self.drained.load(Acquire) {
                 // Argument 3.
                 return Drain::Done;
             }
             if ahead == 0 {
                 self.begin_next(now);
             } else if self.are_empty(now, RING as u64 - ahead) {
+                // Or a latecomer could make it look otherwise again.
+                self.drained.fetch_max(turn + 1, AcqRel);
                 return Drain::Done;
             }
             let later = self.turn();
@@ -54,11 +58,18 @@ impl Tracker {
     /// that was counted where the next one will be has drained.
     pub(super) fn begin_next(&self, now: u64) {
         if self.are_empty(now, 1) {
-            let next = now.wrapping_add(1);
             // ORDERING: Release, for whoever reads the new turn: what this
             // thread has seen of the counts' end, that one sees. Acquire, so
-            // that it passes on what came before.
-            let _ = self.words.turn.compare_exchange(now, next, AcqRel, Relaxed);
+            // that it passes on what came before. If it fails, somebody else
+            // has done it.
+            let turn = &self.words.turn;
+            if turn.compare_exchange(now, now + 1, AcqRel, Relaxed).is_ok() {
+                // ORDERING: argument 4, B. Pairs with the fence in `are_empty`.
+                fence(SeqCst);
+                if self.waiters.waiting() > 0 {
+                    self.waiters.wake();
+                }
+            }
         }
     }
 
@@ -68,18 +79,18 @@ impl Tracker {
         // ORDERING: argument 1: after the load that has returned `now`, before
         // the scan. Pairs with the fence in `count_in`.
         fence(SeqCst);
-        (1..=oldest).all(|step| self.stripes.is_empty(position(now.wrapping_add(step))))
+        (1..=oldest).all(|step| self.stripes.is_empty(position(now + step)))
     }
 
     /// A token has gone whose turn is over: tells those who wait if it was the
     /// last one.
     #[cold]
-    pub(super) fn left_late(&self, position: usize) {
-        // ORDERING: argument 4: after the count-out, before the look for
+    pub(super) fn left_late(&self, mark: Mark) {
+        // ORDERING: argument 4, H: after the count-out, before the look for
         // waiters. Pairs with the fence in `are_empty`, and with this one of
         // others who leave.
         fence(SeqCst);
-        if self.waiters.waiting() > 0 && self.stripes.is_empty(position) {
+        if self.waiters.waiting() > 0 && self.stripes.is_empty(mark.position()) {
             self.waiters.wake();
         }
     }

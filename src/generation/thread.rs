@@ -98,26 +98,40 @@ mod local {
 
 #[cfg(loom)]
 mod local {
+    use std::sync::Arc;
+
     use super::{AtomicU64, NUMBERS, Numbers};
 
+    // Shared, since loom drops its statics before the main thread's locals.
     loom::lazy_static! {
-        static ref NUMBERS_TAKEN: Numbers = Numbers([AtomicU64::new(0)]);
+        static ref NUMBERS_TAKEN: Arc<Numbers> = Arc::new(Numbers([AtomicU64::new(0)]));
     }
 
     loom::thread_local! {
-        static KEPT: Kept = Kept(NUMBERS_TAKEN.take().expect("few threads"));
+        static KEPT: Kept = Kept::new();
     }
 
-    struct Kept(usize);
+    struct Kept {
+        number: usize,
+        numbers: Arc<Numbers>,
+    }
+
+    impl Kept {
+        fn new() -> Self {
+            let numbers = Arc::clone(&NUMBERS_TAKEN);
+            let number = numbers.take().expect("few threads");
+            Self { number, numbers }
+        }
+    }
 
     impl Drop for Kept {
         fn drop(&mut self) {
-            NUMBERS_TAKEN.give_back(self.0);
+            self.numbers.give_back(self.number);
         }
     }
 
     pub(in super::super) fn number() -> usize {
-        KEPT.try_with(|kept| kept.0).unwrap_or(NUMBERS)
+        KEPT.try_with(|kept| kept.number).unwrap_or(NUMBERS)
     }
 }
 

@@ -46,7 +46,7 @@ impl Mark {
 pub(crate) struct ShortToken(NonZeroU32);
 
 impl ShortToken {
-    /// How many generations it can tell apart: two million.
+    /// How many generations it can tell apart: a million or more.
     const GENERATIONS: u64 = 1 << (u32::BITS - MARK);
 
     #[inline]
@@ -55,21 +55,34 @@ impl ShortToken {
         Self(mark.0 | lowest << MARK)
     }
 
+    /// For [`from_bits`](Self::from_bits): never zero.
+    #[inline]
+    pub(crate) fn into_bits(self) -> u32 {
+        self.0.get()
+    }
+
+    /// What [`into_bits`](Self::into_bits) was called on.
+    #[inline]
+    pub(crate) fn from_bits(bits: u32) -> Option<Self> {
+        NonZeroU32::new(bits).map(Self)
+    }
+
     #[inline]
     pub(super) fn mark(&self) -> Mark {
         let mark = NonZeroU32::new(self.0.get() & ((1 << MARK) - 1));
         Mark(mark.expect("a place is never zero"))
     }
 
-    /// For one that is counted twice.
-    pub(super) fn duplicate(&self) -> Self {
+    /// Another one, which has been counted in.
+    pub(super) fn counted_again(&self) -> Self {
         Self(self.0)
     }
 
-    /// The last generation up to `now` that it may be of.
-    pub(super) fn generation(&self, now: u64) -> u64 {
+    /// How many generations it is from its own to `now`, modulo what it can tell
+    /// apart.
+    pub(super) fn age(&self, now: u64) -> u64 {
         let lowest = u64::from(self.0.get() >> MARK);
-        now.wrapping_sub(now.wrapping_sub(lowest) % Self::GENERATIONS)
+        now.wrapping_sub(lowest) % Self::GENERATIONS
     }
 }
 

@@ -17,8 +17,8 @@ use pin_project_lite::pin_project;
 
 use super::{
     OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+    owed::Held,
     park::Wait,
-    permit::Held,
     queue::{Arrival, Ticket, Verdict},
     word::Take,
 };

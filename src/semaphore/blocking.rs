@@ -3,8 +3,8 @@
 use std::{ops::Deref, sync::Arc, time::Instant};
 
 use super::{
-    Goal, OwnedSemaphorePermit, Semaphore, SemaphorePermit, Watch, acquire::Attempt, checked, park,
-    permit::Held, word::Take,
+    Goal, OwnedSemaphorePermit, Semaphore, SemaphorePermit, Watch, acquire::Attempt, checked,
+    owed::Held, park, word::Take,
 };
 use crate::error::{AcquireError, AcquireTimeoutError};
 

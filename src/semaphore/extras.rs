@@ -1,10 +1,8 @@
 //! What a semaphore does besides counting, where its builder asked for it:
 //! permits that know their generation.
 
-use std::mem;
-
 use crate::{
-    generation::{RawToken, Tracker},
+    generation::{ShortToken, Tracker},
     sync::{Lazy, const_fn},
 };
 
@@ -42,43 +40,30 @@ impl Extras {
 
     /// What a permit that is handed out now has to keep.
     #[inline]
-    pub(super) fn token(&self) -> Option<RawToken> {
+    pub(super) fn token(&self) -> Option<ShortToken> {
         if self.wanted.generations {
-            Some(self.tracker.force().acquire_raw())
+            Some(self.tracker.force().acquire_short())
         } else {
             None
         }
     }
 
-    /// What permits have to keep that are split off from those with `token`.
-    pub(super) fn copy(&self, token: Option<&RawToken>) -> Option<RawToken> {
-        token.map(|token| self.tracker.force().copy(token))
+    /// For how many generations there has been that token.
+    pub(super) fn age(&self, token: &Option<ShortToken>) -> Option<u64> {
+        let token = token.as_ref()?;
+        Some(self.tracker.force().age(token))
     }
 
-    /// Makes `token` that of permits merged with those of `other`. The older of
-    /// the two: whoever waits for its generation waits for the younger as well.
-    /// The other one is given back when what this returns is dropped.
-    #[must_use]
-    pub(super) fn merge<'a>(
-        &'a self,
-        token: &mut Option<RawToken>,
-        other: &'a mut Option<RawToken>,
-    ) -> Option<Gone<'a>> {
-        let older = match (&token, &other) {
-            (Some(token), Some(other)) => other.is_older_than(token),
-            _ => token.is_none(),
-        };
-        if older {
-            mem::swap(token, other);
-        }
-        other.is_some().then(|| self.give_back(other))
+    /// What permits have to keep that are split off from those with `token`.
+    pub(super) fn copy(&self, token: &ShortToken) -> ShortToken {
+        self.tracker.force().copy(token)
     }
 
     /// The token is given back when what this returns is dropped.
-    pub(super) fn give_back<'a>(&'a self, token: &'a mut Option<RawToken>) -> Gone<'a> {
+    pub(super) fn give_back(&self, token: ShortToken) -> Gone<'_> {
         Gone {
-            extras: self,
-            token,
+            tracker: self.tracker.force(),
+            token: Some(token),
         }
     }
 }
@@ -86,14 +71,15 @@ impl Extras {
 /// Permits that are being given back.
 #[must_use]
 pub(super) struct Gone<'a> {
-    extras: &'a Extras,
-    token: &'a mut Option<RawToken>,
+    tracker: &'a Tracker,
+    token: Option<ShortToken>,
 }
 
 impl Drop for Gone<'_> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(token) = self.token.take() {
-            self.extras.tracker.force().release(token);
+            self.tracker.release(token);
         }
     }
 }

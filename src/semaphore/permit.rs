@@ -1,9 +1,11 @@
 //! Permits: what has been acquired, given back on drop.
 
-use std::{fmt, mem, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use super::Semaphore;
-use crate::generation::RawToken;
+use super::{
+    Semaphore,
+    owed::{Held, Owed},
+};
 
 /// Panics of the permits, at the caller's line.
 #[track_caller]
@@ -12,39 +14,6 @@ fn assert_same(ours: &Semaphore, theirs: &Semaphore) {
         std::ptr::eq(ours, theirs),
         "merging permits from different semaphores"
     );
-}
-
-/// Permits that are owed to a semaphore.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    pub(super) n: u32,
-    /// They came from a releaser: likely somebody waits for them again, and
-    /// they can be handed on without a write to the word.
-    pub(super) handed: bool,
-}
-
-impl Held {
-    /// Taken by a call that did not wait.
-    pub(super) const fn taken(n: u32) -> Self {
-        Self { n, handed: false }
-    }
-
-    fn take(&mut self) -> Self {
-        let n = mem::take(&mut self.n);
-        Self { n, ..*self }
-    }
-
-    fn merge(&mut self, other: Self) {
-        self.n += other.n;
-        self.handed |= other.handed;
-    }
-
-    /// Takes `n` out, if there are so many.
-    fn split(&mut self, n: usize) -> Option<Self> {
-        let n = u32::try_from(n).ok()?;
-        self.n = self.n.checked_sub(n)?;
-        Some(Self { n, ..*self })
-    }
 }
 
 /// Permits of a [`Semaphore`], given back when this is dropped.
@@ -62,10 +31,7 @@ impl Held {
 #[clippy::has_significant_drop]
 pub struct SemaphorePermit<'a> {
     semaphore: &'a Semaphore,
-    held: Held,
-    /// Of the generation in which they were handed out, if the semaphore keeps
-    /// generations.
-    token: Option<RawToken>,
+    owed: Owed,
 }
 
 impl<'a> SemaphorePermit<'a> {
@@ -73,15 +39,14 @@ impl<'a> SemaphorePermit<'a> {
     pub(super) fn new(semaphore: &'a Semaphore, held: Held) -> Self {
         Self {
             semaphore,
-            held,
-            token: semaphore.extras.token(),
+            owed: semaphore.hand_out(held),
         }
     }
 
     /// Lets go of the permits without a word to the semaphore: somebody else
     /// owes them from now on.
     pub(super) fn keep(mut self) {
-        let _elsewhere = self.held.take();
+        let _elsewhere = self.owed.take_held();
     }
 
     /// Lets go of the permits without giving them back: the semaphore's max
@@ -95,7 +60,7 @@ impl<'a> SemaphorePermit<'a> {
     /// assert_eq!((semaphore.max(), semaphore.active()), (1, 0));
     /// ```
     pub fn forget(mut self) {
-        self.semaphore.forget_held(self.held.take().n);
+        self.semaphore.forget_held(self.owed.take_held().n);
     }
 
     /// Adds the permits of `other` to these.
@@ -116,11 +81,7 @@ impl<'a> SemaphorePermit<'a> {
     #[track_caller]
     pub fn merge(&mut self, mut other: Self) {
         assert_same(self.semaphore, other.semaphore);
-        self.held.merge(other.held.take());
-        let _gone = self
-            .semaphore
-            .extras
-            .merge(&mut self.token, &mut other.token);
+        self.semaphore.merge(&mut self.owed, &mut other.owed);
     }
 
     /// Splits `n` permits off, into one of their own. `None`, and nothing
@@ -136,11 +97,10 @@ impl<'a> SemaphorePermit<'a> {
     /// assert!(all.split(2).is_none());
     /// ```
     pub fn split(&mut self, n: usize) -> Option<Self> {
-        let held = self.held.split(n)?;
+        let owed = self.semaphore.split(&mut self.owed, n)?;
         Some(Self {
             semaphore: self.semaphore,
-            held,
-            token: self.semaphore.extras.copy(self.token.as_ref()),
+            owed,
         })
     }
 
@@ -168,7 +128,7 @@ impl<'a> SemaphorePermit<'a> {
     /// ```
     #[must_use]
     pub fn num_permits(&self) -> usize {
-        self.held.n as usize
+        self.owed.held().n as usize
     }
 
     /// The generation in which they were handed out, or that of the oldest of
@@ -187,31 +147,21 @@ impl<'a> SemaphorePermit<'a> {
     /// ```
     #[must_use]
     pub fn generation(&self) -> Option<u64> {
-        self.token.as_ref().map(RawToken::generation)
+        self.semaphore.generation_of(&self.owed)
     }
 }
 
 impl Drop for SemaphorePermit<'_> {
     #[inline]
     fn drop(&mut self) {
-        let Self {
-            semaphore,
-            held,
-            token,
-        } = self;
-        if token.is_none() {
-            return semaphore.release(*held);
-        }
-        // Made first, so dropped last, also if a waker panics.
-        let _gone = semaphore.extras.give_back(token);
-        semaphore.release(*held);
+        self.semaphore.take_back(&mut self.owed);
     }
 }
 
 impl fmt::Debug for SemaphorePermit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SemaphorePermit")
-            .field("permits", &self.held.n)
+            .field("permits", &self.owed.held().n)
             .field("semaphore", self.semaphore)
             .finish()
     }
@@ -233,19 +183,14 @@ impl fmt::Debug for SemaphorePermit<'_> {
 #[clippy::has_significant_drop]
 pub struct OwnedSemaphorePermit {
     semaphore: Arc<Semaphore>,
-    held: Held,
-    token: Option<RawToken>,
+    owed: Owed,
 }
 
 impl OwnedSemaphorePermit {
     #[inline]
     pub(super) fn new(semaphore: Arc<Semaphore>, held: Held) -> Self {
-        let token = semaphore.extras.token();
-        Self {
-            semaphore,
-            held,
-            token,
-        }
+        let owed = semaphore.hand_out(held);
+        Self { semaphore, owed }
     }
 
     /// Lets go of the permits without giving them back: the semaphore's max
@@ -260,7 +205,7 @@ impl OwnedSemaphorePermit {
     /// assert_eq!((semaphore.max(), semaphore.active()), (2, 0));
     /// ```
     pub fn forget(mut self) {
-        self.semaphore.forget_held(self.held.take().n);
+        self.semaphore.forget_held(self.owed.take_held().n);
     }
 
     /// Adds the permits of `other` to these.
@@ -282,11 +227,7 @@ impl OwnedSemaphorePermit {
     #[track_caller]
     pub fn merge(&mut self, mut other: Self) {
         assert_same(&self.semaphore, &other.semaphore);
-        self.held.merge(other.held.take());
-        let _gone = self
-            .semaphore
-            .extras
-            .merge(&mut self.token, &mut other.token);
+        self.semaphore.merge(&mut self.owed, &mut other.owed);
     }
 
     /// Splits `n` permits off, into one of their own. `None`, and nothing
@@ -302,11 +243,10 @@ impl OwnedSemaphorePermit {
     /// assert_eq!((all.num_permits(), one.num_permits()), (2, 1));
     /// ```
     pub fn split(&mut self, n: usize) -> Option<Self> {
-        let held = self.held.split(n)?;
+        let owed = self.semaphore.split(&mut self.owed, n)?;
         Some(Self {
             semaphore: Arc::clone(&self.semaphore),
-            held,
-            token: self.semaphore.extras.copy(self.token.as_ref()),
+            owed,
         })
     }
 
@@ -336,7 +276,7 @@ impl OwnedSemaphorePermit {
     /// ```
     #[must_use]
     pub fn num_permits(&self) -> usize {
-        self.held.n as usize
+        self.owed.held().n as usize
     }
 
     /// The generation in which they were handed out, or that of the oldest of
@@ -357,31 +297,21 @@ impl OwnedSemaphorePermit {
     /// ```
     #[must_use]
     pub fn generation(&self) -> Option<u64> {
-        self.token.as_ref().map(RawToken::generation)
+        self.semaphore.generation_of(&self.owed)
     }
 }
 
 impl Drop for OwnedSemaphorePermit {
     #[inline]
     fn drop(&mut self) {
-        let Self {
-            semaphore,
-            held,
-            token,
-        } = self;
-        if token.is_none() {
-            return semaphore.release(*held);
-        }
-        // Made first, so dropped last, also if a waker panics.
-        let _gone = semaphore.extras.give_back(token);
-        semaphore.release(*held);
+        self.semaphore.take_back(&mut self.owed);
     }
 }
 
 impl fmt::Debug for OwnedSemaphorePermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnedSemaphorePermit")
-            .field("permits", &self.held.n)
+            .field("permits", &self.owed.held().n)
             .field("semaphore", &*self.semaphore)
             .finish()
     }

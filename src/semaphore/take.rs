@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    Acquire, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit, checked, permit::Held,
+    Acquire, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit, checked, owed::Held,
     word::Take,
 };
 use crate::error::TryAcquireError;
