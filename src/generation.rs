@@ -84,20 +84,25 @@
 
 use std::{fmt, sync::atomic::compiler_fence};
 
-use crate::sync::{AcqRel, AtomicU64, SeqCst, const_fn, fence};
+use crate::sync::{AcqRel, Acquire, AtomicU64, SeqCst, const_fn, fence};
 
 mod drain;
 mod pending;
 mod stripe;
+mod swap;
+mod take;
 mod thread;
 mod token;
 mod waiters;
 
 pub use pending::{Drained, Pending};
+pub use swap::{Swap, Write};
+pub use take::Take;
 pub(crate) use token::RawToken;
 pub use token::Token;
 
-use stripe::{Stripes, position};
+use stripe::{Place, Stripe, Stripes, position};
+use token::turns_since;
 use waiters::Waiters;
 
 /// Tells when nobody uses the old one any more.
@@ -244,8 +249,8 @@ impl Tracker {
     #[must_use]
     #[inline]
     pub fn generation(&self) -> u64 {
-        // ORDERING: as in `acquire_raw`.
-        self.words.generation.load(SeqCst)
+        // ORDERING: Acquire, pairs with the Release in `increment`.
+        self.words.generation.load(Acquire)
     }
 
     /// A token of the current generation. Takes no lock and never waits.
@@ -259,34 +264,36 @@ impl Tracker {
     /// ```
     #[inline]
     pub fn acquire(&self) -> Token<'_> {
-        Token::new(self, self.acquire_raw())
+        let (raw, stripe) = self.enter();
+        Token::new(self, stripe, raw)
     }
 
     /// [`acquire`](Self::acquire) without the borrow, for use inside permits.
+    #[expect(dead_code, reason = "for permits")]
     #[inline]
     pub(crate) fn acquire_raw(&self) -> RawToken {
+        self.enter().0
+    }
+
+    #[inline]
+    fn enter(&self) -> (RawToken, &Stripe) {
         loop {
-            // ORDERING: SeqCst, here and below, since the fence in `count_in`
-            // may be a SeqCst access (`sync::store_and_fence`), which is in one
-            // order with these. They are Acquires too: the turn pairs with the
-            // Release in `begin_next`, the generation with the one in
-            // `increment`.
-            let turn = self.words.turn.load(SeqCst);
-            let place = self.stripes.count_in(position(turn));
-            let generation = self.words.generation.load(SeqCst);
-            let token = RawToken::new(generation, turn, place);
-            if self.words.turn.load(SeqCst) == turn {
-                return token;
+            let turn = self.turn();
+            let (stripe, place) = self.stripes.count_in(position(turn));
+            // Arguments 1 and 2: both after the fence in `count_in`.
+            let generation = self.generation();
+            if self.turn() == turn {
+                return (RawToken::new(generation, turn, place), stripe);
             }
-            self.retract(token);
+            self.retract(turn, place);
         }
     }
 
     /// The turn has moved while the caller counted itself in.
     #[cold]
-    fn retract(&self, token: RawToken) {
-        self.stripes.count_out(token.place(), token.position());
-        self.left_late(&token);
+    fn retract(&self, turn: u64, place: Place) {
+        self.stripes.at(place).count_out(place, position(turn));
+        self.left_late(turn as u32);
     }
 
     /// Gives back what [`acquire_raw`](Self::acquire_raw) or
@@ -294,27 +301,29 @@ impl Tracker {
     #[expect(dead_code, reason = "for permits")]
     #[inline]
     pub(crate) fn release(&self, token: RawToken) {
-        self.leave(&token);
+        let place = token.place();
+        self.leave(token.turn(), place, self.stripes.at(place));
     }
 
     /// One more token of the same generation.
     #[cfg_attr(not(loom), expect(dead_code, reason = "for permits"))]
     pub(crate) fn copy(&self, token: &RawToken) -> RawToken {
-        self.stripes.copy(token.place(), token.position());
+        let position = position(token.turn().into());
+        self.stripes.copy(token.place(), position);
         token.counted_again()
     }
 
     #[inline]
-    fn leave(&self, token: &RawToken) {
-        self.stripes.count_out(token.place(), token.position());
+    fn leave(&self, turn: u32, place: Place, stripe: &Stripe) {
+        stripe.count_out(place, position(turn.into()));
         if self.is_exact() {
             fence(SeqCst);
         } else {
             // The window is no wider than the machine makes it.
             compiler_fence(SeqCst);
         }
-        if token.turns_until(self.turn()) != 0 {
-            self.left_late(token);
+        if turns_since(turn, self.turn()) != 0 {
+            self.left_late(turn);
         }
     }
 
@@ -340,6 +349,14 @@ impl Tracker {
         fence(SeqCst);
         let turn = self.turn();
         self.begin_next(turn);
+        Pending::new(self, generation, turn)
+    }
+}
+
+/// For use inside.
+impl Tracker {
+    /// What an earlier `increment` has returned.
+    pub(crate) fn pending(&self, generation: u64, turn: u64) -> Pending<'_> {
         Pending::new(self, generation, turn)
     }
 }

@@ -2,8 +2,9 @@
 //! overview and the numbered arguments are in `generation.rs`.
 
 use super::{
-    RawToken, Tracker,
+    Tracker,
     stripe::{RING, position},
+    token::turns_since,
 };
 use crate::sync::{AcqRel, Acquire, Relaxed, SeqCst, fence};
 
@@ -79,14 +80,14 @@ impl Tracker {
     /// A token has gone whose turn is over: tells those who wait if it was the
     /// last one.
     #[cold]
-    pub(super) fn left_late(&self, token: &RawToken) {
+    pub(super) fn left_late(&self, turn: u32) {
         // ORDERING: argument 4: after the count-out, before the look for
         // waiters. Pairs with the fence in `are_empty`, and with this one of
         // others who leave.
         fence(SeqCst);
         if self.waiters.waiting() > 0
-            && (self.stripes.is_empty(token.position())
-                || token.turns_until(self.turn()) >= RING as u32)
+            && (self.stripes.is_empty(position(turn.into()))
+                || turns_since(turn, self.turn()) >= RING as u32)
         {
             self.waiters.wake();
         }

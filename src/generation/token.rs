@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     Tracker,
-    stripe::{Place, position},
+    stripe::{Place, Stripe},
 };
 
 /// A token that does not know its tracker. Whoever has it owes it to
@@ -36,28 +36,29 @@ impl RawToken {
         self.generation
     }
 
+    #[inline]
     pub(super) fn place(&self) -> Place {
         self.place
     }
 
-    /// Where in the ring its turn is counted.
+    /// The low bits of its turn.
     #[inline]
-    pub(super) fn position(&self) -> usize {
-        position(self.turn.into())
-    }
-
-    /// By how many turns `now` is past its own. As long as it is counted, these
-    /// are fewer than RING; not even a holder that is suspended right after
-    /// counting itself out will miss 2^32.
-    #[inline]
-    pub(super) fn turns_until(&self, now: u64) -> u32 {
-        (now as u32).wrapping_sub(self.turn)
+    pub(super) fn turn(&self) -> u32 {
+        self.turn
     }
 
     /// Another one, which has been counted in.
     pub(super) fn counted_again(&self) -> Self {
         Self { ..*self }
     }
+}
+
+/// By how many turns `now` is past a token's `turn`. As long as the token is
+/// counted, these are fewer than RING; not even a holder that is suspended right
+/// after counting itself out will miss 2^32.
+#[inline]
+pub(super) fn turns_since(turn: u32, now: u64) -> u32 {
+    (now as u32).wrapping_sub(turn)
 }
 
 /// Says that somebody is still in a [generation](Self::generation): as long as
@@ -83,13 +84,25 @@ impl RawToken {
 #[must_use = "a token that is dropped at once holds nothing up"]
 pub struct Token<'a> {
     tracker: &'a Tracker,
+    /// Known to the tracker too. But to look it up on drop, right after the
+    /// fence, was measured to cost.
+    stripe: &'a Stripe,
     raw: RawToken,
 }
 
 impl<'a> Token<'a> {
     #[inline]
-    pub(super) fn new(tracker: &'a Tracker, raw: RawToken) -> Self {
-        Self { tracker, raw }
+    pub(super) fn new(tracker: &'a Tracker, stripe: &'a Stripe, raw: RawToken) -> Self {
+        Self {
+            tracker,
+            stripe,
+            raw,
+        }
+    }
+
+    #[inline]
+    pub(super) fn raw(&self) -> &RawToken {
+        &self.raw
     }
 
     /// The generation that it was taken in, which cannot drain while it lives.
@@ -114,14 +127,19 @@ impl Token<'_> {
     /// One more of the same generation: what permits do when they are split.
     #[doc(hidden)]
     pub fn copied(&self) -> Self {
-        Self::new(self.tracker, self.tracker.copy(&self.raw))
+        Self::new(self.tracker, self.stripe, self.tracker.copy(&self.raw))
     }
 }
 
 impl Drop for Token<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.tracker.leave(&self.raw);
+        let Self {
+            tracker,
+            stripe,
+            raw,
+        } = self;
+        tracker.leave(raw.turn(), raw.place(), stripe);
     }
 }
 
