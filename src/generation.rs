@@ -50,11 +50,10 @@
 //!    If W is first, the holder sees the waiter; if it also finds the place
 //!    empty, it wakes everybody in the list, and who needs more comes back to
 //!    it. If two leave at once, the one whose fence is later sees both go.
-//!    The place may count again by then, for turn T + RING, which somebody has
-//!    begun who saw them go before they came to look. Then it is that one who
-//!    wakes: it fences (B) after it has moved the turn, and looks whether somebody
-//!    waits. If W is before B, it sees the waiter; if B is first, the waiter
-//!    reads a turn that tells it that its own has drained.
+//!    The place may count again by then, for turn T + RING. Then it is whoever
+//!    has begun that turn who wakes: it fences (B) after it has moved the turn,
+//!    and looks whether somebody waits. If W is before B, it sees the waiter; if
+//!    B is first, the waiter reads a turn by which its own has drained.
 //! 5. *The window.* A holder does not fence before it looks whether its turn is
 //!    over. Its count-out may still be on the way to other cores when it reads
 //!    the turn, then the turn ends, a waiter enters the list and scans, and
@@ -86,20 +85,24 @@
 
 use std::{fmt, sync::atomic::compiler_fence};
 
-use crate::sync::{AcqRel, AtomicU64, SeqCst, const_fn, fence};
+use crate::sync::{AcqRel, Acquire, AtomicU64, SeqCst, const_fn, fence};
 
 mod drain;
 mod pending;
 mod stripe;
+mod swap;
+mod take;
 mod thread;
 mod token;
 mod waiters;
 
 pub use pending::{Drained, Pending};
+pub use swap::{Swap, Write};
+pub use take::Take;
 pub(crate) use token::ShortToken;
 pub use token::Token;
 
-use stripe::{Stripes, position};
+use stripe::{Stripe, Stripes, position};
 use token::Mark;
 use waiters::Waiters;
 
@@ -247,8 +250,8 @@ impl Tracker {
     #[must_use]
     #[inline]
     pub fn generation(&self) -> u64 {
-        // ORDERING: as in `enter`.
-        self.words.generation.load(SeqCst)
+        // ORDERING: Acquire, pairs with the Release in `increment`.
+        self.words.generation.load(Acquire)
     }
 
     /// A token of the current generation. Takes no lock and never waits.
@@ -262,32 +265,21 @@ impl Tracker {
     /// ```
     #[inline]
     pub fn acquire(&self) -> Token<'_> {
-        let (generation, mark) = self.enter();
-        Token::new(self, generation, mark)
-    }
-
-    /// [`acquire`](Self::acquire) for use inside permits.
-    #[inline]
-    pub(crate) fn acquire_short(&self) -> ShortToken {
-        let (generation, mark) = self.enter();
-        ShortToken::new(generation, mark)
+        let (generation, mark, stripe) = self.enter();
+        Token::new(self, stripe, generation, mark)
     }
 
     /// Counts the caller in. Says in which generation, and where.
     #[inline]
-    fn enter(&self) -> (u64, Mark) {
+    fn enter(&self) -> (u64, Mark, &Stripe) {
         loop {
-            // ORDERING: SeqCst, here and below, since the fence in `count_in`
-            // may be a SeqCst access (`sync::store_and_fence`), which is in one
-            // order with these. They are Acquires too: the turn pairs with the
-            // Release in `begin_next`, the generation with the one in
-            // `increment`.
-            let turn = self.words.turn.load(SeqCst);
-            let place = self.stripes.count_in(position(turn));
-            let generation = self.words.generation.load(SeqCst);
+            let turn = self.turn();
+            let (stripe, place) = self.stripes.count_in(position(turn));
             let mark = Mark::new(place, position(turn));
-            if self.words.turn.load(SeqCst) == turn {
-                return (generation, mark);
+            // Arguments 1 and 2: both after the fence in `count_in`.
+            let generation = self.generation();
+            if self.turn() == turn {
+                return (generation, mark, stripe);
             }
             self.retract(mark);
         }
@@ -296,40 +288,21 @@ impl Tracker {
     /// The turn has moved while the caller counted itself in.
     #[cold]
     fn retract(&self, mark: Mark) {
-        self.stripes.count_out(mark.place(), mark.position());
+        let stripe = self.stripes.at(mark.place());
+        stripe.count_out(mark.place(), mark.position());
         self.left_late(mark);
     }
 
-    /// Gives back what [`acquire_short`](Self::acquire_short) or
-    /// [`copy`](Self::copy) has returned.
     #[inline]
-    pub(crate) fn release(&self, token: ShortToken) {
-        self.leave(token.mark());
-    }
-
-    /// One more token of the same generation.
-    pub(crate) fn copy(&self, token: &ShortToken) -> ShortToken {
-        let mark = token.mark();
-        self.stripes.copy(mark.place(), mark.position());
-        token.counted_again()
-    }
-
-    /// How many generations there have been since that of `token`. Counts up to
-    /// a million, then from zero again.
-    pub(crate) fn age(&self, token: &ShortToken) -> u64 {
-        token.age(self.generation())
-    }
-
-    #[inline]
-    fn leave(&self, mark: Mark) {
-        self.stripes.count_out(mark.place(), mark.position());
+    fn leave(&self, mark: Mark, stripe: &Stripe) {
+        stripe.count_out(mark.place(), mark.position());
         if self.is_exact() {
             fence(SeqCst);
         } else {
             // The window is no wider than the machine makes it.
             compiler_fence(SeqCst);
         }
-        // If the turn is RING after the token's, whoever has begun it wakes.
+        // If the turn is RING after its own, whoever has begun it has waked.
         if position(self.turn()) != mark.position() {
             self.left_late(mark);
         }
@@ -357,6 +330,45 @@ impl Tracker {
         fence(SeqCst);
         let turn = self.turn();
         self.begin_next(turn);
+        Pending::new(self, generation, turn)
+    }
+}
+
+/// For use inside.
+impl Tracker {
+    /// [`acquire`](Self::acquire) for a permit.
+    #[inline]
+    pub(crate) fn acquire_short(&self) -> ShortToken {
+        let (generation, mark, _) = self.enter();
+        ShortToken::new(generation, mark)
+    }
+
+    /// Gives back what [`acquire_short`](Self::acquire_short) or
+    /// [`copy`](Self::copy) has returned.
+    #[inline]
+    pub(crate) fn release(&self, token: ShortToken) {
+        let mark = token.mark();
+        self.leave(mark, self.stripes.at(mark.place()));
+    }
+
+    /// One more token of the same generation.
+    pub(crate) fn copy(&self, token: &ShortToken) -> ShortToken {
+        self.count_again(token.mark());
+        token.counted_again()
+    }
+
+    fn count_again(&self, mark: Mark) {
+        self.stripes.copy(mark.place(), mark.position());
+    }
+
+    /// How many generations there have been since that of `token`. Counts up to
+    /// a million, then from zero again.
+    pub(crate) fn age(&self, token: &ShortToken) -> u64 {
+        token.age(self.generation())
+    }
+
+    /// What an earlier `increment` has returned.
+    pub(crate) fn pending(&self, generation: u64, turn: u64) -> Pending<'_> {
         Pending::new(self, generation, turn)
     }
 }

@@ -14,6 +14,7 @@
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
 //! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
+//! | [`generation::Swap`] | counters and the like, read and reset as one while traffic goes on |
 //! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`] | the futures |
 //!
 //! # Examples
@@ -71,6 +72,8 @@ const _: () = {
         everywhere::<generation::Token<'_>>();
         everywhere::<generation::Pending<'_>>();
         everywhere::<generation::Drained<'_>>();
+        everywhere::<generation::Swap<std::sync::atomic::AtomicU64>>();
+        everywhere::<generation::Write<'_, std::sync::atomic::AtomicU64>>();
     }
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();

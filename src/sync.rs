@@ -124,32 +124,3 @@ macro_rules! const_fn {
     };
 }
 pub(crate) use const_fn;
-
-/// Stores `value`, and lets no later load of this thread come before that: the
-/// store and a SeqCst fence.
-///
-/// On x86-64 one `xchg` does both, which was measured at FIGURE of a store and
-/// the `mfence` that a fence becomes there. crossbeam-epoch has found the same.
-/// A SeqCst access counts for no more than a fence only together with SeqCst
-/// loads after it, so callers read what decides by SeqCst loads.
-#[inline]
-pub(crate) fn store_and_fence(at: &AtomicU64, value: u64) {
-    if cfg!(all(target_arch = "x86_64", not(loom))) {
-        at.swap(value, SeqCst);
-    } else {
-        at.store(value, Release);
-        fence(SeqCst);
-    }
-}
-
-/// Adds one, and lets no later load of this thread come before that. As for
-/// `store_and_fence`.
-#[inline]
-pub(crate) fn add_and_fence(at: &AtomicU64) {
-    if cfg!(all(target_arch = "x86_64", not(loom))) {
-        at.fetch_add(1, SeqCst);
-    } else {
-        at.fetch_add(1, Release);
-        fence(SeqCst);
-    }
-}

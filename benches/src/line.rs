@@ -53,7 +53,7 @@ const fn figure(heading: &'static str, width: usize) -> Column {
     }
 }
 
-const WORKLOAD: Column = name("workload", 16);
+const WORKLOAD: Column = name("workload", 24);
 const SUBJECT: Column = name("subject", 20);
 
 /// A subject in a workload.
@@ -64,6 +64,7 @@ pub struct WorkloadLine {
     ns_per_op: f64,
     vs_tokio: Option<f64>,
     vs_floor: Option<f64>,
+    vs_epoch: Option<f64>,
     allocs_per_op: f64,
 }
 
@@ -76,6 +77,7 @@ impl WorkloadLine {
             ns_per_op: rounded(outcome.ns_per_op, 1),
             vs_tokio: outcome.vs_tokio.map(|ratio| rounded(ratio, 3)),
             vs_floor: outcome.vs_floor.map(|ratio| rounded(ratio, 3)),
+            vs_epoch: outcome.vs_epoch.map(|ratio| rounded(ratio, 3)),
             allocs_per_op: rounded(outcome.allocs_per_op, 4),
         }
     }
@@ -88,6 +90,7 @@ impl Line for WorkloadLine {
         figure("ns/op", 9),
         figure("vs_tokio", 9),
         figure("vs_floor", 9),
+        figure("vs_epoch", 9),
         figure("allocs/op", 10),
     ];
 
@@ -98,6 +101,7 @@ impl Line for WorkloadLine {
             format!("{:.1}", self.ns_per_op),
             or_dash(self.vs_tokio.map(|ratio| format!("{ratio:.2}"))),
             or_dash(self.vs_floor.map(|ratio| format!("{ratio:.2}"))),
+            or_dash(self.vs_epoch.map(|ratio| format!("{ratio:.2}"))),
             format!("{:.3}", self.allocs_per_op),
         ]
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::alloc;
 use crate::stats::{median, median_ratio};
-use crate::subject::{FLOOR, TOKIO};
+use crate::subject::{EPOCH, FLOOR, TOKIO};
 use crate::workload::{Entry, Runner};
 
 /// How much to measure.
@@ -54,6 +54,8 @@ pub struct Outcome {
     pub vs_tokio: Option<f64>,
     /// Median over the rounds of the ratio to the floor, if that took part.
     pub vs_floor: Option<f64>,
+    /// Median over the rounds of the ratio to crossbeam-epoch, if that took part.
+    pub vs_epoch: Option<f64>,
     /// Heap allocations per operation, once all is set up.
     pub allocs_per_op: f64,
 }
@@ -103,6 +105,7 @@ pub fn compare(entries: &[&Entry], plan: Plan, until: Option<Instant>) -> Vec<Ou
     };
     let tokio = rounds_of(TOKIO);
     let floor = rounds_of(FLOOR);
+    let epoch = rounds_of(EPOCH);
     contestants
         .iter_mut()
         .map(|contestant| {
@@ -114,6 +117,7 @@ pub fn compare(entries: &[&Entry], plan: Plan, until: Option<Instant>) -> Vec<Ou
                 ns_per_op: median(rounds.iter().copied()),
                 vs_tokio: versus(&tokio),
                 vs_floor: versus(&floor),
+                vs_epoch: versus(&epoch),
                 allocs_per_op: allocations(&mut contestant.runner, contestant.ops / 8, plan.counts),
             }
         })

@@ -190,7 +190,14 @@ fn workload_names() -> Vec<&'static str> {
 }
 
 fn subject_names() -> Vec<&'static str> {
-    SIZES.iter().map(|size| size().subject).collect()
+    let mut names: Vec<&str> = SIZES.iter().map(|size| size().subject).collect();
+    // Those that have no semaphore to be measured.
+    for entry in workload::ALL.iter().flat_map(|workload| workload.entries) {
+        if !names.contains(&entry.subject) {
+            names.push(entry.subject);
+        }
+    }
+    names
 }
 
 fn known(what: &str, name: String, names: Vec<&str>) -> Result<String, String> {

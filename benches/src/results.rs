@@ -69,6 +69,7 @@ mod tests {
             ns_per_op,
             vs_tokio: None,
             vs_floor: None,
+            vs_epoch: None,
             allocs_per_op: 0.0,
         }
     }

@@ -14,6 +14,7 @@ mod dynaphore;
 mod events;
 mod floor;
 mod tokio;
+mod trackers;
 
 pub use self::async_lock::AsyncLock;
 pub use self::asyncband::Asyncband;
@@ -22,6 +23,10 @@ pub use self::dynaphore::{Dynaphore, DynaphoreBarging, DynaphoreEventual, Dynaph
 pub use self::events::{EventLanes, EventPerWaiter};
 pub use self::floor::Floor;
 pub use self::tokio::Tokio;
+pub use self::trackers::{
+    ArcSwapLoad, CrossbeamEpoch, CrossbeamSharded, EPOCH, ParkingLotRwLock, Replaces, StdRwLock,
+    Tokens, Tracks,
+};
 
 /// The subject that `vs_tokio` divides by.
 pub const TOKIO: &str = <Tokio as Subject>::NAME;

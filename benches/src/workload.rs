@@ -8,14 +8,16 @@
 use std::time::Duration;
 
 use crate::subject::{
-    AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations,
-    EventLanes, EventPerWaiter, Floor, ParkingLotCondvar, Subject, Tokio,
+    ArcSwapLoad, AsyncLock, Asyncband, CrossbeamEpoch, CrossbeamSharded, Dynaphore,
+    DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations, EventLanes, EventPerWaiter, Floor,
+    ParkingLotCondvar, ParkingLotRwLock, StdRwLock, Subject, Tokens, Tokio, Tracks,
 };
 
 mod blocking;
 mod handoff;
 mod resize;
 mod threads;
+mod tokens;
 mod uncontended;
 mod waiters;
 
@@ -24,6 +26,7 @@ pub use self::handoff::{
     handoff_ct, handoff_mt, parking_ct, parking_mt, tasks_per_permit, weighted_mt,
 };
 pub use self::resize::resize_storm_2t;
+pub use self::tokens::{increment_wait, token_1t, token_2t, token_while_increment_2t};
 pub use self::uncontended::{async_1t, owned_1t, try_1t, try_2t};
 pub use self::waiters::{waiters_1k, waiters_10, waiters_100k};
 
@@ -170,6 +173,52 @@ pub const ALL: &[Workload] = &[
         resize_storm_2t * 1,
         "one thread awaits and drops while another resizes without pause",
         [Dynaphore, Tokio, AsyncLock, Asyncband, Floor]
+    ),
+    workload!(
+        token_1t * 1,
+        "one thread: take a token (pin, read-lock, load), drop",
+        [
+            Tokens,
+            CrossbeamEpoch,
+            StdRwLock,
+            ParkingLotRwLock,
+            CrossbeamSharded,
+            ArcSwapLoad
+        ]
+    ),
+    workload!(
+        token_2t * 1,
+        "two threads: the same, on the same tracker",
+        [
+            Tokens,
+            CrossbeamEpoch,
+            StdRwLock,
+            ParkingLotRwLock,
+            CrossbeamSharded,
+            ArcSwapLoad
+        ]
+    ),
+    workload!(
+        token_while_increment_2t * 1,
+        "one thread takes and drops tokens while another increments and waits (write-locks, stores) without pause",
+        [
+            Tokens,
+            StdRwLock,
+            ParkingLotRwLock,
+            CrossbeamSharded,
+            ArcSwapLoad
+        ]
+    ),
+    workload!(
+        increment_wait * 1,
+        "one thread increments and waits (write-locks, stores), with nobody there",
+        [
+            Tokens,
+            StdRwLock,
+            ParkingLotRwLock,
+            CrossbeamSharded,
+            ArcSwapLoad
+        ]
     ),
 ];
 

@@ -4,8 +4,19 @@
 //! that is read by who has waited for it. Under loom the ring has two places, so
 //! the third turn is counted where the first one was.
 
-use dynaphore::generation::{Pending, Tracker};
-use dynaphore_loom_tests::{Data, block_on, model, spawn};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use dynaphore::{
+    Semaphore,
+    generation::{Pending, Swap, Tracker},
+};
+use dynaphore_loom_tests::{Count, Data, block_on, model, spawn};
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// One that tokens can borrow on any thread. It is never freed.
 fn tracker(stripes: usize, exact: bool) -> &'static Tracker {
@@ -291,5 +302,151 @@ fn releases_of_two_turns_against_parked_waiter() {
         for holder in holders {
             holder.join().unwrap();
         }
+    });
+}
+
+/// Every write is taken exactly once, whole, by one of two takes or the rest.
+#[test]
+fn take_loses_nothing() {
+    model(2, || {
+        let counters = swap();
+        let theirs = counters.clone();
+        let writer = spawn(move || {
+            write(&theirs);
+            write(&theirs);
+        });
+        let first = counters.blocking_take_with(read);
+        let second = counters.blocking_take_with(read);
+        writer.join().unwrap();
+        assert_eq!(first + second + counters.blocking_take_with(read), 2);
+    });
+}
+
+/// A take that is cancelled at any point leaves all to the next one.
+#[test]
+fn cancelled_take_loses_nothing() {
+    model(2, || {
+        let counters = swap();
+        let theirs = counters.clone();
+        let writer = spawn(move || {
+            write(&theirs);
+            write(&theirs);
+        });
+        let taken = {
+            let mut take = pin!(counters.take_with(read));
+            let woken = Waker::from(Arc::new(Count::default()));
+            match take.as_mut().poll(&mut Context::from_waker(&woken)) {
+                Poll::Ready(taken) => taken,
+                Poll::Pending => 0,
+            }
+        };
+        let next = counters.blocking_take_with(read);
+        writer.join().unwrap();
+        assert_eq!(taken + next + counters.blocking_take_with(read), 2);
+    });
+}
+
+/// Two takers at once.
+#[test]
+fn take_against_take() {
+    model(2, || {
+        let counters = swap();
+        let theirs = counters.clone();
+        let writer = spawn(move || write(&theirs));
+        let theirs = counters.clone();
+        let taker = spawn(move || theirs.blocking_take_with(read));
+        let taken = counters.blocking_take_with(read);
+        writer.join().unwrap();
+        let other = taker.join().unwrap();
+        assert_eq!(taken + other + counters.blocking_take_with(read), 1);
+    });
+}
+
+/// Two numbers that a writer changes one after the other.
+type Pair = [AtomicUsize; 2];
+
+fn swap() -> Arc<Swap<Pair>> {
+    let pair = || [AtomicUsize::new(0), AtomicUsize::new(0)];
+    Arc::new(Swap::new([pair(), pair()]))
+}
+
+fn write(counters: &Swap<Pair>) {
+    let pair = counters.write();
+    // Not read-modify-writes: the tracker has to see to it that this works.
+    for count in pair.iter() {
+        count.store(count.load(Relaxed) + 1, Relaxed);
+    }
+}
+
+/// What is taken is never half a write.
+fn read(old: &Pair) -> usize {
+    let [one, other] = [0, 1].map(|index| old[index].load(Relaxed));
+    assert_eq!(one, other);
+    for count in old {
+        count.store(0, Relaxed);
+    }
+    one
+}
+
+/// The place of a turn is in use again before its last holder looks whether it
+/// is over: who has begun that turn wakes in its stead.
+#[test]
+fn turn_begun_against_parked_waiter() {
+    model(2, || {
+        let (tracker, data) = (tracker(1, true), Data::new());
+        let token = tracker.acquire();
+        let pending = tracker.increment();
+        let waiter = spawn({
+            let data = data.clone();
+            move || {
+                pending.wait();
+                data.read()
+            }
+        });
+        let holder = spawn(move || {
+            data.bump();
+            drop(token);
+        });
+        let _ = tracker.increment();
+        holder.join().unwrap();
+        assert_eq!(waiter.join().unwrap(), 1);
+    });
+}
+
+/// Holders against a resize: after the wait, no permit that was handed out before
+/// is alive, and what its holder did is visible. A permit of the new generation
+/// sees what came before the resize.
+#[test]
+fn resize_drained_sees_all() {
+    model(2, || {
+        let semaphore = Arc::new(Semaphore::builder(2).generations(true).build());
+        let (data, target) = (Generations::new(), Data::new());
+        let first = semaphore.clone().try_acquire_owned().unwrap();
+        let holder = spawn({
+            let data = data.clone();
+            move || {
+                data.0[0][0].bump();
+                drop(first);
+            }
+        });
+        let newcomer = spawn({
+            let (semaphore, data, target) = (semaphore.clone(), data.clone(), target.clone());
+            move || {
+                let permit = semaphore.try_acquire().unwrap();
+                let generation = permit.generation().unwrap() as usize;
+                data.0[1][generation].bump();
+                if generation == 1 {
+                    assert_eq!(target.read(), 1);
+                }
+            }
+        });
+        target.bump();
+        semaphore.resize(2).blocking_drained();
+        assert_eq!(data.0[0][0].read(), 1);
+        let old = data.0[1][0].read();
+        holder.join().unwrap();
+        newcomer.join().unwrap();
+        assert_eq!(data.0[1][0].read(), old);
+        assert_eq!(data.0[1][1].read(), 1 - old);
     });
 }

@@ -63,7 +63,8 @@ impl Tracker {
             // that it passes on what came before. If it fails, somebody else
             // has done it.
             let turn = &self.words.turn;
-            if turn.compare_exchange(now, now + 1, AcqRel, Relaxed).is_ok() {
+            let begun = turn.compare_exchange(now, now + 1, AcqRel, Relaxed);
+            if begun.is_ok() {
                 // ORDERING: argument 4, B. Pairs with the fence in `are_empty`.
                 fence(SeqCst);
                 if self.waiters.waiting() > 0 {

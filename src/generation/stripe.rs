@@ -36,7 +36,7 @@ use std::{array, num::NonZeroU16, sync::OnceLock};
 use crossbeam_utils::CachePadded;
 
 use super::thread::{self, NUMBERS};
-use crate::sync::{Acquire, AtomicU64, Lazy, Relaxed, Release, add_and_fence, store_and_fence};
+use crate::sync::{Acquire, AtomicU64, Lazy, Relaxed, Release, SeqCst, fence};
 
 /// Turns whose tokens can be told apart, a power of two. With more, a holder
 /// may lag behind by more increments before those after it have to be counted
@@ -55,7 +55,7 @@ fn counts() -> Counts {
     array::from_fn(|_| AtomicU64::new(0))
 }
 
-struct Stripe {
+pub(super) struct Stripe {
     local: CachePadded<Counts>,
     shared: CachePadded<Shared>,
 }
@@ -74,6 +74,26 @@ impl Stripe {
                 removed: counts(),
             }),
         }
+    }
+
+    /// Counts a token out that was counted in at `place`, which is here.
+    #[inline]
+    pub(super) fn count_out(&self, place: Place, position: usize) {
+        if thread::number() == place.stripe() {
+            let local = &self.local[position];
+            let out = local.load(Relaxed).wrapping_sub(1);
+            // ORDERING: Release, pairs with the Acquire in `is_empty`.
+            local.store(out, Release);
+        } else {
+            self.count_out_elsewhere(position);
+        }
+    }
+
+    #[inline(never)]
+    fn count_out_elsewhere(&self, position: usize) {
+        // ORDERING: Release, pairs with the Acquire in `is_empty`. Those that
+        // follow carry it on.
+        self.shared.removed[position].fetch_add(1, Release);
     }
 
     fn is_empty(&self, position: usize) -> bool {
@@ -96,11 +116,13 @@ impl Place {
     /// Enough for all of them.
     pub(super) const BITS: u32 = (NUMBERS + 1).next_power_of_two().ilog2();
 
+    #[inline]
     fn new(stripe: usize) -> Self {
-        let number = u16::try_from(stripe + 1).ok().and_then(NonZeroU16::new);
-        Self(number.expect("there are far fewer stripes"))
+        // There are far fewer stripes. No panic: it would cost registers.
+        Self(NonZeroU16::MIN.saturating_add(stripe as u16))
     }
 
+    #[inline]
     fn stripe(self) -> usize {
         usize::from(self.0.get()) - 1
     }
@@ -126,42 +148,28 @@ impl Stripes {
         self.0.get().map_or(0, <[Stripe]>::len)
     }
 
-    /// Counts a token in. No load that the caller does afterwards comes before
-    /// that (`sync::store_and_fence`).
+    /// Counts a token in, and fences: no load that the caller does afterwards
+    /// comes before that.
     #[inline]
-    pub(super) fn count_in(&self, position: usize) -> Place {
+    pub(super) fn count_in(&self, position: usize) -> (&Stripe, Place) {
         let stripes = self.0.force_with(make);
         let number = thread::number();
-        if let Some(stripe) = stripes.get(number) {
-            let local = &stripe.local[position];
-            store_and_fence(local, local.load(Relaxed).wrapping_add(1));
-            Place::new(number)
-        } else {
-            let number = number % stripes.len();
-            add_and_fence(&stripes[number].shared.added[position]);
-            Place::new(number)
-        }
+        let Some(stripe) = stripes.get(number) else {
+            return count_in_shared(stripes, number, position);
+        };
+        let local = &stripe.local[position];
+        // Relaxed: what counts is the fence, and a count-in ends nothing.
+        local.store(local.load(Relaxed).wrapping_add(1), Relaxed);
+        // ORDERING: SeqCst, pairs with the fences in `drain.rs` and in
+        // `Tracker::increment`.
+        fence(SeqCst);
+        (stripe, Place::new(number))
     }
 
     /// Counts one more token in, beside one that is alive.
     pub(super) fn copy(&self, place: Place, position: usize) {
         // Relaxed: the original is counted out after this.
-        self.stripe(place).shared.added[position].fetch_add(1, Relaxed);
-    }
-
-    /// Counts a token out.
-    #[inline]
-    pub(super) fn count_out(&self, place: Place, position: usize) {
-        let stripe = self.stripe(place);
-        if thread::number() == place.stripe() {
-            let local = &stripe.local[position];
-            let out = local.load(Relaxed).wrapping_sub(1);
-            // ORDERING: Release, pairs with the Acquire in `is_empty`.
-            local.store(out, Release);
-        } else {
-            // ORDERING: as above. Those that follow carry it on.
-            stripe.shared.removed[position].fetch_add(1, Release);
-        }
+        self.at(place).shared.added[position].fetch_add(1, Relaxed);
     }
 
     /// Are all tokens gone that were counted at `position`, as far as they can
@@ -172,11 +180,23 @@ impl Stripes {
             .is_none_or(|stripes| stripes.iter().all(|stripe| stripe.is_empty(position)))
     }
 
+    /// The stripe of a token.
     #[inline]
-    fn stripe(&self, place: Place) -> &Stripe {
+    pub(super) fn at(&self, place: Place) -> &Stripe {
         let stripes = self.0.get().expect("a token has been counted in");
         &stripes[place.stripe()]
     }
+}
+
+/// For a thread that owns no stripe.
+#[inline(never)]
+fn count_in_shared(stripes: &[Stripe], number: usize, position: usize) -> (&Stripe, Place) {
+    let number = number % stripes.len();
+    let stripe = &stripes[number];
+    stripe.shared.added[position].fetch_add(1, Relaxed);
+    // ORDERING: as in `count_in`.
+    fence(SeqCst);
+    (stripe, Place::new(number))
 }
 
 /// Two for each thread that can run at once: more threads than that are about

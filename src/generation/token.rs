@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Tracker,
-    stripe::{Place, RING},
+    stripe::{Place, RING, Stripe},
 };
 
 /// Where a token is counted: the stripe, and above it the position in the ring.
@@ -109,18 +109,32 @@ impl ShortToken {
 #[must_use = "a token that is dropped at once holds nothing up"]
 pub struct Token<'a> {
     tracker: &'a Tracker,
+    /// Known to the tracker too. But to look it up on drop, right after the
+    /// fence, was measured to cost.
+    stripe: &'a Stripe,
     generation: u64,
     mark: Mark,
 }
 
 impl<'a> Token<'a> {
     #[inline]
-    pub(super) fn new(tracker: &'a Tracker, generation: u64, mark: Mark) -> Self {
+    pub(super) fn new(
+        tracker: &'a Tracker,
+        stripe: &'a Stripe,
+        generation: u64,
+        mark: Mark,
+    ) -> Self {
         Self {
             tracker,
+            stripe,
             generation,
             mark,
         }
+    }
+
+    #[inline]
+    pub(super) fn mark(&self) -> Mark {
+        self.mark
     }
 
     /// The generation that it was taken in, which cannot drain while it lives.
@@ -140,10 +154,20 @@ impl<'a> Token<'a> {
     }
 }
 
+#[cfg(loom)]
+impl Token<'_> {
+    /// One more of the same generation: what permits do when they are split.
+    #[doc(hidden)]
+    pub fn copied(&self) -> Self {
+        self.tracker.count_again(self.mark);
+        Self { ..*self }
+    }
+}
+
 impl Drop for Token<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.tracker.leave(self.mark);
+        self.tracker.leave(self.mark, self.stripe);
     }
 }
 

@@ -95,7 +95,8 @@ impl Builder {
 
     /// Whether permits know in which [generation](crate::generation) they were
     /// handed out, and [`Semaphore::resize`] opens a new one. They do not unless
-    /// this is called. It costs a permit about half as much again.
+    /// this is called. It makes a permit that is
+    /// there cost nearly twice as much.
     ///
     /// # Examples
     ///
@@ -105,10 +106,7 @@ impl Builder {
     /// ```
     pub const fn generations(self, generations: bool) -> Self {
         Self {
-            wanted: Wanted {
-                generations,
-                ..self.wanted
-            },
+            wanted: Wanted { generations },
             ..self
         }
     }

@@ -103,6 +103,7 @@ mod tests {
             ns_per_op: 10.0,
             vs_tokio,
             vs_floor: None,
+            vs_epoch: None,
             allocs_per_op: 0.0,
         }
     }

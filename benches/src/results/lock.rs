@@ -11,6 +11,9 @@ pub const PACKAGES: &[&str] = &[
     "asyncband",
     "parking_lot",
     "event-listener",
+    "crossbeam-epoch",
+    "crossbeam-utils",
+    "arc-swap",
 ];
 
 /// The versions of a package in a lock file; more than one if several are in

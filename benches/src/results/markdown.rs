@@ -12,7 +12,7 @@ use crate::workload;
 pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
     let mut text = String::from(
         "# Results\n\nWritten by `compare --report`; do not edit. Lower is better, save for \
-         throughput. `vs_tokio` and `vs_floor` are medians of the ratios within a round.\n\n",
+         throughput. `vs_tokio`, `vs_floor` and `vs_epoch` are medians of the ratios within a round.\n\n",
     );
     text += &about(place);
     let plot = |file| plots.iter().find(|plot| plot.file == file);
@@ -235,6 +235,7 @@ mod tests {
                     ns_per_op: 23.0999,
                     vs_tokio: Some(0.53),
                     vs_floor: None,
+                    vs_epoch: None,
                     allocs_per_op: 0.0,
                 }],
             )],
@@ -264,7 +265,7 @@ mod tests {
         for part in [
             "## Workloads\n\n- `try_1t`: ",
             "\n![Throughput](plots/throughput.svg)\n",
-            "| try_1t | dynaphore | 23.1 | 0.53 | - | 0.000 |\n",
+            "| try_1t | dynaphore | 23.1 | 0.53 | - | - | 0.000 |\n",
             "| dynaphore | 2.000 | 3.000 |\n",
             "| size | floor | 8 | - |\n",
         ] {

@@ -1,0 +1,94 @@
+//! A thousand counters that are read and reset as one, again and again, while
+//! threads count in them: `cargo run --release --example counters -- [SECONDS [THREADS]]`.
+//!
+//! Ends with status 1 if a single increment is lost or counted twice.
+
+use std::{
+    env,
+    process::ExitCode,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use dynaphore::generation::Swap;
+
+const COUNTERS: usize = 1000;
+
+/// No lock, no wait: two writes of the thread's own, and the counter.
+fn increment(counters: &Swap<Vec<AtomicU64>>, n: usize) {
+    counters.write()[n].fetch_add(1, Relaxed);
+}
+
+/// Counts in one after the other, until told to stop. Returns how often.
+fn count(counters: &Swap<Vec<AtomicU64>>, thread: usize, stop: &AtomicBool) -> u64 {
+    let mut counted = 0;
+    // Each thread has an order of its own: 1000 has no divisor of these.
+    let stride = [1, 3, 7, 9][thread % 4];
+    let mut n = thread % COUNTERS;
+    while !stop.load(Relaxed) {
+        for _ in 0..COUNTERS {
+            increment(counters, n);
+            n = (n + stride) % COUNTERS;
+        }
+        counted += COUNTERS as u64;
+    }
+    counted
+}
+
+fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1).map(|argument| argument.parse::<u32>());
+    let (Ok(seconds), Ok(threads)) = (
+        arguments.next().unwrap_or(Ok(2)),
+        arguments.next().unwrap_or(Ok(4)),
+    ) else {
+        eprintln!("usage: counters [SECONDS [THREADS]]");
+        return ExitCode::from(2);
+    };
+    let empty = || (0..COUNTERS).map(|_| AtomicU64::new(0)).collect();
+    let counters: Swap<Vec<AtomicU64>> = Swap::new([empty(), empty()]);
+    let stop = AtomicBool::new(false);
+    let (mut totals, mut takes, mut longest) = (vec![0_u64; COUNTERS], 0_u64, Duration::ZERO);
+    let start = Instant::now();
+    let counted: u64 = thread::scope(|scope| {
+        let (counters, stop) = (&counters, &stop);
+        let workers: Vec<_> = (0..threads as usize)
+            .map(|thread| scope.spawn(move || count(counters, thread, stop)))
+            .collect();
+        while start.elapsed() < Duration::from_secs(seconds.into()) {
+            let begun = Instant::now();
+            let interval = counters.blocking_take();
+            longest = longest.max(begun.elapsed());
+            for (total, count) in totals.iter_mut().zip(interval) {
+                *total += count;
+            }
+            takes += 1;
+        }
+        stop.store(true, Relaxed);
+        let counted = workers.into_iter().map(|worker| worker.join().unwrap());
+        counted.sum()
+    });
+    let wall = start.elapsed();
+    for (total, count) in totals.iter_mut().zip(counters.blocking_take()) {
+        *total += count;
+    }
+    let taken: u64 = totals.iter().sum();
+    println!(
+        "{threads} threads, {COUNTERS} counters, {:.1} s: {counted} increments, {:.1} million a second",
+        wall.as_secs_f64(),
+        counted as f64 / wall.as_secs_f64() / 1e6,
+    );
+    println!(
+        "{takes} takes meanwhile, {:.0} us each, the longest {:.0} us",
+        wall.as_secs_f64() * 1e6 / takes.max(1) as f64,
+        longest.as_secs_f64() * 1e6,
+    );
+    // Each round counts in each counter once.
+    let each = counted / COUNTERS as u64;
+    let wrong = totals.iter().filter(|total| **total != each).count();
+    println!("{taken} taken, {wrong} counters wrong");
+    if wrong > 0 || taken != counted {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,267 @@
+//! Two copies of something: one is written while the other is read and reset.
+//!
+//! Writers go to the copy `turn % 2`, under a token of that turn. Takers come
+//! one at a time, which a semaphore sees to. Take number n (from 0) begins turn
+//! n + 1, unless one that was cancelled has done so, waits until turn n has
+//! drained, and empties copy `n % 2`. Nobody else moves the tracker, so as take
+//! n begins, turn n is the current one, or n + 1 after a cancelled one; turn
+//! n + 2, whose writers use the same copy, begins after take n has ended. What
+//! take n has read and reset happens before turn n + 2 by way of the semaphore
+//! and of the tracker's turn.
+
+use std::{fmt, ops::Deref};
+
+use crossbeam_utils::CachePadded;
+
+use super::{Pending, Take, Token, Tracker};
+use crate::{
+    Semaphore,
+    sync::{AtomicU64, Relaxed, const_fn},
+};
+
+/// Two copies of a `T`, so that one can be read and reset as a whole while
+/// traffic goes on in the other.
+///
+/// Writers [`write`](Self::write) to the current copy through `&T`, so `T` is
+/// made of atomics or the like. [`take`](Self::take) exchanges the copies, waits
+/// for those who still write to the old one, and returns what is in it, which it
+/// resets. Each write is in exactly one taken interval. Writers take no lock and
+/// never wait, and write to memory that no other processor reads meanwhile, but
+/// for what `T` shares among them.
+///
+/// # Fairness
+///
+/// Takers come one at a time, first in, first out.
+///
+/// # Memory ordering
+///
+/// What a writer did before it dropped its guard is visible to the taker that
+/// takes it; what a taker left, to later writers. For writers and takers
+/// `Relaxed` is enough.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+/// use dynaphore::generation::Swap;
+///
+/// // Requests by status.
+/// let counters: Swap<[AtomicU64; 5]> = Swap::default();
+/// counters.write()[2].fetch_add(1, Relaxed);
+/// counters.write()[4].fetch_add(1, Relaxed);
+/// assert_eq!(counters.blocking_take(), [0, 0, 1, 0, 1]);
+/// assert_eq!(counters.blocking_take(), [0; 5]);
+/// ```
+pub struct Swap<T> {
+    tracker: Tracker,
+    takers: Semaphore,
+    /// How many takes there have been. Only who has the permit touches it.
+    takes: AtomicU64,
+    copies: CachePadded<[T; 2]>,
+}
+
+impl<T> Swap<T> {
+    const_fn! {
+        /// One with these two copies, which should be equal and empty. The first
+        /// one is written first.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use std::sync::atomic::AtomicU64;
+        /// use dynaphore::generation::Swap;
+        ///
+        /// static HITS: Swap<AtomicU64> = Swap::new([const { AtomicU64::new(0) }; 2]);
+        /// assert_eq!(HITS.blocking_take(), 0);
+        /// ```
+        #[must_use]
+        pub fn new(copies: [T; 2]) -> Self {
+            Self {
+                tracker: Tracker::new(),
+                takers: Semaphore::new(1),
+                takes: AtomicU64::new(0),
+                copies: CachePadded::new(copies),
+            }
+        }
+    }
+
+    /// The current copy, which is not taken as long as the guard lives.
+    ///
+    /// A thread that takes while it holds a guard itself waits for ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    ///
+    /// let counter = dynaphore::generation::Swap::<AtomicU64>::default();
+    /// counter.write().fetch_add(1, Relaxed);
+    /// assert_eq!(counter.blocking_take(), 1);
+    /// ```
+    #[inline]
+    pub fn write(&self) -> Write<'_, T> {
+        let token = self.tracker.acquire();
+        Write {
+            copy: &self.copies[token.mark().position() % 2],
+            _token: token,
+        }
+    }
+
+    /// Exchanges the copies, waits for those who write to the old one, and
+    /// returns what `read` makes of it. `read` is to reset it, too.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost. A take that is cancelled after its first poll may have
+    /// exchanged the copies already; the next take then returns the interval
+    /// that ended with that, and what came after is in the one that follows.
+    ///
+    /// # Panics
+    ///
+    /// When `read` does. What it has left in the copy is for the next take.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    ///
+    /// # futures::executor::block_on(async {
+    /// // The largest of each interval.
+    /// let largest = dynaphore::generation::Swap::new([const { AtomicU64::new(0) }; 2]);
+    /// largest.write().fetch_max(7, Relaxed);
+    /// assert_eq!(largest.take_with(|old| old.swap(0, Relaxed)).await, 7);
+    /// # });
+    /// ```
+    pub async fn take_with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        let _permit = self.takers.acquire().await.expect("never closed");
+        let (pending, old) = self.exchange();
+        pending.await;
+        self.finish(old, read)
+    }
+
+    /// [`take_with`](Self::take_with), blocking the thread.
+    ///
+    /// # Panics
+    ///
+    /// As for `take_with`. With the feature `tokio`, also when it is called
+    /// inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    ///
+    /// let log = dynaphore::generation::Swap::<Mutex<Vec<&str>>>::default();
+    /// log.write().lock().unwrap().push("hello");
+    /// let lines = log.blocking_take_with(|old| old.lock().unwrap().drain(..).count());
+    /// assert_eq!(lines, 1);
+    /// ```
+    #[track_caller]
+    pub fn blocking_take_with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        let _permit = self.takers.blocking_acquire().expect("never closed");
+        let (pending, old) = self.exchange();
+        pending.wait();
+        self.finish(old, read)
+    }
+
+    /// Lets writers go to the other copy, unless a cancelled take has done so.
+    /// Returns what to wait for, and the copy that is to be taken then.
+    fn exchange(&self) -> (Pending<'_>, &T) {
+        let take = self.takes.load(Relaxed);
+        let pending = if self.tracker.generation() == take {
+            self.tracker.increment()
+        } else {
+            self.tracker.pending(take, take)
+        };
+        (pending, &self.copies[take as usize % 2])
+    }
+
+    /// The old copy has no writers any more.
+    fn finish<R>(&self, old: &T, read: impl FnOnce(&T) -> R) -> R {
+        let taken = read(old);
+        self.takes.store(self.takes.load(Relaxed) + 1, Relaxed);
+        taken
+    }
+}
+
+impl<T: Take> Swap<T> {
+    /// Exchanges the copies, waits for those who write to the old one, and
+    /// returns what is in it. It is left empty.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`take_with`](Self::take_with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let counter = dynaphore::generation::Swap::<AtomicU64>::default();
+    /// counter.write().fetch_add(1, Relaxed);
+    /// assert_eq!(counter.take().await, 1);
+    /// # });
+    /// ```
+    pub async fn take(&self) -> T::Taken {
+        self.take_with(T::take).await
+    }
+
+    /// [`take`](Self::take), blocking the thread.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    ///
+    /// let counter = dynaphore::generation::Swap::<AtomicU64>::default();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| counter.write().fetch_add(1, Relaxed));
+    /// });
+    /// assert_eq!(counter.blocking_take(), 1);
+    /// ```
+    #[track_caller]
+    pub fn blocking_take(&self) -> T::Taken {
+        self.blocking_take_with(T::take)
+    }
+}
+
+impl<T: Default> Default for Swap<T> {
+    fn default() -> Self {
+        Self::new([T::default(), T::default()])
+    }
+}
+
+impl<T> fmt::Debug for Swap<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Swap")
+            .field("takes", &self.takes.load(Relaxed))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The current copy of a [`Swap`], by [`Swap::write`].
+#[must_use = "writes go through it"]
+pub struct Write<'a, T> {
+    copy: &'a T,
+    _token: Token<'a>,
+}
+
+impl<T> Deref for Write<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        self.copy
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Write<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.copy.fmt(f)
+    }
+}
