@@ -269,7 +269,7 @@ impl Tracker {
     }
 
     /// [`acquire`](Self::acquire) without the borrow, for use inside permits.
-    #[expect(dead_code, reason = "for permits")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for permits"))]
     #[inline]
     pub(crate) fn acquire_raw(&self) -> RawToken {
         self.enter().0
@@ -298,7 +298,7 @@ impl Tracker {
 
     /// Gives back what [`acquire_raw`](Self::acquire_raw) or
     /// [`copy`](Self::copy) has returned.
-    #[expect(dead_code, reason = "for permits")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for permits"))]
     #[inline]
     pub(crate) fn release(&self, token: RawToken) {
         let place = token.place();
@@ -306,7 +306,7 @@ impl Tracker {
     }
 
     /// One more token of the same generation.
-    #[cfg_attr(not(loom), expect(dead_code, reason = "for permits"))]
+    #[cfg_attr(not(any(test, loom)), expect(dead_code, reason = "for permits"))]
     pub(crate) fn copy(&self, token: &RawToken) -> RawToken {
         let position = position(token.turn().into());
         self.stripes.copy(token.place(), position);
@@ -376,3 +376,6 @@ impl fmt::Debug for Tracker {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
