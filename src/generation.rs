@@ -63,9 +63,10 @@
 //!    microseconds at worst (Morrison and Afek, "Temporally Bounding TSO for
 //!    Fence-Free Asymmetric Synchronization", ASPLOS 2015), and an interrupt
 //!    between the two does not lengthen that. So waiters look again by
-//!    themselves: a future for a while (`WINDOW` in `pending.rs`) after it has entered the
-//!    list or the turn has moved, a thread after sleeps that become longer and
-//!    longer. This concerns how soon a waiter goes on, never whether it may.
+//!    themselves: a future for a while (`WINDOW` in `pending.rs`) after it has
+//!    entered the list or the turn has moved, a thread after sleeps that become
+//!    longer and longer. This concerns how soon a waiter goes on, never whether
+//!    it may.
 //!
 //! # Progress
 //!
@@ -388,3 +389,6 @@ impl fmt::Debug for Tracker {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

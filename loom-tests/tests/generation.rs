@@ -132,8 +132,31 @@ fn turn_begun_by_waiter() {
         second.wait();
         data.settled(&second);
         assert!(second.is_drained());
+        // Counted where the oldest was, whose holder may not have come to tell.
+        let _newest = tracker.acquire();
         other.join().unwrap();
         holder.join().unwrap();
+    });
+}
+
+/// A latecomer counts itself in where nobody looks any more, since somebody has
+/// looked already and is about to begin the next turn.
+#[test]
+fn latecomer_against_turn() {
+    model(2, || {
+        let (tracker, data) = (tracker(1, true), Generations::new());
+        let shared = data.clone();
+        let latecomer = spawn(move || shared.hold(0, tracker));
+        let oldest = tracker.acquire();
+        let _ = tracker.increment();
+        let second = tracker.increment();
+        let waiter = spawn(move || second.wait());
+        drop(oldest);
+        let third = tracker.increment();
+        third.wait();
+        data.settled(&third);
+        waiter.join().unwrap();
+        latecomer.join().unwrap();
     });
 }
 

@@ -1,0 +1,81 @@
+//! What cannot be reached from outside.
+
+use super::*;
+use crate::generation::stripe::RING;
+
+/// Scenario 42.
+#[test]
+fn generations_wrap_around() {
+    let tracker = Tracker::starting_at(u64::MAX - 1);
+    let mut tokens = Vec::new();
+    let mut pendings = Vec::new();
+    for expected in [u64::MAX - 1, u64::MAX, 0, 1] {
+        let token = tracker.acquire();
+        assert_eq!(token.generation(), expected);
+        let pending = tracker.increment();
+        assert_eq!(pending.generation(), expected);
+        assert!(!pending.is_drained());
+        tokens.push(token);
+        pendings.push(pending);
+    }
+    // The oldest first: each drains as its token goes.
+    for (token, pending) in tokens.into_iter().zip(pendings) {
+        assert!(!pending.is_drained());
+        drop(token);
+        assert!(pending.is_drained());
+        pending.wait();
+    }
+    assert_eq!(tracker.generation(), 2);
+}
+
+#[test]
+fn copies_hold_up_like_tokens() {
+    let tracker = Tracker::new();
+    let original = tracker.acquire_short();
+    let copy = tracker.copy(&original);
+    let pending = tracker.increment();
+    // A copy of an old one is as old.
+    let another = std::thread::scope(|scope| {
+        let copy = scope.spawn(|| tracker.copy(&copy));
+        copy.join().unwrap()
+    });
+    assert_eq!([&copy, &another].map(|token| tracker.age(token)), [1, 1]);
+    tracker.release(original);
+    assert!(!pending.is_drained());
+    tracker.release(another);
+    assert!(!pending.is_drained());
+    std::thread::scope(|scope| scope.spawn(|| tracker.release(copy)).join().unwrap());
+    assert!(pending.is_drained());
+}
+
+/// Increments that are not held up each begin a turn, and none goes further.
+#[test]
+fn a_turn_for_each_increment() {
+    let tracker = Tracker::new();
+    for turn in 0..3 * RING as u64 {
+        assert_eq!(tracker.turn(), turn);
+        let pending = tracker.increment();
+        assert_eq!(tracker.turn(), turn + 1);
+        assert!(pending.is_drained());
+        assert_eq!(tracker.turn(), turn + 1);
+    }
+    let _oldest = tracker.acquire();
+    for _ in 0..3 * RING {
+        let pending = tracker.increment();
+        assert!(!pending.is_drained());
+    }
+    // No further than to where the oldest is counted.
+    assert_eq!(tracker.turn(), 4 * RING as u64 - 1);
+}
+
+#[test]
+fn a_short_token_counts_a_million_generations() {
+    let tracker = Tracker::starting_at(u64::MAX - 1);
+    let token = tracker.acquire_short();
+    for age in 0..1 << 20 {
+        assert_eq!(tracker.age(&token), age);
+        let _ = tracker.increment();
+    }
+    assert_eq!(tracker.age(&token), 0, "as documented");
+    tracker.release(token);
+}
