@@ -12,7 +12,8 @@
 //! before it ends, the front does not fit, or another call is still to serve.
 //!
 //! Of a waiter that steps aside while a growth is under way the queue says that
-//! it may be passed. So it may here, until that growth has served the line.
+//! who comes in that moment may pass it. So it may here, until that growth has
+//! served the line.
 
 use std::{
     sync::{

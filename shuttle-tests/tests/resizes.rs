@@ -246,6 +246,32 @@ fn made_too_heavy_and_possible_again() {
     });
 }
 
+/// max goes down below what the first two want, and up again at the same moment:
+/// the second does not pass the first while that steps aside.
+#[test]
+fn growth_against_stepping_aside() {
+    explore(6000, || {
+        let s = Kind::Fifo.semaphore(3);
+        let held = take(&s, 1);
+        let mut waiters = [3, 3, 2].map(|n| Waiter::queued(&s, n));
+        let calls = [1, 4].map(|max| {
+            let s = s.clone();
+            spawn(move || {
+                s.set_max(max);
+            })
+        });
+        join(calls);
+        // Whichever was the last.
+        s.set_max(4);
+        assert_eq!(waiters.each_ref().map(Waiter::woken), [1, 0, 0]);
+        for waiter in &mut waiters {
+            drop(waiter.granted());
+        }
+        drop(held);
+        assert_at_rest(&s);
+    });
+}
+
 /// Each call returns the max that it replaced: together they are one chain.
 #[test]
 fn racing_set_max() {

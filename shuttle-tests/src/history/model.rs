@@ -116,6 +116,11 @@ impl Model {
             return self.queued.then_some(next);
         };
         let Place { id, n, .. } = self.line[at];
+        let returns = |place: &Place| place.stands == Stands::JustAside && place.n <= self.max;
+        if self.line.iter().any(returns) {
+            // Not past one that may come before it.
+            return None;
+        }
         if self.is_too_large(n) {
             next.line[at].stands = Stands::aside(growing);
         } else if self.fits(n) {
