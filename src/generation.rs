@@ -390,5 +390,5 @@ impl fmt::Debug for Tracker {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

@@ -1,7 +1,8 @@
 //! The primitives that the algorithms stand on: the standard library's, or
-//! loom's when the crate is built with `--cfg loom`.
+//! loom's or shuttle's when the crate is built with `--cfg loom` or
+//! `--cfg shuttle`.
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::{
     sync::{
         Mutex, MutexGuard,
@@ -12,17 +13,30 @@ pub(crate) use std::{
 
 #[cfg(loom)]
 pub(crate) use loom::{
+    lazy_static,
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicU64, AtomicUsize, fence},
     },
-    thread,
+    thread, thread_local,
+};
+
+#[cfg(shuttle)]
+pub(crate) use shuttle::{
+    lazy_static,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, AtomicUsize, fence},
+    },
+    thread, thread_local,
 };
 
 pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 /// A boxed value that is made when it is first needed, so that whoever never
 /// needs it pays for a pointer and a flag only.
+// shuttle needs none of its own: it switches at its own primitives only, so the
+// value is made in one step.
 #[cfg(not(loom))]
 pub(crate) struct Lazy<T: ?Sized>(std::sync::OnceLock<Box<T>>);
 
@@ -84,17 +98,17 @@ impl<T: ?Sized> Lazy<T> {
 }
 
 /// Time since it was made.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) struct Clock(std::time::Instant);
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 impl Default for Clock {
     fn default() -> Self {
         Self(std::time::Instant::now())
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 impl Clock {
     pub(crate) fn nanos(&self) -> u64 {
         // Over 500 years.
@@ -111,6 +125,19 @@ pub(crate) struct Clock;
 impl Clock {
     pub(crate) fn nanos(&self) -> u64 {
         0
+    }
+}
+
+/// Under shuttle, where a schedule must be all that decides, each look at the
+/// clock takes a microsecond.
+#[cfg(shuttle)]
+#[derive(Default)]
+pub(crate) struct Clock(AtomicU64);
+
+#[cfg(shuttle)]
+impl Clock {
+    pub(crate) fn nanos(&self) -> u64 {
+        self.0.fetch_add(1_000, Relaxed)
     }
 }
 

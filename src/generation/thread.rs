@@ -40,7 +40,7 @@ impl Numbers {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 mod local {
     use std::cell::Cell;
 
@@ -96,18 +96,20 @@ mod local {
     }
 }
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 mod local {
     use std::sync::Arc;
 
-    use super::{AtomicU64, NUMBERS, Numbers};
+    use super::{AtomicU64, NUMBERS, Numbers, WORDS};
+    use crate::sync::{lazy_static, thread_local};
 
     // Shared, since loom drops its statics before the main thread's locals.
-    loom::lazy_static! {
-        static ref NUMBERS_TAKEN: Arc<Numbers> = Arc::new(Numbers([AtomicU64::new(0)]));
+    lazy_static! {
+        static ref NUMBERS_TAKEN: Arc<Numbers> =
+            Arc::new(Numbers([(); WORDS].map(|()| AtomicU64::new(0))));
     }
 
-    loom::thread_local! {
+    thread_local! {
         static KEPT: Kept = Kept::new();
     }
 
@@ -119,7 +121,7 @@ mod local {
     impl Kept {
         fn new() -> Self {
             let numbers = Arc::clone(&NUMBERS_TAKEN);
-            let number = numbers.take().expect("few threads");
+            let number = numbers.take().expect("fewer threads than numbers");
             Self { number, numbers }
         }
     }
@@ -137,7 +139,7 @@ mod local {
 
 pub(super) use local::number;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -157,8 +157,14 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
             return true;
         };
         let Semaphore { word, queue, .. } = semaphore;
-        queue.verdict(ticket) != Verdict::Waiting
-            || (!queue.hands_over() && word.load().free() >= u64::from(self.need))
+        let told = queue.verdict(ticket) != Verdict::Waiting;
+        if told || queue.hands_over() {
+            return told;
+        }
+        // What is free is no reason to stay awake if it cannot be had: behind a
+        // front that nobody may pass, or when the closer is about to tell.
+        let state = word.load();
+        state.free() >= u64::from(self.need) && !state.is_closed() && queue.may_barge()
     }
 }
 

@@ -28,7 +28,7 @@ impl Wake for Unparker {
 }
 
 /// This thread's waker, made once a thread.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 fn waker() -> Waker {
     thread_local!(static WAKER: Waker = Unparker::waker());
     // Gone while the thread's locals are being dropped.
@@ -37,7 +37,8 @@ fn waker() -> Waker {
         .unwrap_or_else(|_| Unparker::waker())
 }
 
-#[cfg(loom)]
+// The threads of a model share one real thread, and its locals.
+#[cfg(any(loom, shuttle))]
 fn waker() -> Waker {
     Unparker::waker()
 }
@@ -101,7 +102,7 @@ fn linger(told: impl Fn() -> bool) {
 fn linger(_: impl Fn() -> bool) {}
 
 #[cfg(not(loom))]
-use std::thread::park_timeout;
+use thread::park_timeout;
 
 /// loom knows no time: other threads run, and then it is over.
 #[cfg(loom)]

@@ -60,8 +60,9 @@
 //! request for more than max, which cannot be served: it steps aside when it
 //! has reached the front and goes back to where its ticket belongs when max
 //! allows, in the same step that raises max. (One that steps aside while a
-//! growth is under way may be passed by who comes in that moment.) During a
-//! pause, with max 0, nobody steps aside: there is nobody to be held up.
+//! growth is under way may be passed by who comes in that moment, but by nobody
+//! who is in line already.) During a pause, with max 0, nobody steps aside: there
+//! is nobody to be held up.
 //!
 //! # Wakers
 //!

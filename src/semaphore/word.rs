@@ -263,12 +263,17 @@ impl Word {
 
     /// For the lock's holder: hands `returned` permits, which the caller still
     /// holds, on to a waiter that needs `need`, the difference coming from or
-    /// going to the word. Writes nothing when there is no difference.
-    pub(crate) fn hand_over(&self, returned: u32, need: u32) -> Take {
+    /// going to the word. Writes nothing when there is no difference. Refuses if
+    /// the smallest request aside, of `aside` permits, has become possible: it
+    /// may come before this one.
+    pub(crate) fn hand_over(&self, returned: u32, need: u32, aside: Option<u32>) -> Take {
         let mut now = self.load();
         loop {
             if now.is_closed() {
                 return Take::Closed;
+            }
+            if aside.is_some_and(|least| least <= now.max()) {
+                return Take::Spoken;
             }
             if now.is_too_large(need) {
                 return Take::TooLarge;
@@ -381,5 +386,5 @@ impl Word {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

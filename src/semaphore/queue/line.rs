@@ -377,5 +377,5 @@ fn find(sorted: &VecDeque<Place>, ticket: Ticket) -> Option<usize> {
         .ok()
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

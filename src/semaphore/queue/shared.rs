@@ -120,7 +120,8 @@ impl Shared {
             Some(need) if line.is_plain() => need,
             _ => return (None, Some(returned)),
         };
-        match word.hand_over(returned, need) {
+        // In a plain line nobody stands aside.
+        match word.hand_over(returned, need, None) {
             Take::Acquired => {}
             Take::Full => {
                 if returned > 0 {
@@ -168,7 +169,7 @@ impl Shared {
                 self.publish(line);
                 return false;
             }
-            match word.hand_over(*returned, need) {
+            match word.hand_over(*returned, need, line.least_aside()) {
                 Take::Acquired => {
                     *returned = 0;
                     wakes.push(line.grant_front());
@@ -179,9 +180,13 @@ impl Shared {
                     self.publish(line);
                     line.rejoin(word.confirm().max());
                 }
+                // max has grown since. QUEUED is set: somebody is in line.
+                Take::Spoken => {
+                    line.rejoin(word.load().max());
+                }
                 // Full: the front goes on waiting. Closed: the closer will
                 // come and tell everybody.
-                Take::Full | Take::Spoken | Take::Closed => {
+                Take::Full | Take::Closed => {
                     if *returned > 0 {
                         let _ = word.give_back(*returned);
                     }

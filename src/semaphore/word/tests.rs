@@ -34,7 +34,7 @@ fn handing_over_the_same_number_writes_nothing() {
     assert_eq!(word.acquire_or_queue(1), Take::Acquired);
     assert_eq!(word.acquire_or_queue(1), Take::Full);
     let before = word.load();
-    assert_eq!(word.hand_over(1, 1), Take::Acquired);
+    assert_eq!(word.hand_over(1, 1, None), Take::Acquired);
     assert_eq!(word.load(), before);
 }
 
@@ -43,8 +43,8 @@ fn nothing_is_handed_over_while_in_debt() {
     let word = Word::new(3);
     assert_eq!(word.acquire_or_queue(3), Take::Acquired);
     assert_eq!(word.set_max(1, None).max(), 3);
-    assert_eq!(word.hand_over(1, 1), Take::Full);
-    assert_eq!(word.hand_over(3, 1), Take::Acquired);
+    assert_eq!(word.hand_over(1, 1, None), Take::Full);
+    assert_eq!(word.hand_over(3, 1, None), Take::Acquired);
     assert_eq!(word.load().active(), 1);
 }
 

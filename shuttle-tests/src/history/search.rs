@@ -1,0 +1,128 @@
+//! The search for an order of calls.
+
+use std::{cmp::Reverse, collections::HashSet};
+
+use super::{
+    Call, Record,
+    model::{Model, Then},
+};
+use crate::Kind;
+
+/// Is there an order of the calls in which `model` gives all the answers? Each
+/// place of the search is tried once.
+pub(super) fn explains(kind: Kind, records: &[Record], model: Model) -> bool {
+    let start = (Progress::default(), model);
+    let mut seen = HashSet::from([start.clone()]);
+    let mut places = vec![start];
+    while let Some((mut progress, model)) = places.pop() {
+        progress.settle(records, &model);
+        let left = |&(at, _): &(usize, &Record)| progress.over & bit(at) == 0;
+        let left = records.iter().enumerate().filter(left);
+        let Some(horizon) = left.clone().map(|(_, record)| record.ended).min() else {
+            return true;
+        };
+        let may_come_next =
+            left.filter(|&(at, record)| progress.serves & bit(at) == 0 && record.begun < horizon);
+        let growing = may_come_next
+            .clone()
+            .any(|(_, record)| record.call.may_grow());
+        let calls = may_come_next.filter_map(|(at, record)| {
+            let (next, then) = model.clone().step(kind, record.call, growing)?;
+            let mut progress = progress;
+            match then {
+                Then::Nothing => progress.over |= bit(at),
+                Then::Serve => progress.serves |= bit(at),
+            }
+            Some((record.ended, (progress, next)))
+        });
+        // What ended first is tried first: it is likely to be right.
+        let mut calls: Vec<_> = calls.collect();
+        calls.sort_by_key(|&(ended, _)| Reverse(ended));
+        let grants = model.serve(growing).map(|next| (progress, next));
+        let next = grants.chain(calls.into_iter().map(|(_, place)| place));
+        places.extend(next.filter(|place| seen.insert(place.clone())));
+    }
+    false
+}
+
+const fn bit(at: usize) -> u128 {
+    1 << at
+}
+
+/// How far the calls have come, a bit for each.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+struct Progress {
+    /// It has had its effect, and has yet to serve.
+    serves: u128,
+    over: u128,
+}
+
+impl Progress {
+    /// Ends the calls that have served, or may leave it to one that ends later.
+    fn settle(&mut self, records: &[Record], model: &Model) {
+        let served = model.serve(false).next().is_none();
+        let serving = |(at, _): &(usize, &Record)| self.serves & bit(*at) != 0;
+        let serving = records.iter().enumerate().filter(serving);
+        let last = serving.clone().map(|(_, record)| record.ended).max();
+        for (at, record) in serving.collect::<Vec<_>>() {
+            let closes = matches!(record.call, Call::Close);
+            // Only the closer tells of it.
+            let excused = !closes && (model.closed || Some(record.ended) < last);
+            if served || excused {
+                self.serves &= !bit(at);
+                self.over |= bit(at);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Answer;
+
+    /// One after the other.
+    fn explained(max: usize, calls: &[Call]) -> bool {
+        let records: Vec<_> = calls
+            .iter()
+            .enumerate()
+            .map(|(at, &call)| Record {
+                call,
+                begun: 2 * at,
+                ended: 2 * at + 1,
+            })
+            .collect();
+        explains(Kind::Fifo, &records, Model::new(max))
+    }
+
+    const fn poll(id: usize, got: Answer) -> Call {
+        Call::Poll { id, n: 1, got }
+    }
+
+    const RELEASE: Call = Call::Release { n: 1 };
+
+    #[test]
+    fn what_is_in_order_is_explained() {
+        use Answer::{Granted, No};
+        let start = [poll(0, Granted), poll(1, No), poll(2, No), RELEASE];
+        assert!(explained(
+            1,
+            &[&start[..], &[poll(2, No), poll(1, Granted)]].concat()
+        ));
+    }
+
+    #[test]
+    fn what_is_not_is_refused() {
+        use Answer::{Granted, No};
+        let start = [poll(0, Granted), poll(1, No), poll(2, No), RELEASE];
+        for (wrong, why) in [
+            (poll(2, Granted), "it passed another"),
+            (poll(1, No), "a lost wake-up"),
+            (poll(3, Granted), "it passed the line"),
+        ] {
+            assert!(!explained(1, &[&start[..], &[wrong]].concat()), "{why}");
+        }
+        let twice = [poll(0, Granted), poll(1, Granted)];
+        assert!(!explained(1, &twice));
+    }
+}
