@@ -1,5 +1,7 @@
 //! The three ways to decide who gets a permit while others wait.
 
+mod common;
+
 use std::{
     sync::{
         Arc, Barrier,
@@ -10,7 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dynaphore::{Builder, Fairness, Semaphore};
+use common::watchdog;
+use dynaphore::{AcquireTimeoutError, Builder, Fairness, Semaphore};
 use tokio_test::{assert_pending, task::spawn};
 
 const NEVER: Duration = Duration::MAX;
@@ -256,6 +259,20 @@ fn nobody_barges_past_an_overdue_waiter() {
     drop(two);
     assert!(matches!(heavy.poll(), Poll::Ready(Ok(_))));
     assert!(semaphore.try_acquire().is_ok(), "the line has moved on");
+}
+
+/// The permit that it needs is free all the time, and is not for it.
+#[test]
+fn a_blocking_call_behind_an_overdue_waiter_times_out() {
+    let late = watchdog(|| {
+        let semaphore = eventual(2, Duration::ZERO).build();
+        let _held = semaphore.try_acquire().unwrap();
+        let mut heavy = spawn(semaphore.acquire_many(2));
+        assert_pending!(heavy.poll());
+        let late = semaphore.blocking_acquire_timeout(Duration::from_millis(1));
+        late.map(drop).unwrap_err()
+    });
+    assert_eq!(late, AcquireTimeoutError::Timeout);
 }
 
 /// Threads that never leave the semaphore alone, against one that waits: under

@@ -141,7 +141,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
         };
         let Semaphore { word, queue } = semaphore;
         queue.verdict(ticket) != Verdict::Waiting
-            || (!queue.hands_over() && word.load().free() >= u64::from(self.need))
+            || (word.load().free() >= u64::from(self.need) && queue.may_barge())
     }
 }
 
@@ -240,3 +240,6 @@ impl Future for AcquireOwned {
         polled.map_ok(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -3,7 +3,7 @@
 use std::{
     sync::Arc,
     task::{Poll, Wake, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::sync::thread::{self, Thread};
@@ -62,18 +62,14 @@ pub(super) fn wait<W: Wait>(wait: &mut W, deadline: Option<Instant>) -> Option<W
             return Some(answer);
         }
         linger(|| wait.is_told());
-        if wait.is_told() {
-            continue;
-        }
-        match deadline {
+        // Where waiters compete the next poll may be in vain, again and again:
+        // look at the time before it, too.
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match left {
+            Some(Duration::ZERO) => return None,
+            _ if wait.is_told() => {}
+            Some(left) => park_timeout(left),
             None => thread::park(),
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return None;
-                }
-                park_timeout(left);
-            }
         }
     }
 }
@@ -101,6 +97,6 @@ use std::thread::park_timeout;
 
 /// loom knows no time.
 #[cfg(loom)]
-fn park_timeout(_: std::time::Duration) {
+fn park_timeout(_: Duration) {
     unimplemented!("deadlines under loom")
 }
