@@ -171,6 +171,23 @@ fn a_request_for_more_than_max_holds_nobody_up() {
 }
 
 #[test]
+fn forgetting_permits_leaves_nobody_behind_a_request_that_max_allows_no_more() {
+    for semaphore in competing(5) {
+        let mut held = semaphore.try_acquire_many(5).unwrap();
+        let mut heavy = spawn(semaphore.acquire_many(5));
+        let mut light = spawn(semaphore.acquire());
+        assert_pending!(heavy.poll());
+        assert_pending!(light.poll());
+        drop(held.split(4));
+        assert!(heavy.is_woken() && !light.is_woken());
+        assert_pending!(heavy.poll());
+        assert_eq!(semaphore.forget_permits(1), 1);
+        assert!(light.is_woken());
+        assert!(matches!(light.poll(), Poll::Ready(Ok(_))));
+    }
+}
+
+#[test]
 fn a_waiter_that_is_called_after_a_close_is_told() {
     for semaphore in competing(1) {
         let held = semaphore.try_acquire().unwrap();
