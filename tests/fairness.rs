@@ -121,6 +121,27 @@ fn a_call_that_goes_unheard_does_not_keep_the_next_permit_from_others() {
     }
 }
 
+/// However many others the release wakes, in however many steps.
+#[test]
+fn with_no_patience_a_release_calls_one_more_and_no_more() {
+    let semaphore = barging(2).bound(Duration::ZERO).build();
+    let held = semaphore.try_acquire_many(2).unwrap();
+    let mut waiters: Vec<_> = (0..3).map(|_| spawn(semaphore.acquire_many(2))).collect();
+    let mut watchers: Vec<_> = (0..20).map(|_| spawn(semaphore.idle())).collect();
+    for waiter in &mut waiters {
+        assert_pending!(waiter.poll());
+    }
+    for watcher in &mut watchers {
+        assert_pending!(watcher.poll());
+    }
+    for (called, held) in [(1, Some(held)), (2, None), (3, None)] {
+        drop(held.or_else(|| semaphore.try_acquire_many(2).ok()));
+        let woken = waiters.iter().map(|waiter| waiter.is_woken());
+        assert!(woken.eq((0..3).map(|at| at < called)), "{called} releases");
+    }
+    assert!(watchers.iter().all(|watcher| watcher.is_woken()));
+}
+
 #[test]
 fn a_called_waiter_that_gives_up_passes_the_permit_on() {
     for semaphore in competing(1) {
