@@ -1,5 +1,7 @@
 //! The three ways to decide who gets a permit while others wait.
 
+mod common;
+
 use std::{
     sync::{
         Arc, Barrier,
@@ -10,7 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dynaphore::{Builder, Fairness, Semaphore};
+use common::watchdog;
+use dynaphore::{AcquireTimeoutError, Builder, Fairness, Semaphore};
 use tokio_test::{assert_pending, task::spawn};
 
 const NEVER: Duration = Duration::MAX;
@@ -118,6 +121,27 @@ fn a_call_that_goes_unheard_does_not_keep_the_next_permit_from_others() {
     }
 }
 
+/// However many others the release wakes, in however many steps.
+#[test]
+fn with_no_patience_a_release_calls_one_more_and_no_more() {
+    let semaphore = barging(2).bound(Duration::ZERO).build();
+    let held = semaphore.try_acquire_many(2).unwrap();
+    let mut waiters: Vec<_> = (0..3).map(|_| spawn(semaphore.acquire_many(2))).collect();
+    let mut watchers: Vec<_> = (0..20).map(|_| spawn(semaphore.idle())).collect();
+    for waiter in &mut waiters {
+        assert_pending!(waiter.poll());
+    }
+    for watcher in &mut watchers {
+        assert_pending!(watcher.poll());
+    }
+    for (called, held) in [(1, Some(held)), (2, None), (3, None)] {
+        drop(held.or_else(|| semaphore.try_acquire_many(2).ok()));
+        let woken = waiters.iter().map(|waiter| waiter.is_woken());
+        assert!(woken.eq((0..3).map(|at| at < called)), "{called} releases");
+    }
+    assert!(watchers.iter().all(|watcher| watcher.is_woken()));
+}
+
 #[test]
 fn a_called_waiter_that_gives_up_passes_the_permit_on() {
     for semaphore in competing(1) {
@@ -164,6 +188,23 @@ fn a_request_for_more_than_max_holds_nobody_up() {
         drop(permit);
         assert!(heavy.is_woken());
         assert!(matches!(heavy.poll(), Poll::Ready(Ok(_))));
+    }
+}
+
+#[test]
+fn forgetting_permits_leaves_nobody_behind_a_request_that_max_allows_no_more() {
+    for semaphore in competing(5) {
+        let mut held = semaphore.try_acquire_many(5).unwrap();
+        let mut heavy = spawn(semaphore.acquire_many(5));
+        let mut light = spawn(semaphore.acquire());
+        assert_pending!(heavy.poll());
+        assert_pending!(light.poll());
+        drop(held.split(4));
+        assert!(heavy.is_woken() && !light.is_woken());
+        assert_pending!(heavy.poll());
+        assert_eq!(semaphore.forget_permits(1), 1);
+        assert!(light.is_woken());
+        assert!(matches!(light.poll(), Poll::Ready(Ok(_))));
     }
 }
 
@@ -256,6 +297,20 @@ fn nobody_barges_past_an_overdue_waiter() {
     drop(two);
     assert!(matches!(heavy.poll(), Poll::Ready(Ok(_))));
     assert!(semaphore.try_acquire().is_ok(), "the line has moved on");
+}
+
+/// The permit that it needs is free all the time, and is not for it.
+#[test]
+fn a_blocking_call_behind_an_overdue_waiter_times_out() {
+    let late = watchdog(|| {
+        let semaphore = eventual(2, Duration::ZERO).build();
+        let _held = semaphore.try_acquire().unwrap();
+        let mut heavy = spawn(semaphore.acquire_many(2));
+        assert_pending!(heavy.poll());
+        let late = semaphore.blocking_acquire_timeout(Duration::from_millis(1));
+        late.map(drop).unwrap_err()
+    });
+    assert_eq!(late, AcquireTimeoutError::Timeout);
 }
 
 /// Threads that never leave the semaphore alone, against one that waits: under

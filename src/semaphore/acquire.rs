@@ -261,3 +261,6 @@ impl Future for AcquireOwned {
         polled.map_ok(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

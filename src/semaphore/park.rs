@@ -69,12 +69,14 @@ pub(crate) fn wait<W: Wait>(wait: &mut W, deadline: Option<Instant>) -> Option<W
             return Some(answer);
         }
         linger(|| wait.is_told());
+        // Where waiters compete the next poll may be in vain, again and again:
+        // look at the time before it, too.
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return None;
+        }
         if wait.is_told() {
             continue;
-        }
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) {
-            return None;
         }
         match left.into_iter().chain(wait.nap()).min() {
             None => thread::park(),

@@ -21,8 +21,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Permits that are not out: `max - active`, or 0 while over max. If
-    /// somebody waits, they are kept for the first in line.
+    /// Permits that are not out: `max - active`, or 0 while over max. Where nobody
+    /// may pass a waiter, they are kept for the first in line.
     ///
     /// # Examples
     ///
@@ -107,8 +107,9 @@ impl Semaphore {
     }
 
     /// How many permits [`try_acquire_many`](Self::try_acquire_many) could take
-    /// now: 0 while over max, and 0 while somebody is in line, whom all that
-    /// comes back belongs to.
+    /// now: 0 while over max, and 0 while somebody is in line whom nobody may
+    /// pass under this [fairness](Self::fairness), since all that comes back
+    /// belongs to those in line.
     ///
     /// # Examples
     ///

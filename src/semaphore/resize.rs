@@ -81,6 +81,12 @@ impl Semaphore {
     /// ```
     pub fn forget_permits(&self, n: usize) -> usize {
         let n = u32::try_from(n).unwrap_or(u32::MAX);
-        self.word.forget_available(n, self.queue.may_barge()) as usize
+        let gone = self.word.forget_available(n, self.queue.may_barge());
+        // Where waiters compete there may be permits to forget beside a line,
+        // whose first may need more than max now, and is in nobody's way.
+        if gone > 0 && self.word.load().is_queued() {
+            self.queue.hand_over(&self.word, 0);
+        }
+        gone as usize
     }
 }

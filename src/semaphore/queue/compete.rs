@@ -31,6 +31,8 @@
 //! `Fifo`, until there is a front whose time has not come. A newcomer that has
 //! read the time just before may still slip in; its release finds the line due.
 
+use std::mem;
+
 use super::{Deferred, Fairness, Queue, Shared, Verdict, line::Ticket};
 use crate::{
     semaphore::word::{Take, Word},
@@ -64,6 +66,7 @@ impl Queue {
             return self.hand_over(word, 0);
         }
         let shared = self.shared.force();
+        let mut first = true;
         let wakes = shared.wake_while(|line, wakes| {
             let now = shared.calm.clock.nanos();
             let state = word.load();
@@ -72,7 +75,7 @@ impl Queue {
                 return shared.serve(line, word, &mut 0, wakes);
             }
             let late = now.saturating_sub(line.called_at) >= self.bound();
-            let mut more = late;
+            let mut more = mem::take(&mut first) && late;
             while !wakes.is_full() && (more || line.called() < word.load().free()) {
                 more = false;
                 let Some(waker) = line.call() else { break };
