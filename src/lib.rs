@@ -10,9 +10,12 @@
 //! | [`Semaphore`] | the semaphore: take, resize, read, wait for a state, close |
 //! | [`Builder`], [`Fairness`] | how to make one, and who gets a permit first |
 //! | [`SemaphorePermit`], [`OwnedSemaphorePermit`] | permits, given back on drop |
+//! | [`KeyedSemaphore`], [`KeyedBuilder`] | a semaphore for each key |
+//! | [`KeyedPermit`], [`OwnedKeyedPermit`] | permits of a key |
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
-//! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`] | the futures |
+//! | [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`], [`TooManyKeys`] | why there is no permit of a key |
+//! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`], [`KeyedAcquire`], [`KeyedAcquireOwned`] | the futures |
 //!
 //! # Examples
 //!
@@ -31,6 +34,8 @@
 //!
 //! # Features
 //!
+//! - `keyed`, on by default: [`KeyedSemaphore`]. It brings in hashbrown and
+//!   triomphe.
 //! - `tokio`: the blocking calls panic inside a tokio runtime, as tokio's own
 //!   do. Without it they block the worker that calls them.
 
@@ -38,10 +43,18 @@
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
 mod error;
+#[cfg(feature = "keyed")]
+mod keyed;
 mod semaphore;
 mod sync;
 
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
+#[cfg(feature = "keyed")]
+pub use error::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError, TooManyKeys};
+#[cfg(feature = "keyed")]
+pub use keyed::{
+    KeyedAcquire, KeyedAcquireOwned, KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit,
+};
 pub use semaphore::{
     Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Semaphore,
     SemaphorePermit, Settled, Snapshot,
@@ -62,6 +75,15 @@ const _: () = {
         everywhere::<AcquireOwned>();
         everywhere::<Settled<'_>>();
         everywhere::<Idle<'_>>();
+    }
+    #[cfg(all(feature = "keyed", not(loom)))]
+    {
+        everywhere::<KeyedSemaphore<String>>();
+        everywhere::<KeyedPermit<'_, String>>();
+        everywhere::<OwnedKeyedPermit<String>>();
+        everywhere::<KeyedAcquire<'_, String, str>>();
+        everywhere::<KeyedAcquireOwned<'_, String, str>>();
+        everywhere::<KeyedBuilder<String>>();
     }
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();

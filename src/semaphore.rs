@@ -6,6 +6,8 @@ use crate::sync::const_fn;
 mod acquire;
 mod blocking;
 mod builder;
+#[cfg(feature = "keyed")]
+mod halves;
 mod park;
 mod permit;
 mod queue;
@@ -23,10 +25,21 @@ pub use queue::Fairness;
 pub use read::Snapshot;
 pub use watch::{Idle, Settled};
 
-use permit::Held;
-use queue::{Goal, Policy, Queue};
+pub(crate) use permit::Held;
+use queue::{Goal, Queue};
 use watch::Watch;
-use word::{MAX_PERMITS, Release, Take, Word};
+use word::{MAX_PERMITS, Release, Word};
+
+pub(crate) use queue::Policy;
+pub(crate) use word::Take;
+#[cfg(feature = "keyed")]
+pub(crate) use {
+    acquire::Attempt,
+    blocking::{acquire as block, assert_may_block},
+    park::Wait,
+    queue::Deferred,
+    timeout::after,
+};
 
 /// A counting semaphore whose maximum can be changed at any moment.
 ///
@@ -86,7 +99,7 @@ pub struct Semaphore {
 
 /// `n` as the word counts it.
 #[track_caller]
-const fn checked(n: usize) -> u32 {
+pub(crate) const fn checked(n: usize) -> u32 {
     assert!(
         n <= Semaphore::MAX_PERMITS,
         "a semaphore may not have more than MAX_PERMITS permits (2147483647)"
@@ -242,7 +255,7 @@ impl Semaphore {
 impl Semaphore {
     /// Takes `n` permits, if the semaphore's fairness lets the caller.
     #[inline]
-    fn take(&self, n: u32) -> Take {
+    pub(crate) fn take(&self, n: u32) -> Take {
         match self.word.try_acquire(n, false) {
             Take::Spoken if self.queue.may_barge() => self.word.try_acquire(n, true),
             take => take,
@@ -250,7 +263,7 @@ impl Semaphore {
     }
 
     #[inline]
-    fn release(&self, Held { n, handed }: Held) {
+    pub(crate) fn release(&self, Held { n, handed }: Held) {
         if n == 0 {
             return;
         }

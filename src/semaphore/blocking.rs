@@ -10,7 +10,7 @@ use crate::error::{AcquireError, AcquireTimeoutError};
 
 /// Waits for `n` permits, until the deadline if there is one.
 #[track_caller]
-pub(super) fn acquire<S: Deref<Target = Semaphore>>(
+pub(crate) fn acquire<S: Deref<Target = Semaphore>>(
     semaphore: S,
     n: u32,
     deadline: Option<Instant>,
@@ -40,12 +40,12 @@ fn acquire_at_last<S: Deref<Target = Semaphore>>(
 /// Panics inside a tokio runtime, in tokio's own words: its mutex can tell.
 #[cfg(feature = "tokio")]
 #[track_caller]
-fn assert_may_block() {
+pub(crate) fn assert_may_block() {
     drop(tokio::sync::Mutex::const_new(()).blocking_lock());
 }
 
 #[cfg(not(feature = "tokio"))]
-fn assert_may_block() {}
+pub(crate) fn assert_may_block() {}
 
 /// Blocking until the permits are there.
 impl Semaphore {

@@ -43,7 +43,7 @@ fn waker() -> Waker {
 }
 
 /// Something that can be waited for.
-pub(super) trait Wait {
+pub(crate) trait Wait {
     type Answer;
 
     /// Gets the answer, or sees to it that `waker` is woken.

@@ -15,31 +15,31 @@ fn assert_same(ours: &Semaphore, theirs: &Semaphore) {
 
 /// Permits that are owed to a semaphore.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    pub(super) n: u32,
+pub(crate) struct Held {
+    pub(crate) n: u32,
     /// They came from a releaser: likely somebody waits for them again, and
     /// they can be handed on without a write to the word.
-    pub(super) handed: bool,
+    pub(crate) handed: bool,
 }
 
 impl Held {
     /// Taken by a call that did not wait.
-    pub(super) const fn taken(n: u32) -> Self {
+    pub(crate) const fn taken(n: u32) -> Self {
         Self { n, handed: false }
     }
 
-    fn take(&mut self) -> Self {
+    pub(crate) fn take(&mut self) -> Self {
         let n = mem::take(&mut self.n);
         Self { n, ..*self }
     }
 
-    fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.n += other.n;
         self.handed |= other.handed;
     }
 
     /// Takes `n` out, if there are so many.
-    fn split(&mut self, n: usize) -> Option<Self> {
+    pub(crate) fn split(&mut self, n: usize) -> Option<Self> {
         let n = u32::try_from(n).ok()?;
         self.n = self.n.checked_sub(n)?;
         Some(Self { n, ..*self })

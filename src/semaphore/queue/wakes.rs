@@ -16,7 +16,7 @@ pub(crate) struct Deferred(Option<Box<dyn Any + Send>>);
 impl Deferred {
     /// Runs `foreign` code. Of several panics the first is kept.
     #[inline]
-    pub(super) fn run(&mut self, foreign: impl FnOnce()) {
+    pub(crate) fn run(&mut self, foreign: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(foreign)) {
             match self.0 {
                 None => self.0 = Some(panic),
