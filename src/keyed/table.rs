@@ -200,3 +200,6 @@ impl<K> Gone<K> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -148,3 +148,6 @@ impl fmt::Debug for Users {
             .finish()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
