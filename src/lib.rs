@@ -81,7 +81,7 @@ const _: () = {
         everywhere::<KeyedSemaphore<String>>();
         everywhere::<KeyedPermit<'_, String>>();
         everywhere::<OwnedKeyedPermit<String>>();
-        everywhere::<KeyedAcquire<'_, String, str>>();
+        everywhere::<KeyedAcquire<'_, '_, String, str>>();
         everywhere::<KeyedAcquireOwned<'_, String, str>>();
         everywhere::<KeyedBuilder<String>>();
     }

@@ -172,6 +172,17 @@ fn a_future_that_is_done_and_kept_holds_nothing() {
     assert_no_keys(&hosts);
 }
 
+// The first version's future tied the one to the other.
+#[test]
+fn a_permit_outlives_the_key_it_was_asked_for_with() {
+    let hosts = hosts(1);
+    let permit = {
+        let key = String::from("a");
+        block_on(hosts.acquire(&key)).unwrap()
+    };
+    assert_eq!(permit.key(), "a");
+}
+
 #[test]
 fn a_blocked_thread_is_served() {
     watchdog(|| {

@@ -88,8 +88,11 @@ fn two_last_releases_against_new_acquire() {
     model(2, || {
         let k = keyed(2);
         let releases = [take(&k), take(&k)].map(|held| spawn(move || drop(held)));
-        drop(k.blocking_acquire_many(KEY, 2).unwrap());
+        let both = k.blocking_acquire_many(KEY, 2).unwrap();
         join(releases);
+        assert_eq!(k.len(), 1, "somebody took the entry away");
+        assert!(k.try_acquire(KEY).is_err());
+        drop(both);
         assert_at_rest(&k, 2);
     });
 }

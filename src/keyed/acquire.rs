@@ -82,7 +82,8 @@ pin_project! {
     /// [`KeyedSemaphore::acquire_many`].
     ///
     /// It looks its key up, and takes its place in line, when it is polled for
-    /// the first time; until then the key is not in use by it.
+    /// the first time; until then the key is not in use by it. It borrows the key,
+    /// which the permit does not.
     ///
     /// # Cancel safety
     ///
@@ -94,17 +95,17 @@ pin_project! {
     ///
     /// When it is polled after it has returned `Ready`.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct KeyedAcquire<'a, K, Q: ?Sized, S = RandomState> {
-        request: Request<'a, &'a KeyedSemaphore<K, S>, Q>,
+    pub struct KeyedAcquire<'a, 'k, K, Q: ?Sized, S = RandomState> {
+        request: Request<'k, &'a KeyedSemaphore<K, S>, Q>,
         // As tokio's: `Unpin` would be a promise about the inside.
         #[pin]
         pinned: PhantomPinned,
     }
 }
 
-impl<'a, K, Q: ?Sized, S> KeyedAcquire<'a, K, Q, S> {
+impl<'a, 'k, K, Q: ?Sized, S> KeyedAcquire<'a, 'k, K, Q, S> {
     #[inline]
-    pub(super) fn new(keyed: &'a KeyedSemaphore<K, S>, key: &'a Q, n: u32) -> Self {
+    pub(super) fn new(keyed: &'a KeyedSemaphore<K, S>, key: &'k Q, n: u32) -> Self {
         Self {
             request: Request::Asks { keyed, key, n },
             pinned: PhantomPinned,
@@ -112,7 +113,7 @@ impl<'a, K, Q: ?Sized, S> KeyedAcquire<'a, K, Q, S> {
     }
 }
 
-impl<'a, K, Q, S> Future for KeyedAcquire<'a, K, Q, S>
+impl<'a, K, Q, S> Future for KeyedAcquire<'a, '_, K, Q, S>
 where
     K: Borrow<Q>,
     Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
@@ -127,7 +128,7 @@ where
     }
 }
 
-impl<K, Q: ?Sized, S> fmt::Debug for KeyedAcquire<'_, K, Q, S> {
+impl<K, Q: ?Sized, S> fmt::Debug for KeyedAcquire<'_, '_, K, Q, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("KeyedAcquire").field(&self.request).finish()
     }
@@ -138,7 +139,7 @@ pin_project! {
     /// [`KeyedSemaphore::acquire_many_owned`].
     ///
     /// Like [`KeyedAcquire`], but it keeps the keyed semaphore alive by itself.
-    /// It still borrows the key.
+    /// It borrows the key all the same.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct KeyedAcquireOwned<'k, K, Q: ?Sized, S = RandomState> {
         request: Request<'k, Arc<KeyedSemaphore<K, S>>, Q>,

@@ -213,7 +213,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// # }).unwrap();
     /// ```
     #[inline]
-    pub fn acquire<'a, Q>(&'a self, key: &'a Q) -> KeyedAcquire<'a, K, Q, S>
+    pub fn acquire<'k, Q>(&self, key: &'k Q) -> KeyedAcquire<'_, 'k, K, Q, S>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
@@ -283,7 +283,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn acquire_many<'a, Q>(&'a self, key: &'a Q, n: u32) -> KeyedAcquire<'a, K, Q, S>
+    pub fn acquire_many<'k, Q>(&self, key: &'k Q, n: u32) -> KeyedAcquire<'_, 'k, K, Q, S>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
