@@ -36,12 +36,16 @@ fn poll(
     future.as_mut().poll(&mut Context::from_waker(&waker))
 }
 
-/// Polled once, and in line.
-fn queued(keyed: &Keyed) -> (Future, Arc<Count>) {
-    let mut future = Box::pin(Arc::clone(keyed).acquire_owned(KEY));
+/// Polled once, and in line or aside.
+fn queued_for(keyed: &Keyed, permits: u32) -> (Future, Arc<Count>) {
+    let mut future = Box::pin(Arc::clone(keyed).acquire_many_owned(KEY, permits));
     let woken = Arc::default();
     assert!(poll(&mut future, &woken).is_pending());
     (future, woken)
+}
+
+fn queued(keyed: &Keyed) -> (Future, Arc<Count>) {
+    queued_for(keyed, 1)
 }
 
 /// No key is in use, and one may be again.
@@ -105,6 +109,29 @@ fn two_last_releases() {
         let releases = [take(&k), take(&k)].map(|held| spawn(move || drop(held)));
         join(releases);
         assert_eq!(k.len(), 0);
+        assert_at_rest(&k, 2);
+    });
+}
+
+/// Whoever has all permits sees what all who had one before did, also if the entry
+/// has gone in between, taken away by only one of them.
+#[test]
+fn ordering_through_removal() {
+    model(3, || {
+        let k = keyed(2);
+        let data = [(); 2].map(|()| Data::new());
+        let releases = [0, 1].map(|at| {
+            let (held, data) = (take(&k), data[at].clone());
+            spawn(move || {
+                data.bump();
+                drop(held);
+            })
+        });
+        if let Ok(all) = k.try_acquire_many(KEY, 2) {
+            assert_eq!(data.each_ref().map(Data::read), [1, 1]);
+            drop(all);
+        }
+        join(releases);
         assert_at_rest(&k, 2);
     });
 }
@@ -205,6 +232,25 @@ fn set_default_lets_rejoin() {
         drop(k.try_acquire(KEY));
         assert_eq!(sweep.join().unwrap(), 1);
         heavy.join().unwrap();
+        assert_at_rest(&k, 2);
+    });
+}
+
+/// One that stood aside goes to the front in the same step that raises max, before
+/// anybody is woken: one is out, so there is room for a newcomer, but not for it.
+#[test]
+fn set_default_lets_nobody_pass() {
+    model(3, || {
+        let k = keyed(1);
+        let held = take(&k);
+        let (mut heavy, woken) = queued_for(&k, 2);
+        let theirs = k.clone();
+        let sweep = spawn(move || theirs.set_default_max(2));
+        let newcomer = queued(&k);
+        assert_eq!(sweep.join().unwrap(), 1);
+        drop(held);
+        assert!(poll(&mut heavy, &woken).is_ready());
+        drop((heavy, newcomer));
         assert_at_rest(&k, 2);
     });
 }
