@@ -2,6 +2,12 @@
 
 use std::{error::Error, fmt};
 
+#[cfg(feature = "keyed")]
+mod keyed;
+
+#[cfg(feature = "keyed")]
+pub use keyed::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError, TooManyKeys};
+
 /// The semaphore is closed: there are no permits to be had any more.
 ///
 /// Returned by the calls that wait, such as

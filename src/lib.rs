@@ -10,12 +10,15 @@
 //! | [`Semaphore`] | the semaphore: take, resize, read, wait for a state, close |
 //! | [`Builder`], [`Fairness`] | how to make one, and who gets a permit first |
 //! | [`SemaphorePermit`], [`OwnedSemaphorePermit`] | permits, given back on drop |
+//! | [`KeyedSemaphore`], [`KeyedBuilder`] | a semaphore for each key |
+//! | [`KeyedPermit`], [`OwnedKeyedPermit`] | permits of a key |
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
+//! | [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`], [`TooManyKeys`] | why there is no permit of a key |
 //! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
 //! | [`generation::Swap`] | counters and the like, read and reset as one while traffic goes on |
-//! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`] | the futures |
+//! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`], [`KeyedAcquire`], [`KeyedAcquireOwned`] | the futures |
 //!
 //! # Examples
 //!
@@ -34,6 +37,8 @@
 //!
 //! # Features
 //!
+//! - `keyed`, on by default: [`KeyedSemaphore`]. It brings in hashbrown and
+//!   triomphe.
 //! - `tokio`: the blocking calls panic inside a tokio runtime, as tokio's own
 //!   do. Without it they block the worker that calls them.
 
@@ -42,10 +47,18 @@
 
 mod error;
 pub mod generation;
+#[cfg(feature = "keyed")]
+mod keyed;
 mod semaphore;
 mod sync;
 
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
+#[cfg(feature = "keyed")]
+pub use error::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError, TooManyKeys};
+#[cfg(feature = "keyed")]
+pub use keyed::{
+    KeyedAcquire, KeyedAcquireOwned, KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit,
+};
 pub use semaphore::{
     Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Resize, ResizeDrained,
     Semaphore, SemaphorePermit, Settled, Snapshot,
@@ -74,6 +87,15 @@ const _: () = {
         everywhere::<generation::Drained<'_>>();
         everywhere::<generation::Swap<std::sync::atomic::AtomicU64>>();
         everywhere::<generation::Write<'_, std::sync::atomic::AtomicU64>>();
+    }
+    #[cfg(all(feature = "keyed", not(loom)))]
+    {
+        everywhere::<KeyedSemaphore<String>>();
+        everywhere::<KeyedPermit<'_, String>>();
+        everywhere::<OwnedKeyedPermit<String>>();
+        everywhere::<KeyedAcquire<'_, '_, String, str>>();
+        everywhere::<KeyedAcquireOwned<'_, String, str>>();
+        everywhere::<KeyedBuilder<String>>();
     }
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();

@@ -7,6 +7,8 @@ mod acquire;
 mod blocking;
 mod builder;
 mod extras;
+#[cfg(feature = "keyed")]
+mod halves;
 mod owed;
 pub(crate) mod park;
 mod permit;
@@ -29,11 +31,16 @@ pub use watch::{Idle, Settled};
 
 pub(crate) use blocking::assert_may_block;
 use extras::{Extras, Wanted};
-use owed::Held;
+pub(crate) use owed::Held;
 pub(crate) use queue::Deferred;
-use queue::{Goal, Policy, Queue};
+use queue::{Goal, Queue};
 use watch::Watch;
-use word::{MAX_PERMITS, Release, Take, Word};
+use word::{MAX_PERMITS, Release, Word};
+
+pub(crate) use queue::Policy;
+pub(crate) use word::Take;
+#[cfg(feature = "keyed")]
+pub(crate) use {acquire::Attempt, blocking::acquire as block, park::Wait, timeout::after};
 
 /// A counting semaphore whose maximum can be changed at any moment.
 ///
@@ -94,7 +101,7 @@ pub struct Semaphore {
 
 /// `n` as the word counts it.
 #[track_caller]
-const fn checked(n: usize) -> u32 {
+pub(crate) const fn checked(n: usize) -> u32 {
     assert!(
         n <= Semaphore::MAX_PERMITS,
         "a semaphore may not have more than MAX_PERMITS permits (2147483647)"
@@ -251,7 +258,7 @@ impl Semaphore {
 impl Semaphore {
     /// Takes `n` permits, if the semaphore's fairness lets the caller.
     #[inline]
-    fn take(&self, n: u32) -> Take {
+    pub(crate) fn take(&self, n: u32) -> Take {
         match self.word.try_acquire(n, false) {
             Take::Spoken if self.queue.may_barge() => self.word.try_acquire(n, true),
             take => take,
@@ -259,7 +266,7 @@ impl Semaphore {
     }
 
     #[inline]
-    fn release(&self, Held { n, handed }: Held) {
+    pub(crate) fn release(&self, Held { n, handed }: Held) {
         if n == 0 {
             return;
         }

@@ -8,12 +8,18 @@ use crate::subject::Size;
 use crate::waits::Waits;
 use crate::{sweep, timeouts};
 
+mod keys;
+
+pub use self::keys::KeysLine;
+
 /// The workload name of the lines about sizes.
 pub const SIZE: &str = "size";
 /// The workload name of the lines about single waits.
 pub const WAITS: &str = "waits";
 /// The workload name of the lines about acquires that are given up.
 pub const TIMEOUTS: &str = "timeouts";
+/// The workload name of the lines about keys that come and go.
+pub const KEYS: &str = "keys";
 /// The workload name of the lines about growing queues.
 pub const GROWTH: &str = "waiters_growth";
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::alloc;
 use crate::stats::{median, median_ratio};
-use crate::subject::{EPOCH, FLOOR, TOKIO};
+use crate::subject::{BY_TOKIO, EPOCH, FLOORS};
 use crate::workload::{Entry, Runner};
 
 /// How much to measure.
@@ -99,13 +99,15 @@ pub fn compare(entries: &[&Entry], plan: Plan, until: Option<Instant>) -> Vec<Ou
         }
     }
 
-    let rounds_of = |name: &str| {
-        let mut found = contestants.iter().filter(|other| other.subject == name);
-        found.next().map(|other| other.ns_per_op.clone())
+    let rounds_of = |names: &[&str]| {
+        let found = contestants
+            .iter()
+            .find(|other| names.contains(&other.subject));
+        found.map(|other| other.ns_per_op.clone())
     };
-    let tokio = rounds_of(TOKIO);
-    let floor = rounds_of(FLOOR);
-    let epoch = rounds_of(EPOCH);
+    let tokio = rounds_of(BY_TOKIO);
+    let floor = rounds_of(FLOORS);
+    let epoch = rounds_of(&[EPOCH]);
     contestants
         .iter_mut()
         .map(|contestant| {
@@ -176,6 +178,7 @@ fn allocations(runner: &mut Runner, ops: u64, counts: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::subject::{FLOOR, TOKIO};
 
     const PLAN: Plan = Plan {
         rounds: 3,

@@ -5,12 +5,12 @@ use std::ffi::OsString;
 
 use lexopt::prelude::*;
 
-use crate::line::{SIZE, TIMEOUTS, WAITS};
+use crate::line::{KEYS, SIZE, TIMEOUTS, WAITS};
 use crate::report::Format;
 use crate::subject::{SIZES, Size};
 use crate::sweep::{self, Sweep};
 use crate::workload::{self, Entry, Workload};
-use crate::{timeouts, waits};
+use crate::{keys, timeouts, waits};
 
 /// The workload under whose load single waits are measured.
 const WAITS_OF: &str = "blocking_8t";
@@ -25,7 +25,7 @@ usage: compare [--quick] [--json] [--report] [--only WORKLOAD]... [--subject NAM
   --report          also write RESULTS.md and plots/ beside the benches; runs the
                     sweeps `threads` and `permits` too
   --only WORKLOAD   only this workload, or `waits` (also with `blocking_8t`),
-                    `timeouts`, `threads`, `permits` or `size`; may be repeated
+                    `timeouts`, `keys`, `threads`, `permits` or `size`; may be repeated
   --subject NAME    only this subject; may be repeated
   -h, --help        this text";
 
@@ -147,6 +147,16 @@ impl Options {
         selected.collect()
     }
 
+    /// Whose keys to let come and go.
+    pub fn keys(&self) -> Vec<&'static keys::Entry> {
+        if !self.selects_workload(KEYS) {
+            return Vec::new();
+        }
+        let entries = keys::ALL.iter();
+        let selected = entries.filter(|entry| self.selects_subject(entry.subject));
+        selected.collect()
+    }
+
     /// The sweeps that were asked for by name; all with a report of everything.
     /// Leaves out those with no selected subject.
     pub fn sweeps(&self) -> Vec<&'static Sweep> {
@@ -170,6 +180,7 @@ impl Options {
         self.workloads().is_empty()
             && self.waits().is_empty()
             && self.timeouts().is_empty()
+            && self.keys().is_empty()
             && self.sweeps().is_empty()
             && self.sizes().is_empty()
     }
@@ -183,7 +194,7 @@ fn workload_names() -> Vec<&'static str> {
     let workloads = workload::ALL.iter().map(|workload| workload.name);
     let sweeps = sweep::ALL.iter().map(|sweep| sweep.name);
     workloads
-        .chain([WAITS, TIMEOUTS])
+        .chain([WAITS, TIMEOUTS, KEYS])
         .chain(sweeps)
         .chain([SIZE])
         .collect()
@@ -233,6 +244,7 @@ mod tests {
         assert_eq!(options.sizes().len(), SIZES.len());
         assert_eq!(options.waits().len(), waits::ALL.len());
         assert_eq!(options.timeouts().len(), timeouts::ALL.len());
+        assert_eq!(options.keys().len(), keys::ALL.len());
         assert!(options.sweeps().is_empty());
     }
 

@@ -45,6 +45,9 @@ fn colour(subject: &str) -> RGBColor {
         "event_per_waiter" => RGBColor(240, 228, 66),
         "event_lanes" => RGBColor(90, 60, 30),
         FLOOR => RGBColor(0, 0, 0),
+        "dashmap_tokio" => RGBColor(150, 60, 0),
+        "lockable" => RGBColor(90, 90, 160),
+        "bare" => RGBColor(60, 60, 60),
         _ => RGBColor(120, 120, 120),
     }
 }

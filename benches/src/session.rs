@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::line::{SizeLine, SweepLine, TimeoutLine, WaitLine, WorkloadLine};
+use crate::line::{KeysLine, SizeLine, SweepLine, TimeoutLine, WaitLine, WorkloadLine};
 use crate::measure::{self, Plan};
 use crate::options::Options;
 use crate::plot;
 use crate::report::Report;
 use crate::results::{self, Place, Results};
-use crate::{sweep, timeouts, waits};
+use crate::{keys, sweep, timeouts, waits};
 
 /// What `--quick` may take; the rest of its 40 seconds is for what cannot be
 /// cut short.
@@ -56,6 +56,14 @@ pub fn run(options: &Options, out: impl Write) -> io::Result<Results> {
     };
     results.timeouts = timeouts::measure(&options.timeouts(), plan_of_timeouts);
     report.section(results.timeouts.iter().map(TimeoutLine::from))?;
+
+    let plan_of_keys = if options.quick {
+        keys::Plan::QUICK
+    } else {
+        keys::Plan::FULL
+    };
+    results.keys = keys::measure(&options.keys(), plan_of_keys);
+    report.section(results.keys.iter().map(KeysLine::from))?;
 
     for sweep in sweeps {
         let selects = |name: &str| options.selects_subject(name);

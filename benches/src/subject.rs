@@ -13,6 +13,7 @@ mod condvar;
 mod dynaphore;
 mod events;
 mod floor;
+mod keyed;
 mod tokio;
 mod trackers;
 
@@ -22,16 +23,22 @@ pub use self::condvar::ParkingLotCondvar;
 pub use self::dynaphore::{Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations};
 pub use self::events::{EventLanes, EventPerWaiter};
 pub use self::floor::Floor;
+pub use self::keyed::{AsyncKeyed, Bare, DashmapTokio, Keyed, Lockable};
 pub use self::tokio::Tokio;
 pub use self::trackers::{
     ArcSwapLoad, CrossbeamEpoch, CrossbeamSharded, EPOCH, ParkingLotRwLock, Replaces, StdRwLock,
     Tokens, Tracks,
 };
 
-/// The subject that `vs_tokio` divides by.
+/// The subject that `vs_tokio` divides by, where there are no keys.
 pub const TOKIO: &str = <Tokio as Subject>::NAME;
-/// The subject that `vs_floor` divides by.
+/// The subject that `vs_floor` divides by, where there are no keys.
 pub const FLOOR: &str = <Floor as Subject>::NAME;
+
+/// Those that stand for tokio: one of them at most takes part in a workload.
+pub const BY_TOKIO: &[&str] = &[TOKIO, DashmapTokio::NAME];
+/// Those that stand for the floor, likewise.
+pub const FLOORS: &[&str] = &[FLOOR, Bare::NAME];
 
 /// A semaphore under test.
 pub trait Subject: 'static {
@@ -117,6 +124,9 @@ pub const SIZES: &[fn() -> Size] = &[
     size::<EventPerWaiter>,
     size::<EventLanes>,
     size::<Floor>,
+    size::<DashmapTokio>,
+    size::<Lockable>,
+    size::<Bare>,
 ];
 
 fn size<S: Subject>() -> Size {

@@ -8,13 +8,15 @@
 use std::time::Duration;
 
 use crate::subject::{
-    ArcSwapLoad, AsyncLock, Asyncband, CrossbeamEpoch, CrossbeamSharded, Dynaphore,
-    DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations, EventLanes, EventPerWaiter, Floor,
-    ParkingLotCondvar, ParkingLotRwLock, StdRwLock, Subject, Tokens, Tokio, Tracks,
+    ArcSwapLoad, AsyncLock, Asyncband, Bare, CrossbeamEpoch, CrossbeamSharded, DashmapTokio,
+    Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations, EventLanes,
+    EventPerWaiter, Floor, Lockable, ParkingLotCondvar, ParkingLotRwLock, StdRwLock, Subject,
+    Tokens, Tokio, Tracks,
 };
 
 mod blocking;
 mod handoff;
+mod keyed;
 mod resize;
 mod threads;
 mod tokens;
@@ -25,6 +27,7 @@ pub use self::blocking::{blocking_8t, blocking_8t_waits, blocking_half};
 pub use self::handoff::{
     handoff_ct, handoff_mt, parking_ct, parking_mt, tasks_per_permit, weighted_mt,
 };
+pub use self::keyed::{keyed_1t, keyed_2t, keyed_blocked, keyed_hot_2t};
 pub use self::resize::resize_storm_2t;
 pub use self::tokens::{increment_wait, token_1t, token_2t, token_while_increment_2t};
 pub use self::uncontended::{async_1t, owned_1t, try_1t, try_2t};
@@ -219,6 +222,26 @@ pub const ALL: &[Workload] = &[
             CrossbeamSharded,
             ArcSwapLoad
         ]
+    ),
+    workload!(
+        keyed_1t * 1,
+        "one thread: take a permit of one of 1,024 keys after the other, drop, forget the key",
+        [Dynaphore, DashmapTokio, Lockable, Bare]
+    ),
+    workload!(
+        keyed_2t * 1,
+        "the same with two threads on the same keys",
+        [Dynaphore, DashmapTokio, Lockable, Bare]
+    ),
+    workload!(
+        keyed_hot_2t * 1,
+        "two threads: take a permit of the one key, drop, forget the key if nobody has it",
+        [Dynaphore, DashmapTokio, Bare]
+    ),
+    workload!(
+        keyed_blocked * 1,
+        "64 tasks on two workers, 16 for each of 4 keys with 1 permit, one yield while holding",
+        [Dynaphore, DashmapTokio, Lockable, Bare]
     ),
 ];
 

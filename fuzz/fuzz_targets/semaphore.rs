@@ -1,7 +1,7 @@
 //! The semaphore against the model, on what libFuzzer comes up with.
 //!
 //! Built without `--cfg fuzzing` it prints and replays the files that it is
-//! given: `cargo run -p dynaphore-fuzz -- fuzz/artifacts/semaphore/crash-...`
+//! given: `cargo run -p dynaphore-fuzz --bin semaphore -- fuzz/artifacts/semaphore/crash-...`
 
 #![cfg_attr(fuzzing, no_main)]
 

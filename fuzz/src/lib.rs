@@ -12,6 +12,7 @@
 //! | `model` | what must come of them |
 //! | `driver` | makes the calls and compares |
 //! | `handles` | permits and futures, borrowing and owning alike |
+//! | [`keyed`] | the same for the keyed semaphore |
 //! | `wakers` | wakers that count |
 
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@
 
 mod driver;
 mod handles;
+pub mod keyed;
 mod model;
 mod script;
 mod wakers;

@@ -28,7 +28,7 @@ use crate::error::AcquireError;
 ///
 /// Dropping it at any moment leaves no trace: a place in line is given up, and
 /// permits that were granted but not picked up go to whoever is next.
-pub(super) struct Attempt<S: Deref<Target = Semaphore>> {
+pub(crate) struct Attempt<S: Deref<Target = Semaphore>> {
     /// Taken by the permit at the end.
     semaphore: Option<S>,
     need: u32,
@@ -36,7 +36,7 @@ pub(super) struct Attempt<S: Deref<Target = Semaphore>> {
 }
 
 impl<S: Deref<Target = Semaphore>> Attempt<S> {
-    pub(super) fn new(semaphore: S, need: u32) -> Self {
+    pub(crate) fn new(semaphore: S, need: u32) -> Self {
         Self {
             semaphore: Some(semaphore),
             need,

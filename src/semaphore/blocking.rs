@@ -10,7 +10,7 @@ use crate::error::{AcquireError, AcquireTimeoutError};
 
 /// Waits for `n` permits, until the deadline if there is one.
 #[track_caller]
-pub(super) fn acquire<S: Deref<Target = Semaphore>>(
+pub(crate) fn acquire<S: Deref<Target = Semaphore>>(
     semaphore: S,
     n: u32,
     deadline: Option<Instant>,

@@ -8,17 +8,36 @@ use crate::generation::ShortToken;
 
 /// Permits that are owed to a semaphore.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    pub(super) n: u32,
+pub(crate) struct Held {
+    pub(crate) n: u32,
     /// They came from a releaser: likely somebody waits for them again, and
     /// they can be handed on without a write to the word.
-    pub(super) handed: bool,
+    pub(crate) handed: bool,
 }
 
 impl Held {
     /// Taken by a call that did not wait.
-    pub(super) const fn taken(n: u32) -> Self {
+    pub(crate) const fn taken(n: u32) -> Self {
         Self { n, handed: false }
+    }
+
+    /// Leaves none.
+    pub(crate) fn take(&mut self) -> Self {
+        let n = mem::take(&mut self.n);
+        Self { n, ..*self }
+    }
+
+    /// Both are of one semaphore, so there are never too many.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.n += other.n;
+        self.handed |= other.handed;
+    }
+
+    /// Takes `n` out, if there are so many.
+    pub(crate) fn split(&mut self, n: usize) -> Option<Self> {
+        let n = u32::try_from(n).ok()?;
+        self.n = self.n.checked_sub(n)?;
+        Some(Self { n, ..*self })
     }
 }
 
@@ -103,29 +122,24 @@ impl Semaphore {
     /// `owed` owes what `other` owes, too. Of the tokens it keeps the older:
     /// whoever waits for its generation waits for the younger as well.
     pub(super) fn merge(&self, owed: &mut Owed, other: &mut Owed) {
-        let Held { n, handed } = other.take_held();
-        let held = owed.take_held();
+        let mut held = owed.take_held();
+        held.merge(other.take_held());
         let (mut token, mut younger) = (owed.take_token(), other.take_token());
         if self.extras.age(&token) < self.extras.age(&younger) {
             mem::swap(&mut token, &mut younger);
         }
-        // All are of one semaphore, so there are never too many.
-        let sum = Held {
-            n: held.n + n,
-            handed: held.handed || handed,
-        };
-        *owed = Owed::new(sum, token);
+        *owed = Owed::new(held, token);
         drop(younger.map(|token| self.extras.give_back(token)));
     }
 
     /// Takes `n` permits out of what is `owed`, if there are so many.
     pub(super) fn split(&self, owed: &mut Owed, n: usize) -> Option<Owed> {
-        let Held { n: all, handed } = owed.held();
-        let n = u32::try_from(n).ok().filter(|n| *n <= all)?;
+        let mut held = owed.held();
+        let part = held.split(n)?;
         let token = owed.token();
         let copy = token.as_ref().map(|token| self.extras.copy(token));
-        *owed = Owed::new(Held { n: all - n, handed }, token);
-        Some(Owed::new(Held { n, handed }, copy))
+        *owed = Owed::new(held, token);
+        Some(Owed::new(part, copy))
     }
 
     /// The generation in which it was handed out.

@@ -93,6 +93,8 @@ use super::word::{State, Take, Word};
 use crate::sync::{Lazy, Relaxed, const_fn};
 
 mod compete;
+#[cfg(feature = "keyed")]
+mod halves;
 mod line;
 mod policy;
 mod shared;
@@ -234,15 +236,18 @@ impl Queue {
 
     /// Max was changed, by a write that found `before`.
     pub(crate) fn resized(&self, word: &Word, before: State) {
-        let Some(shared) = self.shared.get() else {
-            return;
-        };
-        let waited_for = before.is_queued()
-            || shared.calm.aside.load(Relaxed) > 0
-            || shared.calm.watching.load(Relaxed) > 0;
-        if waited_for {
+        if self.is_concerned(before) {
             self.hand_over(word, 0);
         }
+    }
+
+    /// Does a change of max from `before` matter to anybody who waits?
+    fn is_concerned(&self, before: State) -> bool {
+        self.shared.get().is_some_and(|shared| {
+            before.is_queued()
+                || shared.calm.aside.load(Relaxed) > 0
+                || shared.calm.watching.load(Relaxed) > 0
+        })
     }
 
     /// The word became idle or settled.

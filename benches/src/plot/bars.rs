@@ -76,8 +76,9 @@ struct Bar {
 }
 
 fn group((workload, outcomes): &(&'static str, Vec<Outcome>)) -> Option<Group> {
-    if workload.starts_with("parking_") {
-        // Prototypes: for the table only.
+    if workload.starts_with("parking_") || workload.starts_with("keyed_") {
+        // Prototypes, and other subjects than those of the rest: for the table
+        // only.
         return None;
     }
     let bars: Vec<Bar> = outcomes

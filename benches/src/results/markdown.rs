@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{Place, Results};
-use crate::line::{GrowthLine, Line, SizeLine, SweepLine, TimeoutLine, WaitLine, WorkloadLine};
+use crate::line::{
+    GrowthLine, KeysLine, Line, SizeLine, SweepLine, TimeoutLine, WaitLine, WorkloadLine,
+};
 use crate::plot::Plot;
 use crate::sweep::{Outcome, Sweep};
 use crate::workload;
@@ -12,7 +14,8 @@ use crate::workload;
 pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
     let mut text = String::from(
         "# Results\n\nWritten by `compare --report`; do not edit. Lower is better, save for \
-         throughput. `vs_tokio`, `vs_floor` and `vs_epoch` are medians of the ratios within a round.\n\n",
+         throughput. `vs_tokio`, `vs_floor` and `vs_epoch` are medians of the ratios within a \
+         round; where there are keys, to `dashmap_tokio` and to `bare`.\n\n",
     );
     text += &about(place);
     let plot = |file| plots.iter().find(|plot| plot.file == file);
@@ -60,6 +63,16 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
          whatever had been cancelled.",
         None,
         &lines_of::<TimeoutLine, _>(&results.timeouts),
+    );
+    section(
+        &mut text,
+        "Keys that come and go",
+        "So many keys, each taken once: first one after the other, then all held together and \
+         dropped after that. Aim: no live bytes more than before but for a few that are kept, \
+         whatever the number of keys. `B/key` is the peak of the second part for each key, \
+         without the permits.",
+        None,
+        &lines_of::<KeysLine, _>(&results.keys),
     );
     for (sweep, outcomes) in &results.sweeps {
         text += &sweep_section(sweep, outcomes, plot(sweep.plot));

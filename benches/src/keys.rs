@@ -1,0 +1,164 @@
+//! What keys cost that come and go, each of them once: time, and memory.
+
+use std::time::{Duration, Instant};
+
+use crate::alloc::{self, Heap};
+use crate::stats::median;
+use crate::subject::{DashmapTokio, Dynaphore, Keyed, Lockable, Subject};
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How many keys.
+    pub keys: u64,
+    /// How often that is timed.
+    pub rounds: usize,
+}
+
+impl Plan {
+    /// For figures to quote.
+    pub const FULL: Self = Self {
+        keys: 1_000_000,
+        rounds: 9,
+    };
+
+    /// For a look.
+    pub const QUICK: Self = Self {
+        keys: 100_000,
+        rounds: 3,
+    };
+}
+
+/// A subject that takes part.
+pub struct Entry {
+    /// The subject's name.
+    pub subject: &'static str,
+    trial: fn(u64, Watch) -> Trial,
+}
+
+macro_rules! entries {
+    ($($subject:ident),+) => {
+        &[$(Entry {
+            subject: $subject::NAME,
+            trial: trial::<$subject>,
+        }),+]
+    };
+}
+
+/// Those who take part, in the order of the output.
+pub const ALL: &[Entry] = entries!(Dynaphore, DashmapTokio, Lockable);
+
+/// What it cost one subject.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// The subject's name.
+    pub subject: &'static str,
+    /// How many keys.
+    pub keys: u64,
+    /// A permit of a new key taken and dropped, once.
+    pub ns_each: f64,
+    /// What that did to the heap.
+    pub once: Heap,
+    /// The same where all permits are held first and dropped then.
+    pub ns_together: f64,
+    /// What that did to the heap.
+    pub together: Heap,
+}
+
+impl Outcome {
+    /// Bytes of a key that is in use.
+    #[must_use]
+    pub fn bytes_per_key(&self) -> f64 {
+        self.together.peak as f64 / self.keys.max(1) as f64
+    }
+}
+
+/// Measures each subject, the rounds by turns.
+pub fn measure(entries: &[&Entry], plan: Plan) -> Vec<Outcome> {
+    let mut trials: Vec<Vec<Trial>> = vec![Vec::new(); entries.len()];
+    for _ in 0..plan.rounds.max(1) {
+        for (entry, trials) in entries.iter().zip(&mut trials) {
+            trials.push((entry.trial)(plan.keys, Watch::Clock));
+        }
+    }
+    let both = entries.iter().zip(trials);
+    both.map(|(entry, trials)| {
+        let heap = (entry.trial)(plan.keys, Watch::Heap);
+        let each = |time: fn(&Trial) -> Duration| {
+            let times = trials.iter().map(|trial| time(trial).as_nanos() as f64);
+            median(times) / plan.keys.max(1) as f64
+        };
+        Outcome {
+            subject: entry.subject,
+            keys: plan.keys,
+            ns_each: each(|trial| trial.once.0),
+            once: heap.once.1,
+            ns_together: each(|trial| trial.together.0),
+            together: heap.together.1,
+        }
+    })
+    .collect()
+}
+
+/// What to look at; counting takes time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watch {
+    Clock,
+    Heap,
+}
+
+impl Watch {
+    fn run(self, body: impl FnOnce()) -> (Duration, Heap) {
+        match self {
+            Self::Clock => {
+                let start = Instant::now();
+                body();
+                (start.elapsed(), Heap::default())
+            }
+            Self::Heap => (Duration::ZERO, alloc::watch(body)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    once: (Duration, Heap),
+    together: (Duration, Heap),
+}
+
+fn trial<S: Keyed>(keys: u64, watch: Watch) -> Trial {
+    let keyed = S::keyed(1, 0);
+    let once = watch.run(|| {
+        for key in 0..keys {
+            drop(S::try_acquire_key(&keyed, key));
+        }
+    });
+    // Where the permits are is not the subject's business.
+    let mut held = Vec::with_capacity(keys as usize);
+    let together = watch.run(|| {
+        held.extend((0..keys).map(|key| S::try_acquire_key(&keyed, key)));
+        held.clear();
+    });
+    Trial { once, together }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_subject_is_measured() {
+        let plan = Plan {
+            keys: 3_000,
+            rounds: 1,
+        };
+        let entries: Vec<&Entry> = ALL.iter().collect();
+        let outcomes = measure(&entries, plan);
+        assert_eq!(outcomes.len(), ALL.len());
+        for outcome in outcomes {
+            let name = outcome.subject;
+            assert!(outcome.ns_each > 0.0 && outcome.ns_together > 0.0, "{name}");
+            assert!(outcome.bytes_per_key() > 16.0, "{name}: {outcome:?}");
+        }
+    }
+}

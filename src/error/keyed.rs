@@ -1,0 +1,210 @@
+//! Why a permit of a key was not had.
+
+use std::{error::Error, fmt};
+
+use super::{AcquireError, AcquireTimeoutError};
+
+const CLOSED: &str = "keyed semaphore closed";
+const NO_PERMITS: &str = "no permits available for this key";
+const TOO_MANY_KEYS: &str = "too many keys in use";
+const TOO_MANY_WAITERS: &str = "too many wait for this key";
+const TIMEOUT: &str = "timed out waiting for permits of a key";
+
+/// There are as many keys in use as there may be.
+///
+/// Returned by [`KeyedSemaphore::set_max`](crate::KeyedSemaphore::set_max), and
+/// a part of the other errors of a keyed semaphore.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{KeyedAcquireError, KeyedSemaphore};
+///
+/// let hosts = KeyedSemaphore::builder(2).max_keys(0).build();
+/// let refused = hosts.set_max("a.example", 1).unwrap_err();
+/// assert_eq!(refused.to_string(), "too many keys in use");
+/// assert_eq!(KeyedAcquireError::from(refused), KeyedAcquireError::TooManyKeys);
+/// # let _: KeyedSemaphore<String> = hosts;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooManyKeys {}
+
+impl TooManyKeys {
+    pub(crate) const REFUSED: Self = Self {};
+}
+
+/// Why a call that waits has returned no permit of a key.
+///
+/// Returned by [`KeyedSemaphore::acquire`](crate::KeyedSemaphore::acquire) and
+/// its kin.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{KeyedAcquireError, KeyedSemaphore};
+///
+/// let hosts = KeyedSemaphore::<String>::new(2);
+/// hosts.close();
+/// assert_eq!(
+///     hosts.blocking_acquire("a.example").unwrap_err(),
+///     KeyedAcquireError::Closed,
+/// );
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyedAcquireError {
+    /// The keyed semaphore is [closed](crate::KeyedSemaphore::close).
+    Closed,
+    /// The key is not in use, and as many keys are as
+    /// [may be](crate::KeyedBuilder::max_keys).
+    TooManyKeys,
+    /// As many wait for permits of this key as
+    /// [may](crate::KeyedBuilder::max_waiters_per_key).
+    TooManyWaiters,
+}
+
+/// Why a call that does not wait has returned no permit of a key.
+///
+/// Returned by [`KeyedSemaphore::try_acquire`](crate::KeyedSemaphore::try_acquire)
+/// and its kin.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{KeyedSemaphore, KeyedTryAcquireError};
+///
+/// let hosts = KeyedSemaphore::<String>::new(1);
+/// let _held = hosts.try_acquire("a.example").unwrap();
+/// assert_eq!(
+///     hosts.try_acquire("a.example").unwrap_err(),
+///     KeyedTryAcquireError::NoPermits,
+/// );
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyedTryAcquireError {
+    /// The keyed semaphore is [closed](crate::KeyedSemaphore::close).
+    Closed,
+    /// Too few permits of the key are available now, or others wait for them.
+    NoPermits,
+    /// The key is not in use, and as many keys are as
+    /// [may be](crate::KeyedBuilder::max_keys).
+    TooManyKeys,
+}
+
+/// Why a blocking call with a time bound has returned no permit of a key.
+///
+/// Returned by
+/// [`KeyedSemaphore::blocking_acquire_timeout`](crate::KeyedSemaphore::blocking_acquire_timeout)
+/// and its kin.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+///
+/// let hosts = KeyedSemaphore::<String>::new(0);
+/// let patience = Duration::from_millis(1);
+/// assert_eq!(
+///     hosts.blocking_acquire_timeout("a.example", patience).unwrap_err(),
+///     KeyedAcquireTimeoutError::Timeout,
+/// );
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyedAcquireTimeoutError {
+    /// The time was over before the permits were there.
+    Timeout,
+    /// The keyed semaphore is [closed](crate::KeyedSemaphore::close).
+    Closed,
+    /// The key is not in use, and as many keys are as
+    /// [may be](crate::KeyedBuilder::max_keys).
+    TooManyKeys,
+    /// As many wait for permits of this key as
+    /// [may](crate::KeyedBuilder::max_waiters_per_key).
+    TooManyWaiters,
+}
+
+impl fmt::Display for TooManyKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(TOO_MANY_KEYS)
+    }
+}
+
+impl fmt::Display for KeyedAcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => CLOSED,
+            Self::TooManyKeys => TOO_MANY_KEYS,
+            Self::TooManyWaiters => TOO_MANY_WAITERS,
+        })
+    }
+}
+
+impl fmt::Display for KeyedTryAcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => CLOSED,
+            Self::NoPermits => NO_PERMITS,
+            Self::TooManyKeys => TOO_MANY_KEYS,
+        })
+    }
+}
+
+impl fmt::Display for KeyedAcquireTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => TIMEOUT,
+            Self::Closed => CLOSED,
+            Self::TooManyKeys => TOO_MANY_KEYS,
+            Self::TooManyWaiters => TOO_MANY_WAITERS,
+        })
+    }
+}
+
+impl Error for TooManyKeys {}
+impl Error for KeyedAcquireError {}
+impl Error for KeyedTryAcquireError {}
+impl Error for KeyedAcquireTimeoutError {}
+
+impl From<TooManyKeys> for KeyedAcquireError {
+    fn from(_: TooManyKeys) -> Self {
+        Self::TooManyKeys
+    }
+}
+
+impl From<TooManyKeys> for KeyedTryAcquireError {
+    fn from(_: TooManyKeys) -> Self {
+        Self::TooManyKeys
+    }
+}
+
+impl From<TooManyKeys> for KeyedAcquireTimeoutError {
+    fn from(_: TooManyKeys) -> Self {
+        Self::TooManyKeys
+    }
+}
+
+impl From<AcquireError> for KeyedAcquireError {
+    fn from(_: AcquireError) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<AcquireTimeoutError> for KeyedAcquireTimeoutError {
+    fn from(error: AcquireTimeoutError) -> Self {
+        match error {
+            AcquireTimeoutError::Timeout => Self::Timeout,
+            AcquireTimeoutError::Closed => Self::Closed,
+        }
+    }
+}
+
+impl From<KeyedAcquireError> for KeyedAcquireTimeoutError {
+    fn from(error: KeyedAcquireError) -> Self {
+        match error {
+            KeyedAcquireError::Closed => Self::Closed,
+            KeyedAcquireError::TooManyKeys => Self::TooManyKeys,
+            KeyedAcquireError::TooManyWaiters => Self::TooManyWaiters,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Taking permits of a key by blocking the thread.
+
+use std::{
+    borrow::Borrow,
+    hash::{BuildHasher, Hash},
+    sync::Arc,
+    time::Instant,
+};
+
+use super::{
+    Entered, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit,
+    handle::{Permits, Reach, Waiter},
+};
+use crate::{
+    error::{KeyedAcquireError, KeyedAcquireTimeoutError},
+    semaphore::{self, checked},
+};
+
+/// Waits for `n` permits of `key`, until the deadline if there is one.
+#[track_caller]
+pub(super) fn acquire<R, Q>(
+    keyed: R,
+    key: &Q,
+    n: u32,
+    deadline: Option<Instant>,
+) -> Result<Permits<R>, KeyedAcquireTimeoutError>
+where
+    R: Reach,
+    R::Key: Borrow<Q>,
+    R::Hasher: BuildHasher,
+    Q: Hash + Eq + ToOwned<Owned = R::Key> + ?Sized,
+{
+    semaphore::assert_may_block();
+    match keyed.keyed().enter(key, n)? {
+        Entered::Holds(entry) => Ok(Permits::taken(keyed, entry, n)),
+        Entered::Waits(entry) => {
+            let got = semaphore::block(Waiter::new(keyed, entry), n, deadline)?;
+            Ok(Permits::waited_for(got))
+        }
+    }
+}
+
+/// Waits for `n` permits of `key` as long as it takes.
+#[track_caller]
+fn acquire_at_last<R, Q>(keyed: R, key: &Q, n: u32) -> Result<Permits<R>, KeyedAcquireError>
+where
+    R: Reach,
+    R::Key: Borrow<Q>,
+    R::Hasher: BuildHasher,
+    Q: Hash + Eq + ToOwned<Owned = R::Key> + ?Sized,
+{
+    acquire(keyed, key, n, None).map_err(|error| match error {
+        KeyedAcquireTimeoutError::Timeout => unreachable!("there is no deadline"),
+        KeyedAcquireTimeoutError::Closed => KeyedAcquireError::Closed,
+        KeyedAcquireTimeoutError::TooManyKeys => KeyedAcquireError::TooManyKeys,
+        KeyedAcquireTimeoutError::TooManyWaiters => KeyedAcquireError::TooManyWaiters,
+    })
+}
+
+/// Blocking until the permits are there.
+impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
+    /// Waits for a permit of `key`, blocking the thread. Threads and async tasks stand in
+    /// the same line.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let users = dynaphore::KeyedSemaphore::<u64>::new(3);
+    /// let held = users.blocking_acquire(&17)?;
+    /// assert_eq!(users.snapshot(&17).active, 1);
+    /// # drop(held);
+    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire<Q>(&self, key: &Q) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        acquire_at_last(self, key, 1).map(KeyedPermit::new)
+    }
+
+    /// [`blocking_acquire`](Self::blocking_acquire), with a permit that keeps the
+    /// keyed semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let users = Arc::new(dynaphore::KeyedSemaphore::<u64>::new(3));
+    /// let held = users.clone().blocking_acquire_owned(&17)?;
+    /// assert_eq!(users.snapshot(&17).active, 1);
+    /// # drop(held);
+    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_owned<Q>(
+        self: Arc<Self>,
+        key: &Q,
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        acquire_at_last(self, key, 1).map(OwnedKeyedPermit::new)
+    }
+
+    /// Waits for `n` permits of `key`, blocking the thread, and takes them all at once.
+    /// Zero are had at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let users = dynaphore::KeyedSemaphore::<u64>::new(3);
+    /// let held = users.blocking_acquire_many(&17, 2)?;
+    /// assert_eq!(users.snapshot(&17).active, 2);
+    /// # drop(held);
+    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_many<Q>(
+        &self,
+        key: &Q,
+        n: u32,
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        acquire_at_last(self, key, checked(n as usize)).map(KeyedPermit::new)
+    }
+
+    /// [`blocking_acquire_many`](Self::blocking_acquire_many), with permits that keep the
+    /// keyed semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let users = Arc::new(dynaphore::KeyedSemaphore::<u64>::new(3));
+    /// let held = users.clone().blocking_acquire_many_owned(&17, 2)?;
+    /// assert_eq!(users.snapshot(&17).active, 2);
+    /// # drop(held);
+    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_many_owned<Q>(
+        self: Arc<Self>,
+        key: &Q,
+        n: u32,
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        acquire_at_last(self, key, checked(n as usize)).map(OwnedKeyedPermit::new)
+    }
+}
