@@ -12,6 +12,8 @@
 //! | [`SemaphorePermit`], [`OwnedSemaphorePermit`] | permits, given back on drop |
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
+//! | [`LeasePool`], [`Lease`], [`Counts`] | leases of keys, each key with a target of its own |
+//! | [`LeaseError`], [`TryLeaseError`], [`LeaseTimeoutError`] | why there is no lease |
 //! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`] | the futures |
 //!
 //! # Examples
@@ -31,6 +33,8 @@
 //!
 //! # Features
 //!
+//! - `pool`, on by default: [`LeasePool`]. Brings hashbrown.
+//! - `stream`: `LeasePool::leases`, a stream. Brings futures-core.
 //! - `tokio`: the blocking calls panic inside a tokio runtime, as tokio's own
 //!   do. Without it they block the worker that calls them.
 
@@ -38,10 +42,18 @@
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
 mod error;
+#[cfg(feature = "pool")]
+mod pool;
 mod semaphore;
 mod sync;
 
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
+#[cfg(feature = "pool")]
+pub use error::{LeaseError, LeaseTimeoutError, TryLeaseError};
+#[cfg(feature = "stream")]
+pub use pool::Leases;
+#[cfg(feature = "pool")]
+pub use pool::{AcquireLease, Counts, Lease, LeasePool, Stopped};
 pub use semaphore::{
     Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Semaphore,
     SemaphorePermit, Settled, Snapshot,
@@ -63,6 +75,19 @@ const _: () = {
         everywhere::<Settled<'_>>();
         everywhere::<Idle<'_>>();
     }
+    #[cfg(all(feature = "pool", not(loom)))]
+    {
+        everywhere::<LeasePool<String>>();
+        everywhere::<Lease<String>>();
+        everywhere::<AcquireLease<String>>();
+        everywhere::<Stopped<'_>>();
+        everywhere::<Counts>();
+        everywhere::<LeaseError>();
+        everywhere::<TryLeaseError>();
+        everywhere::<LeaseTimeoutError>();
+    }
+    #[cfg(all(feature = "stream", not(loom)))]
+    everywhere::<Leases<String>>();
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();
     everywhere::<TryAcquireError>();

@@ -7,6 +7,8 @@ mod acquire;
 mod blocking;
 mod builder;
 mod park;
+#[cfg(feature = "pool")]
+mod parts;
 mod permit;
 mod queue;
 mod read;
@@ -15,6 +17,20 @@ mod take;
 mod timeout;
 mod watch;
 mod word;
+
+/// What the lease pool builds on.
+#[cfg(feature = "pool")]
+pub(crate) mod inner {
+    pub(crate) use super::{
+        acquire::Attempt,
+        blocking::assert_may_block,
+        park::{Wait, wait},
+        parts::Rest,
+        permit::Held,
+        timeout::after,
+        word::Take,
+    };
+}
 
 pub use acquire::{Acquire, AcquireOwned};
 pub use builder::Builder;
@@ -242,7 +258,7 @@ impl Semaphore {
 impl Semaphore {
     /// Takes `n` permits, if the semaphore's fairness lets the caller.
     #[inline]
-    fn take(&self, n: u32) -> Take {
+    pub(crate) fn take(&self, n: u32) -> Take {
         match self.word.try_acquire(n, false) {
             Take::Spoken if self.queue.may_barge() => self.word.try_acquire(n, true),
             take => take,
@@ -250,7 +266,7 @@ impl Semaphore {
     }
 
     #[inline]
-    fn release(&self, Held { n, handed }: Held) {
+    pub(crate) fn release(&self, Held { n, handed }: Held) {
         if n == 0 {
             return;
         }

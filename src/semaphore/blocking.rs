@@ -40,12 +40,12 @@ fn acquire_at_last<S: Deref<Target = Semaphore>>(
 /// Panics inside a tokio runtime, in tokio's own words: its mutex can tell.
 #[cfg(feature = "tokio")]
 #[track_caller]
-fn assert_may_block() {
+pub(crate) fn assert_may_block() {
     drop(tokio::sync::Mutex::const_new(()).blocking_lock());
 }
 
 #[cfg(not(feature = "tokio"))]
-fn assert_may_block() {}
+pub(crate) fn assert_may_block() {}
 
 /// Blocking until the permits are there.
 impl Semaphore {

@@ -43,7 +43,7 @@ fn waker() -> Waker {
 }
 
 /// Something that can be waited for.
-pub(super) trait Wait {
+pub(crate) trait Wait {
     type Answer;
 
     /// Gets the answer, or sees to it that `waker` is woken.
@@ -55,7 +55,7 @@ pub(super) trait Wait {
 
 /// Polls until there is an answer, parking the thread in between. `None` if
 /// the deadline comes first.
-pub(super) fn wait<W: Wait>(wait: &mut W, deadline: Option<Instant>) -> Option<W::Answer> {
+pub(crate) fn wait<W: Wait>(wait: &mut W, deadline: Option<Instant>) -> Option<W::Answer> {
     let waker = waker();
     loop {
         if let Poll::Ready(answer) = wait.poll(&waker) {

@@ -15,16 +15,16 @@ fn assert_same(ours: &Semaphore, theirs: &Semaphore) {
 
 /// Permits that are owed to a semaphore.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    pub(super) n: u32,
+pub(crate) struct Held {
+    pub(crate) n: u32,
     /// They came from a releaser: likely somebody waits for them again, and
     /// they can be handed on without a write to the word.
-    pub(super) handed: bool,
+    pub(crate) handed: bool,
 }
 
 impl Held {
     /// Taken by a call that did not wait.
-    pub(super) const fn taken(n: u32) -> Self {
+    pub(crate) const fn taken(n: u32) -> Self {
         Self { n, handed: false }
     }
 

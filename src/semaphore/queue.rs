@@ -91,6 +91,8 @@ use crossbeam_utils::CachePadded;
 use super::word::{State, Take, Word};
 use crate::sync::{Lazy, Relaxed, const_fn};
 
+#[cfg(feature = "pool")]
+mod back;
 mod compete;
 mod line;
 mod policy;

@@ -9,7 +9,7 @@ use super::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, blocking::acquire,
 use crate::error::AcquireTimeoutError;
 
 /// A time too far to be told is never.
-fn after(timeout: Duration) -> Option<Instant> {
+pub(crate) fn after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
