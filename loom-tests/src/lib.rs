@@ -28,6 +28,7 @@
 //! | shrink while a grant is in flight | `resize::shrink_while_handing_over`, `resize::shrink_during_release` |
 //! | release of permits that were handed over | `handed` |
 //! | `Eventual` and `Barging` | `fairness` |
+//! | leases and targets | `pool` |
 //!
 //! # What loom cannot see
 //!
