@@ -13,6 +13,7 @@
 //! | `driver` | makes the calls and compares |
 //! | `handles` | permits and futures, borrowing and owning alike |
 //! | `wakers` | wakers that count |
+//! | [`pool`] | the same for the lease pool, with script, model and driver of its own |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
@@ -20,6 +21,7 @@
 mod driver;
 mod handles;
 mod model;
+pub mod pool;
 mod script;
 mod wakers;
 
