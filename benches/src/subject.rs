@@ -13,6 +13,7 @@ mod condvar;
 mod dynaphore;
 mod events;
 mod floor;
+mod pool;
 mod tokio;
 
 pub use self::async_lock::AsyncLock;
@@ -21,6 +22,7 @@ pub use self::condvar::ParkingLotCondvar;
 pub use self::dynaphore::{Dynaphore, DynaphoreBarging, DynaphoreEventual};
 pub use self::events::{EventLanes, EventPerWaiter};
 pub use self::floor::Floor;
+pub use self::pool::{Key, Leases};
 pub use self::tokio::Tokio;
 
 /// The subject that `vs_tokio` divides by.

@@ -14,6 +14,7 @@ use crate::subject::{
 
 mod blocking;
 mod handoff;
+mod pool;
 mod resize;
 mod threads;
 mod uncontended;
@@ -23,6 +24,7 @@ pub use self::blocking::{blocking_8t, blocking_8t_waits, blocking_half};
 pub use self::handoff::{
     handoff_ct, handoff_mt, parking_ct, parking_mt, tasks_per_permit, weighted_mt,
 };
+pub use self::pool::{pool_1m_1t, pool_1t, pool_churn};
 pub use self::resize::resize_storm_2t;
 pub use self::uncontended::{async_1t, owned_1t, try_1t, try_2t};
 pub use self::waiters::{waiters_1k, waiters_10, waiters_100k};
@@ -164,6 +166,17 @@ pub const ALL: &[Workload] = &[
         "one thread awaits and drops while another resizes without pause",
         [Dynaphore, Tokio, AsyncLock, Asyncband, Floor]
     ),
+    workload!(
+        pool_churn * 1,
+        "64 tasks on two workers, 16 keys with one lease each, one yield while holding; tokio: a semaphore for each key and `select_all`",
+        [Dynaphore, Tokio]
+    ),
+    workload!(
+        pool_1t * 1,
+        "one thread: await a lease of one of 16 keys, drop",
+        [Dynaphore, Tokio]
+    ),
+    workload!(pool_1m_1t * 1, "the same with 1,000,000 keys", [Dynaphore]),
 ];
 
 /// The workload of that name.

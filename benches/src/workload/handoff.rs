@@ -76,7 +76,7 @@ pub fn weighted_mt<S: WeightedAcquire>() -> Runner {
     })
 }
 
-fn multi_thread() -> Runtime {
+pub fn multi_thread() -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .build()
@@ -89,7 +89,7 @@ pub fn current_thread() -> Runtime {
 
 /// Shares `ops` operations out among so many tasks that `task` makes, given
 /// their number and their part.
-fn run_tasks<F>(
+pub fn run_tasks<F>(
     runtime: &Runtime,
     tasks: usize,
     ops: u64,
