@@ -375,21 +375,6 @@ fn two_releases_serve_two() {
     });
 }
 
-/// Who sees leases gone from the counts, which takes no lock, can have them.
-#[test]
-fn counts_are_not_ahead_of_the_gate() {
-    model(3, || {
-        let pool = pool(3, 0);
-        let [mine, one, two] = [(); 3].map(|()| pool.try_acquire().unwrap());
-        let releases = [spawn(move || drop(one)), spawn(move || drop(two))];
-        let gone = 3 - mine.counts().active;
-        let again: Vec<_> = (0..gone).map(|_| pool.try_acquire().unwrap()).collect();
-        join(releases);
-        drop((mine, again));
-        assert_at_rest(&pool, 3, 0);
-    });
-}
-
 /// Three that give up what is two too many: two of them do.
 #[test]
 fn excess_is_given_up_once() {

@@ -196,3 +196,39 @@ fn nobody_is_left_waiting_when_the_targets_come_to_rest() {
         }
     });
 }
+
+/// Counts are read without a lock, while a release is under way.
+#[test]
+fn who_sees_a_lease_gone_can_have_the_next() {
+    const ROUNDS: usize = 20_000;
+    watchdog(|| {
+        let pool = &pool([("a", 2)]);
+        let witness = &pool.try_acquire().unwrap();
+        let slot = &Mutex::new(Some(pool.try_acquire().unwrap()));
+        let (took, missed) = (&AtomicUsize::new(0), &AtomicUsize::new(0));
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    until(|| took.load(SeqCst) == round);
+                    drop(slot.lock().unwrap().take());
+                }
+            });
+            for round in 0..ROUNDS {
+                let mut spins = 0_u32;
+                while witness.counts().active == 2 {
+                    spins += 1;
+                    if spins % 1024 == 0 {
+                        thread::yield_now();
+                    }
+                }
+                let lease = pool.try_acquire().unwrap_or_else(|_| {
+                    missed.fetch_add(1, SeqCst);
+                    pool.blocking_acquire().unwrap()
+                });
+                *slot.lock().unwrap() = Some(lease);
+                took.store(round + 1, SeqCst);
+            }
+        });
+        assert_eq!(missed.load(SeqCst), 0);
+    });
+}
