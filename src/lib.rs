@@ -12,8 +12,11 @@
 //! | [`SemaphorePermit`], [`OwnedSemaphorePermit`] | permits, given back on drop |
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
-//! | [`LeasePool`], [`Lease`], [`Counts`] | leases of keys, each key with a target of its own |
-//! | [`LeaseError`], [`TryLeaseError`], [`LeaseTimeoutError`] | why there is no lease |
+#![cfg_attr(
+    feature = "pool",
+    doc = "| [`LeasePool`], [`Lease`], [`Counts`] | leases of keys, each key with a target of its own |",
+    doc = "| [`LeaseError`], [`TryLeaseError`], [`LeaseTimeoutError`] | why there is no lease |"
+)]
 //! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`] | the futures |
 //!
 //! # Examples
@@ -33,7 +36,7 @@
 //!
 //! # Features
 //!
-//! - `pool`, on by default: [`LeasePool`]. Brings hashbrown.
+//! - `pool`, on by default: `LeasePool`, leases of keys. Brings hashbrown.
 //! - `stream`: `LeasePool::leases`, a stream. Brings futures-core.
 //! - `tokio`: the blocking calls panic inside a tokio runtime, as tokio's own
 //!   do. Without it they block the worker that calls them.
