@@ -1,5 +1,7 @@
 //! Random scripts for the lease pool against its model, as in `properties.rs`.
 
+use std::{fs, panic::catch_unwind, path::Path};
+
 use dynaphore_fuzz::{
     With,
     pool::{Op, Script, run},
@@ -92,4 +94,19 @@ fn random_bytes_agree_with_the_model() {
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
+}
+
+#[test]
+fn every_file_of_the_corpus_agrees_with_the_model() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/pool");
+    let files = fs::read_dir(&corpus).expect("the corpus is committed");
+    let mut replayed = 0;
+    for file in files {
+        let path = file.expect("a readable folder").path();
+        let bytes = fs::read(&path).expect("a readable file");
+        let outcome = catch_unwind(|| run(&Script::decode(&bytes)));
+        assert!(outcome.is_ok(), "{}: see above", path.display());
+        replayed += 1;
+    }
+    assert!(replayed > 0, "{} is empty", corpus.display());
 }
