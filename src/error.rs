@@ -1,4 +1,4 @@
-//! Why a permit was not had.
+//! Why a permit or a lease was not had.
 
 use std::{error::Error, fmt};
 
@@ -114,5 +114,118 @@ impl Error for AcquireTimeoutError {}
 impl From<AcquireError> for AcquireTimeoutError {
     fn from(_: AcquireError) -> Self {
         Self::Closed
+    }
+}
+
+/// The pool is stopped: there are no leases to be had any more.
+///
+/// Returned by the calls that wait, such as
+/// [`LeasePool::acquire`](crate::LeasePool::acquire).
+///
+/// # Examples
+///
+/// ```
+/// let pool = dynaphore::LeasePool::<&str>::new();
+/// pool.stop();
+/// assert_eq!(pool.blocking_acquire().unwrap_err().to_string(), "lease pool stopped");
+/// ```
+#[cfg(feature = "pool")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LeaseError {}
+
+#[cfg(feature = "pool")]
+impl LeaseError {
+    pub(crate) const STOPPED: Self = Self {};
+}
+
+#[cfg(feature = "pool")]
+impl fmt::Display for LeaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("lease pool stopped")
+    }
+}
+
+#[cfg(feature = "pool")]
+impl Error for LeaseError {}
+
+/// Why [`LeasePool::try_acquire`](crate::LeasePool::try_acquire) has returned
+/// no lease.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{LeasePool, TryLeaseError};
+///
+/// let pool = LeasePool::<&str>::new();
+/// assert_eq!(pool.try_acquire().unwrap_err(), TryLeaseError::NoLease);
+/// pool.stop();
+/// assert_eq!(pool.try_acquire().unwrap_err(), TryLeaseError::Stopped);
+/// ```
+#[cfg(feature = "pool")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryLeaseError {
+    /// The pool is [stopped](crate::LeasePool::stop).
+    Stopped,
+    /// Every key has as many leases out as its target says, or others wait for
+    /// those that there are.
+    NoLease,
+}
+
+#[cfg(feature = "pool")]
+impl fmt::Display for TryLeaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopped => "lease pool stopped",
+            Self::NoLease => "no lease available",
+        })
+    }
+}
+
+#[cfg(feature = "pool")]
+impl Error for TryLeaseError {}
+
+/// Why a blocking call with a time bound has returned no lease.
+///
+/// Returned by
+/// [`LeasePool::blocking_acquire_timeout`](crate::LeasePool::blocking_acquire_timeout)
+/// and its kin.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use dynaphore::{LeasePool, LeaseTimeoutError};
+///
+/// let pool = LeasePool::<&str>::new();
+/// let late = pool.blocking_acquire_timeout(Duration::from_millis(1));
+/// assert_eq!(late.unwrap_err(), LeaseTimeoutError::Timeout);
+/// ```
+#[cfg(feature = "pool")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseTimeoutError {
+    /// The time was over before there was a lease.
+    Timeout,
+    /// The pool is [stopped](crate::LeasePool::stop).
+    Stopped,
+}
+
+#[cfg(feature = "pool")]
+impl fmt::Display for LeaseTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "timed out waiting for a lease",
+            Self::Stopped => "lease pool stopped",
+        })
+    }
+}
+
+#[cfg(feature = "pool")]
+impl Error for LeaseTimeoutError {}
+
+#[cfg(feature = "pool")]
+impl From<LeaseError> for LeaseTimeoutError {
+    fn from(_: LeaseError) -> Self {
+        Self::Stopped
     }
 }

@@ -18,6 +18,11 @@
 //! | [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`], [`TooManyKeys`] | why there is no permit of a key |
 //! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
 //! | [`generation::Swap`] | counters and the like, read and reset as one while traffic goes on |
+#![cfg_attr(
+    feature = "pool",
+    doc = "| [`LeasePool`], [`Lease`], [`Counts`] | leases of keys, each key with a target of its own |",
+    doc = "| [`LeaseError`], [`TryLeaseError`], [`LeaseTimeoutError`] | why there is no lease |"
+)]
 //! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`], [`KeyedAcquire`], [`KeyedAcquireOwned`] | the futures |
 //!
 //! # Examples
@@ -39,6 +44,8 @@
 //!
 //! - `keyed`, on by default: [`KeyedSemaphore`]. It brings in hashbrown and
 //!   triomphe.
+//! - `pool`, on by default: `LeasePool`, leases of keys. Brings hashbrown.
+//! - `stream`: `LeasePool::leases`, a stream. Brings futures-core.
 //! - `tokio`: the blocking calls panic inside a tokio runtime, as tokio's own
 //!   do. Without it they block the worker that calls them.
 
@@ -49,16 +56,24 @@ mod error;
 pub mod generation;
 #[cfg(feature = "keyed")]
 mod keyed;
+#[cfg(feature = "pool")]
+mod pool;
 mod semaphore;
 mod sync;
 
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 #[cfg(feature = "keyed")]
 pub use error::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError, TooManyKeys};
+#[cfg(feature = "pool")]
+pub use error::{LeaseError, LeaseTimeoutError, TryLeaseError};
 #[cfg(feature = "keyed")]
 pub use keyed::{
     KeyedAcquire, KeyedAcquireOwned, KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit,
 };
+#[cfg(feature = "stream")]
+pub use pool::Leases;
+#[cfg(feature = "pool")]
+pub use pool::{AcquireLease, Counts, Lease, LeasePool, Stopped};
 pub use semaphore::{
     Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Resize, ResizeDrained,
     Semaphore, SemaphorePermit, Settled, Snapshot,
@@ -97,6 +112,19 @@ const _: () = {
         everywhere::<KeyedAcquireOwned<'_, String, str>>();
         everywhere::<KeyedBuilder<String>>();
     }
+    #[cfg(all(feature = "pool", not(loom)))]
+    {
+        everywhere::<LeasePool<String>>();
+        everywhere::<Lease<String>>();
+        everywhere::<AcquireLease<String>>();
+        everywhere::<Stopped<'_>>();
+        everywhere::<Counts>();
+        everywhere::<LeaseError>();
+        everywhere::<TryLeaseError>();
+        everywhere::<LeaseTimeoutError>();
+    }
+    #[cfg(all(feature = "stream", not(loom)))]
+    everywhere::<Leases<String>>();
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();
     everywhere::<TryAcquireError>();

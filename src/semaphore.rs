@@ -11,6 +11,8 @@ mod extras;
 mod halves;
 mod owed;
 pub(crate) mod park;
+#[cfg(feature = "pool")]
+mod parts;
 mod permit;
 mod queue;
 mod read;
@@ -20,6 +22,20 @@ mod take;
 mod timeout;
 mod watch;
 mod word;
+
+/// What the lease pool builds on.
+#[cfg(feature = "pool")]
+pub(crate) mod inner {
+    pub(crate) use super::{
+        acquire::Attempt,
+        blocking::assert_may_block,
+        owed::Held,
+        park::{Wait, wait},
+        parts::Rest,
+        timeout::after,
+        word::Take,
+    };
+}
 
 pub use acquire::{Acquire, AcquireOwned};
 pub use builder::Builder;

@@ -14,6 +14,7 @@ mod dynaphore;
 mod events;
 mod floor;
 mod keyed;
+mod pool;
 mod tokio;
 mod trackers;
 
@@ -24,6 +25,7 @@ pub use self::dynaphore::{Dynaphore, DynaphoreBarging, DynaphoreEventual, Dynaph
 pub use self::events::{EventLanes, EventPerWaiter};
 pub use self::floor::Floor;
 pub use self::keyed::{AsyncKeyed, Bare, DashmapTokio, Keyed, Lockable};
+pub use self::pool::{Key, Leases};
 pub use self::tokio::Tokio;
 pub use self::trackers::{
     ArcSwapLoad, CrossbeamEpoch, CrossbeamSharded, EPOCH, ParkingLotRwLock, Replaces, StdRwLock,

@@ -17,6 +17,7 @@ use crate::subject::{
 mod blocking;
 mod handoff;
 mod keyed;
+mod pool;
 mod resize;
 mod threads;
 mod tokens;
@@ -28,6 +29,7 @@ pub use self::handoff::{
     handoff_ct, handoff_mt, parking_ct, parking_mt, tasks_per_permit, weighted_mt,
 };
 pub use self::keyed::{keyed_1t, keyed_2t, keyed_blocked, keyed_hot_2t};
+pub use self::pool::{pool_1m_1t, pool_1t, pool_churn};
 pub use self::resize::resize_storm_2t;
 pub use self::tokens::{increment_wait, token_1t, token_2t, token_while_increment_2t};
 pub use self::uncontended::{async_1t, owned_1t, try_1t, try_2t};
@@ -243,6 +245,17 @@ pub const ALL: &[Workload] = &[
         "64 tasks on two workers, 16 for each of 4 keys with 1 permit, one yield while holding",
         [Dynaphore, DashmapTokio, Lockable, Bare]
     ),
+    workload!(
+        pool_churn * 1,
+        "64 tasks on two workers, 16 keys with one lease each, one yield while holding; tokio: a semaphore for each key and `select_all`",
+        [Dynaphore, Tokio]
+    ),
+    workload!(
+        pool_1t * 1,
+        "one thread: await a lease of one of 16 keys, drop",
+        [Dynaphore, Tokio]
+    ),
+    workload!(pool_1m_1t * 1, "the same with 1,000,000 keys", [Dynaphore]),
 ];
 
 /// The workload of that name.

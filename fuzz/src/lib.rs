@@ -14,6 +14,7 @@
 //! | `handles` | permits and futures, borrowing and owning alike |
 //! | [`keyed`] | the same for the keyed semaphore |
 //! | `wakers` | wakers that count |
+//! | [`pool`] | the same for the lease pool, with script, model and driver of its own |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
@@ -22,6 +23,7 @@ mod driver;
 mod handles;
 pub mod keyed;
 mod model;
+pub mod pool;
 mod script;
 mod wakers;
 

@@ -144,14 +144,14 @@ fn count(byte: u8) -> usize {
 }
 
 /// Mostly one, at times more than one critical section serves.
-fn many(byte: u8) -> usize {
+pub(crate) fn many(byte: u8) -> usize {
     match byte {
         0..=223 => 1,
         224..=255 => usize::from(byte - 222),
     }
 }
 
-fn with(byte: u8) -> With {
+pub(crate) fn with(byte: u8) -> With {
     match byte % 4 {
         0 => With::Last,
         1 | 2 => With::New,
@@ -160,7 +160,7 @@ fn with(byte: u8) -> With {
 }
 
 /// A new future has no last waker, so that choice is not to poll it yet.
-fn first_poll(byte: u8) -> Option<With> {
+pub(crate) fn first_poll(byte: u8) -> Option<With> {
     match with(byte.wrapping_add(1)) {
         With::Last => None,
         with => Some(with),

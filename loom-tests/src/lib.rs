@@ -29,6 +29,7 @@
 //! | release of permits that were handed over | `handed` |
 //! | `Eventual` and `Barging` | `fairness` |
 //! | a key that comes out of use | `keyed` |
+//! | leases and targets | `pool` |
 //!
 //! # What loom cannot see
 //!

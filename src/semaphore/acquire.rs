@@ -100,7 +100,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     }
 
     /// Leaves the line, unless the verdict was quicker. `None`: still waiting.
-    pub(super) fn give_up(mut self) -> Option<Result<(S, Held), AcquireError>> {
+    pub(crate) fn give_up(mut self) -> Option<Result<(S, Held), AcquireError>> {
         // Taken first: if a waker panics in here, the ticket is void.
         let ticket = self.ticket.take()?;
         let semaphore = self.semaphore.as_deref()?;
@@ -110,10 +110,37 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         }
     }
 
-    /// From here on there is nothing for `drop` to do.
+    /// Gives back what it was given and had no use for, and goes on waiting:
+    /// where it stood in line, or as a newcomer if it had not waited.
+    ///
+    /// All that is asked of this semaphore is single permits, in order.
+    #[cfg(feature = "pool")]
+    pub(crate) fn put_back(
+        &mut self,
+        semaphore: S,
+        held: Held,
+        waker: &Waker,
+    ) -> Result<(), AcquireError> {
+        let Some(ticket) = self.ticket else {
+            semaphore.release(held);
+            self.semaphore = Some(semaphore);
+            return Ok(());
+        };
+        // Now it is what it was before its last poll. Should a waker panic,
+        // `drop` finds it so.
+        let Semaphore { word, queue, .. } = &**self.semaphore.insert(semaphore);
+        if queue.put_back(word, ticket, self.need, waker) {
+            return Ok(());
+        }
+        let semaphore = self.semaphore.take().expect("just put there");
+        semaphore.release(held);
+        Err(AcquireError::CLOSED)
+    }
+
+    /// From here on there is nothing for `drop` to do. The ticket stays for
+    /// `put_back`; without the semaphore nobody else looks at it.
     #[inline]
     fn finish(&mut self, acquired: bool, waited: bool) -> Result<(S, Held), AcquireError> {
-        self.ticket = None;
         let semaphore = self.semaphore.take().expect("finished once");
         if !acquired {
             return Err(AcquireError::CLOSED);
@@ -171,7 +198,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
 impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
+        if let (Some(_), Some(ticket)) = (&self.semaphore, self.ticket) {
             self.cancel(ticket);
         }
     }
@@ -181,7 +208,10 @@ impl<S: Deref<Target = Semaphore>> fmt::Debug for Attempt<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt")
             .field("need", &self.need)
-            .field("waits", &self.ticket.is_some())
+            .field(
+                "waits",
+                &(self.semaphore.is_some() && self.ticket.is_some()),
+            )
             .finish_non_exhaustive()
     }
 }

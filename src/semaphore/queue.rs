@@ -92,6 +92,8 @@ use crossbeam_utils::CachePadded;
 use super::word::{State, Take, Word};
 use crate::sync::{Lazy, Relaxed, const_fn};
 
+#[cfg(feature = "pool")]
+mod back;
 mod compete;
 #[cfg(feature = "keyed")]
 mod halves;

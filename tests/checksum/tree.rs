@@ -1,5 +1,8 @@
 //! A directory to hash, and what the example says of it.
 
+#[path = "../common/example.rs"]
+mod example;
+
 use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -140,24 +143,5 @@ impl Summary {
 /// `--test checksum` it does not: add `--examples` after changing the example.)
 pub fn checksum() -> Command {
     static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
-    Command::new(EXAMPLE.get_or_init(find_example))
-}
-
-fn find_example() -> PathBuf {
-    // This is TARGET/PROFILE/deps/checksum-HASH.
-    let this = env::current_exe().unwrap();
-    let profile = this.ancestors().nth(2).expect("cargo put it there");
-    let example = profile.join("examples/checksum");
-    if !example.exists() {
-        // This test alone was asked for.
-        let mut build = Command::new(env!("CARGO"));
-        build.current_dir(env!("CARGO_MANIFEST_DIR"));
-        build.args(["build", "--example", "checksum", "--target-dir"]);
-        build.arg(profile.parent().expect("it is in a target directory"));
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success());
-    }
-    example
+    Command::new(EXAMPLE.get_or_init(|| example::find("checksum")))
 }

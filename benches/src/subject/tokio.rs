@@ -8,7 +8,7 @@ use super::{
     AsyncAcquire, BlockingAcquire, OwnedAcquire, Resize, Subject, TryAcquire, WeightedAcquire,
 };
 
-const OPEN: &str = "the semaphore is never closed";
+pub(super) const OPEN: &str = "the semaphore is never closed";
 
 /// `tokio::sync::Semaphore`.
 pub struct Tokio;

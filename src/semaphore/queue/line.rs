@@ -26,6 +26,8 @@ use std::{
 };
 
 mod aside;
+#[cfg(feature = "pool")]
+mod back;
 mod calls;
 mod watchers;
 

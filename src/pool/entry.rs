@@ -1,0 +1,180 @@
+//! What the pool knows of one key: the key and its two counts, packed into one
+//! word so that they are read together.
+//!
+//! ```text
+//!  63 ............... 32  31 ................ 0
+//! +---------------------+----------------------+
+//! | target (32 bits)    | active (32 bits)     |
+//! +---------------------+----------------------+
+//! ```
+//!
+//! Everything here is written by the holder of the pool's lock only (`shared.rs`
+//! has the protocol). That it is atomic lets [`Counts`] be read without the
+//! lock. No shift and no mask stands outside this file.
+
+use crate::sync::{Acquire, AtomicU64, AtomicUsize, Relaxed, Release};
+
+/// How many leases of a key are out, and how many ought to be.
+///
+/// Returned by [`LeasePool::counts`](crate::LeasePool::counts),
+/// [`LeasePool::snapshot`](crate::LeasePool::snapshot) and
+/// [`Lease::counts`](crate::Lease::counts); both figures belong to one and the
+/// same moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// How many leases the pool lets out: 0 to
+    /// [`MAX_LEASES`](crate::LeasePool::MAX_LEASES).
+    pub target: usize,
+    /// How many leases are out. More than `target` for a while after that was
+    /// lowered.
+    pub active: usize,
+}
+
+impl Counts {
+    /// Leases that are wanted and not out: `target - active`, or 0 while there
+    /// are too many.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = dynaphore::LeasePool::new();
+    /// pool.set("a", 3);
+    /// assert_eq!(pool.counts("a").missing(), 3);
+    /// ```
+    #[must_use]
+    pub const fn missing(&self) -> usize {
+        self.target.saturating_sub(self.active)
+    }
+
+    /// Leases that are out beyond the target.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = dynaphore::LeasePool::new();
+    /// pool.set("a", 1);
+    /// let _lease = pool.try_acquire().unwrap();
+    /// pool.set("a", 0);
+    /// assert_eq!(pool.counts("a").excess(), 1);
+    /// ```
+    #[must_use]
+    pub const fn excess(&self) -> usize {
+        self.active.saturating_sub(self.target)
+    }
+}
+
+const TARGET_SHIFT: u32 = 32;
+const ONE_TARGET: u64 = 1 << TARGET_SHIFT;
+const ONE_ACTIVE: u64 = 1;
+
+/// One value of the counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tally(u64);
+
+impl Tally {
+    /// Wanted by nobody and held by nobody.
+    pub(super) const NOTHING: Self = Self(0);
+
+    const fn target(self) -> u32 {
+        (self.0 >> TARGET_SHIFT) as u32
+    }
+
+    const fn active(self) -> u32 {
+        self.0 as u32
+    }
+
+    pub(super) const fn is_nothing(self) -> bool {
+        self.0 == Self::NOTHING.0
+    }
+
+    /// One more lease may be let out.
+    pub(super) const fn has_place(self) -> bool {
+        self.active() < self.target()
+    }
+
+    /// More leases are out than there ought to be.
+    pub(super) const fn is_excessive(self) -> bool {
+        self.active() > self.target()
+    }
+
+    /// The part of this key in the gate's max: the leases that are out, and
+    /// those that may join them.
+    pub(super) const fn share(self) -> u32 {
+        if self.is_excessive() {
+            self.active()
+        } else {
+            self.target()
+        }
+    }
+
+    pub(super) const fn with_target(self, target: u32) -> Self {
+        Self(self.active() as u64 + target as u64 * ONE_TARGET)
+    }
+
+    /// One more lease is out; there was a place for it.
+    pub(super) const fn plus_lease(self) -> Self {
+        Self(self.0 + ONE_ACTIVE)
+    }
+
+    /// One lease is back.
+    pub(super) const fn minus_lease(self) -> Self {
+        debug_assert!(self.active() > 0, "a lease that was never counted");
+        Self(self.0 - ONE_ACTIVE)
+    }
+
+    pub(super) const fn counts(self) -> Counts {
+        Counts {
+            target: self.target() as usize,
+            active: self.active() as usize,
+        }
+    }
+}
+
+/// A key, from when it is first wanted until nobody wants or holds it.
+pub(super) struct Entry<K> {
+    pub(super) key: K,
+    /// Kept, so that neither a look-up nor a growing table has to call the
+    /// key's own `Hash` under the lock.
+    pub(super) hash: u64,
+    tally: AtomicU64,
+    /// Where it stands in the ring. The lock's holder alone looks at it.
+    turn: AtomicUsize,
+}
+
+/// It does not stand in the ring.
+const NO_TURN: usize = usize::MAX;
+
+impl<K> Entry<K> {
+    pub(super) fn new(key: K, hash: u64) -> Self {
+        Self {
+            key,
+            hash,
+            tally: AtomicU64::new(Tally::NOTHING.0),
+            turn: AtomicUsize::new(NO_TURN),
+        }
+    }
+
+    #[inline]
+    pub(super) fn tally(&self) -> Tally {
+        // ORDERING: Acquire, pairs with the Release in `set_tally`: who reads a
+        // count without the lock also sees what led to it.
+        Tally(self.tally.load(Acquire))
+    }
+
+    #[inline]
+    pub(super) fn set_tally(&self, tally: Tally) {
+        // ORDERING: Release, pairs with the Acquire in `tally`: who sees a
+        // lease gone sees the gate's word as it is without it.
+        self.tally.store(tally.0, Release);
+    }
+
+    #[inline]
+    pub(super) fn turn(&self) -> Option<usize> {
+        Some(self.turn.load(Relaxed)).filter(|&turn| turn != NO_TURN)
+    }
+
+    #[inline]
+    pub(super) fn set_turn(&self, turn: Option<usize>) {
+        self.turn.store(turn.unwrap_or(NO_TURN), Relaxed);
+    }
+}
