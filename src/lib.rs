@@ -13,6 +13,7 @@
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
 //! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`] | the futures |
+//! | [`rayon`] | throttled jobs in rayon's pools (feature `rayon`) |
 //!
 //! # Examples
 //!
@@ -33,11 +34,15 @@
 //!
 //! - `tokio`: the blocking calls panic inside a tokio runtime, as tokio's own
 //!   do. Without it they block the worker that calls them.
+//! - `rayon`: [jobs and parallel iterators](rayon) that wait for their permits
+//!   without blocking a worker.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
 mod error;
+#[cfg(all(feature = "rayon", not(loom)))]
+pub mod rayon;
 mod semaphore;
 mod sync;
 
