@@ -73,9 +73,10 @@
 //!    locked, and strikes itself from the books in the same step. A job added
 //!    later finds no keeper in the books (1); one added before is found.
 //! 4. A keeper has a request in the semaphore's line whenever one more runner is
-//!    of use, and its mailbox is told of the answer, of runners that stop, and
-//!    of a queue that has been emptied. Mail that arrives before the keeper
-//!    waits is found when it does.
+//!    of use. Whether it has is decided with the duty locked, and its mailbox is
+//!    told of all that may change that later: of the answer, of runners that
+//!    stop, of jobs added while it does not ask, and of a queue that has been
+//!    emptied. Mail that arrives before the keeper waits is found when it does.
 //! 5. A permit never waits for a certain worker: it travels with a runner, which
 //!    any worker of the pool can run, also on top of a suspended job.
 //! 6. Left is that all permits are held by suspended jobs that wait for those

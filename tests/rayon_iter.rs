@@ -166,33 +166,31 @@ fn growth_brings_more_at_once() {
 #[test]
 fn a_shrink_is_followed_after_one_item() {
     watchdog(|| {
-        // All four are inside; the first to leave shrinks it, and nobody comes
-        // in before the others have left.
+        // Four are inside when it shrinks. Whoever comes later comes alone.
         let semaphore = Semaphore::new(4);
-        let (room, shrunk) = (Room::default(), AtomicBool::new(false));
+        let (room, first, shrunk) = (
+            Room::default(),
+            AtomicBool::new(true),
+            AtomicBool::new(false),
+        );
+        let visit = || {
+            if shrunk.load(SeqCst) {
+                assert_eq!(room.inside(), 1);
+                return moment();
+            }
+            until(|| room.inside() == 4 || shrunk.load(SeqCst));
+            if first.swap(false, SeqCst) {
+                semaphore.set_max(1);
+                shrunk.store(true, SeqCst);
+            }
+            until(|| shrunk.load(SeqCst));
+        };
         let run = || {
-            (0..100)
-                .into_par_iter()
-                .with_max_len(1)
-                .throttle_for_each(&semaphore, |_| {
-                    room.visit(|| {
-                        if shrunk.load(SeqCst) {
-                            assert!(room.inside() <= 4);
-                            moment();
-                            return;
-                        }
-                        until(|| room.inside() == 4 || shrunk.load(SeqCst));
-                        if !shrunk.swap(true, SeqCst) {
-                            semaphore.set_max(1);
-                        }
-                    });
-                    if semaphore.snapshot().excess() == 0 && shrunk.load(SeqCst) {
-                        assert!(semaphore.active() <= 1);
-                    }
-                })
+            let items = (0..100).into_par_iter().with_max_len(1);
+            items.throttle_for_each(&semaphore, |_| room.visit(visit))
         };
         pool(4).install(run).unwrap();
-        assert_eq!(semaphore.active(), 0);
+        assert_eq!((room.visits(), room.most()), (100, 4));
     });
 }
 

@@ -278,7 +278,9 @@ fn what_is_nested_and_heavier_waits_for_what_is_free_and_shares_the_rest() {
                             |n| {
                                 // As heavy, lighter, and heavier but to be had.
                                 let inner = [n, 1, 4].into_par_iter().with_max_len(1);
-                                let visit = |_| drop(visits.fetch_add(1, SeqCst));
+                                let visit = |_| {
+                                    visits.fetch_add(1, SeqCst);
+                                };
                                 inner
                                     .throttle_weighted_for_each(&semaphore, |&n| n, visit)
                                     .unwrap();

@@ -218,3 +218,34 @@ fn a_closed_semaphore_drops_the_jobs_and_the_scope_ends() {
         });
     });
 }
+
+/// The scope's own place in line had been given up, since the one job that was
+/// left could have run after the one that runs.
+#[test]
+fn a_job_added_by_the_only_one_that_runs_brings_the_scope_back_into_line() {
+    watchdog(|| {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let throttle = Throttle::new(Arc::clone(&semaphore));
+        let room = Room::default();
+        thread::scope(|outside| {
+            outside.spawn(|| {
+                until(|| semaphore.waiting() == 1);
+                semaphore.set_max(1);
+            });
+            pool(3).scope(|scope| {
+                let jobs = throttle.scoped();
+                let (more, semaphore, room) = (jobs.clone(), &semaphore, &room);
+                jobs.spawn(scope, move |scope, _permit| {
+                    until(|| semaphore.waiting() == 0);
+                    more.spawn(scope, |_, _permit| room.visit(|| ())).unwrap();
+                    until(|| semaphore.waiting() == 1);
+                    semaphore.set_max(2);
+                    until(|| room.visits() == 2);
+                })
+                .unwrap();
+                jobs.spawn(scope, |_, _permit| room.visit(|| ())).unwrap();
+            });
+        });
+        assert_eq!(room.visits(), 2);
+    });
+}

@@ -218,7 +218,9 @@ fn a_job_runs_in_its_pool_whoever_spawns_it_and_whoever_wakes_it() {
                         };
                         waits.spawn(job).unwrap();
                     }));
-                    wake(Box::new(move || drop(semaphore.set_max(2))));
+                    wake(Box::new(move || {
+                        semaphore.set_max(2);
+                    }));
                     assert_eq!(receiver.recv(), Ok(workers), "{spawner}, {waker}");
                     spawn(Box::new(move || {
                         let job = move |_: dynaphore::rayon::ThrottlePermit<'_>| {

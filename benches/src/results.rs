@@ -1,5 +1,6 @@
 //! All that came out of a run, and `RESULTS.md` about it.
 
+use crate::jobs;
 use crate::line::GrowthLine;
 use crate::measure::Outcome;
 use crate::subject::Size;
@@ -23,6 +24,8 @@ pub struct Results {
     pub waits: Vec<Waits>,
     /// What acquires cost that were given up.
     pub timeouts: Vec<timeouts::Outcome>,
+    /// What throttled rayon jobs cost.
+    pub jobs: Vec<jobs::Outcome>,
     /// Every sweep with all its points.
     pub sweeps: Vec<(&'static Sweep, Vec<sweep::Outcome>)>,
     /// Bytes of the subjects' types.

@@ -58,6 +58,8 @@ pub(super) struct Duty {
     pub(super) runners: usize,
     /// Where it is to be told.
     pub(super) keeper: Option<Arc<Mailbox>>,
+    /// It is in line, or about to be.
+    pub(super) asks: bool,
 }
 
 /// How the jobs in a scope reach their crew.
@@ -168,23 +170,21 @@ pub(super) fn tend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
             crew.give_up();
             return;
         }
-        {
-            let mut duty = crew.duty();
-            if duty.runners >= crew.useful() {
-                // Each calls this when it stops.
-                return;
-            }
-            duty.runners += 1;
+        if crew.duty().runners >= crew.useful() {
+            // Each calls this when it stops.
+            return;
         }
         match crew.source.take(need) {
-            Ok(permit) => spawn(crew, scope, Papers::Permit(permit)),
-            Err(error) => {
+            Ok(permit) => hire(crew, scope, Papers::Permit(permit)),
+            Err(TryAcquireError::Closed) => crew.close(),
+            Err(TryAcquireError::NoPermits) => {
                 let mut duty = crew.duty();
-                duty.runners -= 1;
-                if error == TryAcquireError::Closed {
-                    drop(duty);
-                    crew.close();
-                } else if duty.keeper.is_none() && !crew.waits {
+                if let Some(mailbox) = &duty.keeper {
+                    if !duty.asks {
+                        // It had no use for a permit when it last looked.
+                        mailbox.tell();
+                    }
+                } else if !crew.waits {
                     let mailbox = Mailbox::new();
                     duty.keeper = Some(Arc::clone(&mailbox));
                     drop(duty);
@@ -214,14 +214,10 @@ pub(super) fn attend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
     keeper::keep(crew, scope, &mailbox, crew.born);
 }
 
-/// Hires one more runner.
+/// Hires one more runner. Counted only now that it has its papers: a keeper that
+/// counts on a runner is told when that stops.
 pub(super) fn hire<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>, papers: PapersOf<H::Source>) {
     crew.duty().runners += 1;
-    spawn(crew, scope, papers);
-}
-
-/// Starts a runner that has been counted.
-fn spawn<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>, papers: PapersOf<H::Source>) {
     let crew = crew.clone();
     scope.spawn(move |scope| {
         // Dropped last, after the permits have gone back, also by a panic.

@@ -36,9 +36,9 @@ mod pace;
 ///
 /// A call stands in the semaphore's line, once, for as long as it has items set
 /// aside. A worker that has a permit runs one item after another under it, and
-/// gives it up after an item as soon as anybody else waits for one. (Items
-/// which take well under a microsecond are run a few at a time, with a look
-/// after each.)
+/// gives it up after an item as soon as anybody else waits for one, or max has
+/// become less. (Items that take far less than a microsecond are fetched a few at
+/// a time, with a look after each.)
 ///
 /// # Nesting
 ///

@@ -98,8 +98,10 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
             return None;
         }
         let is_of_use = duty.runners < self.crew.useful();
+        let need = self.crew.jobs.need().filter(|_| is_of_use);
+        duty.asks = need.is_some();
         Some(Missing {
-            need: self.crew.jobs.need().filter(|_| is_of_use),
+            need,
             starves: duty.runners == 0,
         })
     }
