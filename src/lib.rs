@@ -68,6 +68,13 @@ const _: () = {
         everywhere::<Settled<'_>>();
         everywhere::<Idle<'_>>();
     }
+    #[cfg(all(feature = "rayon", not(loom)))]
+    {
+        const fn shared<T: Send + Sync>() {}
+
+        shared::<rayon::Throttle>();
+        shared::<rayon::ScopeThrottle<'_>>();
+    }
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();
     everywhere::<TryAcquireError>();

@@ -282,6 +282,25 @@ fn calls_side_by_side_share_one_max() {
     });
 }
 
+/// A thread that waits within an item may come by others of the same call, which
+/// get no share of its permit: they are not nested in it.
+#[test]
+fn what_is_run_on_top_of_an_item_by_chance_gets_no_share() {
+    watchdog(|| {
+        let semaphore = Semaphore::new(1);
+        let room = Room::default();
+        let run = || {
+            let items = (0..64).into_par_iter().with_max_len(1);
+            items.throttle_for_each(&semaphore, |_| {
+                // Runs some other piece of the same call on top of this one.
+                room.visit(|| rayon::yield_now());
+            })
+        };
+        pool(1).install(run).unwrap();
+        assert_eq!((room.visits(), room.most()), (64, 1));
+    });
+}
+
 /// Jobs that wait for plain nested ones suspend their threads, which take on
 /// other items meanwhile: those of a call that is not nested get no share.
 #[test]

@@ -88,8 +88,9 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        // A loan may outlive it here, to be dropped outside of the borrow.
-        let frame = FRAMES.with_borrow_mut(Vec::pop);
+        let (frame, left) = FRAMES.with_borrow_mut(|frames| (frames.pop(), frames.len()));
+        debug_assert_eq!(left, self.depth, "frames end in the order of their stack");
+        // Outside of the borrow.
         drop(frame);
     }
 }

@@ -158,3 +158,107 @@ where
 fn run<S: Source>(source: &S, permit: S::Permit, job: impl FnOnce(ThrottlePermit<'_>)) {
     Plain::run(Grant::new(source, Papers::Permit(permit)), job);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::Future, sync::mpsc};
+
+    use super::*;
+    use crate::{OwnedSemaphorePermit, Semaphore, TryAcquireError, rayon::source::sealed::Sealed};
+
+    /// A semaphore whose answer comes while it is being asked, the first
+    /// `pending` times.
+    #[derive(Clone, Debug)]
+    struct Hasty {
+        semaphore: Arc<Semaphore>,
+        pending: usize,
+    }
+
+    struct Ask(Hasty);
+
+    impl Future for Ask {
+        type Output = Result<OwnedSemaphorePermit, AcquireError>;
+
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+            if self.0.pending > 0 {
+                self.0.pending -= 1;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let permit = self.0.take(1);
+            Poll::Ready(permit.map_err(|_| AcquireError::CLOSED))
+        }
+    }
+
+    impl Sealed for Hasty {}
+
+    impl Source for Hasty {
+        type Permit = OwnedSemaphorePermit;
+        type Ask = Ask;
+
+        fn id(&self) -> usize {
+            self.semaphore.id()
+        }
+
+        fn take(&self, n: u32) -> Result<Self::Permit, TryAcquireError> {
+            self.semaphore.take(n)
+        }
+
+        fn ask(&self, _: u32) -> Ask {
+            Ask(self.clone())
+        }
+
+        fn is_pressed(&self, own: usize) -> bool {
+            Source::is_pressed(&self.semaphore, own)
+        }
+
+        fn is_closed(&self) -> bool {
+            Source::is_closed(&self.semaphore)
+        }
+
+        fn max(&self) -> usize {
+            Source::max(&self.semaphore)
+        }
+    }
+
+    /// Fails by a hang up where the wake-up is lost: nobody else has the sender.
+    #[test]
+    fn a_wake_up_during_the_poll_is_not_lost() {
+        for pending in 0..4 {
+            let source = Hasty {
+                semaphore: Arc::new(Semaphore::new(1)),
+                pending,
+            };
+            let (sender, receiver) = mpsc::channel();
+            let job = move |_: ThrottlePermit<'_>| sender.send(()).unwrap();
+            Waiting::start(&source, &Home::Global, 1, job).unwrap();
+            receiver.recv().expect("the job ran");
+        }
+    }
+
+    #[test]
+    fn many_wake_ups_are_one() {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let (sender, receiver) = mpsc::channel();
+        let waiting = Arc::new(Waiting {
+            source: Arc::clone(&semaphore),
+            home: Home::Global,
+            cell: Mutex::new(Cell::Polling { woken: false }),
+        });
+        let parcel = Parcel {
+            ask: Box::pin(semaphore.ask(1)),
+            job: move |_: ThrottlePermit<'_>| sender.send(()).unwrap(),
+        };
+        assert!(waiting.poll(parcel).unwrap().is_none());
+        // Those before its time find nothing new, those after it nobody.
+        for _ in 0..100 {
+            Arc::clone(&waiting).wake();
+        }
+        semaphore.set_max(1);
+        for _ in 0..100 {
+            Arc::clone(&waiting).wake();
+        }
+        receiver.recv().expect("the job ran");
+        assert!(receiver.recv().is_err(), "and ran once");
+    }
+}
