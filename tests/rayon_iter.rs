@@ -293,7 +293,7 @@ fn what_is_run_on_top_of_an_item_by_chance_gets_no_share() {
             let items = (0..64).into_par_iter().with_max_len(1);
             items.throttle_for_each(&semaphore, |_| {
                 // Runs some other piece of the same call on top of this one.
-                room.visit(|| rayon::yield_now());
+                room.visit(rayon::yield_now);
             })
         };
         pool(1).install(run).unwrap();

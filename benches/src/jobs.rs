@@ -26,7 +26,7 @@ pub struct Plan {
 impl Plan {
     /// For figures to quote.
     pub const FULL: Self = Self {
-        rounds: 15,
+        rounds: 25,
         part: 1,
     };
 
@@ -42,8 +42,10 @@ pub struct Workload {
     pub what: &'static str,
     /// What `value` counts.
     pub unit: &'static str,
-    /// The subject that the ratios are to.
+    /// What the ratios are to: a subject, or a figure of each turn's own.
     pub base: &'static str,
+    /// How many rounds are enough.
+    pub rounds: usize,
     /// Those who can do it.
     pub entries: &'static [Entry],
 }
@@ -102,6 +104,7 @@ pub const ALL: &[Workload] = &[
                to 1; the ideal is computed from the jobs' lengths as they were",
         unit: "ms",
         base: "ideal",
+        rounds: 15,
         entries: entries![
             "dynaphore" => mixed::spawned,
             "dynaphore_scope" => mixed::scoped,
@@ -114,6 +117,7 @@ pub const ALL: &[Workload] = &[
         what: "for_each over 1,000,000 empty items, max 64",
         unit: "ns/item",
         base: "iter_concurrent_limit",
+        rounds: 25,
         entries: entries![
             "dynaphore" => overhead::throttled,
             "blocking_in_job" => overhead::blocking,
@@ -127,6 +131,7 @@ pub const ALL: &[Workload] = &[
                resident memory, to the budget and what was resident before",
         unit: "MiB",
         base: "budget",
+        rounds: 3,
         entries: entries![
             "dynaphore" => memory::throttled,
             "iter_concurrent_limit" => memory::limited,
@@ -139,6 +144,7 @@ pub const ALL: &[Workload] = &[
                the same with a max of 4",
         unit: "ms",
         base: "4 throughout",
+        rounds: 9,
         entries: entries![
             "dynaphore" => resize::throttled,
             "blocking_in_job" => resize::blocking,
@@ -159,7 +165,7 @@ fn pool(workers: usize) -> rayon::ThreadPool {
 /// Measures the entries of one workload against each other, by turns.
 pub fn measure(workload: &Workload, entries: &[&Entry], plan: Plan) -> Vec<Outcome> {
     let mut turns: Vec<Vec<Turn>> = vec![Vec::new(); entries.len()];
-    for round in 0..plan.rounds.max(1) {
+    for round in 0..plan.rounds.min(workload.rounds) {
         for turn in 0..entries.len() {
             let index = (round + turn) % entries.len();
             turns[index].push((entries[index].turn)(plan.part));
