@@ -24,6 +24,7 @@
     doc = "| [`LeaseError`], [`TryLeaseError`], [`LeaseTimeoutError`] | why there is no lease |"
 )]
 //! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`], [`KeyedAcquire`], [`KeyedAcquireOwned`] | the futures |
+//! | [`rayon`] | throttled jobs in rayon's pools (feature `rayon`) |
 //!
 //! # Examples
 //!
@@ -48,6 +49,8 @@
 //! - `stream`: `LeasePool::leases`, a stream. Brings futures-core.
 //! - `tokio`: the blocking calls panic inside a tokio runtime, as tokio's own
 //!   do. Without it they block the worker that calls them.
+//! - `rayon`: [jobs and parallel iterators](rayon) that wait for their permits
+//!   without blocking a worker.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
@@ -58,6 +61,8 @@ pub mod generation;
 mod keyed;
 #[cfg(feature = "pool")]
 mod pool;
+#[cfg(all(feature = "rayon", not(loom)))]
+pub mod rayon;
 mod semaphore;
 mod sync;
 
@@ -125,6 +130,13 @@ const _: () = {
     }
     #[cfg(all(feature = "stream", not(loom)))]
     everywhere::<Leases<String>>();
+    #[cfg(all(feature = "rayon", not(loom)))]
+    {
+        const fn shared<T: Send + Sync>() {}
+
+        shared::<rayon::Throttle>();
+        shared::<rayon::ScopeThrottle<'_>>();
+    }
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();
     everywhere::<TryAcquireError>();

@@ -10,7 +10,7 @@ use crate::report::Format;
 use crate::subject::{SIZES, Size};
 use crate::sweep::{self, Sweep};
 use crate::workload::{self, Entry, Workload};
-use crate::{keys, timeouts, waits};
+use crate::{jobs, keys, timeouts, waits};
 
 /// The workload under whose load single waits are measured.
 const WAITS_OF: &str = "blocking_8t";
@@ -25,7 +25,8 @@ usage: compare [--quick] [--json] [--report] [--only WORKLOAD]... [--subject NAM
   --report          also write RESULTS.md and plots/ beside the benches; runs the
                     sweeps `threads` and `permits` too
   --only WORKLOAD   only this workload, or `waits` (also with `blocking_8t`),
-                    `timeouts`, `keys`, `threads`, `permits` or `size`; may be repeated
+                    `timeouts`, `keys`, a `rayon_` one, `threads`, `permits` or `size`;
+                    may be repeated
   --subject NAME    only this subject; may be repeated
   -h, --help        this text";
 
@@ -157,6 +158,21 @@ impl Options {
         selected.collect()
     }
 
+    /// The selected workloads of rayon jobs with those selected subjects that
+    /// take part, leaving out workloads with none.
+    pub fn jobs(&self) -> Vec<(&'static jobs::Workload, Vec<&'static jobs::Entry>)> {
+        jobs::ALL
+            .iter()
+            .filter(|workload| self.selects_workload(workload.name))
+            .map(|workload| {
+                let entries = workload.entries.iter();
+                let selected = entries.filter(|entry| self.selects_subject(entry.subject));
+                (workload, selected.collect::<Vec<_>>())
+            })
+            .filter(|(_, entries)| !entries.is_empty())
+            .collect()
+    }
+
     /// The sweeps that were asked for by name; all with a report of everything.
     /// Leaves out those with no selected subject.
     pub fn sweeps(&self) -> Vec<&'static Sweep> {
@@ -181,6 +197,7 @@ impl Options {
             && self.waits().is_empty()
             && self.timeouts().is_empty()
             && self.keys().is_empty()
+            && self.jobs().is_empty()
             && self.sweeps().is_empty()
             && self.sizes().is_empty()
     }
@@ -195,6 +212,7 @@ fn workload_names() -> Vec<&'static str> {
     let sweeps = sweep::ALL.iter().map(|sweep| sweep.name);
     workloads
         .chain([WAITS, TIMEOUTS, KEYS])
+        .chain(jobs::ALL.iter().map(|workload| workload.name))
         .chain(sweeps)
         .chain([SIZE])
         .collect()
@@ -203,9 +221,14 @@ fn workload_names() -> Vec<&'static str> {
 fn subject_names() -> Vec<&'static str> {
     let mut names: Vec<&str> = SIZES.iter().map(|size| size().subject).collect();
     // Those that have no semaphore to be measured.
-    for entry in workload::ALL.iter().flat_map(|workload| workload.entries) {
-        if !names.contains(&entry.subject) {
-            names.push(entry.subject);
+    let entries = workload::ALL.iter().flat_map(|workload| workload.entries);
+    let jobs = jobs::ALL.iter().flat_map(|workload| workload.entries);
+    for subject in entries
+        .map(|entry| entry.subject)
+        .chain(jobs.map(|entry| entry.subject))
+    {
+        if !names.contains(&subject) {
+            names.push(subject);
         }
     }
     names
@@ -245,6 +268,7 @@ mod tests {
         assert_eq!(options.waits().len(), waits::ALL.len());
         assert_eq!(options.timeouts().len(), timeouts::ALL.len());
         assert_eq!(options.keys().len(), keys::ALL.len());
+        assert_eq!(options.jobs().len(), jobs::ALL.len());
         assert!(options.sweeps().is_empty());
     }
 

@@ -1,12 +1,12 @@
 //! All that came out of a run, and `RESULTS.md` about it.
 
-use crate::keys;
 use crate::line::GrowthLine;
 use crate::measure::Outcome;
 use crate::subject::Size;
 use crate::sweep::{self, Sweep};
 use crate::timeouts;
 use crate::waits::Waits;
+use crate::{jobs, keys};
 
 mod lock;
 mod markdown;
@@ -26,6 +26,8 @@ pub struct Results {
     pub timeouts: Vec<timeouts::Outcome>,
     /// What keys cost that come and go.
     pub keys: Vec<keys::Outcome>,
+    /// What throttled rayon jobs cost.
+    pub jobs: Vec<jobs::Outcome>,
     /// Every sweep with all its points.
     pub sweeps: Vec<(&'static Sweep, Vec<sweep::Outcome>)>,
     /// Bytes of the subjects' types.

@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::line::{KeysLine, SizeLine, SweepLine, TimeoutLine, WaitLine, WorkloadLine};
+use crate::line::{JobLine, KeysLine, SizeLine, SweepLine, TimeoutLine, WaitLine, WorkloadLine};
 use crate::measure::{self, Plan};
 use crate::options::Options;
 use crate::plot;
 use crate::report::Report;
 use crate::results::{self, Place, Results};
-use crate::{keys, sweep, timeouts, waits};
+use crate::{jobs, keys, sweep, timeouts, waits};
 
 /// What `--quick` may take; the rest of its 40 seconds is for what cannot be
 /// cut short.
@@ -64,6 +64,16 @@ pub fn run(options: &Options, out: impl Write) -> io::Result<Results> {
     };
     results.keys = keys::measure(&options.keys(), plan_of_keys);
     report.section(results.keys.iter().map(KeysLine::from))?;
+    let plan_of_jobs = if options.quick {
+        jobs::Plan::QUICK
+    } else {
+        jobs::Plan::FULL
+    };
+    for (workload, entries) in options.jobs() {
+        let outcomes = jobs::measure(workload, &entries, plan_of_jobs);
+        report.section(outcomes.iter().map(JobLine::from))?;
+        results.jobs.extend(outcomes);
+    }
 
     for sweep in sweeps {
         let selects = |name: &str| options.selects_subject(name);

@@ -9,11 +9,15 @@
 //! |---|---|
 //! | `options` | the command line |
 //! | `walk` | which files there are, and how large |
-//! | `work` | the workers: a permit, a file, its hash |
+//! | `work` | the jobs: a permit, a file, its hash |
 //! | `plan` | counts bytes and resizes when it is time |
 //! | `watch` | the semaphore, and the proof that it kept to its max |
 //! | `list` | the sorted lines on standard output |
 //! | `screen` | the terminal: lines and progress bar |
+//!
+//! Walking and hashing are jobs of one rayon pool. What is limited is how many
+//! files are open, not how many threads there are: a file that has to wait for
+//! its turn is a closure in the semaphore's line, and no worker waits with it.
 //!
 //! What counts as a regular file: one found by the walk, or one that a link
 //! found by the walk leads to (hashed under the path of the link). Links to
@@ -35,12 +39,12 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::mpsc;
-use std::thread;
 use std::time::Instant;
 
 use list::{List, Totals};
 use options::{Options, Request};
 use plan::Plan;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use screen::Screen;
 use watch::Watch;
 use work::Job;
@@ -49,8 +53,8 @@ const INCOMPLETE: u8 = 1;
 const BAD_ARGUMENTS: u8 = 2;
 const ABOVE_MAX: u8 = 3;
 
-/// Workers hash in shallow frames; thousands of them should cost little.
-const WORKER_STACK: usize = 128 * 1024;
+/// Workers walk and hash in shallow frames; thousands of them should cost little.
+const WORKER_STACK: usize = 256 * 1024;
 
 fn main() -> ExitCode {
     match options::parse() {
@@ -69,7 +73,14 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> ExitCode {
     let start = Instant::now();
-    let tree = walk::walk(&options.dir);
+    let pool = match pool(options.workers) {
+        Ok(pool) => pool,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "checksum: {error}");
+            return ExitCode::from(INCOMPLETE);
+        }
+    };
+    let tree = walk::walk(&options.dir, &pool);
     let total = tree.files.iter().map(|file| file.bytes).sum();
 
     let maxima = options.resizes.iter().map(|resize| resize.max);
@@ -82,7 +93,7 @@ fn run(options: &Options) -> ExitCode {
 
     let job = Job::new(&tree.files, &plan, &watch);
     let mut list = List::new(&tree.files, &screen);
-    let written = hash_all(&job, options.workers, &mut list, &plan, &watch);
+    let written = hash_all(&job, &pool, &mut list, &plan, &watch);
     // The last max gets a reading even when no file was opened under it.
     watch.look();
     screen.clear();
@@ -113,35 +124,34 @@ fn run(options: &Options) -> ExitCode {
     }
 }
 
-/// Runs the workers and lists what they find, until all is listed or the
-/// list cannot be written.
+/// A pool of so many workers, or of as many as the system lets us have: fewer do
+/// the same work.
+fn pool(mut workers: usize) -> Result<ThreadPool, rayon::ThreadPoolBuildError> {
+    loop {
+        let builder = ThreadPoolBuilder::new().stack_size(WORKER_STACK);
+        match builder.num_threads(workers).build() {
+            Err(_) if workers > 1 => workers /= 2,
+            built => return built,
+        }
+    }
+}
+
+/// Has the pool hash the files and lists what comes of them, until all is listed
+/// or the list cannot be written.
 fn hash_all(
     job: &Job<'_>,
-    workers: usize,
+    pool: &ThreadPool,
     list: &mut List<'_>,
     plan: &Plan<'_>,
     watch: &Watch,
 ) -> io::Result<()> {
     let (sender, outcomes) = mpsc::channel();
-    thread::scope(|scope| {
-        // One without a file to hash would only wait for a permit to learn it.
-        for started in 0..workers.min(job.files()) {
-            let sender = sender.clone();
-            let worker = thread::Builder::new().stack_size(WORKER_STACK);
-            match worker.spawn_scoped(scope, move || job.work(&sender)) {
-                Ok(_) => {}
-                // Fewer workers do the same work.
-                Err(_) if started > 0 => break,
-                Err(error) => return Err(error),
-            }
-        }
-        drop(sender);
-
-        // Dropped here, before the scope waits for the workers: what they
-        // still send fails, and they stop.
-        let outcomes = outcomes;
+    // The list is written by this thread, the jobs are done by the pool's.
+    pool.in_place_scope(|scope| {
+        job.spawn_all(scope, sender);
         let written = list.write(&outcomes, || (plan.done(), watch.snapshot()));
         if written.is_err() {
+            // Files that have not been opened yet are not.
             watch.close();
         }
         written

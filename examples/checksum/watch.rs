@@ -1,8 +1,8 @@
 //! The semaphore, and the proof that it kept to its max.
 //!
 //! The watch does not take the semaphore's word for it: it counts by itself
-//! how many permits are held (`open`), up right after the grant and down right
-//! before the release. So `open` is never more than what is truly held, and a
+//! how many permits are in use (`open`), up after the grant and down before the
+//! release. So `open` is never more than what is truly held, and a
 //! reading of it above what the semaphore may have granted is the semaphore's
 //! fault.
 //!
@@ -17,14 +17,10 @@
 //!
 //! A phase has *settled* when at some moment in it active was at most max. From
 //! then to its end active stays at most max, since a grant, which alone raises
-//! active, leaves it at most max. Evidence of that moment is either of
-//!
-//! - a grant within the phase: `version` had the same even value before the
-//!   call to acquire and after it returned, so the semaphore had to compare
-//!   with this max. This covers a semaphore that admits more while active is
-//!   above max, and so never looks settled;
-//! - a snapshot within the phase with active at most max. What contradicts it
-//!   later contradicts the semaphore's own word.
+//! active, leaves it at most max. The evidence is a snapshot within the phase
+//! with active at most max; what contradicts it later contradicts the
+//! semaphore's own word. A semaphore that admits more while active is above max
+//! never looks settled, and is found out by the `none` in the summary.
 //!
 //! A reading counts only if it was taken after such evidence (in this thread,
 //! or told by another through `settled`) and `version` is still the same after
@@ -34,15 +30,17 @@
 //! ORDERING: everything here is SeqCst, so that "before" and "after" above
 //! mean one order for all threads.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use dynaphore::{AcquireError, Semaphore, SemaphorePermit, Snapshot};
+use dynaphore::rayon::Throttle;
+use dynaphore::{Semaphore, Snapshot};
 
 pub struct Watch {
-    semaphore: Semaphore,
+    semaphore: Arc<Semaphore>,
     /// Twice the index of the phase, plus one while it is being left.
     version: AtomicUsize,
-    /// Permits held, counted independently of the semaphore.
+    /// Permits in use, counted independently of the semaphore.
     open: AtomicUsize,
     /// One for each max, in the order they come into force.
     phases: Box<[Phase]>,
@@ -55,12 +53,8 @@ struct Phase {
     highest: AtomicUsize,
 }
 
-/// Permission to have one file open.
-pub struct OpenPermit<'a> {
-    open: &'a AtomicUsize,
-    /// Dropped after `OpenPermit::drop` has counted down.
-    _permit: SemaphorePermit<'a>,
-}
+/// A file is open, until this is dropped.
+pub struct Open<'a>(&'a AtomicUsize);
 
 impl Watch {
     /// A semaphore with `max`, to be resized to each of `later` in turn.
@@ -71,35 +65,26 @@ impl Watch {
             highest: AtomicUsize::new(0),
         };
         Self {
-            semaphore: Semaphore::new(max),
+            semaphore: Arc::new(Semaphore::new(max)),
             version: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             phases: std::iter::once(max).chain(later).map(phase).collect(),
         }
     }
 
-    /// Waits for a permit. Fails once the watch is closed.
-    pub fn acquire(&self) -> Result<OpenPermit<'_>, AcquireError> {
-        let before = self.version.load(SeqCst);
-        let permit = self.semaphore.blocking_acquire()?;
-        let open = self.open.fetch_add(1, SeqCst) + 1;
-        let snapshot = self.semaphore.snapshot();
-        match self.phase(before) {
-            // The grant is the evidence, and came before both readings.
-            Some(phase) if self.version.load(SeqCst) == before => {
-                phase.settled.store(true, SeqCst);
-                phase.record(open);
-                phase.record(snapshot.active);
-            }
-            _ => self.look(),
-        }
-        Ok(OpenPermit {
-            open: &self.open,
-            _permit: permit,
-        })
+    /// Makes jobs wait for their permits.
+    pub fn throttle(&self) -> Throttle {
+        Throttle::new(Arc::clone(&self.semaphore))
     }
 
-    /// Takes a reading, between grants.
+    /// A file is opened, under a permit that outlives what is returned.
+    pub fn enter(&self) -> Open<'_> {
+        self.open.fetch_add(1, SeqCst);
+        self.look();
+        Open(&self.open)
+    }
+
+    /// Takes a reading.
     pub fn look(&self) {
         let version = self.version.load(SeqCst);
         let Some(phase) = self.phase(version) else {
@@ -170,8 +155,8 @@ impl Phase {
     }
 }
 
-impl Drop for OpenPermit<'_> {
+impl Drop for Open<'_> {
     fn drop(&mut self) {
-        self.open.fetch_sub(1, SeqCst);
+        self.0.fetch_sub(1, SeqCst);
     }
 }

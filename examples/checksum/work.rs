@@ -1,12 +1,12 @@
-//! The workers: a permit, a file, its hash, until no file is left.
+//! The jobs: a permit, a file, its hash.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
 
+use rayon::Scope;
 use sha2::{Digest, Sha256};
 
 use crate::plan::{Plan, Share};
@@ -16,11 +16,9 @@ use crate::watch::Watch;
 /// What is read at a time; also how often progress and max are looked at.
 const CHUNK: usize = 128 * 1024;
 
-/// What all workers share.
+/// What all jobs share.
 pub struct Job<'a> {
     files: &'a [Entry],
-    /// The first file that nobody has taken.
-    next: AtomicUsize,
     plan: &'a Plan<'a>,
     watch: &'a Watch,
     buffers: Buffers,
@@ -42,35 +40,39 @@ impl<'a> Job<'a> {
     pub fn new(files: &'a [Entry], plan: &'a Plan<'a>, watch: &'a Watch) -> Self {
         Self {
             files,
-            next: AtomicUsize::new(0),
             plan,
             watch,
             buffers: Buffers::default(),
         }
     }
 
-    pub fn files(&self) -> usize {
-        self.files.len()
-    }
-
-    /// Hashes files until none is left, the watch is closed, or nobody wants
-    /// the outcomes.
-    pub fn work(&self, outcomes: &Sender<Outcome>) {
-        while let Ok(permit) = self.watch.acquire() {
-            // Taken under the permit, so that files are begun in their order
-            // and the list waits for no more than those that are open.
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(file) = self.files.get(index) else {
-                return;
-            };
-            let mut buffer = self.buffers.take();
-            let result = self.hash(file, &mut buffer);
-            self.buffers.put(buffer);
-            drop(permit);
-            if outcomes.send(Outcome { index, result }).is_err() {
+    /// Spawns a job for each file, which waits for its permit and hashes it. They
+    /// are begun in their order, so that the list waits for no more than those
+    /// that are open.
+    pub fn spawn_all<'s>(&'s self, scope: &Scope<'s>, outcomes: Sender<Outcome>) {
+        let throttled = self.watch.throttle().scoped();
+        for index in 0..self.files.len() {
+            let outcomes = outcomes.clone();
+            let spawned = throttled.spawn(scope, move |_, permit| {
+                let result = self.one(&self.files[index]);
+                drop(permit);
+                // Nobody listens any more if the list could not be written.
+                let _ = outcomes.send(Outcome { index, result });
+            });
+            if spawned.is_err() {
                 return;
             }
         }
+    }
+
+    /// Hashes one file, under a permit.
+    fn one(&self, file: &Entry) -> io::Result<Hashed> {
+        let open = self.watch.enter();
+        let mut buffer = self.buffers.take();
+        let result = self.hash(file, &mut buffer);
+        self.buffers.put(buffer);
+        drop(open);
+        result
     }
 
     fn hash(&self, entry: &Entry, buffer: &mut [u8]) -> io::Result<Hashed> {

@@ -151,6 +151,21 @@ impl Semaphore {
     }
 }
 
+/// What a holder wants to know again and again.
+#[cfg(all(feature = "rayon", not(loom)))]
+impl Semaphore {
+    /// Should a holder that could go on give its permits back? More are out
+    /// than max, or others than the caller's `own` requests wait, or it is
+    /// closed. One load where nothing of that is so.
+    #[inline]
+    pub(crate) fn is_pressed(&self, own: usize) -> bool {
+        let state = self.word.load();
+        !state.is_settled()
+            || state.is_closed()
+            || (state.is_queued() && self.queue.waiting() > own)
+    }
+}
+
 impl fmt::Debug for Semaphore {
     /// The decoded word and the number of waiters. Never blocks.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{Place, Results};
+use crate::jobs;
 use crate::line::{
-    GrowthLine, KeysLine, Line, SizeLine, SweepLine, TimeoutLine, WaitLine, WorkloadLine,
+    GrowthLine, JobLine, KeysLine, Line, SizeLine, SweepLine, TimeoutLine, WaitLine, WorkloadLine,
 };
 use crate::plot::Plot;
 use crate::sweep::{Outcome, Sweep};
@@ -74,6 +75,13 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
         None,
         &lines_of::<KeysLine, _>(&results.keys),
     );
+    section(
+        &mut text,
+        "Throttled rayon jobs",
+        &job_workloads(results),
+        None,
+        &lines_of::<JobLine, _>(&results.jobs),
+    );
     for (sweep, outcomes) in &results.sweeps {
         text += &sweep_section(sweep, outcomes, plot(sweep.plot));
     }
@@ -122,6 +130,16 @@ fn workloads(results: &Results) -> String {
         .filter_map(|(name, _)| workload::find(name));
     let mut text = String::new();
     for workload in known {
+        let _ = writeln!(text, "- `{}`: {}", workload.name, workload.what);
+    }
+    text.trim_end().to_owned()
+}
+
+/// What the workloads of rayon jobs are that were measured.
+fn job_workloads(results: &Results) -> String {
+    let measured = |name| results.jobs.iter().any(|outcome| outcome.workload == name);
+    let mut text = String::new();
+    for workload in jobs::ALL.iter().filter(|workload| measured(workload.name)) {
         let _ = writeln!(text, "- `{}`: {}", workload.name, workload.what);
     }
     text.trim_end().to_owned()

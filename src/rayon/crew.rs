@@ -1,0 +1,248 @@
+//! Those who see to the jobs that were set aside: see the [module](super).
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicBool, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
+        },
+    },
+};
+
+use rayon::Scope;
+
+use super::{
+    frames,
+    grant::{Grant, Papers},
+    keeper,
+    mailbox::Mailbox,
+    source::Source,
+};
+use crate::TryAcquireError;
+
+/// Jobs that were set aside.
+pub(super) trait Jobs: Send + Sync {
+    /// How many permits the next one needs; `None` if there is none.
+    fn need(&self) -> Option<u32>;
+
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// Drops them all.
+    fn clear(&self);
+}
+
+/// What the jobs of one throttled call or scope share.
+#[derive(Debug)]
+pub(super) struct Crew<S, J> {
+    pub(super) source: S,
+    pub(super) jobs: J,
+    /// The number of the call.
+    born: u64,
+    /// The call itself waits for the jobs, and is the keeper.
+    waits: bool,
+    /// How many runners are of any use: as many as the pool has workers.
+    most: AtomicUsize,
+    /// Requests of our own in the semaphore's line: 0 or 1.
+    pub(super) asking: AtomicUsize,
+    closed: AtomicBool,
+    duty: Mutex<Duty>,
+}
+
+/// Who is on duty.
+#[derive(Debug, Default)]
+pub(super) struct Duty {
+    /// Spawned and not yet gone.
+    pub(super) runners: usize,
+    /// Where it is to be told.
+    pub(super) keeper: Option<Arc<Mailbox>>,
+    /// It is in line, or about to be.
+    pub(super) asks: bool,
+}
+
+/// How the jobs in a scope reach their crew.
+pub(super) trait Handle<'s>:
+    Deref<Target = Crew<Self::Source, Self::Jobs>> + Clone + Send + Sync + 's
+{
+    type Source: Source + 's;
+    type Jobs: Jobs + 's;
+
+    /// Runs jobs. [`Shift`] does what belongs before and after.
+    fn work(&self, scope: &Scope<'s>, grant: Grant<<Self::Source as Source>::Permit>);
+}
+
+pub(super) type PapersOf<S> = Papers<<S as Source>::Permit>;
+
+impl<S: Source, J: Jobs> Crew<S, J> {
+    /// `waits`: the call that this is for will [`attend`].
+    pub(super) fn new(source: S, jobs: J, waits: bool) -> Self {
+        Self {
+            source,
+            jobs,
+            born: frames::number_call(),
+            waits,
+            most: AtomicUsize::new(rayon::current_num_threads()),
+            asking: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            duty: Mutex::default(),
+        }
+    }
+
+    /// The right to run what needs `n` permits, here and now.
+    #[inline]
+    pub(super) fn admit(&self, n: u32) -> Option<Grant<S::Permit>> {
+        match self.source.take(n) {
+            Ok(permit) => Some(Grant::new(&self.source, Papers::Permit(permit))),
+            Err(TryAcquireError::NoPermits) => Grant::beneath(&self.source, self.born, n),
+            Err(TryAcquireError::Closed) => {
+                self.close();
+                None
+            }
+        }
+    }
+
+    /// Should whoever has `grant` go on after a job?
+    #[inline]
+    pub(super) fn goes_on(&self, grant: &Grant<S::Permit>) -> bool {
+        grant.goes_on(&self.source, self.asking.load(Relaxed))
+    }
+
+    /// The semaphore is closed: nothing is begun any more.
+    pub(super) fn close(&self) {
+        // ORDERING: Release, for `is_closed`.
+        self.closed.store(true, Release);
+        self.give_up();
+    }
+
+    /// Drops the jobs that have not begun.
+    pub(super) fn give_up(&self) {
+        self.jobs.clear();
+        self.none_left();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        // ORDERING: Acquire, for `close`.
+        self.closed.load(Acquire)
+    }
+
+    /// How many runners there is work for.
+    pub(super) fn useful(&self) -> usize {
+        self.most.load(Relaxed).min(self.jobs.len())
+    }
+
+    /// A scope may be in another pool than the thread that made the crew.
+    fn learn_workers(&self) {
+        let workers = rayon::current_num_threads();
+        if rayon::current_thread_index().is_some() && self.most.load(Relaxed) < workers {
+            self.most.store(workers, Relaxed);
+        }
+    }
+
+    /// Nothing is left to be taken: a keeper that asks for more permits is to
+    /// stop it.
+    pub(super) fn none_left(&self) {
+        if let Some(mailbox) = &self.duty().keeper {
+            mailbox.tell();
+        }
+    }
+
+    /// Has a keeper nothing to wait for any more?
+    pub(super) fn is_done(&self, duty: &Duty) -> bool {
+        // A runner may set aside again what it took: then it calls `tend`, which
+        // makes a new keeper unless the call itself is to be there.
+        (duty.runners == 0 || !self.waits) && (self.jobs.len() == 0 || self.is_closed())
+    }
+
+    pub(super) fn duty(&self) -> MutexGuard<'_, Duty> {
+        // Counts and a pointer: nothing in it is ever half done.
+        self.duty.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sees to it that the jobs set aside are seen to: called after every addition
+/// to them, and by everybody who stops running them.
+pub(super) fn tend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
+    while let Some(need) = crew.jobs.need() {
+        crew.learn_workers();
+        if crew.is_closed() {
+            crew.give_up();
+            return;
+        }
+        if crew.duty().runners >= crew.useful() {
+            // Each calls this when it stops.
+            return;
+        }
+        match crew.source.take(need) {
+            Ok(permit) => hire(crew, scope, Papers::Permit(permit)),
+            Err(TryAcquireError::Closed) => crew.close(),
+            Err(TryAcquireError::NoPermits) => {
+                let mut duty = crew.duty();
+                if let Some(mailbox) = &duty.keeper {
+                    if !duty.asks {
+                        // It had no use for a permit when it last looked.
+                        mailbox.tell();
+                    }
+                } else if !crew.waits {
+                    let mailbox = Mailbox::new();
+                    duty.keeper = Some(Arc::clone(&mailbox));
+                    drop(duty);
+                    let crew = crew.clone();
+                    scope.spawn(move |scope| {
+                        // Beneath this there may be anything that began before.
+                        let born = frames::number_call();
+                        keeper::keep(&crew, scope, &mailbox, born);
+                    });
+                }
+                return;
+            }
+        }
+    }
+}
+
+/// Waits until all that was set aside is done. Called once, when nothing is
+/// added any more but by runners.
+pub(super) fn attend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
+    let mailbox = {
+        let mut duty = crew.duty();
+        if duty.runners == 0 && crew.jobs.need().is_none() {
+            return;
+        }
+        Arc::clone(duty.keeper.insert(Mailbox::new()))
+    };
+    keeper::keep(crew, scope, &mailbox, crew.born);
+}
+
+/// Hires one more runner. Counted only now that it has its papers: a keeper that
+/// counts on a runner is told when that stops.
+pub(super) fn hire<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>, papers: PapersOf<H::Source>) {
+    crew.duty().runners += 1;
+    let crew = crew.clone();
+    scope.spawn(move |scope| {
+        // Dropped last, after the permits have gone back, also by a panic.
+        let shift = Shift { crew: &crew, scope };
+        let grant = Grant::new(&crew.source, papers);
+        crew.work(scope, grant);
+        drop(shift);
+    });
+}
+
+/// The time from a runner's first job to the moment when it is off duty.
+struct Shift<'a, 's, H: Handle<'s>> {
+    crew: &'a H,
+    scope: &'a Scope<'s>,
+}
+
+impl<'s, H: Handle<'s>> Drop for Shift<'_, 's, H> {
+    fn drop(&mut self) {
+        {
+            let mut duty = self.crew.duty();
+            duty.runners -= 1;
+            if let Some(mailbox) = &duty.keeper {
+                mailbox.tell();
+            }
+        }
+        tend(self.crew, self.scope);
+    }
+}

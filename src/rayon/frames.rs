@@ -1,0 +1,191 @@
+//! Which permits this thread's stack holds.
+//!
+//! Whatever runs jobs under permits enters them here for as long as it does. A
+//! thread does one thing at a time: who looks into its list finds jobs that are
+//! suspended beneath, since otherwise it would not be running. What they hold
+//! can be shared with a job that runs on top of them, on this thread or, for a
+//! while in which nothing beneath can go on, on another ([`lend`]).
+
+use std::{
+    cell::RefCell,
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use super::{
+    broker,
+    loan::{Loan, Terms},
+    mailbox::Mailbox,
+};
+
+/// Permits in use on this thread.
+struct Frame {
+    /// Of their source.
+    id: usize,
+    /// How many: 0 once they have been dropped early.
+    permits: u32,
+    /// How many calls had begun before.
+    born: u64,
+    /// Their latest loan.
+    loan: Option<Arc<Terms>>,
+}
+
+impl Frame {
+    fn is_out(&self) -> bool {
+        self.loan.as_ref().is_some_and(|terms| !terms.is_back())
+    }
+}
+
+thread_local! {
+    /// The topmost last.
+    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Counts the throttled calls.
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+/// The number of a call that begins now. What is nested in a job has a larger
+/// one than the job's frame: one thing follows from the other.
+pub(super) fn number_call() -> u64 {
+    CALLS.fetch_add(1, Relaxed) + 1
+}
+
+/// A frame of this thread; gone when this is dropped.
+#[derive(Debug)]
+pub(super) struct Entered {
+    depth: usize,
+    /// Of one thread.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Entered {
+    pub(super) fn new(id: usize, permits: u32) -> Self {
+        let born = CALLS.load(Relaxed);
+        let frame = Frame {
+            id,
+            permits,
+            born,
+            loan: None,
+        };
+        let depth = FRAMES.with_borrow_mut(|frames| {
+            frames.push(frame);
+            frames.len() - 1
+        });
+        Self {
+            depth,
+            not_send: PhantomData,
+        }
+    }
+
+    /// The frame has another number of permits from now on.
+    pub(super) fn set(&self, permits: u32) {
+        FRAMES.with_borrow_mut(|frames| frames[self.depth].permits = permits);
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let (frame, left) = FRAMES.with_borrow_mut(|frames| (frames.pop(), frames.len()));
+        debug_assert_eq!(left, self.depth, "frames end in the order of their stack");
+        // Outside of the borrow.
+        drop(frame);
+    }
+}
+
+/// What the jobs beneath hold of one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Beneath {
+    /// All together.
+    pub(super) held: u64,
+    /// The most that one has and can share.
+    pub(super) shares: u32,
+}
+
+/// What the jobs hold that are suspended on this thread and older than call
+/// number `born`: a call that began before may well have nothing to do with
+/// them.
+pub(super) fn beneath(id: usize, born: u64) -> Beneath {
+    FRAMES.with_borrow(|frames| {
+        let mut beneath = Beneath { held: 0, shares: 0 };
+        let older = |frame: &&Frame| frame.id == id && frame.born < born;
+        for frame in frames.iter().filter(older) {
+            beneath.held += u64::from(frame.permits);
+            if !frame.is_out() {
+                beneath.shares = beneath.shares.max(frame.permits);
+            }
+        }
+        beneath
+    })
+}
+
+/// A call that found no permit asks every worker for a loan.
+#[derive(Clone, Debug)]
+pub(super) struct Plea {
+    pub(super) id: usize,
+    pub(super) need: u32,
+    /// The number of the call.
+    pub(super) born: u64,
+    /// Where the loan goes.
+    pub(super) mailbox: Arc<Mailbox>,
+}
+
+/// Run by a worker with nothing better to do: lends the caller of the plea what
+/// a job holds that is suspended on this thread and older than the call, and
+/// keeps that job suspended until the loan is back.
+pub(super) fn lend(plea: &Plea, max: usize) {
+    if let Some(terms) = find(plea, max) {
+        let loan = Loan::new(Arc::clone(&terms), plea.need);
+        if plea.mailbox.offer(loan) {
+            broker::off_worker(|| terms.wait());
+        }
+    }
+}
+
+/// A frame to lend from, marked as lent.
+fn find(plea: &Plea, max: usize) -> Option<Arc<Terms>> {
+    FRAMES.with_borrow_mut(|frames| {
+        let mut held = 0;
+        let mut busy = false;
+        for frame in frames.iter_mut().rev() {
+            if frame.id != plea.id || frame.permits == 0 || frame.born >= plea.born {
+                continue;
+            }
+            held += u64::from(frame.permits);
+            if frame.permits < plea.need {
+                continue;
+            }
+            if frame
+                .loan
+                .as_ref()
+                .is_some_and(|terms| terms.want(&plea.mailbox))
+            {
+                busy = true;
+                continue;
+            }
+            let terms = Arc::new(Terms::default());
+            frame.loan = Some(Arc::clone(&terms));
+            return Some(terms);
+        }
+        if !busy && held > 0 && is_hopeless(plea.need, held, max) {
+            plea.mailbox.refuse(held);
+        }
+        None
+    })
+}
+
+/// Can `need` permits not be had while `held` are not given back?
+pub(super) fn is_hopeless(need: u32, held: u64, max: usize) -> bool {
+    // During a pause nothing can be had, and nothing is lost.
+    max > 0 && u64::from(need) + held > max as u64
+}
+
+/// What is said when that is so.
+pub(super) fn hopeless(need: u32, held: u64, max: usize) -> String {
+    format!(
+        "a throttled job that needs {need} permits is nested in others that hold {held} of the \
+         semaphore's {max}: it would wait for ever"
+    )
+}

@@ -1,0 +1,122 @@
+//! The right to run jobs, on the thread that has it.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    frames::{self, Entered},
+    loan::Loan,
+    source::{Permit, Source},
+};
+
+/// How long a loan is used for more than one job. The lender is suspended
+/// meanwhile.
+const TERM: Duration = Duration::from_millis(1);
+
+/// What a thread is sent to run jobs with.
+#[derive(Debug)]
+pub(super) enum Papers<P> {
+    Permit(P),
+    Loan(Loan),
+}
+
+/// The right to run jobs on this thread until it is dropped.
+#[derive(Debug)]
+pub(super) struct Grant<P> {
+    /// Left before the permits go. `None` where a frame beneath is shared.
+    entered: Option<Entered>,
+    right: Right<P>,
+}
+
+#[derive(Debug)]
+enum Right<P> {
+    Permit(P),
+    Loan(Loan, Instant),
+    /// A job beneath on this thread shares what it has.
+    Beneath(u32),
+}
+
+impl<P: Permit> Grant<P> {
+    pub(super) fn new(source: &impl Source<Permit = P>, papers: Papers<P>) -> Self {
+        let (permits, right) = match papers {
+            Papers::Permit(permit) => (permit.permits(), Right::Permit(permit)),
+            Papers::Loan(loan) => (loan.permits(), Right::Loan(loan, Instant::now() + TERM)),
+        };
+        Self {
+            entered: Some(Entered::new(source.id(), permits)),
+            right,
+        }
+    }
+
+    /// The right to run what needs `n` permits, for call number `born`, under
+    /// those of a job that is suspended on this thread.
+    ///
+    /// # Panics
+    ///
+    /// When the jobs beneath make sure that `n` can never be had.
+    pub(super) fn beneath(source: &impl Source<Permit = P>, born: u64, n: u32) -> Option<Self> {
+        let beneath = frames::beneath(source.id(), born);
+        if beneath.held == 0 {
+            return None;
+        }
+        if beneath.shares >= n {
+            return Some(Self {
+                entered: None,
+                right: Right::Beneath(beneath.shares),
+            });
+        }
+        let max = source.max();
+        if frames::is_hopeless(n, beneath.held, max) && beneath.shares > 0 {
+            panic!("{}", frames::hopeless(n, beneath.held, max));
+        }
+        None
+    }
+
+    /// What another thread can go on with; `None` where a frame beneath is
+    /// shared.
+    pub(super) fn into_papers(self) -> Option<Papers<P>> {
+        match self.right {
+            Right::Permit(permit) => Some(Papers::Permit(permit)),
+            Right::Loan(loan, _) => Some(Papers::Loan(loan)),
+            Right::Beneath(_) => None,
+        }
+    }
+
+    pub(super) fn permits(&self) -> u32 {
+        match &self.right {
+            Right::Permit(permit) => permit.permits(),
+            Right::Loan(loan, _) => loan.permits(),
+            Right::Beneath(permits) => *permits,
+        }
+    }
+
+    /// Makes it a right to run what needs `n` permits: gives back what is
+    /// beyond, takes what is missing. False if that is not to be had.
+    pub(super) fn fit(&mut self, source: &impl Source<Permit = P>, n: u32) -> bool {
+        let permits = self.permits();
+        if let (Right::Permit(permit), true) = (&mut self.right, permits != n) {
+            if permits < n {
+                match source.take(n - permits) {
+                    Ok(more) => permit.add(more),
+                    Err(_) => return false,
+                }
+            } else {
+                drop(permit.beyond(n));
+            }
+            if let Some(entered) = &self.entered {
+                entered.set(n);
+            }
+            return true;
+        }
+        permits >= n
+    }
+
+    /// Is there no reason to stop after a job? `own` requests do not count.
+    #[inline]
+    pub(super) fn goes_on(&self, source: &impl Source<Permit = P>, own: usize) -> bool {
+        match &self.right {
+            Right::Permit(_) => !source.is_pressed(own),
+            Right::Loan(_, end) => !source.is_closed() && Instant::now() < *end,
+            Right::Beneath(_) => !source.is_closed(),
+        }
+    }
+}

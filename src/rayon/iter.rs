@@ -1,0 +1,303 @@
+//! Parallel iterators whose closures run under permits.
+
+use rayon::iter::{
+    FromParallelIterator, ParallelIterator,
+    plumbing::{Folder, UnindexedConsumer},
+};
+
+use self::{
+    aside::Aside,
+    leaf::{Leaves, Piece},
+};
+use super::crew::{self, Crew};
+use crate::{AcquireError, Semaphore};
+
+mod aside;
+mod leaf;
+mod pace;
+
+/// What a parallel iterator's closure may do at once, limited by a semaphore.
+///
+/// Implemented for every [`ParallelIterator`].
+///
+/// An item for which there is no permit is set aside: the worker goes on to
+/// other things, and takes the item up again, or another worker does, when there
+/// is one. So no worker is ever blocked, and the iterator is consumed at its own
+/// pace; what is set aside is kept in memory. What feeds the iterator (a `map`
+/// before the throttled call, say) runs without a permit.
+///
+/// # Resizing
+///
+/// Never more than max items are in the closure at once. A change of max is
+/// followed as soon as the items that run are done: with a max of 0 no item is
+/// begun until it is raised.
+///
+/// # Fairness
+///
+/// A call stands in the semaphore's line, once, for as long as it has items set
+/// aside. A worker that has a permit runs one item after another under it, and
+/// gives it up after an item as soon as anybody else waits for one, or max has
+/// become less. (Items that take far less than a microsecond are fetched a few at
+/// a time, with a look after each.)
+///
+/// # Nesting
+///
+/// The closure may throttle by the same semaphore again; see the
+/// [module](super#nesting).
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{Semaphore, rayon::ThrottleExt};
+/// use rayon::prelude::*;
+///
+/// static DISK: Semaphore = Semaphore::new(2);
+///
+/// let names = ["Cargo.toml", "README.md", "src/lib.rs"];
+/// let sizes: Vec<u64> = names
+///     .par_iter()
+///     .throttle_map_collect(&DISK, |name| std::fs::metadata(name).map_or(0, |file| file.len()))?;
+/// assert_eq!(sizes.len(), 3);
+/// # Ok::<(), dynaphore::AcquireError>(())
+/// ```
+pub trait ThrottleExt: ParallelIterator {
+    /// Runs `f` for every item, under a permit of `semaphore` each.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] if the semaphore is closed before all items are begun.
+    /// The others are dropped.
+    ///
+    /// # Panics
+    ///
+    /// When `f` does, for one item or more: with the panic of one of them, when
+    /// the other items are done. As with rayon's own `for_each`, those are left
+    /// out that would have come after it in the same piece of work.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use rayon::prelude::*;
+    ///
+    /// let semaphore = Semaphore::new(2);
+    /// let sum = AtomicUsize::new(0);
+    /// (0..100).into_par_iter().throttle_for_each(&semaphore, |n| {
+    ///     sum.fetch_add(n, Relaxed);
+    /// })?;
+    /// assert_eq!(sum.into_inner(), 4950);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    fn throttle_for_each<F>(self, semaphore: &Semaphore, f: F) -> Result<(), AcquireError>
+    where
+        F: Fn(Self::Item) + Send + Sync,
+    {
+        drive(self, semaphore, &One, &f, |throttled| {
+            throttled.for_each(|()| {});
+        })
+    }
+
+    /// Runs `f` for every item, under a permit of `semaphore` each, and collects
+    /// what it returns in the order of the items.
+    ///
+    /// The collection is any that rayon collects into. With a `Result<C, E>` or
+    /// an `Option<C>` of one, `f` returning `Result`s or `Option`s, no more
+    /// items are begun after the first failure that is seen.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] if the semaphore is closed before all items are begun.
+    ///
+    /// # Panics
+    ///
+    /// As for [`throttle_for_each`](Self::throttle_for_each).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use rayon::prelude::*;
+    ///
+    /// let semaphore = Semaphore::new(2);
+    /// let numbers: Result<Vec<u32>, _> = ["1", "2", "three"]
+    ///     .par_iter()
+    ///     .throttle_map_collect(&semaphore, |text| text.parse())?;
+    /// assert!(numbers.is_err());
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    fn throttle_map_collect<C, R, F>(self, semaphore: &Semaphore, f: F) -> Result<C, AcquireError>
+    where
+        F: Fn(Self::Item) -> R + Send + Sync,
+        R: Send,
+        C: FromParallelIterator<R>,
+    {
+        drive(self, semaphore, &One, &f, |throttled| throttled.collect())
+    }
+
+    /// Runs `f` for every item, under as many permits as `weight` says:
+    /// for budgets of memory, say, with a permit for each byte.
+    ///
+    /// An item that weighs more than max waits until max is raised far enough,
+    /// and holds up the items that come after it in this call, but nobody else.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] if the semaphore is closed before all items are begun.
+    ///
+    /// # Panics
+    ///
+    /// As for [`throttle_for_each`](Self::throttle_for_each), and when a weight
+    /// is larger than [`Semaphore::MAX_PERMITS`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use rayon::prelude::*;
+    ///
+    /// let memory = Semaphore::new(256 << 20);
+    /// let sizes = [64 << 20, 1 << 20, 128 << 20_u32];
+    /// sizes.into_par_iter().throttle_weighted_for_each(&memory, |&size| size, |size| {
+    ///     assert!(memory.active() >= size as usize);
+    /// })?;
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    fn throttle_weighted_for_each<W, F>(
+        self,
+        semaphore: &Semaphore,
+        weight: W,
+        f: F,
+    ) -> Result<(), AcquireError>
+    where
+        W: Fn(&Self::Item) -> u32 + Send + Sync,
+        F: Fn(Self::Item) + Send + Sync,
+    {
+        drive(self, semaphore, &By(weight), &f, |throttled| {
+            throttled.for_each(|()| {});
+        })
+    }
+}
+
+impl<I: ParallelIterator> ThrottleExt for I {}
+
+/// What an item weighs.
+trait Weigh<T>: Send + Sync {
+    /// Always one.
+    const UNIFORM: bool;
+
+    fn weigh(&self, item: &T) -> u32;
+}
+
+/// A permit for each.
+struct One;
+
+impl<T> Weigh<T> for One {
+    const UNIFORM: bool = true;
+
+    #[inline]
+    fn weigh(&self, _: &T) -> u32 {
+        1
+    }
+}
+
+struct By<W>(W);
+
+impl<T, W: Fn(&T) -> u32 + Send + Sync> Weigh<T> for By<W> {
+    const UNIFORM: bool = false;
+
+    fn weigh(&self, item: &T) -> u32 {
+        let weight = (self.0)(item);
+        assert!(
+            weight as usize <= Semaphore::MAX_PERMITS,
+            "an item may not weigh more than MAX_PERMITS (2147483647)"
+        );
+        weight
+    }
+}
+
+/// Runs `consume` over the throttled iterator.
+fn drive<I, R, W, F, C>(
+    items: I,
+    semaphore: &Semaphore,
+    weigh: &W,
+    f: &F,
+    consume: impl FnOnce(Throttled<'_, I, W, F>) -> C,
+) -> Result<C, AcquireError>
+where
+    I: ParallelIterator,
+    R: Send,
+    W: Weigh<I::Item>,
+    F: Fn(I::Item) -> R + Send + Sync,
+{
+    let closed = std::sync::atomic::AtomicBool::new(false);
+    let consumed = consume(Throttled {
+        items,
+        semaphore,
+        weigh,
+        f,
+        closed: &closed,
+    });
+    if closed.into_inner() {
+        return Err(AcquireError::CLOSED);
+    }
+    Ok(consumed)
+}
+
+/// A `map` whose closure runs under permits.
+struct Throttled<'a, I, W, F> {
+    items: I,
+    semaphore: &'a Semaphore,
+    weigh: &'a W,
+    f: &'a F,
+    /// Set when it could not run all because the semaphore was closed.
+    closed: &'a std::sync::atomic::AtomicBool,
+}
+
+impl<I, R, W, F> ParallelIterator for Throttled<'_, I, W, F>
+where
+    I: ParallelIterator,
+    R: Send,
+    W: Weigh<I::Item>,
+    F: Fn(I::Item) -> R + Send + Sync,
+{
+    type Item = R;
+
+    fn drive_unindexed<C: UnindexedConsumer<R>>(self, consumer: C) -> C::Result {
+        let first = consumer.split_off_left();
+        let reducer = || consumer.to_reducer();
+        let crew = Crew::new(self.semaphore, Aside::new(self.weigh, self.f), true);
+        let leaves = consumer.split_off_left();
+        let items = self.items;
+        let driven = rayon::scope(|scope| {
+            // A panic comes through when the others are done, as in a `join`.
+            let driven = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                items.drive_unindexed(Leaves::new(&crew, scope, leaves))
+            }));
+            crew::attend(&&crew, scope);
+            driven
+        });
+        let pieces = driven.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        if crew.is_closed() {
+            self.closed
+                .store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+        let mut results = crew.jobs.into_results();
+        let mut whole = first.into_folder().complete();
+        for piece in pieces {
+            match piece {
+                Piece::Done(result) => whole = reduce(reducer(), whole, result),
+                Piece::Later(run) => {
+                    for result in results.of(run) {
+                        whole = reduce(reducer(), whole, result);
+                    }
+                }
+            }
+        }
+        whole
+    }
+}
+
+fn reduce<T>(reducer: impl rayon::iter::plumbing::Reducer<T>, left: T, right: T) -> T {
+    reducer.reduce(left, right)
+}

@@ -1,0 +1,252 @@
+//! The items of one call that were set aside, and what comes of them.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    marker::PhantomData,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicUsize,
+            Ordering::{AcqRel, Acquire, Relaxed},
+        },
+    },
+    vec,
+};
+
+use rayon::{
+    Scope,
+    iter::plumbing::{Folder, UnindexedConsumer},
+};
+
+use super::{Weigh, pace::Pace};
+use crate::rayon::{
+    crew::{self, Crew, Handle, Jobs},
+    grant::Grant,
+    source::Source,
+};
+
+/// A place in the order of the items: the number of a run of items that were
+/// set aside one after the other, and an item in it.
+type Place = (usize, usize);
+
+/// Items that were set aside together, and the consumer of their results.
+struct Batch<T, C> {
+    place: Place,
+    items: vec::IntoIter<T>,
+    /// Of each item.
+    weight: u32,
+    consumer: C,
+}
+
+/// The items of one call that were set aside.
+pub(super) struct Aside<'f, T, R, C: UnindexedConsumer<R>, W, F> {
+    weigh: &'f W,
+    f: &'f F,
+    queue: Mutex<VecDeque<Batch<T, C>>>,
+    /// How many items are in the queue.
+    len: AtomicUsize,
+    runs: AtomicUsize,
+    results: Mutex<Vec<(Place, C::Result)>>,
+    returns: PhantomData<fn() -> R>,
+}
+
+impl<'f, T, R, C, W, F> Aside<'f, T, R, C, W, F>
+where
+    T: Send,
+    R: Send,
+    C: UnindexedConsumer<R>,
+    W: Weigh<T>,
+    F: Fn(T) -> R + Send + Sync,
+{
+    pub(super) fn new(weigh: &'f W, f: &'f F) -> Self {
+        Self {
+            weigh,
+            f,
+            queue: Mutex::default(),
+            len: AtomicUsize::new(0),
+            runs: AtomicUsize::new(0),
+            results: Mutex::default(),
+            returns: PhantomData,
+        }
+    }
+
+    pub(super) fn weigh(&self, item: &T) -> u32 {
+        self.weigh.weigh(item)
+    }
+
+    #[inline]
+    pub(super) fn run(&self, item: T) -> R {
+        (self.f)(item)
+    }
+
+    /// Starts a run of items that are set aside one after the other.
+    pub(super) fn begin_run(&self) -> usize {
+        self.runs.fetch_add(1, Relaxed)
+    }
+
+    /// Sets `items` aside.
+    pub(super) fn add(&self, place: Place, items: Vec<T>, weight: u32, consumer: C) {
+        let batch = Batch {
+            place,
+            items: items.into_iter(),
+            weight,
+            consumer,
+        };
+        self.put(batch, VecDeque::push_back);
+    }
+
+    fn put(&self, batch: Batch<T, C>, push: impl FnOnce(&mut VecDeque<Batch<T, C>>, Batch<T, C>)) {
+        let mut queue = self.queue();
+        // ORDERING: Release, for `len`.
+        self.len.fetch_add(batch.items.len(), AcqRel);
+        push(&mut queue, batch);
+    }
+
+    /// Takes up to `most` of the next items, if `permits` are enough for one.
+    fn take(&self, most: usize, permits: u32) -> Option<Batch<T, C>> {
+        let mut queue = self.queue();
+        let front = queue.front_mut().filter(|front| front.weight <= permits)?;
+        let batch = if front.items.len() <= most {
+            queue.pop_front()?
+        } else {
+            let taken: Vec<T> = front.items.by_ref().take(most).collect();
+            let (run, first) = front.place;
+            front.place = (run, first + taken.len());
+            Batch {
+                place: (run, first),
+                items: taken.into_iter(),
+                weight: front.weight,
+                consumer: front.consumer.split_off_left(),
+            }
+        };
+        self.len.fetch_sub(batch.items.len(), AcqRel);
+        Some(batch)
+    }
+
+    /// Runs items under `grant`, until there is none left for it or somebody
+    /// else wants it.
+    pub(super) fn run_some<S: Source>(
+        crew: &Crew<S, Self>,
+        grant: &mut Grant<S::Permit>,
+        pace: &mut Pace,
+        mut batches: usize,
+        mut after_each: impl FnMut(),
+    ) {
+        let aside = &crew.jobs;
+        while let Some(need) = aside.need().filter(|_| batches > 0) {
+            batches -= 1;
+            if !grant.fit(&crew.source, need) {
+                return;
+            }
+            let Some(mut batch) = aside.take(pace.items(), grant.permits()) else {
+                // Somebody else was quicker, and the next one is heavier.
+                continue;
+            };
+            if aside.len() == 0 {
+                crew.none_left();
+            }
+            let (run, first) = batch.place;
+            let total = batch.items.len();
+            let left = batch.consumer.split_off_left();
+            let mut folder = left.into_folder();
+            let mut goes_on = true;
+            while goes_on && !folder.full() {
+                let Some(item) = batch.items.next() else {
+                    break;
+                };
+                folder = folder.consume(aside.run(item));
+                goes_on = crew.goes_on(grant);
+            }
+            let full = folder.full();
+            let result = folder.complete();
+            aside.results().push(((run, first), result));
+            if !full && !batch.items.as_slice().is_empty() {
+                batch.place = (run, first + total - batch.items.len());
+                aside.put(batch, VecDeque::push_front);
+            }
+            pace.done();
+            if !goes_on {
+                return;
+            }
+            after_each();
+        }
+    }
+
+    pub(super) fn into_results(self) -> Results<C::Result> {
+        let results = self.results.into_inner();
+        let results = results.unwrap_or_else(PoisonError::into_inner);
+        Results(results.into_iter().collect())
+    }
+
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Batch<T, C>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn results(&self) -> MutexGuard<'_, Vec<(Place, C::Result)>> {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T, R, C, W, F> Jobs for Aside<'_, T, R, C, W, F>
+where
+    T: Send,
+    R: Send,
+    C: UnindexedConsumer<R>,
+    W: Weigh<T>,
+    F: Fn(T) -> R + Send + Sync,
+{
+    fn need(&self) -> Option<u32> {
+        if self.len() == 0 {
+            return None;
+        }
+        self.queue().front().map(|front| front.weight)
+    }
+
+    fn len(&self) -> usize {
+        // ORDERING: Acquire, for the additions.
+        self.len.load(Acquire)
+    }
+
+    fn clear(&self) {
+        let dropped = {
+            let mut queue = self.queue();
+            self.len.store(0, Relaxed);
+            std::mem::take(&mut *queue)
+        };
+        drop(dropped);
+    }
+}
+
+impl<'s, S, T, R, C, W, F> Handle<'s> for &'s Crew<S, Aside<'s, T, R, C, W, F>>
+where
+    S: Source + 's,
+    T: Send + 's,
+    R: Send + 's,
+    C: UnindexedConsumer<R> + 's,
+    W: Weigh<T>,
+    F: Fn(T) -> R + Send + Sync,
+{
+    type Source = S;
+    type Jobs = Aside<'s, T, R, C, W, F>;
+
+    fn work(&self, scope: &Scope<'s>, mut grant: Grant<S::Permit>) {
+        let mut pace = Pace::new(W::UNIFORM);
+        Aside::run_some(self, &mut grant, &mut pace, usize::MAX, || {
+            // More permits may have come free.
+            crew::tend(self, scope);
+        });
+    }
+}
+
+/// What came of the items that were set aside.
+pub(super) struct Results<R>(BTreeMap<Place, R>);
+
+impl<R> Results<R> {
+    /// The results of one run, in the order of its items.
+    pub(super) fn of(&mut self, run: usize) -> impl Iterator<Item = R> {
+        let mut later = self.0.split_off(&(run, 0));
+        let after = later.split_off(&(run + 1, 0));
+        self.0.extend(after);
+        later.into_values()
+    }
+}

@@ -1,0 +1,248 @@
+//! The items as rayon deals them out.
+
+use rayon::{
+    Scope,
+    iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer},
+};
+
+use super::{Weigh, aside::Aside, pace::Pace};
+use crate::rayon::{
+    crew::{self, Crew, Jobs as _},
+    source::Source,
+};
+
+/// What has become of some items that followed each other.
+pub(super) enum Piece<R> {
+    /// They were run at once.
+    Done(R),
+    /// They were set aside, as the run of that number.
+    Later(usize),
+}
+
+type CrewOf<'s, S, T, R, C, W, F> = &'s Crew<S, Aside<'s, T, R, C, W, F>>;
+
+/// Takes the items in.
+pub(super) struct Leaves<'a, 's, S, T, R, C: UnindexedConsumer<R>, W, F> {
+    crew: CrewOf<'s, S, T, R, C, W, F>,
+    scope: &'a Scope<'s>,
+    results: C,
+}
+
+impl<'a, 's, S, T, R, C: UnindexedConsumer<R>, W, F> Leaves<'a, 's, S, T, R, C, W, F> {
+    pub(super) fn new(
+        crew: CrewOf<'s, S, T, R, C, W, F>,
+        scope: &'a Scope<'s>,
+        results: C,
+    ) -> Self {
+        Self {
+            crew,
+            scope,
+            results,
+        }
+    }
+}
+
+impl<'a, 's, S, T, R, C, W, F> Consumer<T> for Leaves<'a, 's, S, T, R, C, W, F>
+where
+    S: Source + 's,
+    T: Send + 's,
+    R: Send + 's,
+    C: UnindexedConsumer<R> + 's,
+    W: Weigh<T>,
+    F: Fn(T) -> R + Send + Sync,
+{
+    type Folder = Leaf<'a, 's, S, T, R, C, W, F>;
+    type Reducer = Join;
+    type Result = Vec<Piece<C::Result>>;
+
+    fn split_at(self, _: usize) -> (Self, Self, Join) {
+        (self.split_off_left(), self, Join)
+    }
+
+    fn into_folder(self) -> Self::Folder {
+        Leaf {
+            running: None,
+            setting_aside: None,
+            taken: Vec::new(),
+            pieces: Vec::new(),
+            pace: Pace::new(W::UNIFORM),
+            full: false,
+            leaves: self,
+        }
+    }
+
+    fn full(&self) -> bool {
+        self.results.full() || self.crew.is_closed()
+    }
+}
+
+impl<'s, S, T, R, C, W, F> UnindexedConsumer<T> for Leaves<'_, 's, S, T, R, C, W, F>
+where
+    S: Source + 's,
+    T: Send + 's,
+    R: Send + 's,
+    C: UnindexedConsumer<R> + 's,
+    W: Weigh<T>,
+    F: Fn(T) -> R + Send + Sync,
+{
+    fn split_off_left(&self) -> Self {
+        Self::new(self.crew, self.scope, self.results.split_off_left())
+    }
+
+    fn to_reducer(&self) -> Join {
+        Join
+    }
+}
+
+/// Puts what came of neighbours together.
+pub(super) struct Join;
+
+impl<R> Reducer<Vec<Piece<R>>> for Join {
+    fn reduce(self, mut left: Vec<Piece<R>>, mut right: Vec<Piece<R>>) -> Vec<Piece<R>> {
+        if left.is_empty() {
+            return right;
+        }
+        left.append(&mut right);
+        left
+    }
+}
+
+/// Takes in items one after another, and runs them or sets them aside.
+pub(super) struct Leaf<'a, 's, S, T, R, C: UnindexedConsumer<R>, W, F> {
+    leaves: Leaves<'a, 's, S, T, R, C, W, F>,
+    /// Where the results go while items are run.
+    running: Option<C::Folder>,
+    /// The run of items that are being set aside, and how many they are.
+    setting_aside: Option<(usize, usize)>,
+    /// Items on their way.
+    taken: Vec<T>,
+    pieces: Vec<Piece<C::Result>>,
+    pace: Pace,
+    full: bool,
+}
+
+impl<'s, S, T, R, C, W, F> Leaf<'_, 's, S, T, R, C, W, F>
+where
+    S: Source + 's,
+    T: Send + 's,
+    R: Send + 's,
+    C: UnindexedConsumer<R> + 's,
+    W: Weigh<T>,
+    F: Fn(T) -> R + Send + Sync,
+{
+    /// Runs what was taken, or sets it aside.
+    fn settle(&mut self) {
+        let crew = self.leaves.crew;
+        while let Some(item) = self.taken.first() {
+            if crew.is_closed() {
+                self.taken.clear();
+                self.full = true;
+                return;
+            }
+            // One item is taken at a time unless all weigh the same.
+            let weight = crew.jobs.weigh(item);
+            if !self.run(weight) {
+                self.set_aside(weight);
+            }
+        }
+        self.pace.done();
+    }
+
+    /// Runs what it can under one grant. False if there is none.
+    fn run(&mut self, weight: u32) -> bool {
+        let crew = self.leaves.crew;
+        let Some(mut grant) = crew.admit(weight) else {
+            return false;
+        };
+        self.setting_aside = None;
+        let results = &self.leaves.results;
+        let running = self.running.take();
+        let mut folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
+        let mut goes_on = true;
+        // Whatever is not taken out here is dropped if `f` panics.
+        let mut items = std::mem::take(&mut self.taken).into_iter();
+        for item in items.by_ref() {
+            folder = folder.consume(crew.jobs.run(item));
+            self.full = folder.full();
+            goes_on = crew.goes_on(&grant);
+            if self.full || !goes_on {
+                break;
+            }
+        }
+        self.taken = items.collect();
+        if self.full {
+            self.taken.clear();
+        }
+        self.running = Some(folder);
+        if goes_on && W::UNIFORM && crew.jobs.len() > 0 {
+            // In place, since nobody else might be there to do it.
+            Aside::run_some(crew, &mut grant, &mut self.pace, 1, || {});
+        }
+        drop(grant);
+        crew::tend(&crew, self.leaves.scope);
+        true
+    }
+
+    fn set_aside(&mut self, weight: u32) {
+        let Leaves {
+            crew,
+            scope,
+            results,
+        } = &self.leaves;
+        if let Some(folder) = self.running.take() {
+            self.pieces.push(Piece::Done(folder.complete()));
+        }
+        let (run, first) = *self.setting_aside.get_or_insert_with(|| {
+            let run = crew.jobs.begin_run();
+            self.pieces.push(Piece::Later(run));
+            (run, 0)
+        });
+        let items = std::mem::take(&mut self.taken);
+        self.setting_aside = Some((run, first + items.len()));
+        let consumer = results.split_off_left();
+        crew.jobs.add((run, first), items, weight, consumer);
+        crew::tend(crew, scope);
+    }
+}
+
+impl<'s, S, T, R, C, W, F> Folder<T> for Leaf<'_, 's, S, T, R, C, W, F>
+where
+    S: Source + 's,
+    T: Send + 's,
+    R: Send + 's,
+    C: UnindexedConsumer<R> + 's,
+    W: Weigh<T>,
+    F: Fn(T) -> R + Send + Sync,
+{
+    type Result = Vec<Piece<C::Result>>;
+
+    fn consume(mut self, item: T) -> Self {
+        self.taken.push(item);
+        self.settle();
+        self
+    }
+
+    fn consume_iter<I: IntoIterator<Item = T>>(mut self, items: I) -> Self {
+        let mut items = items.into_iter();
+        while !self.full() {
+            // No permit is held while the next items come into being.
+            self.taken.extend(items.by_ref().take(self.pace.items()));
+            if self.taken.is_empty() {
+                break;
+            }
+            self.settle();
+        }
+        self
+    }
+
+    fn complete(mut self) -> Self::Result {
+        if let Some(folder) = self.running.take() {
+            self.pieces.push(Piece::Done(folder.complete()));
+        }
+        self.pieces
+    }
+
+    fn full(&self) -> bool {
+        self.full || self.leaves.full()
+    }
+}

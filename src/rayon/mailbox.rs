@@ -1,0 +1,119 @@
+//! What a keeper is told, by whom ever, from wherever.
+
+use std::{
+    mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::Wake,
+};
+
+use super::loan::Loan;
+
+/// Where a [keeper](super::keeper) waits for news. As a waker it tells that its
+/// request for a permit has an answer.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    news: Mutex<News>,
+    arrived: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct News {
+    /// Nobody reads any more.
+    closed: bool,
+    /// There is reason to look at the request, or at what is to be done.
+    told: bool,
+    /// A loan that was refused may be had now.
+    poked: bool,
+    loans: Vec<Loan>,
+    /// A loan would not do, ever: how much is held beneath.
+    refused: Option<u64>,
+}
+
+/// All that has arrived.
+#[derive(Debug)]
+pub(super) struct Mail {
+    pub(super) poked: bool,
+    pub(super) loans: Vec<Loan>,
+    pub(super) refused: Option<u64>,
+}
+
+impl Mailbox {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            news: Mutex::new(News::default()),
+            arrived: Condvar::new(),
+        })
+    }
+
+    /// Something is to be looked at.
+    pub(super) fn tell(&self) {
+        self.post(|news| news.told = true);
+    }
+
+    /// It is worth while to ask for a loan again.
+    pub(super) fn poke(&self) {
+        self.post(|news| news.poked = true);
+    }
+
+    pub(super) fn refuse(&self, held: u64) {
+        self.post(|news| news.refused = Some(held));
+    }
+
+    /// Hands `loan` over. False, with the loan back at once, if nobody reads.
+    pub(super) fn offer(&self, loan: Loan) -> bool {
+        let mut loan = Some(loan);
+        self.post(|news| {
+            if !news.closed {
+                news.loans.extend(loan.take());
+            }
+        });
+        // What is left is dropped outside of the lock: it takes other locks.
+        loan.is_none()
+    }
+
+    /// Blocks until there is mail.
+    pub(super) fn wait(&self) -> Mail {
+        let news = self.lock();
+        let nothing = |news: &mut News| {
+            !(news.told || news.poked || news.refused.is_some() || !news.loans.is_empty())
+        };
+        let waited = self.arrived.wait_while(news, nothing);
+        let mut news = waited.unwrap_or_else(PoisonError::into_inner);
+        news.told = false;
+        Mail {
+            poked: mem::take(&mut news.poked),
+            loans: mem::take(&mut news.loans),
+            refused: news.refused.take(),
+        }
+    }
+
+    /// Sends back what has not been read, and all that comes from now on.
+    pub(super) fn close(&self) {
+        let unread = {
+            let mut news = self.lock();
+            news.closed = true;
+            mem::take(&mut news.loans)
+        };
+        drop(unread);
+    }
+
+    fn post(&self, write: impl FnOnce(&mut News)) {
+        write(&mut self.lock());
+        self.arrived.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, News> {
+        // What is done inside does not panic half way.
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Mailbox {
+    fn wake(self: Arc<Self>) {
+        self.tell();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.tell();
+    }
+}

@@ -1,0 +1,262 @@
+//! Jobs in a rayon scope, which may borrow what outlives it.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
+        },
+    },
+};
+
+use rayon::Scope;
+
+use super::{
+    crew::{self, Crew, Handle, Jobs},
+    grant::Grant,
+    permit::{Desk, ThrottlePermit},
+    source::Source,
+    throttle::Throttle,
+};
+use crate::{AcquireError, Semaphore};
+
+/// Spawns jobs in a [`rayon::Scope`] that run when they have their permits, and
+/// may borrow what outlives the scope.
+///
+/// Made by [`Throttle::scoped`], best within the scope: it keeps the jobs that
+/// wait, so it may not outlive what they borrow. Cloning it gives another
+/// handle, for jobs that spawn jobs.
+///
+/// # Fairness
+///
+/// The jobs that wait stand in the semaphore's line by one request at a time,
+/// and run in the order in which they were spawned. A permit that a job gives
+/// back goes to the next of them if nobody else waits.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicUsize, Ordering::Relaxed}};
+/// use dynaphore::{Semaphore, rayon::Throttle};
+///
+/// let throttle = Throttle::new(Arc::new(Semaphore::new(2)));
+/// let words = ["borrowed", "from", "the", "stack"];
+/// let letters = AtomicUsize::new(0);
+/// rayon::scope(|scope| {
+///     let jobs = throttle.scoped();
+///     for word in &words {
+///         jobs.spawn(scope, |_scope, _permit| {
+///             letters.fetch_add(word.len(), Relaxed);
+///         }).unwrap();
+///     }
+/// });
+/// assert_eq!(letters.load(Relaxed), 20);
+/// ```
+pub struct ScopeThrottle<'scope, S: Source = Arc<Semaphore>> {
+    crew: Arc<Crew<S, Boxes<'scope>>>,
+}
+
+type Job<'scope> = Box<dyn FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope>;
+
+impl<S: Source + 'static> Throttle<S> {
+    /// A throttle of the same semaphore for jobs in a [`rayon::Scope`], which
+    /// run in the scope's pool.
+    ///
+    /// # Examples
+    ///
+    /// See [`ScopeThrottle`].
+    #[must_use]
+    pub fn scoped<'scope>(&self) -> ScopeThrottle<'scope, S> {
+        ScopeThrottle {
+            crew: Arc::new(Crew::new(self.source.clone(), Boxes::default(), false)),
+        }
+    }
+}
+
+impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
+    /// Spawns `job` in `scope`, which runs with a permit as soon as there is one
+    /// for it. The scope does not end before.
+    ///
+    /// The permit goes back when `job` ends or drops it, also by a panic; the
+    /// panic is dealt with as for [`Scope::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] if the semaphore is closed: `job` has been dropped. So
+    /// are the jobs that wait when it is closed later.
+    ///
+    /// # Examples
+    ///
+    /// See [`ScopeThrottle`].
+    pub fn spawn<F>(&self, scope: &Scope<'scope>, job: F) -> Result<(), AcquireError>
+    where
+        F: FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope,
+    {
+        self.spawn_many(scope, 1, job)
+    }
+
+    /// Spawns `job` in `scope`, which runs with `n` permits as soon as it can
+    /// have them together. Otherwise like [`spawn`](Self::spawn). A job that
+    /// waits for many holds up those of this scope that were spawned after it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`spawn`](Self::spawn).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`Semaphore::MAX_PERMITS`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use dynaphore::{Semaphore, rayon::Throttle};
+    ///
+    /// let mut count = 0;
+    /// let throttle = Throttle::new(Arc::new(Semaphore::new(4)));
+    /// rayon::scope(|scope| {
+    ///     let jobs = throttle.scoped();
+    ///     jobs.spawn_many(scope, 3, |_, permit| count = permit.num_permits()).unwrap();
+    /// });
+    /// assert_eq!(count, 3);
+    /// ```
+    #[track_caller]
+    pub fn spawn_many<F>(&self, scope: &Scope<'scope>, n: u32, job: F) -> Result<(), AcquireError>
+    where
+        F: FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope,
+    {
+        assert!(
+            n as usize <= Semaphore::MAX_PERMITS,
+            "a job may not need more than MAX_PERMITS permits (2147483647)"
+        );
+        if self.crew.source.is_closed() {
+            return Err(AcquireError::CLOSED);
+        }
+        self.crew.jobs.push((n, Box::new(job)));
+        crew::tend(&self.crew, scope);
+        Ok(())
+    }
+}
+
+impl<S: Source> Clone for ScopeThrottle<'_, S> {
+    fn clone(&self) -> Self {
+        Self {
+            crew: Arc::clone(&self.crew),
+        }
+    }
+}
+
+impl<S: Source> fmt::Debug for ScopeThrottle<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopeThrottle")
+            .field("source", &self.crew.source)
+            .field("waiting", &self.crew.jobs.len())
+            .finish()
+    }
+}
+
+/// The jobs that wait, with what they need.
+#[derive(Default)]
+struct Boxes<'scope> {
+    queue: Mutex<VecDeque<(u32, Job<'scope>)>>,
+    len: AtomicUsize,
+}
+
+impl<'scope> Boxes<'scope> {
+    fn push(&self, job: (u32, Job<'scope>)) {
+        let mut queue = self.queue();
+        queue.push_back(job);
+        // ORDERING: Release, for `len`.
+        self.len.store(queue.len(), Release);
+    }
+
+    /// Takes the next job, if `permits` are enough for it.
+    fn take(&self, permits: u32) -> Option<(u32, Job<'scope>)> {
+        let mut queue = self.queue();
+        queue.front().filter(|(need, _)| *need <= permits)?;
+        let job = queue.pop_front();
+        self.len.store(queue.len(), Release);
+        job
+    }
+
+    fn queue(&self) -> MutexGuard<'_, VecDeque<(u32, Job<'scope>)>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Jobs for Boxes<'_> {
+    fn need(&self) -> Option<u32> {
+        self.queue().front().map(|(need, _)| *need)
+    }
+
+    fn len(&self) -> usize {
+        // ORDERING: Acquire, for the additions.
+        self.len.load(Acquire)
+    }
+
+    fn clear(&self) {
+        let dropped = {
+            let mut queue = self.queue();
+            self.len.store(0, Relaxed);
+            std::mem::take(&mut *queue)
+        };
+        drop(dropped);
+    }
+}
+
+impl<'s, S: Source + 's> Handle<'s> for Arc<Crew<S, Boxes<'s>>> {
+    type Source = S;
+    type Jobs = Boxes<'s>;
+
+    fn work(&self, scope: &Scope<'s>, mut grant: Grant<S::Permit>) {
+        let (need, job) = loop {
+            let Some(need) = self.jobs.need() else {
+                return;
+            };
+            if !grant.fit(&self.source, need) {
+                return;
+            }
+            if let Some(next) = self.jobs.take(grant.permits()) {
+                break next;
+            }
+        };
+        if self.jobs.len() == 0 {
+            self.none_left();
+        }
+        // Between the look and the taking the next job may have become a
+        // lighter one.
+        grant.fit(&self.source, need);
+        let desk = Next {
+            crew: self,
+            scope,
+            grant: RefCell::new(Some(grant)),
+        };
+        job(scope, ThrottlePermit::new(&desk, need));
+    }
+}
+
+/// Gives the permits to the next job in the scope, or back to the semaphore.
+struct Next<'a, 's, S: Source + 's> {
+    crew: &'a Arc<Crew<S, Boxes<'s>>>,
+    scope: &'a Scope<'s>,
+    grant: RefCell<Option<Grant<S::Permit>>>,
+}
+
+impl<'s, S: Source + 's> Desk for Next<'_, 's, S> {
+    fn give_back(&self) {
+        let Some(grant) = self.grant.take() else {
+            return;
+        };
+        if self.crew.jobs.len() == 0 || !self.crew.goes_on(&grant) {
+            return;
+        }
+        if let Some(papers) = grant.into_papers() {
+            crew::hire(self.crew, self.scope, papers);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Throttled jobs in a rayon scope.
+
+mod common;
+#[path = "rayon/room.rs"]
+mod room;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
+};
+
+use common::{until, watchdog};
+use dynaphore::{Semaphore, rayon::Throttle};
+use room::{Room, message, moment, pool};
+
+#[test]
+fn every_job_is_run_once_and_max_at_a_time() {
+    watchdog(|| {
+        for (workers, max) in [(1, 1), (4, 1), (4, 3), (2, 100)] {
+            let semaphore = Arc::new(Semaphore::new(max));
+            let throttle = Throttle::new(Arc::clone(&semaphore));
+            let room = Room::default();
+            pool(workers).scope(|scope| {
+                let jobs = throttle.scoped();
+                for _ in 0..1000 {
+                    jobs.spawn(scope, |_, _permit| room.visit(moment)).unwrap();
+                }
+            });
+            assert_eq!(room.visits(), 1000);
+            assert!(room.most() <= max, "{} of {max}", room.most());
+            assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+        }
+    });
+}
+
+#[test]
+fn jobs_borrow_and_spawn_jobs() {
+    watchdog(|| {
+        let throttle = Throttle::new(Arc::new(Semaphore::new(2)));
+        let room = Room::default();
+        rayon::in_place_scope(|scope| {
+            let jobs = throttle.scoped();
+            for _ in 0..50 {
+                let more = jobs.clone();
+                let room = &room;
+                jobs.spawn(scope, move |scope, _permit| {
+                    room.visit(moment);
+                    more.spawn(scope, |_, _permit| room.visit(moment)).unwrap();
+                })
+                .unwrap();
+            }
+        });
+        assert_eq!(room.visits(), 100);
+        assert!(room.most() <= 2);
+    });
+}
+
+#[test]
+fn all_permits_are_used() {
+    watchdog(|| {
+        let throttle = Throttle::new(Arc::new(Semaphore::new(3)));
+        let room = Room::default();
+        pool(4).scope(|scope| {
+            let jobs = throttle.scoped();
+            for _ in 0..9 {
+                let job = |_: &_, _: dynaphore::rayon::ThrottlePermit<'_>| {
+                    room.visit(|| until(|| room.most() == 3));
+                };
+                jobs.spawn(scope, job).unwrap();
+            }
+        });
+    });
+}
+
+#[test]
+fn a_scope_waits_through_a_pause() {
+    watchdog(|| {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let throttle = Throttle::new(Arc::clone(&semaphore));
+        let room = Room::default();
+        thread::scope(|outside| {
+            outside.spawn(|| {
+                until(|| semaphore.waiting() == 1);
+                assert_eq!(room.visits(), 0);
+                semaphore.set_max(2);
+            });
+            pool(2).scope(|scope| {
+                let jobs = throttle.scoped();
+                for _ in 0..100 {
+                    jobs.spawn(scope, |_, _permit| room.visit(moment)).unwrap();
+                }
+            });
+        });
+        assert_eq!(room.visits(), 100);
+        assert!(room.most() <= 2);
+    });
+}
+
+#[test]
+fn an_early_drop_lets_the_next_in() {
+    watchdog(|| {
+        let throttle = Throttle::new(Arc::new(Semaphore::new(1)));
+        let together = Barrier::new(3);
+        pool(3).scope(|scope| {
+            let jobs = throttle.scoped();
+            for _ in 0..3 {
+                jobs.spawn(scope, |_, permit| {
+                    drop(permit);
+                    together.wait();
+                })
+                .unwrap();
+            }
+        });
+    });
+}
+
+#[test]
+fn a_permit_goes_to_whoever_waits_rather_than_to_the_next_job() {
+    watchdog(|| {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let throttle = Throttle::new(Arc::clone(&semaphore));
+        let (room, let_in) = (Room::default(), AtomicBool::new(false));
+        thread::scope(|outside| {
+            outside.spawn(|| {
+                until(|| room.visits() == 1);
+                let permit = semaphore.blocking_acquire().unwrap();
+                let_in.store(true, SeqCst);
+                drop(permit);
+            });
+            pool(1).scope(|scope| {
+                let jobs = throttle.scoped();
+                let waits = |_: &_, _: dynaphore::rayon::ThrottlePermit<'_>| {
+                    // The thread, and perhaps the scope's own request.
+                    room.visit(|| until(|| semaphore.waiting() > 0));
+                };
+                jobs.spawn(scope, waits).unwrap();
+            });
+            until(|| let_in.load(SeqCst));
+        });
+    });
+}
+
+#[test]
+fn many_permits_are_had_together() {
+    watchdog(|| {
+        let throttle = Throttle::new(Arc::new(Semaphore::new(5)));
+        let room = Room::default();
+        pool(4).scope(|scope| {
+            let jobs = throttle.scoped();
+            for n in 0..200_usize {
+                let (need, room) = (n % 6, &room);
+                let job = move |_: &_, permit: dynaphore::rayon::ThrottlePermit<'_>| {
+                    assert_eq!(permit.num_permits(), need);
+                    let _inside = room.enter(need);
+                    moment();
+                };
+                jobs.spawn_many(scope, need as u32, job).unwrap();
+            }
+        });
+        assert_eq!(room.visits(), 200);
+        assert!(room.most() <= 5);
+    });
+}
+
+#[test]
+fn a_panic_reaches_the_owner_of_the_scope_and_the_others_finish() {
+    watchdog(|| {
+        for workers in [1, 3] {
+            let semaphore = Arc::new(Semaphore::new(1));
+            let throttle = Throttle::new(Arc::clone(&semaphore));
+            let room = Room::default();
+            let run = || {
+                pool(workers).scope(|scope| {
+                    let jobs = throttle.scoped();
+                    for n in 0..100 {
+                        let room = &room;
+                        let job = move |_: &_, _: dynaphore::rayon::ThrottlePermit<'_>| {
+                            room.visit(moment);
+                            assert!(n != 20, "twenty");
+                        };
+                        jobs.spawn(scope, job).unwrap();
+                    }
+                });
+            };
+            let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+            assert_eq!(message(panic), "twenty");
+            assert_eq!(room.visits(), 100);
+            assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+        }
+    });
+}
+
+#[test]
+fn a_closed_semaphore_drops_the_jobs_and_the_scope_ends() {
+    watchdog(|| {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let throttle = Throttle::new(Arc::clone(&semaphore));
+        thread::scope(|outside| {
+            outside.spawn(|| {
+                until(|| semaphore.waiting() == 1);
+                semaphore.close();
+            });
+            pool(2).scope(|scope| {
+                let jobs = throttle.scoped();
+                for _ in 0..100 {
+                    let ended = jobs.spawn(scope, |_, _permit| unreachable!());
+                    assert!(ended.is_ok() || semaphore.is_closed());
+                }
+            });
+        });
+        pool(1).scope(|scope| {
+            let jobs = throttle.scoped();
+            assert!(jobs.spawn(scope, |_, _permit| unreachable!()).is_err());
+        });
+    });
+}
+
+/// The scope's own place in line had been given up, since the one job that was
+/// left could have run after the one that runs.
+#[test]
+fn a_job_added_by_the_only_one_that_runs_brings_the_scope_back_into_line() {
+    watchdog(|| {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let throttle = Throttle::new(Arc::clone(&semaphore));
+        let room = Room::default();
+        thread::scope(|outside| {
+            outside.spawn(|| {
+                until(|| semaphore.waiting() == 1);
+                semaphore.set_max(1);
+            });
+            pool(3).scope(|scope| {
+                let jobs = throttle.scoped();
+                let (more, semaphore, room) = (jobs.clone(), &semaphore, &room);
+                jobs.spawn(scope, move |scope, _permit| {
+                    until(|| semaphore.waiting() == 0);
+                    more.spawn(scope, |_, _permit| room.visit(|| ())).unwrap();
+                    until(|| semaphore.waiting() == 1);
+                    semaphore.set_max(2);
+                    until(|| room.visits() == 2);
+                })
+                .unwrap();
+                jobs.spawn(scope, |_, _permit| room.visit(|| ())).unwrap();
+            });
+        });
+        assert_eq!(room.visits(), 2);
+    });
+}
