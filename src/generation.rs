@@ -362,6 +362,13 @@ impl Tracker {
         self.stripes.copy(mark.place(), mark.position());
     }
 
+    /// The generation of `token`, if its [age](Self::age) is what that says. One
+    /// look at the generation, so that an increment meanwhile does not matter.
+    pub(crate) fn generation_of(&self, token: &ShortToken) -> u64 {
+        let now = self.generation();
+        now.wrapping_sub(token.age(now))
+    }
+
     /// How many generations there have been since that of `token`. Counts up to
     /// a million, then from zero again.
     pub(crate) fn age(&self, token: &ShortToken) -> u64 {

@@ -54,6 +54,12 @@ impl Extras {
         Some(self.tracker.force().age(token))
     }
 
+    /// The generation of that token.
+    pub(super) fn generation_of(&self, token: &Option<ShortToken>) -> Option<u64> {
+        let token = token.as_ref()?;
+        Some(self.tracker.force().generation_of(token))
+    }
+
     /// What permits have to keep that are split off from those with `token`.
     pub(super) fn copy(&self, token: &ShortToken) -> ShortToken {
         self.tracker.force().copy(token)

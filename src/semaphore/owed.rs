@@ -144,7 +144,6 @@ impl Semaphore {
 
     /// The generation in which it was handed out.
     pub(super) fn generation_of(&self, owed: &Owed) -> Option<u64> {
-        let age = self.extras.age(&owed.token())?;
-        Some(self.generation()?.wrapping_sub(age))
+        self.extras.generation_of(&owed.token())
     }
 }
