@@ -1,5 +1,5 @@
 //! Turns: when a generation has drained, and when the next turn may begin. The
-//! overview and the numbered arguments are in `generation.rs`.
+//! overview and the numbered arguments are in `tracker.rs`.
 
 use super::{
     Tracker,
