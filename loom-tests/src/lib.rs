@@ -28,6 +28,10 @@
 //! | shrink while a grant is in flight | `resize::shrink_while_handing_over`, `resize::shrink_during_release` |
 //! | release of permits that were handed over | `handed` |
 //! | `Eventual` and `Barging` | `fairness` |
+//! | token against increment | `generation::token_against_increment`, `generation::increments_at_once` |
+//! | latecomer at a place that counts again | `generation::latecomer_against_turn`, `generation::turn_begun_by_waiter` |
+//! | last token against who parks | `generation::release_against_parked_waiter`, `generation::two_releases_against_parked_waiter` |
+//! | take against write | `generation::take_loses_nothing`, `generation::cancelled_take_loses_nothing` |
 //! | a key that comes out of use | `keyed` |
 //! | leases and targets | `pool` |
 //!
@@ -37,6 +41,11 @@
 //! - Time: it stands still. A [bound](dynaphore::Builder::bound) of zero has
 //!   always passed and any other never has. The deadlines are tested with real
 //!   threads only.
+//! - The window in which a release tells nobody (`generation/tracker.rs`, argument 5):
+//!   where waiters park, the release has a fence that it lacks elsewhere; where
+//!   it lacks it, they look again and again.
+//! - Two threads that look again and again, beside a third: loom lets those two
+//!   take turns for ever. So there is only ever one.
 //! - What is std's here: `Arc` (so what `OwnedSemaphorePermit` frees), the
 //!   `OnceLock` that makes the queue when it is first needed (under loom the
 //!   queue is there from the start), and the memory of `Waker`s.

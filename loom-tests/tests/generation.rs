@@ -348,7 +348,7 @@ fn take_loses_nothing() {
 /// A take that is cancelled at any point leaves all to the next one.
 #[test]
 fn cancelled_take_loses_nothing() {
-    model(2, || {
+    model(3, || {
         let counters = swap();
         let theirs = counters.clone();
         let writer = spawn(move || {

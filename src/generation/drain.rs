@@ -1,9 +1,10 @@
 //! Turns: when a generation has drained, and when the next turn may begin. The
-//! overview and the numbered arguments are in `generation.rs`.
+//! overview and the numbered arguments are in `tracker.rs`.
 
 use super::{
-    Mark, Tracker,
+    Tracker,
     stripe::{RING, position},
+    token::Mark,
 };
 use crate::sync::{AcqRel, Acquire, Relaxed, SeqCst, fence};
 

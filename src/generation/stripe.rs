@@ -15,7 +15,7 @@
 //! # Why zero is a proof
 //!
 //! A count-out always happens after the count-in of the same token. The scan
-//! reads, with Acquire, `removed` first, then `local`, then `added`. So of each
+//! reads `removed` first, then `local`, both with Acquire, then `added`. So of each
 //! count-out that it has seen, in `removed` or `local`, it has also seen the
 //! count-in: in `local`, since that is read after `removed`, or in `added`, which
 //! is read last. What it computes is thus at least the number of tokens that it
@@ -98,11 +98,11 @@ impl Stripe {
 
     fn is_empty(&self, position: usize) -> bool {
         let Self { local, shared } = self;
-        // ORDERING: Acquire, each pairs with the Releases of those who count
-        // out, and in this order: see above.
+        // ORDERING: Acquire, twice, pairs with the Releases of those who count
+        // out, and in this order: see above. Nobody counts out in `added`.
         let removed = shared.removed[position].load(Acquire);
         let local = local[position].load(Acquire);
-        let added = shared.added[position].load(Acquire);
+        let added = shared.added[position].load(Relaxed);
         local.wrapping_add(added) == removed
     }
 }

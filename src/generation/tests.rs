@@ -1,7 +1,6 @@
 //! What cannot be reached from outside.
 
-use super::*;
-use crate::generation::stripe::RING;
+use super::{stripe::RING, tracker::Tracker};
 
 /// Scenario 42.
 #[test]
