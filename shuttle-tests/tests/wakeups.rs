@@ -24,6 +24,8 @@ fn releases_do_not_run_together() {
         let (s, held) = taken(Kind::any(), many);
         let mut waiters: Vec<_> = (0..many).map(|_| Waiter::queued(&s, 1)).collect();
         join(held.into_iter().map(|held| spawn(move || drop(held))));
+        // Before a poll of one can wake another.
+        assert!(waiters.iter().all(|waiter| waiter.woken() == 1));
         let permits: Vec<_> = waiters.iter_mut().map(Waiter::granted).collect();
         drop(permits);
         assert_at_rest(&s);
