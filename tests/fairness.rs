@@ -143,6 +143,22 @@ fn with_no_patience_a_release_calls_one_more_and_no_more() {
 }
 
 #[test]
+fn one_that_is_called_and_does_not_come_is_not_waited_for_beyond_the_bound() {
+    for (bound, next_is_called) in [(Duration::ZERO, true), (NEVER, false)] {
+        let builder = Semaphore::builder(1).fairness(Fairness::Barging);
+        let semaphore = builder.bound(bound).build();
+        let held = semaphore.try_acquire().unwrap();
+        let (mut deaf, mut next) = (spawn(semaphore.acquire()), spawn(semaphore.acquire()));
+        assert_pending!(deaf.poll());
+        assert_pending!(next.poll());
+        drop(held);
+        assert!(deaf.is_woken() && !next.is_woken());
+        drop(semaphore.try_acquire().unwrap());
+        assert_eq!(next.is_woken(), next_is_called);
+    }
+}
+
+#[test]
 fn a_called_waiter_that_gives_up_passes_the_permit_on() {
     for semaphore in competing(1) {
         let held = semaphore.try_acquire().unwrap();

@@ -21,9 +21,17 @@ fn taken(kind: Kind, max: usize) -> (Arc<Semaphore>, Vec<dynaphore::OwnedSemapho
 fn releases_do_not_run_together() {
     explore(4000, || {
         let many = 2 + below(9);
-        let (s, held) = taken(Kind::any(), many);
+        let kind = Kind::any();
+        let (s, held) = taken(kind, many);
         let mut waiters: Vec<_> = (0..many).map(|_| Waiter::queued(&s, 1)).collect();
         join(held.into_iter().map(|held| spawn(move || drop(held))));
+        // Before a poll of one can wake another.
+        assert!(waiters.iter().all(|waiter| waiter.woken() == 1));
+        match kind {
+            Kind::Fifo | Kind::Eventual(Duration::ZERO) => assert_eq!(s.active(), many),
+            Kind::Barging(_) => assert_eq!(s.active(), 0, "called, not granted"),
+            Kind::Eventual(_) => {}
+        }
         let permits: Vec<_> = waiters.iter_mut().map(Waiter::granted).collect();
         drop(permits);
         assert_at_rest(&s);
@@ -168,6 +176,33 @@ fn watchers_and_waiters_together() {
             .map(|held| spawn(move || drop(held)))
             .collect();
         join(releases.into_iter().chain(waiters).chain(watchers));
+        assert_at_rest(&s);
+    });
+}
+
+/// Nobody in line, and nothing comes back: only growth can tell who waits for a
+/// shrink to be through.
+#[test]
+fn growth_tells_watchers() {
+    explore(2000, || {
+        let (s, held) = taken(Kind::any(), 5);
+        s.set_max(1);
+        let watchers: Vec<_> = (0..4)
+            .map(|who| {
+                let s = s.clone();
+                spawn(move || match who % 2 {
+                    0 => s.blocking_settled(),
+                    _ => block_on(s.settled()),
+                })
+            })
+            .collect();
+        let growth = (0..4).map(|_| {
+            let s = s.clone();
+            spawn(move || s.add_permits(1))
+        });
+        join(growth);
+        join(watchers);
+        drop(held);
         assert_at_rest(&s);
     });
 }
