@@ -1,20 +1,20 @@
 //! Makes the calls of a script on the semaphore and on the model, and compares.
 
 use std::{
-    fmt::Debug,
     mem::{forget, take},
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
-use dynaphore::{AcquireTimeoutError, Semaphore, Snapshot, TryAcquireError};
+use dynaphore::{AcquireTimeoutError, Semaphore, TryAcquireError};
 
 use crate::{
     handles::{Pending, Permit},
     model::{Answer, Id, Model, WakerId, Want},
-    script::{Op, Script, With},
+    script::{Mode, Op, Script, With},
     wakers::Wakers,
 };
+
+mod compare;
 
 /// Runs a script.
 ///
@@ -22,8 +22,8 @@ use crate::{
 ///
 /// When the semaphore and the model disagree.
 pub fn run(script: &Script) {
-    let semaphore = Arc::new(Semaphore::new(script.max));
-    let mut driver = Driver::new(&semaphore, script.max);
+    let semaphore = Arc::new(script.mode.builder(script.max).build());
+    let mut driver = Driver::new(&semaphore, script);
     driver.compare();
     for (step, &op) in script.ops.iter().enumerate() {
         driver.now = Some((step, op));
@@ -31,6 +31,10 @@ pub fn run(script: &Script) {
         driver.compare();
     }
     driver.now = None;
+    if script.mode.competes() {
+        // Those woken come at last: nobody may be left beside free permits.
+        driver.heed();
+    }
     driver.drop_all(script.end);
     drop(driver);
     assert_eq!(Arc::strong_count(&semaphore), 1, "somebody kept the Arc");
@@ -53,6 +57,7 @@ struct Asked<'a> {
 
 struct Driver<'a> {
     semaphore: &'a Arc<Semaphore>,
+    mode: Mode,
     model: Model,
     permits: Vec<Held<'a>>,
     futures: Vec<Asked<'a>>,
@@ -64,10 +69,11 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(semaphore: &'a Arc<Semaphore>, max: usize) -> Self {
+    fn new(semaphore: &'a Arc<Semaphore>, script: &Script) -> Self {
         let mut driver = Self {
             semaphore,
-            model: Model::new(max),
+            mode: script.mode,
+            model: Model::new(script.mode, script.max),
             permits: Vec::new(),
             futures: Vec::new(),
             wakers: Wakers::default(),
@@ -103,6 +109,7 @@ impl<'a> Driver<'a> {
                     self.poll(at, with);
                 }
             }
+            Op::Heed => self.heed(),
             Op::Cancel { which, many } => {
                 for _ in 0..many {
                     let Some(at) = pick(&self.futures, which) else {
@@ -204,8 +211,8 @@ impl<'a> Driver<'a> {
         }
         let waker = match (with, self.futures[at].last) {
             (With::Last, Some(last)) => last,
-            (With::Last | With::New, _) => self.new_waker(),
-            (With::Shared, _) => self.shared,
+            (With::Shared, _) if self.may_share(at) => self.shared,
+            _ => self.new_waker(),
         };
         let asked = &mut self.futures[at];
         asked.last = Some(waker);
@@ -223,6 +230,25 @@ impl<'a> Driver<'a> {
             (Ok(Some(_)), _) => unreachable!("a permit for waiting for a state"),
         });
         self.same("poll", answer, model);
+    }
+
+    /// Where waiters compete, its waker shows whether one has been called: no
+    /// two may wait with the same.
+    fn may_share(&self, at: usize) -> bool {
+        let id = self.futures[at].id;
+        !(self.mode.competes() && self.model.waits_with(self.shared, id))
+    }
+
+    /// Once called, and once told: nobody has to come more often than that.
+    fn heed(&mut self) {
+        for _ in 0..2 * self.futures.len() {
+            let mut ids = self.futures.iter().map(|asked| asked.id);
+            let Some(at) = ids.position(|id| self.model.is_awake(id)) else {
+                return;
+            };
+            self.poll(at, With::Last);
+            self.compare();
+        }
     }
 
     fn cancel(&mut self, at: usize) {
@@ -307,74 +333,6 @@ impl<'a> Driver<'a> {
     fn new_waker(&mut self) -> WakerId {
         self.model.wakes.push(0);
         self.wakers.add()
-    }
-
-    /// The call must panic and name the reason; `compare` sees that nothing has
-    /// changed. Left out under libFuzzer, which aborts at any panic.
-    fn refused<T>(&self, call: impl FnOnce() -> T) {
-        if cfg!(fuzzing) {
-            return;
-        }
-        let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(call()))) else {
-            panic!("{}: accepted more than MAX_PERMITS", self.place());
-        };
-        let message = match panic.downcast::<String>() {
-            Ok(message) => *message,
-            Err(panic) => panic
-                .downcast::<&str>()
-                .map_or_else(|_| String::new(), |message| (*message).to_owned()),
-        };
-        self.same("names the limit", message.contains("MAX_PERMITS"), true);
-    }
-
-    /// Compares all that can be seen without a call that changes something.
-    fn compare(&self) {
-        let (semaphore, model) = (self.semaphore, &self.model);
-        let Snapshot {
-            max,
-            active,
-            waiting,
-            closed,
-        } = model.snapshot();
-        let found = semaphore.snapshot();
-        self.same("snapshot", found, model.snapshot());
-        self.same("available", found.available(), max.saturating_sub(active));
-        self.same("excess", found.excess(), active.saturating_sub(max));
-        self.same("max", semaphore.max(), max);
-        self.same("active", semaphore.active(), active);
-        self.same("waiting", semaphore.waiting(), waiting);
-        self.same("is_closed", semaphore.is_closed(), closed);
-        self.same(
-            "available_permits",
-            semaphore.available_permits(),
-            model.available(),
-        );
-        for Held { permit, n } in &self.permits {
-            self.same("num_permits", permit.num_permits(), *n);
-            let ours = std::ptr::eq(permit.semaphore(), &**semaphore);
-            self.same("the permit's semaphore is ours", ours, true);
-        }
-        // A granted or closed waiter's newest waker has been woken once; one
-        // that it had before, and those of others, have not.
-        self.same("wakes", &self.wakers.wakes(), &model.wakes);
-        let registered = model.registered();
-        self.same("clones of wakers", &self.wakers.clones(), &registered);
-    }
-
-    #[track_caller]
-    fn same<T: PartialEq + Debug>(&self, what: &str, found: T, model: T) {
-        assert!(
-            found == model,
-            "{}: {what}: the semaphore says {found:?}, the model {model:?}",
-            self.place()
-        );
-    }
-
-    fn place(&self) -> String {
-        match self.now {
-            Some((step, op)) => format!("call {step}, {op:?}"),
-            None => "at the end".to_owned(),
-        }
     }
 }
 

@@ -6,11 +6,23 @@
 //! be read. Scripts come from libFuzzer (`fuzz_targets/`), from the corpus
 //! (`tests/replay.rs`) and from proptest (`tests/properties.rs`).
 //!
+//! A script has a [`Mode`]: a fairness, with a bound of zero or without end, so
+//! that time decides nothing. Where the semaphore hands permits over strictly
+//! in order, the model says exactly what it does. Where waiters compete with
+//! newcomers, who is woken is the semaphore's choice within rules that the
+//! model checks; all counts are exact there too. A bound that is over in the
+//! middle of a script is not covered.
+//!
+//! | target, corpus | modes |
+//! |---|---|
+//! | `semaphore` | `Fifo` |
+//! | `competing` | the others, named by the first byte |
+//!
 //! | module | what it is |
 //! |---|---|
 //! | `script` | the calls, and how bytes spell them |
-//! | `model` | what must come of them |
-//! | `driver` | makes the calls and compares |
+//! | `model` | what must come of them, and in `compete` what may |
+//! | `driver` | makes the calls, and in `compare` compares |
 //! | `handles` | permits and futures, borrowing and owning alike |
 //! | [`keyed`] | the same for the keyed semaphore |
 //! | `wakers` | wakers that count |
@@ -27,5 +39,28 @@ pub mod pool;
 mod script;
 mod wakers;
 
+use std::{ffi::OsString, fs, io};
+
 pub use driver::run;
-pub use script::{Op, Script, With};
+pub use script::{Mode, Op, Script, With};
+
+/// Prints and runs the scripts in files that the fuzzer has written.
+///
+/// # Errors
+///
+/// When a file cannot be read.
+///
+/// # Panics
+///
+/// When the semaphore and the model disagree.
+pub fn replay(
+    paths: impl IntoIterator<Item = OsString>,
+    decode: impl Fn(&[u8]) -> Script,
+) -> io::Result<()> {
+    for path in paths {
+        let script = decode(&fs::read(&path)?);
+        println!("{}: {script:#?}", path.display());
+        run(&script);
+    }
+    Ok(())
+}

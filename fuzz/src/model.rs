@@ -2,6 +2,10 @@
 //!
 //! All that wait for permits stand in one list in the order of their first
 //! poll. Who needs more than max keeps its place there and is passed over.
+//!
+//! In the modes where waiters compete, the semaphore may choose between waking
+//! a waiter and handing it its permits. There the model is told what it chose,
+//! and whether it was free to (`compete.rs`).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,6 +13,10 @@ use std::{
 };
 
 use dynaphore::{Semaphore, Snapshot, TryAcquireError};
+
+use crate::script::Mode;
+
+mod compete;
 
 /// Which future.
 pub(crate) type Id = usize;
@@ -38,12 +46,27 @@ struct Waiter {
     id: Id,
     want: Want,
     newest: WakerId,
+    /// Woken to compete, and not polled since.
+    called: bool,
+}
+
+impl Waiter {
+    /// How many permits it needs, if that is what it waits for.
+    fn need(&self) -> Option<usize> {
+        match self.want {
+            Want::Permits(need) => Some(need),
+            Want::Settled | Want::Idle => None,
+        }
+    }
 }
 
 pub(crate) struct Model {
+    mode: Mode,
     max: usize,
     active: usize,
     closed: bool,
+    /// The last call gave permits back.
+    released: bool,
     /// Those that want permits, in the order of arrival.
     waiters: VecDeque<Waiter>,
     /// Those that wait for a state.
@@ -55,11 +78,13 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(max: usize) -> Self {
+    pub(crate) fn new(mode: Mode, max: usize) -> Self {
         Self {
+            mode,
             max,
             active: 0,
             closed: false,
+            released: false,
             waiters: VecDeque::new(),
             watchers: VecDeque::new(),
             told: HashMap::new(),
@@ -67,7 +92,8 @@ impl Model {
         }
     }
 
-    /// Takes permits if they are there and nobody stands in line for them.
+    /// Takes permits if they are there and, where nobody may be passed, nobody
+    /// stands in line for them.
     pub(crate) fn take(&mut self, n: usize) -> Result<(), TryAcquireError> {
         if self.closed {
             return Err(TryAcquireError::Closed);
@@ -85,11 +111,22 @@ impl Model {
         if let Some(answer) = self.told.remove(&id) {
             return Poll::Ready(answer);
         }
-        if let Some(waiter) = self.everybody_mut().find(|waiter| waiter.id == id) {
+        let known = self.everybody_mut().find(|waiter| waiter.id == id);
+        if let Some(waiter) = known {
             waiter.newest = newest;
-            return Poll::Pending;
+            waiter.called = false;
+            return if self.wins(id) {
+                Poll::Ready(Answer::Granted)
+            } else {
+                Poll::Pending
+            };
         }
-        let waiter = Waiter { id, want, newest };
+        let waiter = Waiter {
+            id,
+            want,
+            newest,
+            called: false,
+        };
         match want {
             Want::Permits(n) => match self.take(n) {
                 Ok(()) => return Poll::Ready(Answer::Granted),
@@ -107,13 +144,14 @@ impl Model {
         self.waiters.retain(|waiter| waiter.id != id);
         self.watchers.retain(|waiter| waiter.id != id);
         if let (Some(Answer::Granted), Want::Permits(n)) = (self.told.remove(&id), want) {
-            self.active -= n;
+            return self.release(n);
         }
         self.serve();
     }
 
     pub(crate) fn release(&mut self, n: usize) {
         self.active -= n;
+        self.released = n > 0;
         self.serve();
     }
 
@@ -130,6 +168,8 @@ impl Model {
         }
         let before = self.max;
         self.max = max;
+        // In every mode those that fit now have theirs when it returns.
+        self.hand_over();
         self.serve();
         Some(before)
     }
@@ -163,7 +203,7 @@ impl Model {
 
     /// What somebody who comes now could take.
     pub(crate) fn available(&self) -> usize {
-        if self.front().is_some() {
+        if !self.mode.competes() && self.front().is_some() {
             0
         } else {
             self.max.saturating_sub(self.active)
@@ -171,13 +211,25 @@ impl Model {
     }
 
     /// How often the semaphore must hold a clone of each waker: once for each
-    /// future that waits and was polled with it last.
+    /// future that waits, was polled with it last, and has not been called.
     pub(crate) fn registered(&self) -> Vec<usize> {
         let mut clones = vec![0; self.wakes.len()];
         for waiter in self.waiters.iter().chain(&self.watchers) {
-            clones[waiter.newest] += 1;
+            clones[waiter.newest] += usize::from(!waiter.called);
         }
         clones
+    }
+
+    /// Futures that have not been polled since they were woken.
+    pub(crate) fn is_awake(&self, id: Id) -> bool {
+        let called = |waiter: &Waiter| waiter.id == id && waiter.called;
+        self.told.contains_key(&id) || self.waiters.iter().any(called)
+    }
+
+    /// Does another than `id` wait with this waker?
+    pub(crate) fn waits_with(&self, waker: WakerId, id: Id) -> bool {
+        let mut everybody = self.waiters.iter().chain(&self.watchers);
+        everybody.any(|waiter| waiter.newest == waker && waiter.id != id)
     }
 
     fn everybody_mut(&mut self) -> impl Iterator<Item = &mut Waiter> {
@@ -186,26 +238,42 @@ impl Model {
 
     /// The first waiter that max allows, and what it needs.
     fn front(&self) -> Option<(usize, usize)> {
-        let needs = self.waiters.iter().enumerate();
+        let needs = self.waiters.iter().map(Waiter::need).enumerate();
         needs
-            .filter_map(|(at, waiter)| match waiter.want {
-                Want::Permits(need) => Some((at, need)),
-                _ => None,
-            })
+            .filter_map(|(at, need)| Some((at, need?)))
             .find(|&(_, need)| need <= self.max)
     }
 
-    /// Grants what fits, strictly from the front, and tells the watchers.
+    fn fits(&self, need: usize) -> bool {
+        self.active + need <= self.max
+    }
+
+    /// What comes of any change where the semaphore has no choice.
     fn serve(&mut self) {
-        while let Some((at, need)) = self.front() {
-            if self.active + need > self.max {
-                break;
-            }
-            self.active += need;
-            if let Some(waiter) = self.waiters.remove(at) {
-                self.tell(&waiter, Answer::Granted);
-            }
+        if !self.mode.competes() {
+            self.hand_over();
+            self.tell_watchers();
         }
+    }
+
+    /// Grants all that fits, strictly from the front.
+    fn hand_over(&mut self) {
+        while self.grant_front() {}
+    }
+
+    /// Grants the front what it needs, if that fits.
+    fn grant_front(&mut self) -> bool {
+        let Some((at, need)) = self.front().filter(|&(_, need)| self.fits(need)) else {
+            return false;
+        };
+        self.active += need;
+        if let Some(waiter) = self.waiters.remove(at) {
+            self.tell(&waiter, Answer::Granted);
+        }
+        true
+    }
+
+    fn tell_watchers(&mut self) {
         for watcher in std::mem::take(&mut self.watchers) {
             if self.is_met(watcher.want) {
                 self.tell(&watcher, Answer::Granted);
@@ -225,6 +293,7 @@ impl Model {
 
     fn tell(&mut self, waiter: &Waiter, answer: Answer) {
         self.told.insert(waiter.id, answer);
-        self.wakes[waiter.newest] += 1;
+        // Who has been called is awake, and has left no waker.
+        self.wakes[waiter.newest] += usize::from(!waiter.called);
     }
 }

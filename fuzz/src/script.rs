@@ -4,18 +4,70 @@
 //! four, leaves the others as they are; zeros are the plainest of each kind.
 //! The ranges of the first byte are weights: a semaphore that is closed or has
 //! no max has little left to show.
+//!
+//! A script for `Fifo` and one for the other modes are spelt differently, so
+//! that the files gathered for one kind keep their meaning.
 
-use dynaphore::Semaphore;
+use std::time::Duration;
 
-/// A first max, the calls, and the order in which all that is left is dropped.
+use dynaphore::{Builder, Fairness, Semaphore};
+
+/// A mode, a first max, the calls, and the order in which all that is left is
+/// dropped.
 #[derive(Clone, Debug)]
 pub struct Script {
+    /// Whose semaphore it is.
+    pub mode: Mode,
     /// At most [`Semaphore::MAX_PERMITS`].
     pub max: usize,
     /// Picks the next to be dropped, again and again, at the end.
     pub end: usize,
     /// The calls.
     pub ops: Vec<Op>,
+}
+
+/// A fairness with a bound by which time decides nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `Fairness::Fifo`.
+    Fifo,
+    /// `Fairness::Barging`: who was called is waited for.
+    Barging,
+    /// `Fairness::Eventual` whose bound is never over.
+    Eventual,
+    /// `Fairness::Barging` with a bound of zero: who was called is not waited
+    /// for, each release calls one more.
+    Impatient,
+    /// `Fairness::Eventual` with a bound of zero: whoever waits must not be
+    /// passed any more.
+    Overdue,
+}
+
+impl Mode {
+    /// Those that are not `Fifo`.
+    pub const OTHERS: [Self; 4] = [
+        Self::Barging,
+        Self::Eventual,
+        Self::Impatient,
+        Self::Overdue,
+    ];
+
+    /// May a newcomer take a permit that is free while others wait?
+    #[must_use]
+    pub fn competes(self) -> bool {
+        !matches!(self, Self::Fifo | Self::Overdue)
+    }
+
+    pub(crate) fn builder(self, max: usize) -> Builder {
+        let (fairness, bound) = match self {
+            Self::Fifo => return Semaphore::builder(max),
+            Self::Barging => (Fairness::Barging, Duration::MAX),
+            Self::Eventual => (Fairness::Eventual, Duration::MAX),
+            Self::Impatient => (Fairness::Barging, Duration::ZERO),
+            Self::Overdue => (Fairness::Eventual, Duration::ZERO),
+        };
+        Semaphore::builder(max).fairness(fairness).bound(bound)
+    }
 }
 
 /// A call. `which` and its like count around the permits or futures there are.
@@ -37,6 +89,8 @@ pub enum Op {
     Watch { idle: bool, with: Option<With> },
     /// Polls a future, unless it is done.
     Poll { which: usize, with: With },
+    /// Polls whoever has been woken since it was polled, until nobody has.
+    Heed,
     /// Drops futures, done ones too.
     Cancel { which: usize, many: usize },
     /// Drops a permit.
@@ -71,25 +125,48 @@ pub enum With {
 }
 
 impl Script {
-    /// Reads a script; any bytes are one.
+    /// Reads a script for `Fifo`; any bytes are one.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Self {
+        Self::read(Mode::Fifo, bytes, Op::decode)
+    }
+
+    /// Reads a script for one of the other modes, which the first byte names;
+    /// any bytes are one.
+    #[must_use]
+    pub fn decode_competing(bytes: &[u8]) -> Self {
+        let (mode, rest) = bytes.split_first().unwrap_or((&0, &[]));
+        let mode = Mode::OTHERS[usize::from(*mode) % Mode::OTHERS.len()];
+        Self::read(mode, rest, Op::decode_competing)
+    }
+
+    fn read(mode: Mode, bytes: &[u8], op: impl Fn([u8; 4]) -> Op) -> Self {
         let (head, rest) = bytes.split_at(bytes.len().min(5));
         let (max, end) = head.split_first().unwrap_or((&0, &[]));
         Self {
+            mode,
             max: count(*max).min(Semaphore::MAX_PERMITS),
             end: end
                 .iter()
                 .fold(0, |sum, &byte| sum << 8 | usize::from(byte)),
             ops: rest
                 .chunks_exact(4)
-                .map(|op| Op::decode([op[0], op[1], op[2], op[3]]))
+                .map(|bytes| op([bytes[0], bytes[1], bytes[2], bytes[3]]))
                 .collect(),
         }
     }
 }
 
 impl Op {
+    /// Reads one call of a script for a mode other than `Fifo`.
+    #[must_use]
+    pub fn decode_competing(bytes: [u8; 4]) -> Self {
+        match bytes[0] {
+            40..=44 | 252 => Self::Heed,
+            _ => Self::decode(bytes),
+        }
+    }
+
     /// Reads one call.
     #[must_use]
     pub fn decode([code, a, b, c]: [u8; 4]) -> Self {

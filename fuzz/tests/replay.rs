@@ -2,17 +2,28 @@
 
 use std::{fs, panic::catch_unwind, path::Path};
 
-use dynaphore_fuzz::{Op, Script, With, run};
+use dynaphore_fuzz::{Mode, Op, Script, With, run};
 
 #[test]
 fn every_file_of_the_corpus_agrees_with_the_model() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/semaphore");
+    replay("semaphore", Script::decode);
+}
+
+#[test]
+fn every_file_of_the_competing_corpus_keeps_the_rules() {
+    replay("competing", Script::decode_competing);
+}
+
+#[track_caller]
+fn replay(corpus: &str, decode: fn(&[u8]) -> Script) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let corpus = folder.join(corpus);
     let files = fs::read_dir(&corpus).expect("the corpus is committed");
     let mut replayed = 0;
     for file in files {
         let path = file.expect("a readable folder").path();
         let bytes = fs::read(&path).expect("a readable file");
-        let outcome = catch_unwind(|| run(&Script::decode(&bytes)));
+        let outcome = catch_unwind(|| run(&decode(&bytes)));
         assert!(outcome.is_ok(), "{}: see above", path.display());
         replayed += 1;
     }
@@ -30,6 +41,7 @@ fn a_lighter_successor_uses_room_that_the_front_could_not() {
         many: 1,
     };
     run(&Script {
+        mode: Mode::Fifo,
         max: 3,
         end: 0,
         ops: vec![
