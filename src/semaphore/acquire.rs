@@ -61,11 +61,11 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         verdict
     }
 
-    /// The first poll.
-    #[inline]
-    fn arrive(&mut self, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
+    /// The first poll, which has `found` no permits.
+    #[inline(never)]
+    fn arrive(&mut self, found: Take, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
-        let acquired = match semaphore.take(self.need) {
+        let acquired = match found {
             Take::Acquired => true,
             Take::Closed => false,
             Take::Full | Take::Spoken | Take::TooLarge => {
@@ -88,6 +88,17 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         Poll::Ready(self.finish(acquired, false))
     }
 
+    /// The caller does not want it any more.
+    #[inline(never)]
+    fn cancel(&mut self, ticket: Ticket) {
+        let Some(semaphore) = &self.semaphore else {
+            return;
+        };
+        if semaphore.queue.cancel(&semaphore.word, ticket) == Verdict::Granted {
+            semaphore.release(Held::taken(self.need));
+        }
+    }
+
     /// Leaves the line, unless the verdict was quicker. `None`: still waiting.
     pub(super) fn give_up(mut self) -> Option<Result<(S, Held), AcquireError>> {
         // Taken first: if a waker panics in here, the ticket is void.
@@ -100,6 +111,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     }
 
     /// From here on there is nothing for `drop` to do.
+    #[inline]
     fn finish(&mut self, acquired: bool, waited: bool) -> Result<(S, Held), AcquireError> {
         self.ticket = None;
         let semaphore = self.semaphore.take().expect("finished once");
@@ -120,10 +132,15 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
     /// Gets the permits, or sees to it that `waker` is woken when there is
     /// something new. The permits are handed out as the semaphore and what
     /// the caller now owes it.
+    // Inlined down to the permit that is there: what is not is out of line.
+    #[inline]
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
         let Some(ticket) = self.ticket else {
-            return self.arrive(waker);
+            return match semaphore.take(self.need) {
+                Take::Acquired => Poll::Ready(self.finish(true, false)),
+                found => self.arrive(found, waker),
+            };
         };
         let verdict = match semaphore.queue.verdict(ticket) {
             Verdict::Waiting => self.wait_on(ticket, waker),
@@ -146,12 +163,10 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
 }
 
 impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
+    #[inline]
     fn drop(&mut self) {
-        let (Some(semaphore), Some(ticket)) = (&self.semaphore, self.ticket) else {
-            return;
-        };
-        if semaphore.queue.cancel(&semaphore.word, ticket) == Verdict::Granted {
-            semaphore.release(Held::taken(self.need));
+        if let Some(ticket) = self.ticket {
+            self.cancel(ticket);
         }
     }
 }
