@@ -1,4 +1,5 @@
 //! The example `crawl`, run as the program that it is.
+#![cfg(feature = "keyed")]
 
 use std::{
     env,

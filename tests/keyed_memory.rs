@@ -1,4 +1,5 @@
 //! Memory: none for a key that is in use, and none is left of those that were.
+#![cfg(feature = "keyed")]
 
 mod common;
 #[path = "allocations/counting.rs"]

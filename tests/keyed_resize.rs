@@ -1,4 +1,5 @@
 //! Max for one key and for all, and the end.
+#![cfg(feature = "keyed")]
 
 mod common;
 

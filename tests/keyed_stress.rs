@@ -1,5 +1,6 @@
 //! Threads that do everything at once with a few keys. What they find must add
 //! up at any time and at the end, and none may hang.
+#![cfg(feature = "keyed")]
 
 mod common;
 

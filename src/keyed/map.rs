@@ -81,9 +81,9 @@ pub(super) struct Map<K> {
     sweeper: Mutex<()>,
 }
 
-/// The sections of a shard are a few dozen instructions: who has to wait for one
-/// stays awake for a moment, and keeps away so long that the other gets
-/// somewhere. Threads on one key got four times as far so as by asking at once.
+/// The sections of a shard are a few dozen instructions, less than it takes to go
+/// to sleep: who has to wait for one stays awake for a moment, and asks less and
+/// less often, so that the others get on with it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     #[cfg(not(loom))]
     {

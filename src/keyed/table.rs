@@ -7,10 +7,12 @@
 //! One key stands beside the hash table, which is used from the second on: where
 //! fewer keys are in use than there are shards, most find their shard to
 //! themselves. And a few entries that nobody needs are kept, without their keys,
-//! for the next keys that come. Measured on one thread (`keyed_1t`), each of the
-//! two saves about a quarter of the time. triomphe's `Arc` saves as much again
-//! over that of std, which needs a read-modify-write to find out that it is
-//! alone.
+//! for the next keys that come, so that those need no allocation.
+//!
+//! Measured on one thread with keys that come and go, as a ratio to a `DashMap` of
+//! tokio's semaphores: with std's `Arc` 0.71; with triomphe's, which needs no
+//! read-modify-write to find out that it is alone, 0.53; with hints to inline
+//! 0.46; with the one key beside the table 0.33.
 
 use std::{borrow::Borrow, mem};
 
