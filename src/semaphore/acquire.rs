@@ -61,11 +61,11 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         verdict
     }
 
-    /// The first poll.
-    #[inline]
-    fn arrive(&mut self, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
+    /// The first poll, which has `found` no permits.
+    #[inline(never)]
+    fn arrive(&mut self, found: Take, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
-        let acquired = match semaphore.take(self.need) {
+        let acquired = match found {
             Take::Acquired => true,
             Take::Closed => false,
             Take::Full | Take::Spoken | Take::TooLarge => {
@@ -88,6 +88,17 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         Poll::Ready(self.finish(acquired, false))
     }
 
+    /// The caller does not want it any more.
+    #[inline(never)]
+    fn cancel(&mut self, ticket: Ticket) {
+        let Some(semaphore) = &self.semaphore else {
+            return;
+        };
+        if semaphore.queue.cancel(&semaphore.word, ticket) == Verdict::Granted {
+            semaphore.release(Held::taken(self.need));
+        }
+    }
+
     /// Leaves the line, unless the verdict was quicker. `None`: still waiting.
     pub(crate) fn give_up(mut self) -> Option<Result<(S, Held), AcquireError>> {
         // Taken first: if a waker panics in here, the ticket is void.
@@ -99,8 +110,15 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         }
     }
 
-    /// Gives back what it was given and had no use for, and goes on waiting:
-    /// where it stood in line, or as a newcomer if it had not waited.
+    /// Its place in line, for `put_back`.
+    #[cfg(feature = "pool")]
+    pub(crate) fn ticket(&self) -> Option<Ticket> {
+        self.ticket
+    }
+
+    /// Gives back what its last poll has returned, which was of no use, and goes
+    /// on waiting: with the `ticket` that it had before that poll, or as a
+    /// newcomer if it had none.
     ///
     /// All that is asked of this semaphore is single permits, in order.
     #[cfg(feature = "pool")]
@@ -108,27 +126,31 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         &mut self,
         semaphore: S,
         held: Held,
+        ticket: Option<Ticket>,
         waker: &Waker,
     ) -> Result<(), AcquireError> {
-        let Some(ticket) = self.ticket else {
+        let Some(ticket) = ticket else {
             semaphore.release(held);
             self.semaphore = Some(semaphore);
             return Ok(());
         };
         // Now it is what it was before its last poll. Should a waker panic,
         // `drop` finds it so.
+        self.ticket = Some(ticket);
         let Semaphore { word, queue } = &**self.semaphore.insert(semaphore);
         if queue.put_back(word, ticket, self.need, waker) {
             return Ok(());
         }
+        self.ticket = None;
         let semaphore = self.semaphore.take().expect("just put there");
         semaphore.release(held);
         Err(AcquireError::CLOSED)
     }
 
-    /// From here on there is nothing for `drop` to do. The ticket stays for
-    /// `put_back`; without the semaphore nobody else looks at it.
+    /// From here on there is nothing for `drop` to do.
+    #[inline]
     fn finish(&mut self, acquired: bool, waited: bool) -> Result<(S, Held), AcquireError> {
+        self.ticket = None;
         let semaphore = self.semaphore.take().expect("finished once");
         if !acquired {
             return Err(AcquireError::CLOSED);
@@ -147,10 +169,15 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
     /// Gets the permits, or sees to it that `waker` is woken when there is
     /// something new. The permits are handed out as the semaphore and what
     /// the caller now owes it.
+    // Inlined down to the permit that is there: what is not is out of line.
+    #[inline]
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
         let Some(ticket) = self.ticket else {
-            return self.arrive(waker);
+            return match semaphore.take(self.need) {
+                Take::Acquired => Poll::Ready(self.finish(true, false)),
+                found => self.arrive(found, waker),
+            };
         };
         let verdict = match semaphore.queue.verdict(ticket) {
             Verdict::Waiting => self.wait_on(ticket, waker),
@@ -173,12 +200,10 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
 }
 
 impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
+    #[inline]
     fn drop(&mut self) {
-        let (Some(semaphore), Some(ticket)) = (&self.semaphore, self.ticket) else {
-            return;
-        };
-        if semaphore.queue.cancel(&semaphore.word, ticket) == Verdict::Granted {
-            semaphore.release(Held::taken(self.need));
+        if let Some(ticket) = self.ticket {
+            self.cancel(ticket);
         }
     }
 }
@@ -187,10 +212,7 @@ impl<S: Deref<Target = Semaphore>> fmt::Debug for Attempt<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt")
             .field("need", &self.need)
-            .field(
-                "waits",
-                &(self.semaphore.is_some() && self.ticket.is_some()),
-            )
+            .field("waits", &self.ticket.is_some())
             .finish_non_exhaustive()
     }
 }
