@@ -69,20 +69,12 @@
 //! this takes a lock. It is held for some tens of instructions: once to acquire
 //! and once to release.
 
-use std::{
-    borrow::Borrow,
-    fmt,
-    future::Future,
-    hash::{BuildHasher, Hash, RandomState},
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
-
-use pin_project_lite::pin_project;
+use std::{fmt, hash::RandomState, sync::Arc};
 
 mod blocking;
+mod end;
 mod entry;
+mod keys;
 mod lease;
 mod names;
 mod request;
@@ -91,18 +83,16 @@ mod shared;
 #[cfg(feature = "stream")]
 mod stream;
 
+pub use end::Stopped;
 pub use entry::Counts;
 pub use lease::Lease;
 pub use request::AcquireLease;
 #[cfg(feature = "stream")]
 pub use stream::Leases;
 
-use crate::{
-    error::TryLeaseError,
-    semaphore::{Acquire, Idle, Semaphore},
-};
+use crate::{error::TryLeaseError, semaphore::Semaphore};
 use request::Request;
-use shared::{Overflow, Shared};
+use shared::Shared;
 
 /// All targets together, and the leases beyond them.
 const MAX_LEASES: u32 = Semaphore::MAX_PERMITS as u32;
@@ -209,156 +199,6 @@ impl<K, S> LeasePool<K, S> {
     }
 }
 
-/// Keys and their targets.
-impl<K: Hash + Eq, S: BuildHasher> LeasePool<K, S> {
-    /// Changes the target of a key, and returns the one that this replaces: 0
-    /// for a key that was not known.
-    ///
-    /// When it returns, it is in force: leases beyond the new target will not be
-    /// let out any more, or the waiters that can now be served are. Any thread
-    /// may call it at any time, and calls that race take effect one after the
-    /// other. A request that was told of a lease but has not come for it (a
-    /// future that has not been polled since) goes back to where it stood in
-    /// line, if this takes the lease away again.
-    ///
-    /// # Panics
-    ///
-    /// When all targets together, leases beyond their target included, would be
-    /// more than [`MAX_LEASES`](LeasePool::MAX_LEASES); nothing has changed then.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = dynaphore::LeasePool::new();
-    /// assert_eq!(pool.set("a", 3), 0);
-    /// assert_eq!(pool.set("a", 0), 3);
-    /// assert!(pool.try_acquire().is_err(), "paused");
-    /// ```
-    #[track_caller]
-    pub fn set(&self, key: K, target: usize) -> usize {
-        let hash = self.hasher.hash_one(&key);
-        let set = match u32::try_from(target) {
-            Ok(target) => self.shared.set(hash, key, target),
-            Err(_) => Err(Overflow),
-        };
-        match set {
-            Ok(before) => before as usize,
-            Err(Overflow) => panic!(
-                "a target of {target} would give the pool more than MAX_LEASES leases (2147483647)"
-            ),
-        }
-    }
-
-    /// How many leases of `key` are out, and how many ought to be: none of
-    /// either for a key that is not known.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use dynaphore::{Counts, LeasePool};
-    ///
-    /// let pool = LeasePool::new();
-    /// pool.set("a".to_owned(), 2);
-    /// let _lease = pool.try_acquire().unwrap();
-    /// assert_eq!(pool.counts("a"), Counts { target: 2, active: 1 });
-    /// assert_eq!(pool.counts("b"), Counts::default());
-    /// ```
-    #[must_use]
-    pub fn counts<Q>(&self, key: &Q) -> Counts
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        let hash = self.hasher.hash_one(key);
-        let found = self.shared.find(hash, |known| known.borrow() == key);
-        found.map_or_else(Counts::default, |entry| entry.tally().counts())
-    }
-}
-
-/// Reading it.
-impl<K, S> LeasePool<K, S> {
-    /// All keys that are known, in no particular order, with their counts at one
-    /// and the same moment.
-    ///
-    /// It holds the lock for as long as it takes to look at all keys: some
-    /// milliseconds for 100,000. They are cloned afterwards.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use dynaphore::{Counts, LeasePool};
-    ///
-    /// let pool = LeasePool::new();
-    /// pool.set("a", 2);
-    /// assert_eq!(pool.snapshot(), [("a", Counts { target: 2, active: 0 })]);
-    /// ```
-    #[must_use]
-    pub fn snapshot(&self) -> Vec<(K, Counts)>
-    where
-        K: Clone,
-    {
-        let all = self.shared.snapshot().into_iter();
-        all.map(|(entry, counts)| (entry.key.clone(), counts))
-            .collect()
-    }
-
-    /// How many keys are known: those with a target above 0 or a lease out.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = dynaphore::LeasePool::new();
-    /// pool.set("a", 2);
-    /// assert_eq!(pool.len(), 1);
-    /// pool.set("a", 0);
-    /// assert_eq!(pool.len(), 0);
-    /// ```
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.shared.len()
-    }
-
-    /// Whether no key is known.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert!(dynaphore::LeasePool::<&str>::new().is_empty());
-    /// ```
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// How many leases are out, of all keys together. One that a request has
-    /// been told of is counted before that request comes for it. No lock.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = dynaphore::LeasePool::new();
-    /// pool.set("a", 2);
-    /// let _lease = pool.try_acquire().unwrap();
-    /// assert_eq!(pool.active(), 1);
-    /// ```
-    #[must_use]
-    pub fn active(&self) -> usize {
-        self.shared.gate.active()
-    }
-
-    /// How many requests wait for a lease. No lock.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(dynaphore::LeasePool::<&str>::new().waiting(), 0);
-    /// ```
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.shared.gate.waiting()
-    }
-}
-
 /// Leases.
 impl<K, S> LeasePool<K, S> {
     /// Takes the next lease, if there is one and nobody waits for it.
@@ -411,124 +251,6 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     pub fn acquire(&self) -> AcquireLease<K> {
         AcquireLease(Request::new(Arc::clone(&self.shared)))
-    }
-}
-
-/// The end.
-impl<K, S> LeasePool<K, S> {
-    /// Lets no more leases out, for good. When it returns, none begins any more,
-    /// and those who wait are told. Leases that are out stay good;
-    /// [`idle`](Self::idle) waits for them. Targets can still be set, to no
-    /// effect on anybody.
-    ///
-    /// Dropping all handles does not stop the pool: requests and leases keep it
-    /// alive.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # futures::executor::block_on(async {
-    /// let pool = dynaphore::LeasePool::new();
-    /// pool.set("a", 1);
-    /// let lease = pool.try_acquire().unwrap();
-    /// pool.stop();
-    /// assert!(pool.acquire().await.is_err());
-    /// drop(lease);
-    /// pool.idle().await;
-    /// # });
-    /// ```
-    pub fn stop(&self) {
-        self.shared.stop();
-    }
-
-    /// Whether it is [stopped](Self::stop).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert!(!dynaphore::LeasePool::<&str>::new().is_stopped());
-    /// ```
-    #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        self.shared.gate.is_closed()
-    }
-
-    /// Waits until the pool is [stopped](Self::stop): for the holders of leases
-    /// to learn that they should come to an end. That they have is what
-    /// [`idle`](Self::idle) waits for. The [blocking
-    /// form](Self::blocking_stopped) is for threads.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future leaves no trace.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # futures::executor::block_on(async {
-    /// let pool = dynaphore::LeasePool::<&str>::new();
-    /// pool.stop();
-    /// pool.stopped().await;
-    /// # });
-    /// ```
-    pub fn stopped(&self) -> Stopped<'_> {
-        Stopped {
-            end: self.shared.end.acquire(),
-        }
-    }
-
-    /// Waits until no lease is out, and none on its way to a request that has
-    /// been told of it.
-    ///
-    /// A moment of idleness in busy traffic may pass unseen: to drain, first
-    /// [`stop`](Self::stop) the pool or pause its keys. The [blocking
-    /// form](Self::blocking_idle) is for threads.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future leaves no trace.
-    ///
-    /// # Memory ordering
-    ///
-    /// All that the holders did before giving their leases back is visible when
-    /// it resolves.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # futures::executor::block_on(async {
-    /// let pool = dynaphore::LeasePool::new();
-    /// pool.set("a", 1);
-    /// drop(pool.try_acquire());
-    /// pool.set("a", 0);
-    /// pool.idle().await;
-    /// # });
-    /// ```
-    pub fn idle(&self) -> Idle<'_> {
-        self.shared.gate.idle()
-    }
-}
-
-pin_project! {
-    /// The future of [`LeasePool::stopped`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it leaves no trace.
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct Stopped<'a> {
-        #[pin]
-        end: Acquire<'a>,
-    }
-}
-
-impl Future for Stopped<'_> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // There are no permits: what comes is the end.
-        self.project().end.poll(cx).map(drop)
     }
 }
 

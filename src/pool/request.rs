@@ -82,6 +82,7 @@ impl<K> Wait for Request<K> {
     #[inline]
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer> {
         loop {
+            let ticket = self.0.ticket();
             let (gate, held) = match self.0.poll(waker) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(LeaseError::STOPPED)),
@@ -91,7 +92,7 @@ impl<K> Wait for Request<K> {
                 Ok(told) => return Poll::Ready(told),
                 // Argument 4 says why this does not spin.
                 Err((gate, held)) => {
-                    if self.0.put_back(gate, held, waker).is_err() {
+                    if self.0.put_back(gate, held, ticket, waker).is_err() {
                         return Poll::Ready(Err(LeaseError::STOPPED));
                     }
                 }

@@ -110,8 +110,15 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         }
     }
 
-    /// Gives back what it was given and had no use for, and goes on waiting:
-    /// where it stood in line, or as a newcomer if it had not waited.
+    /// Its place in line, for `put_back`.
+    #[cfg(feature = "pool")]
+    pub(crate) fn ticket(&self) -> Option<Ticket> {
+        self.ticket
+    }
+
+    /// Gives back what its last poll has returned, which was of no use, and goes
+    /// on waiting: with the `ticket` that it had before that poll, or as a
+    /// newcomer if it had none.
     ///
     /// All that is asked of this semaphore is single permits, in order.
     #[cfg(feature = "pool")]
@@ -119,28 +126,31 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         &mut self,
         semaphore: S,
         held: Held,
+        ticket: Option<Ticket>,
         waker: &Waker,
     ) -> Result<(), AcquireError> {
-        let Some(ticket) = self.ticket else {
+        let Some(ticket) = ticket else {
             semaphore.release(held);
             self.semaphore = Some(semaphore);
             return Ok(());
         };
         // Now it is what it was before its last poll. Should a waker panic,
         // `drop` finds it so.
+        self.ticket = Some(ticket);
         let Semaphore { word, queue, .. } = &**self.semaphore.insert(semaphore);
         if queue.put_back(word, ticket, self.need, waker) {
             return Ok(());
         }
+        self.ticket = None;
         let semaphore = self.semaphore.take().expect("just put there");
         semaphore.release(held);
         Err(AcquireError::CLOSED)
     }
 
-    /// From here on there is nothing for `drop` to do. The ticket stays for
-    /// `put_back`; without the semaphore nobody else looks at it.
+    /// From here on there is nothing for `drop` to do.
     #[inline]
     fn finish(&mut self, acquired: bool, waited: bool) -> Result<(S, Held), AcquireError> {
+        self.ticket = None;
         let semaphore = self.semaphore.take().expect("finished once");
         if !acquired {
             return Err(AcquireError::CLOSED);
@@ -198,7 +208,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
 impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
     #[inline]
     fn drop(&mut self) {
-        if let (Some(_), Some(ticket)) = (&self.semaphore, self.ticket) {
+        if let Some(ticket) = self.ticket {
             self.cancel(ticket);
         }
     }
@@ -208,10 +218,7 @@ impl<S: Deref<Target = Semaphore>> fmt::Debug for Attempt<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt")
             .field("need", &self.need)
-            .field(
-                "waits",
-                &(self.semaphore.is_some() && self.ticket.is_some()),
-            )
+            .field("waits", &self.ticket.is_some())
             .finish_non_exhaustive()
     }
 }
