@@ -66,9 +66,9 @@
 //! 1. Whoever adds a job, and whoever stops running jobs, calls `tend`
 //!    *afterwards*. While there are jobs and free permits, it spawns runners; if
 //!    there are jobs, no free permits and no keeper, a keeper.
-//! 2. `tend` leaves the jobs to the runners only if there are as many as there
-//!    are jobs or workers, and each of them will call `tend` when it stops (2a:
-//!    also when a job panics, since that is done on drop).
+//! 2. `tend` leaves the jobs to the runners only if there are as many of them as
+//!    workers, or as many on their way as jobs. Each of them will call `tend`
+//!    when it stops, also by a panic, since that is done on drop.
 //! 3. A keeper leaves when there are no jobs, which it finds with the duty
 //!    locked, and strikes itself from the books in the same step. A job added
 //!    later finds no keeper in the books (1); one added before is found.

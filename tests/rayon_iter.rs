@@ -149,17 +149,20 @@ fn a_pause_in_the_middle_is_kept_and_growth_resumes() {
 fn growth_brings_more_at_once() {
     watchdog(|| {
         let semaphore = Semaphore::new(1);
-        let room = Room::default();
+        let (room, first) = (Room::default(), AtomicBool::new(true));
         let run = || {
-            (0..100).into_par_iter().throttle_for_each(&semaphore, |_| {
-                room.visit(|| {
+            let items = (0..100).into_par_iter().with_max_len(1);
+            items.throttle_for_each(&semaphore, |_| {
+                if first.swap(false, SeqCst) {
                     semaphore.set_max(4);
+                } else {
                     // Not reached by one alone.
-                    until(|| room.most() == 4);
-                });
+                    room.visit(|| until(|| room.most() == 4));
+                }
             })
         };
         pool(4).install(run).unwrap();
+        assert_eq!((room.visits(), room.most()), (99, 4));
     });
 }
 

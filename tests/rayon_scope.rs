@@ -219,33 +219,26 @@ fn a_closed_semaphore_drops_the_jobs_and_the_scope_ends() {
     });
 }
 
-/// The scope's own place in line had been given up, since the one job that was
-/// left could have run after the one that runs.
 #[test]
-fn a_job_added_by_the_only_one_that_runs_brings_the_scope_back_into_line() {
+fn the_last_job_is_begun_beside_the_one_that_runs() {
     watchdog(|| {
-        let semaphore = Arc::new(Semaphore::new(0));
+        let semaphore = Arc::new(Semaphore::new(1));
         let throttle = Throttle::new(Arc::clone(&semaphore));
-        let room = Room::default();
-        thread::scope(|outside| {
-            outside.spawn(|| {
+        let (room, begun) = (Room::default(), AtomicBool::new(false));
+        pool(3).scope(|scope| {
+            let jobs = throttle.scoped();
+            let (semaphore, room, begun) = (&semaphore, &room, &begun);
+            jobs.spawn(scope, move |_, _permit| {
+                begun.store(true, SeqCst);
+                // The scope is in line for the other one.
                 until(|| semaphore.waiting() == 1);
-                semaphore.set_max(1);
-            });
-            pool(3).scope(|scope| {
-                let jobs = throttle.scoped();
-                let (more, semaphore, room) = (jobs.clone(), &semaphore, &room);
-                jobs.spawn(scope, move |scope, _permit| {
-                    until(|| semaphore.waiting() == 0);
-                    more.spawn(scope, |_, _permit| room.visit(|| ())).unwrap();
-                    until(|| semaphore.waiting() == 1);
-                    semaphore.set_max(2);
-                    until(|| room.visits() == 2);
-                })
-                .unwrap();
-                jobs.spawn(scope, |_, _permit| room.visit(|| ())).unwrap();
-            });
+                semaphore.set_max(2);
+                until(|| room.visits() == 1);
+            })
+            .unwrap();
+            until(|| begun.load(SeqCst));
+            jobs.spawn(scope, |_, _permit| room.visit(|| ())).unwrap();
         });
-        assert_eq!(room.visits(), 2);
+        assert_eq!(room.visits(), 1);
     });
 }

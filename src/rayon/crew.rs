@@ -56,6 +56,8 @@ pub(super) struct Crew<S, J> {
 pub(super) struct Duty {
     /// Spawned and not yet gone.
     pub(super) runners: usize,
+    /// Those of them that have not begun: each will see to a job or more.
+    coming: usize,
     /// Where it is to be told.
     pub(super) keeper: Option<Arc<Mailbox>>,
     /// It is in line, or about to be.
@@ -127,9 +129,9 @@ impl<S: Source, J: Jobs> Crew<S, J> {
         self.closed.load(Acquire)
     }
 
-    /// How many runners there is work for.
-    pub(super) fn useful(&self) -> usize {
-        self.most.load(Relaxed).min(self.jobs.len())
+    /// Is one more runner of use?
+    pub(super) fn is_short_handed(&self, duty: &Duty) -> bool {
+        duty.runners < self.most.load(Relaxed) && duty.coming < self.jobs.len()
     }
 
     /// A scope may be in another pool than the thread that made the crew.
@@ -170,8 +172,8 @@ pub(super) fn tend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
             crew.give_up();
             return;
         }
-        if crew.duty().runners >= crew.useful() {
-            // Each calls this when it stops.
+        if !crew.is_short_handed(&crew.duty()) {
+            // Those that come or run call this when they stop.
             return;
         }
         match crew.source.take(need) {
@@ -217,11 +219,16 @@ pub(super) fn attend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
 /// Hires one more runner. Counted only now that it has its papers: a keeper that
 /// counts on a runner is told when that stops.
 pub(super) fn hire<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>, papers: PapersOf<H::Source>) {
-    crew.duty().runners += 1;
+    {
+        let mut duty = crew.duty();
+        duty.runners += 1;
+        duty.coming += 1;
+    }
     let crew = crew.clone();
     scope.spawn(move |scope| {
         // Dropped last, after the permits have gone back, also by a panic.
         let shift = Shift { crew: &crew, scope };
+        crew.duty().coming -= 1;
         let grant = Grant::new(&crew.source, papers);
         crew.work(scope, grant);
         drop(shift);

@@ -28,9 +28,10 @@ mod pace;
 ///
 /// # Resizing
 ///
-/// Never more than max items are in the closure at once. A change of max is
-/// followed as soon as the items that run are done: with a max of 0 no item is
-/// begun until it is raised.
+/// Never more than max items are in the closure at once. A shrink is followed by
+/// each worker as soon as the item that it runs is done; with a max of 0 no item
+/// is begun until it is raised. Growth is followed at the latest when some item
+/// of the call is done, and at once when none runs.
 ///
 /// # Fairness
 ///

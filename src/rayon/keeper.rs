@@ -97,7 +97,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
             duty.keeper = None;
             return None;
         }
-        let is_of_use = duty.runners < self.crew.useful();
+        let is_of_use = self.crew.is_short_handed(&duty);
         let need = self.crew.jobs.need().filter(|_| is_of_use);
         duty.asks = need.is_some();
         Some(Missing {
