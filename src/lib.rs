@@ -14,6 +14,7 @@
 //! | [`KeyedPermit`], [`OwnedKeyedPermit`] | permits of a key |
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
+//! | [`Stats`], [`Interval`] | how requests ended and how long they waited, interval by interval |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
 //! | [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`], [`TooManyKeys`] | why there is no permit of a key |
 //! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
@@ -39,6 +40,8 @@
 //!
 //! - `keyed`, on by default: [`KeyedSemaphore`]. It brings in hashbrown and
 //!   triomphe.
+//! - `stats`: [`Semaphore::stats`], for semaphores that are built to keep
+//!   them. It brings in histogram.
 //! - `tokio`: the blocking calls panic inside a tokio runtime, as tokio's own
 //!   do. Without it they block the worker that calls them.
 
@@ -50,6 +53,8 @@ pub mod generation;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod semaphore;
+#[cfg(feature = "stats")]
+mod stats;
 mod sync;
 
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
@@ -63,6 +68,8 @@ pub use semaphore::{
     Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Resize, ResizeDrained,
     Semaphore, SemaphorePermit, Settled, Snapshot,
 };
+#[cfg(feature = "stats")]
+pub use stats::{Interval, Stats};
 
 /// What can be sent, shared and unwound past, held at compile time.
 const _: () = {
@@ -97,6 +104,10 @@ const _: () = {
         everywhere::<KeyedAcquireOwned<'_, String, str>>();
         everywhere::<KeyedBuilder<String>>();
     }
+    #[cfg(all(feature = "stats", not(loom)))]
+    everywhere::<Stats<'_>>();
+    #[cfg(feature = "stats")]
+    everywhere::<Interval>();
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();
     everywhere::<TryAcquireError>();
