@@ -18,6 +18,8 @@ mod tracker;
 mod waiters;
 
 pub use pending::{Drained, Pending};
+#[cfg(feature = "stats")]
+pub(crate) use stripe::stripes;
 pub use swap::{Swap, Write};
 pub use take::Take;
 pub(crate) use token::ShortToken;

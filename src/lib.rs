@@ -14,6 +14,7 @@
 //! | [`KeyedPermit`], [`OwnedKeyedPermit`] | permits of a key |
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
+//! | [`Stats`], [`Interval`] | how requests ended and how long they waited, interval by interval |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
 //! | [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`], [`TooManyKeys`] | why there is no permit of a key |
 //! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
@@ -47,6 +48,8 @@
 //!   triomphe.
 //! - `pool`, on by default: `LeasePool`, leases of keys. Brings hashbrown.
 //! - `stream`: `LeasePool::leases`, a stream. Brings futures-core.
+//! - `stats`: [`Semaphore::stats`], for semaphores that are built to keep
+//!   them. It brings in histogram.
 //! - `tokio`: the blocking calls panic inside a tokio runtime, as tokio's own
 //!   do. Without it they block the worker that calls them.
 //! - `rayon`: [jobs and parallel iterators](rayon) that wait for their permits
@@ -64,6 +67,8 @@ mod pool;
 #[cfg(all(feature = "rayon", not(loom)))]
 pub mod rayon;
 mod semaphore;
+#[cfg(feature = "stats")]
+mod stats;
 mod sync;
 
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
@@ -83,6 +88,8 @@ pub use semaphore::{
     Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Resize, ResizeDrained,
     Semaphore, SemaphorePermit, Settled, Snapshot,
 };
+#[cfg(feature = "stats")]
+pub use stats::{Interval, Stats};
 
 /// What can be sent, shared and unwound past, held at compile time.
 const _: () = {
@@ -137,6 +144,10 @@ const _: () = {
         shared::<rayon::Throttle>();
         shared::<rayon::ScopeThrottle<'_>>();
     }
+    #[cfg(all(feature = "stats", not(loom)))]
+    everywhere::<Stats<'_>>();
+    #[cfg(feature = "stats")]
+    everywhere::<Interval>();
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();
     everywhere::<TryAcquireError>();

@@ -6,6 +6,7 @@ use crate::sync::const_fn;
 mod acquire;
 mod blocking;
 mod builder;
+mod ended;
 mod extras;
 #[cfg(feature = "keyed")]
 mod halves;
@@ -46,6 +47,8 @@ pub use rotate::{Resize, ResizeDrained};
 pub use watch::{Idle, Settled};
 
 pub(crate) use blocking::assert_may_block;
+#[cfg(feature = "stats")]
+pub(crate) use ended::{End, Since};
 use extras::{Extras, Wanted};
 pub(crate) use owed::Held;
 pub(crate) use queue::Deferred;

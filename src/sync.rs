@@ -60,6 +60,13 @@ impl<T: ?Sized> Lazy<T> {
 }
 
 #[cfg(not(loom))]
+impl<T> Default for Lazy<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(not(loom))]
 impl<T: Default> Lazy<T> {
     /// The value, made now if this is the first time.
     pub(crate) fn force(&self) -> &T {
@@ -70,6 +77,13 @@ impl<T: Default> Lazy<T> {
 /// loom has no `OnceLock`: there the value is made at once.
 #[cfg(loom)]
 pub(crate) struct Lazy<T: ?Sized>(Box<T>);
+
+#[cfg(loom)]
+impl<T: Default> Default for Lazy<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 #[cfg(loom)]
 impl<T: Default> Lazy<T> {

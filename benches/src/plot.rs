@@ -39,6 +39,7 @@ fn colour(subject: &str) -> RGBColor {
         "dynaphore" => RGBColor(0, 114, 178),
         "dynaphore_eventual" => RGBColor(86, 180, 233),
         "dynaphore_barging" => RGBColor(0, 158, 115),
+        "dynaphore_stats" => RGBColor(0, 70, 110),
         TOKIO => RGBColor(213, 94, 0),
         "async_lock" => RGBColor(230, 159, 0),
         "asyncband" => RGBColor(204, 121, 167),

@@ -21,7 +21,9 @@ mod trackers;
 pub use self::async_lock::AsyncLock;
 pub use self::asyncband::Asyncband;
 pub use self::condvar::ParkingLotCondvar;
-pub use self::dynaphore::{Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations};
+pub use self::dynaphore::{
+    Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations, DynaphoreStats,
+};
 pub use self::events::{EventLanes, EventPerWaiter};
 pub use self::floor::Floor;
 pub use self::keyed::{AsyncKeyed, Bare, DashmapTokio, Keyed, Lockable};
@@ -119,6 +121,7 @@ pub const SIZES: &[fn() -> Size] = &[
     size::<DynaphoreEventual>,
     size::<DynaphoreBarging>,
     size::<DynaphoreGenerations>,
+    size::<DynaphoreStats>,
     size::<Tokio>,
     size::<AsyncLock>,
     size::<Asyncband>,

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use crate::subject::{
     ArcSwapLoad, AsyncLock, Asyncband, Bare, CrossbeamEpoch, CrossbeamSharded, DashmapTokio,
-    Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations, EventLanes,
-    EventPerWaiter, Floor, Lockable, ParkingLotCondvar, ParkingLotRwLock, StdRwLock, Subject,
-    Tokens, Tokio, Tracks,
+    Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations, DynaphoreStats,
+    EventLanes, EventPerWaiter, Floor, Lockable, ParkingLotCondvar, ParkingLotRwLock, StdRwLock,
+    Subject, Tokens, Tokio, Tracks,
 };
 
 mod blocking;
@@ -83,6 +83,7 @@ pub const ALL: &[Workload] = &[
         [
             Dynaphore,
             DynaphoreGenerations,
+            DynaphoreStats,
             Tokio,
             AsyncLock,
             Asyncband,

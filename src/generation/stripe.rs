@@ -79,7 +79,7 @@ impl Stripe {
     /// Counts a token out that was counted in at `place`, which is here.
     #[inline]
     pub(super) fn count_out(&self, place: Place, position: usize) {
-        if thread::number() == place.stripe() {
+        if place.is_own() {
             let local = &self.local[position];
             let out = local.load(Relaxed).wrapping_sub(1);
             // ORDERING: Release, pairs with the Acquire in `is_empty`.
@@ -123,8 +123,14 @@ impl Place {
     }
 
     #[inline]
-    fn stripe(self) -> usize {
+    pub(super) fn stripe(self) -> usize {
         usize::from(self.0.get()) - 1
+    }
+
+    /// Does the stripe belong to the calling thread?
+    #[inline]
+    pub(super) fn is_own(self) -> bool {
+        thread::number() == self.stripe()
     }
 }
 
@@ -199,15 +205,20 @@ fn count_in_shared(stripes: &[Stripe], number: usize, position: usize) -> (&Stri
     (stripe, Place::new(number))
 }
 
-/// Two for each thread that can run at once: more threads than that are about
-/// in most programs, and each that finds no stripe of its own has to share.
 #[cold]
 fn make() -> Box<[Stripe]> {
+    (0..stripes()).map(|_| Stripe::new()).collect()
+}
+
+/// Two for each thread that can run at once: more threads than that are about
+/// in most programs, and each that finds no stripe of its own has to share.
+pub(crate) fn stripes() -> usize {
+    if cfg!(loom) {
+        return 1;
+    }
     // Asking reads files, so it is done once.
     static THREADS: OnceLock<usize> = OnceLock::new();
     let threads =
         *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
-    (0..(2 * threads).min(NUMBERS))
-        .map(|_| Stripe::new())
-        .collect()
+    (2 * threads).min(NUMBERS)
 }

@@ -103,7 +103,7 @@ impl<T> Swap<T> {
         let token = self.tracker.acquire();
         Write {
             copy: &self.copies[token.mark().position() % 2],
-            _token: token,
+            token,
         }
     }
 
@@ -248,7 +248,24 @@ impl<T> fmt::Debug for Swap<T> {
 #[must_use = "writes go through it"]
 pub struct Write<'a, T> {
     copy: &'a T,
-    _token: Token<'a>,
+    #[cfg_attr(not(feature = "stats"), expect(dead_code, reason = "it is held"))]
+    token: Token<'a>,
+}
+
+#[cfg(feature = "stats")]
+impl<T> Write<'_, T> {
+    /// The stripe in which the guard is counted, below
+    /// [`stripes`](super::stripes).
+    #[inline]
+    pub(crate) fn stripe(&self) -> usize {
+        self.token.mark().place().stripe()
+    }
+
+    /// Is no other thread in that stripe, before the caller's thread ends?
+    #[inline]
+    pub(crate) fn owns_stripe(&self) -> bool {
+        self.token.mark().place().is_own()
+    }
 }
 
 impl<T> Deref for Write<'_, T> {

@@ -17,6 +17,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+    ended::{End, Since},
     owed::Held,
     park::Wait,
     queue::{Arrival, Ticket, Verdict},
@@ -33,6 +34,7 @@ pub(crate) struct Attempt<S: Deref<Target = Semaphore>> {
     semaphore: Option<S>,
     need: u32,
     ticket: Option<Ticket>,
+    since: Since,
 }
 
 impl<S: Deref<Target = Semaphore>> Attempt<S> {
@@ -41,6 +43,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             semaphore: Some(semaphore),
             need,
             ticket: None,
+            since: Since::NEVER,
         }
     }
 
@@ -55,6 +58,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         if deferred.resumes() && verdict == Verdict::Granted {
             // The caller will not get what was granted.
             self.ticket = None;
+            semaphore.ended(End::Cancelled, self.since);
             semaphore.release(Held::taken(self.need));
         }
         deferred.resume();
@@ -80,6 +84,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
                     Arrival::Closed => false,
                     Arrival::Waits(ticket) => {
                         self.ticket = Some(ticket);
+                        self.since = semaphore.begins_to_wait();
                         return Poll::Pending;
                     }
                 }
@@ -94,6 +99,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         let Some(semaphore) = &self.semaphore else {
             return;
         };
+        semaphore.ended(End::Cancelled, self.since);
         if semaphore.queue.cancel(&semaphore.word, ticket) == Verdict::Granted {
             semaphore.release(Held::taken(self.need));
         }
@@ -105,7 +111,10 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         let ticket = self.ticket.take()?;
         let semaphore = self.semaphore.as_deref()?;
         match semaphore.queue.cancel(&semaphore.word, ticket) {
-            Verdict::Waiting => None,
+            Verdict::Waiting => {
+                semaphore.ended(End::TimedOut, self.since);
+                None
+            }
             verdict => Some(self.finish(verdict == Verdict::Granted, true)),
         }
     }
@@ -152,6 +161,9 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     fn finish(&mut self, acquired: bool, waited: bool) -> Result<(S, Held), AcquireError> {
         self.ticket = None;
         let semaphore = self.semaphore.take().expect("finished once");
+        let since = if waited { self.since } else { Since::NEVER };
+        let end = if acquired { End::Acquired } else { End::Closed };
+        semaphore.ended(end, since);
         if !acquired {
             return Err(AcquireError::CLOSED);
         }

@@ -3,8 +3,13 @@
 use std::{ops::Deref, sync::Arc, time::Instant};
 
 use super::{
-    Goal, OwnedSemaphorePermit, Semaphore, SemaphorePermit, Watch, acquire::Attempt, checked,
-    owed::Held, park, word::Take,
+    Goal, OwnedSemaphorePermit, Semaphore, SemaphorePermit, Watch,
+    acquire::Attempt,
+    checked,
+    ended::{End, Since},
+    owed::Held,
+    park,
+    word::Take,
 };
 use crate::error::{AcquireError, AcquireTimeoutError};
 
@@ -17,8 +22,14 @@ pub(crate) fn acquire<S: Deref<Target = Semaphore>>(
 ) -> Result<(S, Held), AcquireTimeoutError> {
     assert_may_block();
     match semaphore.take(n) {
-        Take::Acquired => return Ok((semaphore, Held::taken(n))),
-        Take::Closed => return Err(AcquireTimeoutError::Closed),
+        Take::Acquired => {
+            semaphore.ended(End::Acquired, Since::NEVER);
+            return Ok((semaphore, Held::taken(n)));
+        }
+        Take::Closed => {
+            semaphore.ended(End::Closed, Since::NEVER);
+            return Err(AcquireTimeoutError::Closed);
+        }
         Take::Full | Take::Spoken | Take::TooLarge => {}
     }
     let mut attempt = Attempt::new(semaphore, n);

@@ -106,7 +106,34 @@ impl Builder {
     /// ```
     pub const fn generations(self, generations: bool) -> Self {
         Self {
-            wanted: Wanted { generations },
+            wanted: Wanted {
+                generations,
+                #[cfg(feature = "stats")]
+                stats: self.wanted.stats,
+            },
+            ..self
+        }
+    }
+
+    /// Whether it keeps [statistics](Semaphore::stats). It does not unless this
+    /// is called. They take about 40 KiB and 1 KiB more
+    /// for each core, allocated on first use, and a request that is served at once
+    /// takes up to twice as long.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(8).stats(true).build();
+    /// drop(semaphore.try_acquire());
+    /// assert_eq!(semaphore.stats().take().acquired, 1);
+    /// ```
+    #[cfg(feature = "stats")]
+    pub const fn stats(self, stats: bool) -> Self {
+        Self {
+            wanted: Wanted {
+                stats,
+                ..self.wanted
+            },
             ..self
         }
     }

@@ -1,6 +1,8 @@
 //! What a semaphore does besides counting, where its builder asked for it:
-//! permits that know their generation.
+//! permits that know their generation, and statistics.
 
+#[cfg(feature = "stats")]
+use crate::stats::Counters;
 use crate::{
     generation::{ShortToken, Tracker},
     sync::{Lazy, const_fn},
@@ -10,16 +12,30 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     pub(super) generations: bool,
+    #[cfg(feature = "stats")]
+    pub(super) stats: bool,
 }
 
 impl Wanted {
-    pub(super) const NOTHING: Self = Self { generations: false };
+    pub(super) const NOTHING: Self = Self {
+        generations: false,
+        #[cfg(feature = "stats")]
+        stats: false,
+    };
 }
 
 pub(super) struct Extras {
     wanted: Wanted,
-    /// Allocated when it is first needed.
-    tracker: Lazy<Tracker>,
+    /// Allocated when any of it is first needed.
+    kept: Lazy<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    tracker: Tracker,
+    /// Large, so allocated by themselves.
+    #[cfg(feature = "stats")]
+    counters: Lazy<Counters>,
 }
 
 impl Extras {
@@ -27,7 +43,7 @@ impl Extras {
         pub(super) fn new(wanted: Wanted) -> Self {
             Self {
                 wanted,
-                tracker: Lazy::new(),
+                kept: Lazy::new(),
             }
         }
     }
@@ -35,14 +51,30 @@ impl Extras {
     /// The permits' generations, if they have any.
     #[inline]
     pub(super) fn tracker(&self) -> Option<&Tracker> {
-        self.wanted.generations.then(|| self.tracker.force())
+        self.wanted.generations.then(|| self.generations())
+    }
+
+    #[inline]
+    fn generations(&self) -> &Tracker {
+        &self.kept.force().tracker
+    }
+
+    /// The statistics, if it keeps any.
+    #[cfg(feature = "stats")]
+    #[inline]
+    pub(super) fn counters(&self) -> Option<&Counters> {
+        if self.wanted.stats {
+            Some(self.kept.force().counters.force())
+        } else {
+            None
+        }
     }
 
     /// What a permit that is handed out now has to keep.
     #[inline]
     pub(super) fn token(&self) -> Option<ShortToken> {
         if self.wanted.generations {
-            Some(self.tracker.force().acquire_short())
+            Some(self.generations().acquire_short())
         } else {
             None
         }
@@ -51,24 +83,24 @@ impl Extras {
     /// For how many generations there has been that token.
     pub(super) fn age(&self, token: &Option<ShortToken>) -> Option<u64> {
         let token = token.as_ref()?;
-        Some(self.tracker.force().age(token))
+        Some(self.generations().age(token))
     }
 
     /// The generation of that token.
     pub(super) fn generation_of(&self, token: &Option<ShortToken>) -> Option<u64> {
         let token = token.as_ref()?;
-        Some(self.tracker.force().generation_of(token))
+        Some(self.generations().generation_of(token))
     }
 
     /// What permits have to keep that are split off from those with `token`.
     pub(super) fn copy(&self, token: &ShortToken) -> ShortToken {
-        self.tracker.force().copy(token)
+        self.generations().copy(token)
     }
 
     /// The token is given back when what this returns is dropped.
     pub(super) fn give_back(&self, token: ShortToken) -> Gone<'_> {
         Gone {
-            tracker: self.tracker.force(),
+            tracker: self.generations(),
             token: Some(token),
         }
     }

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use super::{
-    Acquire, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit, checked, owed::Held,
+    Acquire, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit, checked,
+    ended::{End, Since},
+    owed::Held,
     word::Take,
 };
 use crate::error::TryAcquireError;
@@ -116,11 +118,15 @@ impl Semaphore {
 
     #[inline]
     fn try_take(&self, n: u32) -> Result<(), TryAcquireError> {
-        match self.take(n) {
-            Take::Acquired => Ok(()),
-            Take::Closed => Err(TryAcquireError::Closed),
-            Take::Full | Take::Spoken | Take::TooLarge => Err(TryAcquireError::NoPermits),
-        }
+        let (end, taken) = match self.take(n) {
+            Take::Acquired => (End::Acquired, Ok(())),
+            Take::Closed => (End::Closed, Err(TryAcquireError::Closed)),
+            Take::Full | Take::Spoken | Take::TooLarge => {
+                (End::Rejected, Err(TryAcquireError::NoPermits))
+            }
+        };
+        self.ended(end, Since::NEVER);
+        taken
     }
 }
 

@@ -20,6 +20,8 @@ pub type DynaphoreBarging = With<Barging>;
 
 /// `dynaphore::Semaphore` whose permits know their generation.
 pub type DynaphoreGenerations = With<Generations>;
+/// `dynaphore::Semaphore` that keeps statistics.
+pub type DynaphoreStats = With<Stats>;
 
 /// `dynaphore::Semaphore` in some way.
 pub struct With<W>(PhantomData<W>);
@@ -40,6 +42,8 @@ pub struct Eventual;
 pub struct Barging;
 /// With generations.
 pub struct Generations;
+/// With statistics.
+pub struct Stats;
 
 impl Way for Fifo {
     const NAME: &'static str = "dynaphore";
@@ -70,6 +74,14 @@ impl Way for Generations {
 
     fn choose(builder: Builder) -> Builder {
         builder.generations(true)
+    }
+}
+
+impl Way for Stats {
+    const NAME: &'static str = "dynaphore_stats";
+
+    fn choose(builder: Builder) -> Builder {
+        builder.stats(true)
     }
 }
 

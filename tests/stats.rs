@@ -1,0 +1,279 @@
+//! What is counted of a semaphore's requests, and that intervals lose nothing.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
+
+use dynaphore::{Fairness, Interval, Semaphore};
+use tokio_test::{assert_pending, assert_ready, task::spawn};
+
+mod common;
+use common::{Random, until, watchdog};
+
+fn semaphore(max: usize) -> Semaphore {
+    Semaphore::builder(max).stats(true).build()
+}
+
+/// Acquired, of these waited, rejected, timed out, cancelled, closed.
+fn counts(interval: &Interval) -> [u64; 6] {
+    [
+        interval.acquired,
+        interval.waited(),
+        interval.rejected,
+        interval.timed_out,
+        interval.cancelled,
+        interval.closed,
+    ]
+}
+
+fn take(semaphore: &Semaphore) -> [u64; 6] {
+    counts(&semaphore.stats().take())
+}
+
+#[test]
+fn every_way_to_acquire_counts_once() {
+    let semaphore = Arc::new(semaphore(9));
+    let soon = Duration::from_secs(60);
+    futures::executor::block_on(async {
+        let _held = [
+            semaphore.try_acquire().unwrap(),
+            semaphore.try_acquire_many(2).unwrap(),
+            semaphore.acquire().await.unwrap(),
+            semaphore.blocking_acquire().unwrap(),
+            semaphore.blocking_acquire_timeout(soon).unwrap(),
+        ];
+        let _owned = [
+            semaphore.clone().try_acquire_owned().unwrap(),
+            semaphore.clone().acquire_owned().await.unwrap(),
+            semaphore.clone().blocking_acquire_owned().unwrap(),
+        ];
+        assert_eq!(semaphore.active(), 9);
+    });
+    assert_eq!(take(&semaphore), [8, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn a_try_in_vain_is_rejected() {
+    let semaphore = semaphore(1);
+    let _held = semaphore.try_acquire();
+    assert!(semaphore.try_acquire().is_err());
+    assert!(semaphore.try_acquire_many(3).is_err());
+    assert_eq!(take(&semaphore), [1, 0, 2, 0, 0, 0]);
+}
+
+#[test]
+fn a_future_that_waits_counts_when_it_is_served() {
+    let semaphore = semaphore(1);
+    let held = semaphore.try_acquire();
+    let mut waiter = spawn(semaphore.acquire());
+    assert_pending!(waiter.poll());
+    assert_eq!(take(&semaphore), [1, 0, 0, 0, 0, 0]);
+    drop(held);
+    assert_eq!(take(&semaphore), [0; 6], "granted, and it does not know");
+    let permit = assert_ready!(waiter.poll());
+    assert_eq!(take(&semaphore), [1, 1, 0, 0, 0, 0]);
+    drop((permit, waiter));
+    assert_eq!(take(&semaphore), [0; 6]);
+}
+
+#[test]
+fn a_thread_that_waits_counts_in_every_fairness() {
+    for fairness in [Fairness::Fifo, Fairness::Eventual, Fairness::Barging] {
+        watchdog(move || {
+            let semaphore = Semaphore::builder(1).fairness(fairness).stats(true).build();
+            thread::scope(|scope| {
+                let held = semaphore.try_acquire();
+                scope.spawn(|| drop(semaphore.blocking_acquire().unwrap()));
+                until(|| semaphore.waiting() == 1);
+                drop(held);
+            });
+            assert_eq!(take(&semaphore), [2, 1, 0, 0, 0, 0], "{fairness:?}");
+        });
+    }
+}
+
+#[test]
+fn a_deadline_that_comes_first_is_a_time_out() {
+    let semaphore = semaphore(0);
+    assert!(semaphore.blocking_acquire_timeout(Duration::ZERO).is_err());
+    let soon = Duration::from_millis(1);
+    assert!(semaphore.blocking_acquire_timeout(soon).is_err());
+    assert_eq!(take(&semaphore), [0, 0, 0, 2, 0, 0]);
+}
+
+#[test]
+fn a_future_is_cancelled_only_if_it_waited() {
+    let semaphore = semaphore(1);
+    drop(semaphore.acquire());
+    assert_eq!(take(&semaphore), [0; 6], "never polled");
+    let held = semaphore.try_acquire();
+    let (mut waits, mut granted) = (spawn(semaphore.acquire()), spawn(semaphore.acquire()));
+    assert_pending!(granted.poll());
+    assert_pending!(waits.poll());
+    drop(waits);
+    assert_eq!(take(&semaphore), [1, 0, 0, 0, 1, 0]);
+    drop(held);
+    drop(granted);
+    assert_eq!(take(&semaphore), [0, 0, 0, 0, 1, 0]);
+    assert_eq!(semaphore.active(), 0);
+}
+
+#[test]
+fn those_who_are_told_of_the_end_are_closed() {
+    let semaphore = semaphore(0);
+    let mut waiter = spawn(semaphore.acquire());
+    assert_pending!(waiter.poll());
+    semaphore.close();
+    assert!(assert_ready!(waiter.poll()).is_err());
+    assert_eq!(take(&semaphore), [0, 0, 0, 0, 0, 1]);
+    drop(waiter);
+    assert!(semaphore.try_acquire().is_err());
+    assert!(semaphore.blocking_acquire().is_err());
+    assert!(assert_ready!(spawn(semaphore.acquire()).poll()).is_err());
+    assert_eq!(take(&semaphore), [0, 0, 0, 0, 0, 3]);
+}
+
+#[test]
+fn a_wait_is_as_long_as_what_was_slept_meanwhile_at_least() {
+    let semaphore = semaphore(1);
+    let held = semaphore.try_acquire();
+    let mut waiter = spawn(semaphore.acquire());
+    assert_pending!(waiter.poll());
+    let slept = Duration::from_millis(5);
+    thread::sleep(slept);
+    drop(held);
+    let _permit = assert_ready!(waiter.poll());
+    let interval = semaphore.stats().take();
+    let (median, longest) = (interval.wait_time(0.5), interval.wait_time(1.0));
+    assert!(median >= Some(slept), "{median:?}");
+    assert_eq!(median, longest, "there is one only");
+    assert_eq!(semaphore.stats().take().wait_time(0.5), None);
+}
+
+#[test]
+#[should_panic = "a quantile must be in 0.0 to 1.0, not 1.5"]
+fn a_quantile_above_one_panics() {
+    let _ = semaphore(1).stats().take().wait_time(1.5);
+}
+
+#[test]
+#[should_panic = "`stats` needs a semaphore that was built with `stats(true)`"]
+fn without_stats_there_are_none() {
+    let _ = Semaphore::builder(1).generations(true).build().stats();
+}
+
+#[test]
+fn stats_and_generations_go_together() {
+    for semaphore in [
+        Semaphore::builder(1).generations(true).stats(true).build(),
+        Semaphore::builder(1).stats(true).generations(true).build(),
+    ] {
+        let permit = semaphore.try_acquire().unwrap();
+        assert_eq!(permit.generation(), Some(0));
+        assert_eq!(semaphore.stats().take().acquired, 1);
+    }
+}
+
+/// What a thread has seen of its own requests is what the intervals say in all.
+fn the_intervals_add_up(threads: usize, rounds: u32) {
+    let semaphore = Arc::new(semaphore(2));
+    let over = Arc::new(AtomicBool::new(false));
+    let taker = {
+        let (semaphore, over) = (semaphore.clone(), over.clone());
+        thread::spawn(move || {
+            let (mut sum, mut takes) = ([0; 6], 0_u64);
+            loop {
+                let last = over.load(SeqCst);
+                let taken = take(&semaphore);
+                sum.iter_mut().zip(taken).for_each(|(sum, one)| *sum += one);
+                takes += 1;
+                if last {
+                    return (sum, takes);
+                }
+                thread::yield_now();
+            }
+        })
+    };
+    let workers: Vec<_> = (0..threads)
+        .map(|number| {
+            let semaphore = semaphore.clone();
+            thread::spawn(move || {
+                let mut random = Random::new(number);
+                let mut seen = [0; 6];
+                for _ in 0..rounds {
+                    let n = 1 + random.below(2);
+                    match random.below(4) {
+                        0 => match semaphore.try_acquire_many(n) {
+                            Ok(_) => seen[0] += 1,
+                            Err(_) => seen[2] += 1,
+                        },
+                        1 => match semaphore.blocking_acquire_timeout(Duration::ZERO) {
+                            Ok(_) => seen[0] += 1,
+                            Err(_) => seen[3] += 1,
+                        },
+                        2 => {
+                            let mut future = spawn(semaphore.acquire_many(n));
+                            let served = future.poll().is_ready();
+                            seen[if served { 0 } else { 4 }] += 1;
+                        }
+                        _ => {
+                            let _permit = semaphore.blocking_acquire().unwrap();
+                            thread::yield_now();
+                            seen[0] += 1;
+                        }
+                    }
+                }
+                seen
+            })
+        })
+        .collect();
+    let mut seen = [0; 6];
+    for worker in workers {
+        let of_one = worker.join().unwrap();
+        seen.iter_mut()
+            .zip(of_one)
+            .for_each(|(sum, one)| *sum += one);
+    }
+    over.store(true, SeqCst);
+    let (sum, takes) = taker.join().unwrap();
+    assert!(takes >= 2 || sum[0] > 0);
+    assert!(sum[1] <= sum[0], "who waited was served");
+    seen[1] = sum[1]; // Callers cannot see whether they had to wait.
+    assert_eq!(sum, seen);
+    assert_eq!(
+        sum.iter().sum::<u64>() - sum[1],
+        threads as u64 * u64::from(rounds)
+    );
+}
+
+#[test]
+fn intervals_add_up_while_a_few_threads_go_on() {
+    watchdog(|| the_intervals_add_up(3, 3_000));
+}
+
+/// More threads than there are stripes, so that some have to share.
+#[test]
+fn intervals_add_up_where_threads_share_stripes() {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    watchdog(move || the_intervals_add_up(2 * cores + 4, 300));
+}
+
+#[test]
+fn takers_that_race_share_what_there_is() {
+    let semaphore = semaphore(1);
+    for _ in 0..200 {
+        let _ = semaphore.try_acquire();
+    }
+    let taken: u64 = thread::scope(|scope| {
+        let takers: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| semaphore.stats().take().acquired))
+            .collect();
+        takers.into_iter().map(|taker| taker.join().unwrap()).sum()
+    });
+    assert_eq!(taken, 200);
+}
