@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, task::Poll};
 use dynaphore::{Snapshot, TryAcquireError};
 
 use super::Script;
-use crate::model::{Answer, Id, Model, WakerId, Want};
+use crate::{
+    model::{Answer, Id, Model, WakerId, Want},
+    script::Mode,
+};
 
 /// Why a request is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +94,7 @@ impl Keyed {
         if self.keys.len() >= self.max_keys {
             return Err(());
         }
-        let mut line = Model::new(self.default_max);
+        let mut line = Model::new(Mode::Fifo, self.default_max);
         line.wakes = vec![0; self.wakes.len()];
         if self.closed {
             line.close();
