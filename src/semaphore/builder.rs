@@ -118,7 +118,7 @@ impl Builder {
     /// Whether it keeps [statistics](Semaphore::stats). It does not unless this
     /// is called. They take about 40 KiB and 1 KiB more
     /// for each core, allocated on first use, and a request that is served at once
-    /// takes up to twice as long.
+    /// takes more than twice as long.
     ///
     /// # Examples
     ///
