@@ -10,22 +10,32 @@
 //! | [`Semaphore`] | the semaphore: take, resize, read, wait for a state, close |
 //! | [`Builder`], [`Fairness`] | how to make one, and who gets a permit first |
 //! | [`SemaphorePermit`], [`OwnedSemaphorePermit`] | permits, given back on drop |
-//! | [`KeyedSemaphore`], [`KeyedBuilder`] | a semaphore for each key |
-//! | [`KeyedPermit`], [`OwnedKeyedPermit`] | permits of a key |
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
-//! | [`Stats`], [`Interval`] | how requests ended and how long they waited, interval by interval |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
-//! | [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`], [`TooManyKeys`] | why there is no permit of a key |
+//! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`], [`ResizeDrained`] | the futures |
 //! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
 //! | [`generation::Swap`] | counters and the like, read and reset as one while traffic goes on |
+#![cfg_attr(
+    feature = "stats",
+    doc = "| [`Stats`], [`Interval`] | how requests ended and how long they waited, interval by interval |"
+)]
+#![cfg_attr(
+    feature = "keyed",
+    doc = "| [`KeyedSemaphore`], [`KeyedBuilder`] | a semaphore for each key |",
+    doc = "| [`KeyedPermit`], [`OwnedKeyedPermit`] | permits of a key |",
+    doc = "| [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`], [`TooManyKeys`] | why there is no permit of a key |",
+    doc = "| [`KeyedAcquire`], [`KeyedAcquireOwned`] | the futures of a key |"
+)]
 #![cfg_attr(
     feature = "pool",
     doc = "| [`LeasePool`], [`Lease`], [`Counts`] | leases of keys, each key with a target of its own |",
     doc = "| [`LeaseError`], [`TryLeaseError`], [`LeaseTimeoutError`] | why there is no lease |"
 )]
-//! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`], [`KeyedAcquire`], [`KeyedAcquireOwned`] | the futures |
-//! | [`rayon`] | throttled jobs in rayon's pools (feature `rayon`) |
+#![cfg_attr(
+    feature = "rayon",
+    doc = "| [`mod@rayon`] | throttled jobs and parallel iterators in rayon's pools |"
+)]
 //!
 //! # Examples
 //!
@@ -44,16 +54,15 @@
 //!
 //! # Features
 //!
-//! - `keyed`, on by default: [`KeyedSemaphore`]. It brings in hashbrown and
-//!   triomphe.
+//! - `keyed`, on by default: `KeyedSemaphore`. Brings hashbrown and triomphe.
 //! - `pool`, on by default: `LeasePool`, leases of keys. Brings hashbrown.
 //! - `stream`: `LeasePool::leases`, a stream. Brings futures-core.
-//! - `stats`: [`Semaphore::stats`], for semaphores that are built to keep
-//!   them. It brings in histogram.
+//! - `stats`: `Semaphore::stats`, for semaphores that are built to keep them.
+//!   Brings histogram.
 //! - `tokio`: the blocking calls panic inside a tokio runtime, as tokio's own
 //!   do. Without it they block the worker that calls them.
-//! - `rayon`: [jobs and parallel iterators](rayon) that wait for their permits
-//!   without blocking a worker.
+//! - `rayon`: jobs and parallel iterators that wait for their permits without
+//!   blocking a worker.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
