@@ -22,6 +22,8 @@ pub use pending::{Drained, Pending};
 pub(crate) use stripe::stripes;
 pub use swap::{Swap, Write};
 pub use take::Take;
+#[cfg(feature = "stats")]
+pub(crate) use thread::number as thread_number;
 pub(crate) use token::ShortToken;
 pub use token::Token;
 pub use tracker::Tracker;

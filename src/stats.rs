@@ -1,10 +1,14 @@
 //! What became of the requests for a semaphore's permits, counted and timed.
 //!
-//! Each thread counts in a stripe of its own, in one of two copies, under a
-//! token of a [tracker](crate::generation). To take an interval is to send the
-//! threads to the other copy, to wait until nobody counts in the old one, and to
-//! read that at leisure: what a request adds is in one interval as a whole, and
-//! in one only.
+//! A request that is answered at once adds to one number only: a running total,
+//! which each thread keeps in a stripe of its own by plain stores. An interval is
+//! what the totals have grown by, so each request is in one of them.
+//!
+//! One that had to wait adds to two, the number and the histogram. These are kept
+//! in two copies, and counted under a token of a [tracker](crate::generation): to
+//! take an interval is to send the threads to the other copy, to wait until
+//! nobody counts in the old one, and to read that at leisure. So what a request
+//! adds is in one interval as a whole.
 
 use std::{
     fmt,
@@ -16,7 +20,7 @@ use crossbeam_utils::CachePadded;
 use histogram::{AtomicHistogram, Histogram};
 
 use crate::{
-    generation::{self, Swap, Take},
+    generation::{self, Swap},
     semaphore::{End, Semaphore, Since},
     sync::Clock,
 };
@@ -31,51 +35,77 @@ const MAX_POWER: u8 = 42;
 #[derive(Default)]
 struct Counts([AtomicU64; ENDS]);
 
-/// One copy of everything.
-struct Copy {
-    /// Counted by the one thread that owns the stripe, by plain stores.
-    owned: Box<[CachePadded<Counts>]>,
-    /// Counted by any thread.
-    shared: Box<[CachePadded<Counts>]>,
-    waits: AtomicHistogram,
+impl Counts {
+    fn add_one(&self, end: End) {
+        self.0[end as usize].fetch_add(1, Relaxed);
+    }
 }
 
-impl Default for Copy {
+/// One copy of what is counted of those that had to wait.
+struct Waited {
+    counts: Counts,
+    times: AtomicHistogram,
+}
+
+impl Default for Waited {
     fn default() -> Self {
-        let counts = || (0..generation::stripes()).map(|_| CachePadded::default());
         Self {
-            owned: counts().collect(),
-            shared: counts().collect(),
-            waits: AtomicHistogram::new(GROUPING_POWER, MAX_POWER).expect("powers in range"),
+            counts: Counts::default(),
+            times: AtomicHistogram::new(GROUPING_POWER, MAX_POWER).expect("powers in range"),
         }
     }
 }
 
-impl Take for Copy {
-    type Taken = Interval;
+/// Running totals of those that were answered at once.
+struct AtOnce {
+    /// Counted by the one thread that owns the stripe, by plain stores.
+    owned: Box<[CachePadded<Counts>]>,
+    /// Counted by any thread.
+    shared: Box<[CachePadded<Counts>]>,
+    /// What the last taker has read.
+    taken: Counts,
+}
 
-    fn take(&self) -> Interval {
-        let taken = |end: End| {
-            let stripes = self.owned.iter().chain(&*self.shared);
-            stripes
-                .map(|stripe| stripe.0[end as usize].swap(0, Relaxed))
-                .sum()
-        };
-        Interval {
-            acquired: taken(End::Acquired),
-            rejected: taken(End::Rejected),
-            timed_out: taken(End::TimedOut),
-            cancelled: taken(End::Cancelled),
-            closed: taken(End::Closed),
-            waits: self.waits.drain(),
+impl Default for AtOnce {
+    fn default() -> Self {
+        let stripes = || (0..generation::stripes()).map(|_| CachePadded::default());
+        Self {
+            owned: stripes().collect(),
+            shared: stripes().collect(),
+            taken: Counts::default(),
         }
+    }
+}
+
+impl AtOnce {
+    #[inline]
+    fn count(&self, end: End) {
+        let thread = generation::thread_number();
+        if let Some(counts) = self.owned.get(thread) {
+            let count = &counts.0[end as usize];
+            count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
+        } else {
+            self.shared[thread % self.shared.len()].add_one(end);
+        }
+    }
+
+    /// What has come since the last call, for one caller at a time.
+    fn take(&self, end: End) -> u64 {
+        let stripes = self.owned.iter().chain(&*self.shared);
+        let counts = stripes.map(|counts| counts.0[end as usize].load(Relaxed));
+        let total = counts.fold(0, u64::wrapping_add);
+        let taken = &self.taken.0[end as usize];
+        let before = taken.load(Relaxed);
+        taken.store(total, Relaxed);
+        total.wrapping_sub(before)
     }
 }
 
 /// The counters of one semaphore.
 #[derive(Default)]
 pub(crate) struct Counters {
-    copies: Swap<Copy>,
+    at_once: AtOnce,
+    waited: Swap<Waited>,
     clock: Clock,
 }
 
@@ -89,19 +119,38 @@ impl Counters {
     // Out of line, so that those who do not count keep their registers.
     #[inline(never)]
     pub(crate) fn count(&self, end: End, since: Since) {
-        let waited = since.until(|| self.nanos());
-        let copy = self.copies.write();
-        let stripe = copy.stripe();
-        if copy.owns_stripe() {
-            let count = &copy.owned[stripe].0[end as usize];
-            count.store(count.load(Relaxed) + 1, Relaxed);
-        } else {
-            copy.shared[stripe].0[end as usize].fetch_add(1, Relaxed);
+        match since.until(|| self.nanos()) {
+            None => self.at_once.count(end),
+            Some(waited) => self.count_waited(end, waited),
         }
-        if let (End::Acquired, Some(waited)) = (end, waited) {
-            let counted = copy.waits.increment(waited.min((1 << MAX_POWER) - 1));
+    }
+
+    #[cold]
+    fn count_waited(&self, end: End, waited: u64) {
+        let copy = self.waited.write();
+        copy.counts.add_one(end);
+        if let End::Acquired = end {
+            let counted = copy.times.increment(waited.min((1 << MAX_POWER) - 1));
             debug_assert!(counted.is_ok(), "in range");
         }
+    }
+
+    fn take(&self) -> Interval {
+        // One taker at a time comes in there, and sees what the last one left.
+        self.waited.blocking_take_with(|copy| {
+            let taken = |end: End| {
+                let waited = copy.counts.0[end as usize].swap(0, Relaxed);
+                waited + self.at_once.take(end)
+            };
+            Interval {
+                acquired: taken(End::Acquired),
+                rejected: taken(End::Rejected),
+                timed_out: taken(End::TimedOut),
+                cancelled: taken(End::Cancelled),
+                closed: taken(End::Closed),
+                waits: copy.times.drain(),
+            }
+        })
     }
 }
 
@@ -139,8 +188,8 @@ impl Stats<'_> {
     /// What has been counted since the last call, or since the semaphore was
     /// made. Counting starts again from zero.
     ///
-    /// A request is counted as it ends, a moment before the caller knows. Each is in exactly one interval, with
-    /// all that is counted of it, and the intervals follow each other without a
+    /// A request is counted as it ends, a moment before the caller knows. Each is
+    /// in exactly one interval, with all that is counted of it, and the intervals follow each other without a
     /// gap, however much goes on meanwhile. Calls that race take one interval
     /// each.
     ///
@@ -166,7 +215,7 @@ impl Stats<'_> {
     #[must_use = "what has been taken is not counted again"]
     #[track_caller]
     pub fn take(&self) -> Interval {
-        self.0.copies.blocking_take()
+        self.0.take()
     }
 }
 

@@ -39,6 +39,7 @@ fn colour(subject: &str) -> RGBColor {
         "dynaphore" => RGBColor(0, 114, 178),
         "dynaphore_eventual" => RGBColor(86, 180, 233),
         "dynaphore_barging" => RGBColor(0, 158, 115),
+        "dynaphore_generations" => RGBColor(0, 60, 100),
         "dynaphore_stats" => RGBColor(0, 70, 110),
         TOKIO => RGBColor(213, 94, 0),
         "async_lock" => RGBColor(230, 159, 0),

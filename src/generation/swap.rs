@@ -103,7 +103,7 @@ impl<T> Swap<T> {
         let token = self.tracker.acquire();
         Write {
             copy: &self.copies[token.mark().position() % 2],
-            token,
+            _token: token,
         }
     }
 
@@ -249,23 +249,7 @@ impl<T> fmt::Debug for Swap<T> {
 pub struct Write<'a, T> {
     copy: &'a T,
     #[cfg_attr(not(feature = "stats"), expect(dead_code, reason = "it is held"))]
-    token: Token<'a>,
-}
-
-#[cfg(feature = "stats")]
-impl<T> Write<'_, T> {
-    /// The stripe in which the guard is counted, below
-    /// [`stripes`](super::stripes).
-    #[inline]
-    pub(crate) fn stripe(&self) -> usize {
-        self.token.mark().place().stripe()
-    }
-
-    /// Is no other thread in that stripe, before the caller's thread ends?
-    #[inline]
-    pub(crate) fn owns_stripe(&self) -> bool {
-        self.token.mark().place().is_own()
-    }
+    _token: Token<'a>,
 }
 
 impl<T> Deref for Write<'_, T> {

@@ -72,7 +72,7 @@ mod local {
 
     /// This thread's number.
     #[inline]
-    pub(in super::super) fn number() -> usize {
+    pub(crate) fn number() -> usize {
         match NUMBER.get() {
             NONE => first(),
             number => number,
@@ -132,12 +132,12 @@ mod local {
         }
     }
 
-    pub(in super::super) fn number() -> usize {
+    pub(crate) fn number() -> usize {
         KEPT.try_with(|kept| kept.number).unwrap_or(NUMBERS)
     }
 }
 
-pub(super) use local::number;
+pub(crate) use local::number;
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {

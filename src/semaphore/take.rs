@@ -118,15 +118,23 @@ impl Semaphore {
 
     #[inline]
     fn try_take(&self, n: u32) -> Result<(), TryAcquireError> {
-        let (end, taken) = match self.take(n) {
-            Take::Acquired => (End::Acquired, Ok(())),
-            Take::Closed => (End::Closed, Err(TryAcquireError::Closed)),
-            Take::Full | Take::Spoken | Take::TooLarge => {
-                (End::Rejected, Err(TryAcquireError::NoPermits))
+        match self.take(n) {
+            Take::Acquired => {
+                self.ended(End::Acquired, Since::NEVER);
+                Ok(())
             }
+            found => Err(self.refused(found)),
+        }
+    }
+
+    #[inline(never)]
+    fn refused(&self, found: Take) -> TryAcquireError {
+        let (end, error) = match found {
+            Take::Closed => (End::Closed, TryAcquireError::Closed),
+            _ => (End::Rejected, TryAcquireError::NoPermits),
         };
         self.ended(end, Since::NEVER);
-        taken
+        error
     }
 }
 
