@@ -248,7 +248,6 @@ impl<T> fmt::Debug for Swap<T> {
 #[must_use = "writes go through it"]
 pub struct Write<'a, T> {
     copy: &'a T,
-    #[cfg_attr(not(feature = "stats"), expect(dead_code, reason = "it is held"))]
     _token: Token<'a>,
 }
 
