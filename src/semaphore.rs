@@ -276,15 +276,24 @@ impl Semaphore {
 /// What permits do at their beginning and their end.
 impl Semaphore {
     /// Takes `n` permits, if the semaphore's fairness lets the caller.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&self, n: u32) -> Take {
         match self.word.try_acquire(n, false) {
-            Take::Spoken if self.queue.may_barge() => self.word.try_acquire(n, true),
+            Take::Spoken => self.take_beside_the_line(n),
             take => take,
         }
     }
 
-    #[inline]
+    #[inline(never)]
+    fn take_beside_the_line(&self, n: u32) -> Take {
+        if self.queue.may_barge() {
+            self.word.try_acquire(n, true)
+        } else {
+            Take::Spoken
+        }
+    }
+
+    #[inline(always)]
     pub(crate) fn release(&self, Held { n, handed }: Held) {
         if n == 0 {
             return;

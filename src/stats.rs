@@ -116,8 +116,7 @@ impl Counters {
     }
 
     /// A request has ended that began to wait at `since`.
-    // Out of line, so that those who do not count keep their registers.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn count(&self, end: End, since: Since) {
         match since.until(|| self.nanos()) {
             None => self.at_once.count(end),

@@ -47,8 +47,15 @@ impl Since {
 #[cfg(feature = "stats")]
 impl Semaphore {
     /// A request has ended that began to wait at `since`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn ended(&self, end: End, since: Since) {
+        if self.extras.keeps_stats() {
+            self.count(end, since);
+        }
+    }
+
+    #[inline(never)]
+    fn count(&self, end: End, since: Since) {
         if let Some(counters) = self.counters() {
             counters.count(end, since);
         }

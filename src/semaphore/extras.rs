@@ -59,6 +59,12 @@ impl Extras {
         &self.kept.force().tracker
     }
 
+    #[cfg(feature = "stats")]
+    #[inline(always)]
+    pub(super) fn keeps_stats(&self) -> bool {
+        self.wanted.stats
+    }
+
     /// The statistics, if it keeps any.
     #[cfg(feature = "stats")]
     #[inline]
@@ -71,13 +77,18 @@ impl Extras {
     }
 
     /// What a permit that is handed out now has to keep.
-    #[inline]
+    #[inline(always)]
     pub(super) fn token(&self) -> Option<ShortToken> {
         if self.wanted.generations {
-            Some(self.generations().acquire_short())
+            Some(self.acquire_token())
         } else {
             None
         }
+    }
+
+    #[inline(never)]
+    fn acquire_token(&self) -> ShortToken {
+        self.generations().acquire_short()
     }
 
     /// For how many generations there has been that token.

@@ -103,17 +103,23 @@ impl Owed {
 /// Owing to a semaphore.
 impl Semaphore {
     /// What the caller of an acquire owes from now on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hand_out(&self, held: Held) -> Owed {
         Owed::new(held, self.extras.token())
     }
 
     /// All that is owed comes back.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_back(&self, owed: &mut Owed) {
-        if !owed.has_token() {
-            return self.release(owed.held());
+        if owed.has_token() {
+            self.take_back_with_token(owed);
+        } else {
+            self.release(owed.held());
         }
+    }
+
+    #[inline(never)]
+    fn take_back_with_token(&self, owed: &mut Owed) {
         // Made first, so dropped last, also if a waker panics.
         let _gone = owed.take_token().map(|token| self.extras.give_back(token));
         self.release(owed.held());

@@ -116,7 +116,9 @@ impl Semaphore {
         Ok(OwnedSemaphorePermit::new(self, Held::taken(n)))
     }
 
-    #[inline]
+    // What is inlined into the caller is the permit that is there: this, and the
+    // functions below it that say so too.
+    #[inline(always)]
     fn try_take(&self, n: u32) -> Result<(), TryAcquireError> {
         match self.take(n) {
             Take::Acquired => {
