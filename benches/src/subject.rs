@@ -4,6 +4,10 @@
 //! traits below onto it. A subject implements what its semaphore offers, so
 //! that a workload it cannot do does not compile for it. What an acquire
 //! returns is a permit that is held until it is dropped.
+//!
+//! What maps a call onto a subject's is `#[inline]` where it is no future: whether
+//! it lands in the workload's loop must not depend on how the compiler happens to
+//! divide this crate.
 
 use std::sync::Arc;
 

@@ -77,7 +77,7 @@ impl Stripe {
     }
 
     /// Counts a token out that was counted in at `place`, which is here.
-    #[inline]
+    #[inline(always)]
     pub(super) fn count_out(&self, place: Place, position: usize) {
         if place.is_own() {
             let local = &self.local[position];
@@ -128,9 +128,10 @@ impl Place {
     }
 
     /// Does the stripe belong to the calling thread?
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_own(self) -> bool {
-        thread::number() == self.stripe()
+        // A thread without a number owns nothing.
+        thread::known() == self.stripe()
     }
 }
 
@@ -156,12 +157,12 @@ impl Stripes {
 
     /// Counts a token in, and fences: no load that the caller does afterwards
     /// comes before that.
-    #[inline]
+    #[inline(always)]
     pub(super) fn count_in(&self, position: usize) -> (&Stripe, Place) {
         let stripes = self.0.force_with(make);
-        let number = thread::number();
+        let number = thread::known();
         let Some(stripe) = stripes.get(number) else {
-            return count_in_shared(stripes, number, position);
+            return count_in_elsewhere(stripes, position);
         };
         let local = &stripe.local[position];
         // Relaxed: what counts is the fence, and a count-in ends nothing.
@@ -194,10 +195,10 @@ impl Stripes {
     }
 }
 
-/// For a thread that owns no stripe.
+/// For a thread that owns no stripe, or does not know so far.
 #[inline(never)]
-fn count_in_shared(stripes: &[Stripe], number: usize, position: usize) -> (&Stripe, Place) {
-    let number = number % stripes.len();
+fn count_in_elsewhere(stripes: &[Stripe], position: usize) -> (&Stripe, Place) {
+    let number = thread::number() % stripes.len();
     let stripe = &stripes[number];
     stripe.shared.added[position].fetch_add(1, Relaxed);
     // ORDERING: as in `count_in`.

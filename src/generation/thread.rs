@@ -79,6 +79,12 @@ mod local {
         }
     }
 
+    /// This thread's number, or one larger than any if it has none so far.
+    #[inline(always)]
+    pub(crate) fn known() -> usize {
+        NUMBER.get()
+    }
+
     #[cold]
     fn first() -> usize {
         // A thread that cannot give a number back any more takes none.
@@ -135,8 +141,13 @@ mod local {
     pub(crate) fn number() -> usize {
         KEPT.try_with(|kept| kept.number).unwrap_or(NUMBERS)
     }
+
+    pub(crate) fn known() -> usize {
+        number()
+    }
 }
 
+pub(super) use local::known;
 pub(crate) use local::number;
 
 #[cfg(all(test, not(any(loom, shuttle))))]

@@ -117,7 +117,7 @@ pub struct Token<'a> {
 }
 
 impl<'a> Token<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(
         tracker: &'a Tracker,
         stripe: &'a Stripe,
@@ -165,7 +165,7 @@ impl Token<'_> {
 }
 
 impl Drop for Token<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         self.tracker.leave(self.mark, self.stripe);
     }

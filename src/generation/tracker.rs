@@ -264,14 +264,14 @@ impl Tracker {
     /// let token = tracker.acquire();
     /// assert_eq!(token.generation(), tracker.generation());
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn acquire(&self) -> Token<'_> {
         let (generation, mark, stripe) = self.enter();
         Token::new(self, stripe, generation, mark)
     }
 
     /// Counts the caller in. Says in which generation, and where.
-    #[inline]
+    #[inline(always)]
     fn enter(&self) -> (u64, Mark, &Stripe) {
         loop {
             let turn = self.turn();
@@ -294,7 +294,7 @@ impl Tracker {
         self.left_late(mark);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn leave(&self, mark: Mark, stripe: &Stripe) {
         stripe.count_out(mark.place(), mark.position());
         if self.is_exact() {
@@ -338,7 +338,7 @@ impl Tracker {
 /// For use inside.
 impl Tracker {
     /// [`acquire`](Self::acquire) for a permit.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn acquire_short(&self) -> ShortToken {
         let (generation, mark, _) = self.enter();
         ShortToken::new(generation, mark)
@@ -346,7 +346,7 @@ impl Tracker {
 
     /// Gives back what [`acquire_short`](Self::acquire_short) or
     /// [`copy`](Self::copy) has returned.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn release(&self, token: ShortToken) {
         let mark = token.mark();
         self.leave(mark, self.stripes.at(mark.place()));

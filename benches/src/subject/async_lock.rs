@@ -23,6 +23,7 @@ impl Subject for AsyncLock {
 }
 
 impl TryAcquire for AsyncLock {
+    #[inline]
     fn try_acquire(semaphore: &Semaphore) -> Option<impl Sized> {
         semaphore.try_acquire()
     }
@@ -41,6 +42,7 @@ impl OwnedAcquire for AsyncLock {
 }
 
 impl BlockingAcquire for AsyncLock {
+    #[inline]
     fn acquire_blocking(semaphore: &Semaphore) -> impl Sized {
         semaphore.acquire_blocking()
     }

@@ -26,6 +26,7 @@ impl Subject for Asyncband {
 }
 
 impl TryAcquire for Asyncband {
+    #[inline]
     fn try_acquire(semaphore: &Semaphore) -> Option<impl Sized> {
         semaphore.try_acquire(1)
     }
@@ -50,6 +51,7 @@ impl WeightedAcquire for Asyncband {
 }
 
 impl BlockingAcquire for Asyncband {
+    #[inline]
     fn acquire_blocking(semaphore: &Semaphore) -> impl Sized {
         semaphore.acquire(1).block_on()
     }

@@ -35,6 +35,7 @@ impl Subject for ParkingLotCondvar {
 }
 
 impl BlockingAcquire for ParkingLotCondvar {
+    #[inline]
     fn acquire_blocking(semaphore: &Semaphore) -> impl Sized {
         let mut free = semaphore.free.lock();
         while *free == 0 {

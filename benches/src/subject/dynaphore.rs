@@ -99,6 +99,7 @@ impl<W: Way> Subject for With<W> {
 }
 
 impl<W: Way> TryAcquire for With<W> {
+    #[inline]
     fn try_acquire(semaphore: &Semaphore) -> Option<impl Sized> {
         semaphore.try_acquire().ok()
     }
@@ -123,6 +124,7 @@ impl<W: Way> WeightedAcquire for With<W> {
 }
 
 impl<W: Way> BlockingAcquire for With<W> {
+    #[inline]
     fn acquire_blocking(semaphore: &Semaphore) -> impl Sized {
         semaphore.blocking_acquire().expect(OPEN)
     }

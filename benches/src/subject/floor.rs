@@ -49,6 +49,7 @@ impl Subject for Floor {
 }
 
 impl TryAcquire for Floor {
+    #[inline]
     fn try_acquire(semaphore: &AtomicU64) -> Option<impl Sized> {
         acquire(semaphore);
         Some(Permit(semaphore))

@@ -27,6 +27,7 @@ impl Subject for Tokio {
 }
 
 impl TryAcquire for Tokio {
+    #[inline]
     fn try_acquire(semaphore: &Semaphore) -> Option<impl Sized> {
         semaphore.try_acquire().ok()
     }
@@ -51,6 +52,7 @@ impl WeightedAcquire for Tokio {
 }
 
 impl BlockingAcquire for Tokio {
+    #[inline]
     fn acquire_blocking(semaphore: &Semaphore) -> impl Sized {
         semaphore.blocking_acquire().expect(OPEN)
     }

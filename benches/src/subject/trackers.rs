@@ -52,12 +52,15 @@ impl Tracks for Tokens {
         Tracker::new()
     }
 
+    #[inline]
+
     fn hold(shared: &Tracker) -> impl Sized {
         shared.acquire()
     }
 }
 
 impl Replaces for Tokens {
+    #[inline]
     fn replace(shared: &Tracker) {
         shared.increment().wait();
     }
@@ -68,6 +71,8 @@ impl Tracks for CrossbeamEpoch {
     type Shared = ();
 
     fn shared() {}
+
+    #[inline]
 
     fn hold((): &()) -> impl Sized {
         crossbeam_epoch::pin()
@@ -82,12 +87,15 @@ impl Tracks for ArcSwapLoad {
         ArcSwap::from_pointee(0)
     }
 
+    #[inline]
+
     fn hold(shared: &ArcSwap<u64>) -> impl Sized {
         shared.load()
     }
 }
 
 impl Replaces for ArcSwapLoad {
+    #[inline]
     fn replace(shared: &ArcSwap<u64>) {
         shared.store(Arc::new(1));
     }
@@ -103,12 +111,15 @@ macro_rules! lock {
                 <$lock>::new(0)
             }
 
+            #[inline]
+
             fn hold(shared: &$lock) -> impl Sized {
                 $ended(shared.read())
             }
         }
 
         impl Replaces for $subject {
+            #[inline]
             fn replace(shared: &$lock) {
                 *$ended(shared.write()) += 1;
             }
