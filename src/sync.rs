@@ -155,6 +155,14 @@ impl Clock {
     }
 }
 
+/// Follows a SeqCst read-modify-write that is to be a fence, too: loom takes it for
+/// an AcqRel one.
+#[inline(always)]
+pub(crate) fn fence_for_loom() {
+    #[cfg(loom)]
+    fence(SeqCst);
+}
+
 /// A `const fn`, but for loom, whose atomics cannot be made in one.
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($args:tt)*) -> $ret:ty $body:block) => {

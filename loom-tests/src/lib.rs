@@ -37,7 +37,8 @@
 //!
 //! # What loom cannot see
 //!
-//! - A SeqCst *access* counts as AcqRel (the crate has none).
+//! - A SeqCst *access* counts as AcqRel. The crate has them where tokens are counted
+//!   in; there a fence follows that is there for loom only.
 //! - Time: it stands still. A [bound](dynaphore::Builder::bound) of zero has
 //!   always passed and any other never has. The deadlines are tested with real
 //!   threads only.

@@ -3,7 +3,7 @@
 
 use super::{
     Tracker,
-    stripe::{RING, position},
+    stripe::{Position, RING},
     token::Mark,
 };
 use crate::sync::{AcqRel, Acquire, Relaxed, SeqCst, fence};
@@ -59,12 +59,12 @@ impl Tracker {
     /// that was counted where the next one will be has drained.
     pub(super) fn begin_next(&self, now: u64) {
         if self.are_empty(now, 1) {
-            // ORDERING: Release, for whoever reads the new turn: what this
-            // thread has seen of the counts' end, that one sees. Acquire, so
-            // that it passes on what came before. If it fails, somebody else
-            // has done it.
+            // ORDERING: SeqCst for argument 2. Release, for whoever reads the new
+            // turn: what this thread has seen of the counts' end, that one
+            // sees. Acquire, so that it passes on what came before. If it
+            // fails, somebody else has done it.
             let turn = &self.words.turn;
-            let begun = turn.compare_exchange(now, now + 1, AcqRel, Relaxed);
+            let begun = turn.compare_exchange(now, now + 1, SeqCst, Relaxed);
             if begun.is_ok() {
                 // ORDERING: argument 4, B. Pairs with the fence in `are_empty`.
                 fence(SeqCst);
@@ -79,9 +79,9 @@ impl Tracker {
     /// current one?
     fn are_empty(&self, now: u64, oldest: u64) -> bool {
         // ORDERING: argument 1: after the load that has returned `now`, before
-        // the scan. Pairs with the fence in `count_in`.
+        // the scan. Pairs with the read-modify-write in `count_in`.
         fence(SeqCst);
-        (1..=oldest).all(|step| self.stripes.is_empty(position(now + step)))
+        (1..=oldest).all(|step| self.stripes.is_empty(Position::of(now + step)))
     }
 
     /// A token has gone whose turn is over: tells those who wait if it was the
@@ -92,7 +92,7 @@ impl Tracker {
         // waiters. Pairs with the fence in `are_empty`, and with this one of
         // others who leave.
         fence(SeqCst);
-        if self.waiters.waiting() > 0 && self.stripes.is_empty(mark.position()) {
+        if self.waiters.waiting() > 0 && self.stripes.is_empty(mark.position) {
             self.waiters.wake();
         }
     }

@@ -4,23 +4,28 @@
 //!
 //! | count | written by | how |
 //! |---|---|---|
-//! | `local` | the thread that owns the stripe | plain load and store |
+//! | `came` | the thread that owns the stripe, counting in | read-modify-write |
+//! | `left` | the same, counting out | plain load and store |
 //! | `added` | everybody else who counts in here | read-modify-write |
 //! | `removed` | everybody else who counts out here | read-modify-write |
 //!
-//! `local + added - removed` tokens of this stripe are out, modulo 2^64:
-//! `local` may fall below zero. A token is counted out in the stripe in which
-//! it was counted in, by whichever thread.
+//! `came + added - left - removed` tokens of this stripe are out, modulo 2^64. A
+//! token is counted out in the stripe in which it was counted in, by whichever
+//! thread.
+//!
+//! A count-in must be followed by a fence (`tracker.rs`, argument 1). It is a
+//! read-modify-write because that is one already: on most processors it costs no
+//! more than the fence alone. It had to wait for the count-out right before it if
+//! that were a store to the same place, which is why `came` and `left` are two.
 //!
 //! # Why zero is a proof
 //!
 //! A count-out always happens after the count-in of the same token. The scan
-//! reads `removed` first, then `local`, both with Acquire, then `added`. So of each
-//! count-out that it has seen, in `removed` or `local`, it has also seen the
-//! count-in: in `local`, since that is read after `removed`, or in `added`, which
-//! is read last. What it computes is thus at least the number of tokens that it
-//! has seen come and not go; if that is zero, all that it has seen come are
-//! gone, and all that their holders did is visible to the scanner.
+//! reads `removed` and `left` first, both with Acquire, then `came` and `added`.
+//! So of each count-out that it has seen it has also seen the count-in. What it
+//! computes is thus at least the number of tokens that it has seen come and not
+//! go; if that is zero, all that it has seen come are gone, and all that their
+//! holders did is visible to the scanner.
 //!
 //! A [copy](Stripes::copy) is counted in the same stripe, while the original is
 //! alive: in another one the scan could pass before the copy comes, and reach
@@ -35,8 +40,11 @@ use std::{array, num::NonZeroU16, sync::OnceLock};
 
 use crossbeam_utils::CachePadded;
 
-use super::thread::{self, NUMBERS};
-use crate::sync::{Acquire, AtomicU64, Lazy, Relaxed, Release, SeqCst, fence};
+use super::{
+    thread::{self, NUMBERS},
+    token::Mark,
+};
+use crate::sync::{Acquire, AtomicU64, Lazy, Relaxed, Release, SeqCst, fence_for_loom};
 
 /// Turns whose tokens can be told apart, a power of two. With more, a holder
 /// may lag behind by more increments before those after it have to be counted
@@ -44,9 +52,20 @@ use crate::sync::{Acquire, AtomicU64, Lazy, Relaxed, Release, SeqCst, fence};
 pub(super) const RING: usize = if cfg!(loom) { 2 } else { 4 };
 
 /// Where in the ring a turn is counted.
-#[inline]
-pub(super) const fn position(turn: u64) -> usize {
-    turn as usize % RING
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position(pub(super) u8);
+
+impl Position {
+    #[inline(always)]
+    pub(super) const fn of(turn: u64) -> Self {
+        Self((turn % RING as u64) as u8)
+    }
+
+    /// Below [`RING`], also for the compiler.
+    #[inline(always)]
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize % RING
+    }
 }
 
 type Counts = [AtomicU64; RING];
@@ -56,8 +75,14 @@ fn counts() -> Counts {
 }
 
 pub(super) struct Stripe {
-    local: CachePadded<Counts>,
+    own: CachePadded<Own>,
     shared: CachePadded<Shared>,
+}
+
+/// A cache line.
+struct Own {
+    came: Counts,
+    left: Counts,
 }
 
 struct Shared {
@@ -68,7 +93,10 @@ struct Shared {
 impl Stripe {
     fn new() -> Self {
         Self {
-            local: CachePadded::new(counts()),
+            own: CachePadded::new(Own {
+                came: counts(),
+                left: counts(),
+            }),
             shared: CachePadded::new(Shared {
                 added: counts(),
                 removed: counts(),
@@ -76,34 +104,37 @@ impl Stripe {
         }
     }
 
-    /// Counts a token out that was counted in at `place`, which is here.
+    /// Counts a token out that was counted in here.
     #[inline(always)]
-    pub(super) fn count_out(&self, place: Place, position: usize) {
-        if place.is_own() {
-            let local = &self.local[position];
-            let out = local.load(Relaxed).wrapping_sub(1);
+    pub(super) fn count_out(&self, mark: Mark) {
+        if mark.place.is_own() {
+            // Nobody else writes here.
+            let left = &self.own.left[mark.position.index()];
+            let one_more = left.load(Relaxed).wrapping_add(1);
             // ORDERING: Release, pairs with the Acquire in `is_empty`.
-            local.store(out, Release);
+            left.store(one_more, Release);
         } else {
-            self.count_out_elsewhere(position);
+            self.count_out_elsewhere(mark.position);
         }
     }
 
     #[inline(never)]
-    fn count_out_elsewhere(&self, position: usize) {
+    fn count_out_elsewhere(&self, position: Position) {
         // ORDERING: Release, pairs with the Acquire in `is_empty`. Those that
         // follow carry it on.
-        self.shared.removed[position].fetch_add(1, Release);
+        self.shared.removed[position.index()].fetch_add(1, Release);
     }
 
-    fn is_empty(&self, position: usize) -> bool {
-        let Self { local, shared } = self;
+    fn is_empty(&self, position: Position) -> bool {
+        let Self { own, shared } = self;
+        let at = position.index();
         // ORDERING: Acquire, twice, pairs with the Releases of those who count
-        // out, and in this order: see above. Nobody counts out in `added`.
-        let removed = shared.removed[position].load(Acquire);
-        let local = local[position].load(Acquire);
-        let added = shared.added[position].load(Relaxed);
-        local.wrapping_add(added) == removed
+        // out, and in this order: see above. Nobody counts out in the others.
+        let removed = shared.removed[at].load(Acquire);
+        let left = own.left[at].load(Acquire);
+        let came = own.came[at].load(Relaxed);
+        let added = shared.added[at].load(Relaxed);
+        came.wrapping_add(added) == left.wrapping_add(removed)
     }
 }
 
@@ -155,33 +186,31 @@ impl Stripes {
         self.0.get().map_or(0, <[Stripe]>::len)
     }
 
-    /// Counts a token in, and fences: no load that the caller does afterwards
-    /// comes before that.
+    /// Counts a token in, by a SeqCst operation.
     #[inline(always)]
-    pub(super) fn count_in(&self, position: usize) -> (&Stripe, Place) {
+    pub(super) fn count_in(&self, position: Position) -> (&Stripe, Place) {
         let stripes = self.0.force_with(make);
         let number = thread::known();
         let Some(stripe) = stripes.get(number) else {
             return count_in_elsewhere(stripes, position);
         };
-        let local = &stripe.local[position];
-        // Relaxed: what counts is the fence, and a count-in ends nothing.
-        local.store(local.load(Relaxed).wrapping_add(1), Relaxed);
         // ORDERING: SeqCst, pairs with the fences in `drain.rs` and in
         // `Tracker::increment`.
-        fence(SeqCst);
+        stripe.own.came[position.index()].fetch_add(1, SeqCst);
+        fence_for_loom();
         (stripe, Place::new(number))
     }
 
     /// Counts one more token in, beside one that is alive.
-    pub(super) fn copy(&self, place: Place, position: usize) {
+    pub(super) fn copy(&self, mark: Mark) {
         // Relaxed: the original is counted out after this.
-        self.at(place).shared.added[position].fetch_add(1, Relaxed);
+        let shared = &self.at(mark.place).shared;
+        shared.added[mark.position.index()].fetch_add(1, Relaxed);
     }
 
     /// Are all tokens gone that were counted at `position`, as far as they can
     /// be seen? The caller has seen to it that those that matter can.
-    pub(super) fn is_empty(&self, position: usize) -> bool {
+    pub(super) fn is_empty(&self, position: Position) -> bool {
         self.0
             .get()
             .is_none_or(|stripes| stripes.iter().all(|stripe| stripe.is_empty(position)))
@@ -197,12 +226,12 @@ impl Stripes {
 
 /// For a thread that owns no stripe, or does not know so far.
 #[inline(never)]
-fn count_in_elsewhere(stripes: &[Stripe], position: usize) -> (&Stripe, Place) {
+fn count_in_elsewhere(stripes: &[Stripe], position: Position) -> (&Stripe, Place) {
     let number = thread::number() % stripes.len();
     let stripe = &stripes[number];
-    stripe.shared.added[position].fetch_add(1, Relaxed);
     // ORDERING: as in `count_in`.
-    fence(SeqCst);
+    stripe.shared.added[position.index()].fetch_add(1, SeqCst);
+    fence_for_loom();
     (stripe, Place::new(number))
 }
 

@@ -102,7 +102,7 @@ impl<T> Swap<T> {
     pub fn write(&self) -> Write<'_, T> {
         let token = self.tracker.acquire();
         Write {
-            copy: &self.copies[token.mark().position() % 2],
+            copy: &self.copies[token.mark().position.index() % 2],
             _token: token,
         }
     }

@@ -7,36 +7,19 @@ use std::{
 
 use super::{
     Tracker,
-    stripe::{Place, RING, Stripe},
+    stripe::{Place, Position, RING, Stripe},
 };
 
-/// Where a token is counted: the stripe, and above it the position in the ring.
-/// Whoever has it owes it to the tracker.
+/// Where a token is counted. Whoever has it owes it to the tracker.
 #[must_use = "the generation never drains unless this is given back"]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark(NonZeroU32);
-
-/// Bits of a [`Mark`].
-const MARK: u32 = Place::BITS + RING.ilog2();
-
-impl Mark {
-    #[inline]
-    pub(super) fn new(place: Place, position: usize) -> Self {
-        Self(NonZeroU32::from(place.0) | (position as u32) << Place::BITS)
-    }
-
-    #[inline]
-    pub(super) fn place(self) -> Place {
-        let stripe = NonZeroU16::new((self.0.get() & ((1 << Place::BITS) - 1)) as u16);
-        Place(stripe.expect("never zero"))
-    }
-
-    /// Where in the ring its turn is counted.
-    #[inline]
-    pub(super) fn position(self) -> usize {
-        (self.0.get() >> Place::BITS) as usize
-    }
+pub(super) struct Mark {
+    pub(super) place: Place,
+    pub(super) position: Position,
 }
+
+/// Bits of a [`Mark`] in a [`ShortToken`]: the stripe, and above it the position.
+const MARK: u32 = Place::BITS + RING.ilog2();
 
 /// A token in four bytes, also within an `Option`, to ride along in a permit: it
 /// does not know its tracker, and of its generation only the lowest bits.
@@ -52,7 +35,8 @@ impl ShortToken {
     #[inline]
     pub(super) fn new(generation: u64, mark: Mark) -> Self {
         let lowest = (generation % Self::GENERATIONS) as u32;
-        Self(mark.0 | lowest << MARK)
+        let position = u32::from(mark.position.0) << Place::BITS;
+        Self(NonZeroU32::from(mark.place.0) | position | lowest << MARK)
     }
 
     /// For [`from_bits`](Self::from_bits): never zero.
@@ -67,10 +51,15 @@ impl ShortToken {
         NonZeroU32::new(bits).map(Self)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn mark(&self) -> Mark {
-        let mark = NonZeroU32::new(self.0.get() & ((1 << MARK) - 1));
-        Mark(mark.expect("a place is never zero"))
+        let bits = self.0.get();
+        let place = NonZeroU16::new((bits & ((1 << Place::BITS) - 1)) as u16);
+        Mark {
+            // Never zero, and one is no less right than a panic.
+            place: Place(place.unwrap_or(NonZeroU16::MIN)),
+            position: Position::of(u64::from(bits >> Place::BITS)),
+        }
     }
 
     /// Another one, which has been counted in.
@@ -109,8 +98,8 @@ impl ShortToken {
 #[must_use = "a token that is dropped at once holds nothing up"]
 pub struct Token<'a> {
     tracker: &'a Tracker,
-    /// Known to the tracker too. But to look it up on drop, right after the
-    /// fence, was measured to cost.
+    /// Known to the tracker too. But to look it up again on drop was measured to
+    /// cost.
     stripe: &'a Stripe,
     generation: u64,
     mark: Mark,

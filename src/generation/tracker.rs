@@ -15,7 +15,7 @@
 //!
 //! | who | moves what |
 //! |---|---|
-//! | acquirer | reads the turn, counts itself in at its place, fence, reads the generation and the turn again; if the turn has moved, counts itself out and tries again |
+//! | acquirer | reads the turn, counts itself in at its place, reads the generation and the turn again; if the turn has moved, counts itself out and tries again |
 //! | holder | counts itself out; if its turn is over, looks for waiters |
 //! | incrementer | generation + 1, fence, reads the turn T: this is what its `Pending` waits for; begins turn T + 1 if that is possible |
 //! | waiter for turn T | begins turn T + 1 if nobody has; done when all turns up to T have drained |
@@ -23,20 +23,25 @@
 //!
 //! # Why no token is overlooked
 //!
-//! The fences are SeqCst, so of any two one comes first, and what comes before
-//! the first is seen by what comes after the second.
+//! A count-in (a read-modify-write), the acquirer's looks at generation and turn,
+//! the beginning of a turn, and the fences of all others are SeqCst, so they all
+//! have one order. If a count-in comes before a fence there, loads after the fence
+//! see it. If a fence comes before a count-in, the SeqCst loads after the count-in
+//! see what was written before the fence. (C++20, atomics.order 4. loom knows
+//! SeqCst fences only, so there the count-in is followed by one.)
 //!
 //! 1. *Count-in against scan.* A scan for turn U first reads a turn after U,
-//!    then fences (S). An acquirer that gets a token of turn U fences (A)
-//!    between its count-in and a load that returned U. Were S first, that load
-//!    would have returned the later turn. So A is first, and the scan sees the
-//!    count-in. `stripe.rs` shows why a scan that then finds zero is proof that
-//!    the token has gone, and that what its holder did is visible.
+//!    then fences (S). An acquirer that gets a token of turn U has counted itself
+//!    in (A) before a load that returned U. Were S first, that load would have
+//!    returned the later turn. So A is first, and the scan sees the count-in.
+//!    `stripe.rs` shows why a scan that then finds zero is proof that the token
+//!    has gone, and that what its holder did is visible.
 //! 2. *Token against increment.* The incrementer fences (I) between its write
 //!    of the generation and its read of the turn, T. A token of a generation up
 //!    to the one that it ended was made by an acquirer that read the generation
-//!    after A and did not see the write. So A is before I, and the turn that
-//!    the acquirer read before A is T or an earlier one.
+//!    after A and did not see the write. So A is before I. Before A is the
+//!    write by which the token's turn began, since the acquirer had read that
+//!    turn. So the incrementer sees it: T is that turn or a later one.
 //! 3. *A turn that has drained stays so.* Nobody gets a token of a turn that is
 //!    over, since its second read of the turn would differ. (A latecomer may
 //!    count itself in for a moment, and out again. A scan that sees it takes it
@@ -81,14 +86,12 @@
 //!
 //! # What a token costs
 //!
-//! Two plain stores and one fence. Of the ways to write the first of them and the
-//! fence, measured by the fastest of many short loops, as parts of
-//! `crossbeam_epoch::pin` and its drop: store and fence (`lock or` on x86-64)
-//! 0.92, of which 0.90 are those three instructions alone; one `xchg` in place
-//! of both, as crossbeam-epoch has it, 1.04. Without any fence it would be 0.80:
-//! that is all that an asymmetric barrier (`membarrier`) could save, and the
-//! crate that offers it costs 1.9 by what it looks up in each call, for an
-//! increment of microseconds; so there is none.
+//! One read-modify-write of a place that no other thread writes, and one plain
+//! store. Of the ways to count in, measured by `compare --only token_1t` and
+//! `token_2t` as parts of `crossbeam_epoch::pin` and its drop: a read-modify-write
+//! 0.80 and 0.68; a store and a fence (`lock or` on x86-64) 0.90 and 0.77; the
+//! same with one count for both ways 0.92 and 0.78; without any fence, which is
+//! wrong, 0.16 and 0.10.
 //!
 //! # Why no event-listener
 //!
@@ -101,7 +104,7 @@ use std::{fmt, sync::atomic::compiler_fence};
 
 use super::{
     Pending, Token,
-    stripe::{Stripe, Stripes, position},
+    stripe::{Position, Stripe, Stripes},
     token::{Mark, ShortToken},
     waiters::Waiters,
 };
@@ -273,13 +276,17 @@ impl Tracker {
     /// Counts the caller in. Says in which generation, and where.
     #[inline(always)]
     fn enter(&self) -> (u64, Mark, &Stripe) {
+        let Words { generation, turn } = &self.words;
         loop {
-            let turn = self.turn();
-            let (stripe, place) = self.stripes.count_in(position(turn));
-            let mark = Mark::new(place, position(turn));
-            // Arguments 1 and 2: both after the fence in `count_in`.
-            let generation = self.generation();
-            if self.turn() == turn {
+            // ORDERING: SeqCst here and below, arguments 1 and 2, pairs with the
+            // fences in `increment` and `are_empty`. Acquire, pairs with the
+            // Releases in `increment` and `begin_next`.
+            let now = turn.load(SeqCst);
+            let position = Position::of(now);
+            let (stripe, place) = self.stripes.count_in(position);
+            let mark = Mark { place, position };
+            let generation = generation.load(SeqCst);
+            if turn.load(SeqCst) == now {
                 return (generation, mark, stripe);
             }
             self.retract(mark);
@@ -289,14 +296,13 @@ impl Tracker {
     /// The turn has moved while the caller counted itself in.
     #[cold]
     fn retract(&self, mark: Mark) {
-        let stripe = self.stripes.at(mark.place());
-        stripe.count_out(mark.place(), mark.position());
+        self.stripes.at(mark.place).count_out(mark);
         self.left_late(mark);
     }
 
     #[inline(always)]
     pub(super) fn leave(&self, mark: Mark, stripe: &Stripe) {
-        stripe.count_out(mark.place(), mark.position());
+        stripe.count_out(mark);
         if self.is_exact() {
             fence(SeqCst);
         } else {
@@ -304,7 +310,7 @@ impl Tracker {
             compiler_fence(SeqCst);
         }
         // If the turn is RING after its own, whoever has begun it has waked.
-        if position(self.turn()) != mark.position() {
+        if Position::of(self.turn()) != mark.position {
             self.left_late(mark);
         }
     }
@@ -327,7 +333,7 @@ impl Tracker {
         // ORDERING: Release, for tokens of the new generation, which see what
         // the caller did; Acquire, so that it passes on what came before.
         let generation = self.words.generation.fetch_add(1, AcqRel);
-        // ORDERING: argument 2. Pairs with the fence in `count_in`.
+        // ORDERING: argument 2. Pairs with the read-modify-write in `count_in`.
         fence(SeqCst);
         let turn = self.turn();
         self.begin_next(turn);
@@ -349,7 +355,7 @@ impl Tracker {
     #[inline(always)]
     pub(crate) fn release(&self, token: ShortToken) {
         let mark = token.mark();
-        self.leave(mark, self.stripes.at(mark.place()));
+        self.leave(mark, self.stripes.at(mark.place));
     }
 
     /// One more token of the same generation.
@@ -359,7 +365,7 @@ impl Tracker {
     }
 
     pub(super) fn count_again(&self, mark: Mark) {
-        self.stripes.copy(mark.place(), mark.position());
+        self.stripes.copy(mark);
     }
 
     /// The generation of `token`, if its [age](Self::age) is what that says. One
