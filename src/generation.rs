@@ -8,6 +8,7 @@
 //! | [`Swap`], [`Write`], [`Take`] | two copies of something: one is written while the other is read and reset |
 
 mod drain;
+mod manners;
 mod pending;
 mod stripe;
 mod swap;

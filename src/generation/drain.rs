@@ -1,6 +1,8 @@
 //! Turns: when a generation has drained, and when the next turn may begin. The
 //! overview and the numbered arguments are in `tracker.rs`.
 
+use std::ops::Range;
+
 use super::{
     Tracker,
     stripe::{Position, RING},
@@ -36,15 +38,16 @@ impl Tracker {
             let ahead = now - turn;
             // ORDERING: Acquire, pairs with the Release in `fetch_max` below:
             // who reads that the turn has drained sees what its holders did.
-            if ahead >= RING as u64 || turn < self.drained.load(Acquire) {
+            let drained = self.waiting.drained.load(Acquire);
+            if ahead >= RING as u64 || turn < drained {
                 // Argument 3.
                 return Drain::Done;
             }
             if ahead == 0 {
                 self.begin_next(now);
-            } else if self.are_empty(now, RING as u64 - ahead) {
+            } else if self.are_empty(drained..turn + 1, now) {
                 // Or a latecomer could make it look otherwise again.
-                self.drained.fetch_max(turn + 1, AcqRel);
+                self.waiting.drained.fetch_max(turn + 1, AcqRel);
                 return Drain::Done;
             }
             let later = self.turn();
@@ -58,30 +61,36 @@ impl Tracker {
     /// Begins the turn after `now`, if `now` is the current one and the turn
     /// that was counted where the next one will be has drained.
     pub(super) fn begin_next(&self, now: u64) {
-        if self.are_empty(now, 1) {
+        let next = now + 1;
+        // ORDERING: as in `drain`.
+        let drained = self.waiting.drained.load(Acquire);
+        let before = next.saturating_sub(RING as u64 - 1);
+        if drained >= before || self.are_empty(drained..before, now) {
             // ORDERING: SeqCst for argument 2. Release, for whoever reads the new
             // turn: what this thread has seen of the counts' end, that one
             // sees. Acquire, so that it passes on what came before. If it
             // fails, somebody else has done it.
             let turn = &self.words.turn;
-            let begun = turn.compare_exchange(now, now + 1, SeqCst, Relaxed);
+            let begun = turn.compare_exchange(now, next, SeqCst, Relaxed);
             if begun.is_ok() {
                 // ORDERING: argument 4, B. Pairs with the fence in `are_empty`.
                 fence(SeqCst);
-                if self.waiters.waiting() > 0 {
-                    self.waiters.wake();
+                if self.waiting.waiters.waiting() > 0 {
+                    self.waiting.waiters.wake();
                 }
             }
         }
     }
 
-    /// Have the `oldest` turns drained that may have tokens when `now` is the
-    /// current one?
-    fn are_empty(&self, now: u64, oldest: u64) -> bool {
+    /// Have these `turns` drained, none of which may have tokens that began at
+    /// `now` or later? The earliest that can still be told apart comes RING - 1
+    /// before `now`.
+    fn are_empty(&self, turns: Range<u64>, now: u64) -> bool {
         // ORDERING: argument 1: after the load that has returned `now`, before
         // the scan. Pairs with the read-modify-write in `count_in`.
         fence(SeqCst);
-        (1..=oldest).all(|step| self.stripes.is_empty(Position::of(now + step)))
+        let earliest = (now + 1).saturating_sub(RING as u64);
+        (turns.start.max(earliest)..turns.end).all(|turn| self.stripes.is_empty(Position::of(turn)))
     }
 
     /// A token has gone whose turn is over: tells those who wait if it was the
@@ -92,8 +101,8 @@ impl Tracker {
         // waiters. Pairs with the fence in `are_empty`, and with this one of
         // others who leave.
         fence(SeqCst);
-        if self.waiters.waiting() > 0 && self.stripes.is_empty(mark.position) {
-            self.waiters.wake();
+        if self.waiting.waiters.waiting() > 0 && self.stripes.is_empty(mark.position) {
+            self.waiting.waiters.wake();
         }
     }
 }

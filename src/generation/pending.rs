@@ -149,7 +149,13 @@ impl<'a> Pending<'a> {
     #[track_caller]
     fn wait_until(&self, deadline: Option<Instant>) -> bool {
         assert_may_block();
-        self.is_drained() || park::wait(&mut Watch::new(self), deadline).is_some()
+        self.drains_soon() || park::wait(&mut Watch::new(self), deadline).is_some()
+    }
+
+    /// A look or two, before anybody has to know that somebody waits.
+    fn drains_soon(&self) -> bool {
+        let manners = &self.tracker.waiting.manners;
+        manners.look(|| self.is_drained())
     }
 }
 
@@ -223,7 +229,10 @@ impl Wait for Watch<'_> {
         if self.is_drained() {
             return Poll::Ready(());
         }
-        self.tracker.waiters.register(&mut self.number, waker);
+        self.tracker
+            .waiting
+            .waiters
+            .register(&mut self.number, waker);
         // Argument 4: in the list first, then the look that counts.
         if self.is_drained() {
             Poll::Ready(())
@@ -250,7 +259,7 @@ impl Wait for Watch<'_> {
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            self.tracker.waiters.remove(number);
+            self.tracker.waiting.waiters.remove(number);
         }
     }
 }

@@ -102,8 +102,11 @@
 
 use std::{fmt, sync::atomic::compiler_fence};
 
+use crossbeam_utils::CachePadded;
+
 use super::{
     Pending, Token,
+    manners::Manners,
     stripe::{Position, Stripe, Stripes},
     token::{Mark, ShortToken},
     waiters::Waiters,
@@ -157,9 +160,8 @@ use crate::sync::{AcqRel, Acquire, AtomicU64, SeqCst, const_fn, fence};
 pub struct Tracker {
     pub(super) words: Words,
     pub(super) stripes: Stripes,
-    pub(super) waiters: Waiters,
-    /// All turns below have drained: not the only place that says so.
-    pub(super) drained: AtomicU64,
+    /// In a cache line that acquirers do not read.
+    pub(super) waiting: CachePadded<Waiting>,
     #[cfg(loom)]
     exact: bool,
 }
@@ -171,6 +173,26 @@ pub(super) struct Words {
     generation: AtomicU64,
     /// Starts at zero, so it does not wrap around in this millennium.
     pub(super) turn: AtomicU64,
+}
+
+/// What only those who increment and wait write.
+pub(super) struct Waiting {
+    pub(super) waiters: Waiters,
+    /// All turns below have drained: not the only place that says so.
+    pub(super) drained: AtomicU64,
+    pub(super) manners: Manners,
+}
+
+impl Waiting {
+    const_fn! {
+        fn new() -> Self {
+            Self {
+                waiters: Waiters::new(),
+                drained: AtomicU64::new(0),
+                manners: Manners::new(),
+            }
+        }
+    }
 }
 
 impl Tracker {
@@ -199,8 +221,7 @@ impl Tracker {
                 turn: AtomicU64::new(0),
             },
             stripes: Stripes::new(),
-            waiters: Waiters::new(),
-            drained: AtomicU64::new(0),
+            waiting: CachePadded::new(Waiting::new()),
         }
     }
 
@@ -212,8 +233,7 @@ impl Tracker {
                 turn: AtomicU64::new(0),
             },
             stripes: Stripes::of(1),
-            waiters: Waiters::new(),
-            drained: AtomicU64::new(0),
+            waiting: CachePadded::new(Waiting::new()),
             exact: false,
         }
     }
@@ -398,7 +418,7 @@ impl fmt::Debug for Tracker {
         f.debug_struct("Tracker")
             .field("generation", &self.generation())
             .field("stripes", &self.stripes.len())
-            .field("waiting", &self.waiters.waiting())
+            .field("waiting", &self.waiting.waiters.waiting())
             .finish_non_exhaustive()
     }
 }
