@@ -7,6 +7,7 @@
 //! | [`Pending`], [`Drained`] | waits until a generation has no tokens any more |
 //! | [`Swap`], [`Write`], [`Take`] | two copies of something: one is written while the other is read and reset |
 
+mod along;
 mod drain;
 mod manners;
 mod pending;
@@ -18,6 +19,7 @@ mod token;
 mod tracker;
 mod waiters;
 
+pub(crate) use along::Meeting;
 pub use pending::{Drained, Pending};
 #[cfg(feature = "stats")]
 pub(crate) use stripe::stripes;

@@ -298,7 +298,13 @@ impl Semaphore {
         if n == 0 {
             return;
         }
-        match self.word.release(n, handed) {
+        self.released(self.word.release(n, handed), n);
+    }
+
+    /// `n` permits are back in the word, or are to be handed over.
+    #[inline(always)]
+    fn released(&self, release: Release, n: u32) {
+        match release {
             Release::Quiet => {}
             Release::Reached => self.queue.reached(&self.word),
             Release::BackWithLine => self.queue.returned(&self.word),

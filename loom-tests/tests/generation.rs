@@ -473,3 +473,76 @@ fn resize_drained_sees_all() {
         assert_eq!(data.0[1][1].read(), 1 - old);
     });
 }
+
+/// The token rides along: no fence but the write that takes the permit.
+#[test]
+fn permit_against_resize() {
+    model(3, || {
+        let semaphore = Arc::new(Semaphore::builder(1).generations(true).build());
+        let (data, target) = (Generations::new(), Data::new());
+        // The only one that takes permits, so the one that owns the stripe.
+        let newcomer = spawn({
+            let (semaphore, data, target) = (semaphore.clone(), data.clone(), target.clone());
+            move || {
+                for turn in 0..2 {
+                    let permit = semaphore.try_acquire().unwrap();
+                    let generation = permit.generation().unwrap() as usize;
+                    data.0[turn][generation].bump();
+                    if generation == 1 {
+                        assert_eq!(target.read(), 1);
+                    }
+                }
+            }
+        });
+        target.bump();
+        semaphore.resize(1).blocking_drained();
+        let old = [0, 1].map(|turn| data.0[turn][0].read());
+        newcomer.join().unwrap();
+        for (turn, old) in old.into_iter().enumerate() {
+            assert_eq!(data.0[turn][0].read(), old);
+            assert_eq!(data.0[turn][1].read(), 1 - old);
+        }
+    });
+}
+
+/// A token that is counted in for a permit that is not there holds nothing up.
+#[test]
+fn permit_that_is_not_there_against_resize() {
+    model(3, || {
+        let semaphore = Arc::new(Semaphore::builder(1).generations(true).build());
+        let newcomer = spawn({
+            let semaphore = semaphore.clone();
+            move || {
+                let first = semaphore.try_acquire().unwrap();
+                assert!(semaphore.try_acquire().is_err());
+                drop(first);
+            }
+        });
+        semaphore.resize(1).blocking_drained();
+        newcomer.join().unwrap();
+        assert!(semaphore.resize(1).is_drained());
+    });
+}
+
+/// One that comes late must not be counted where nobody looks for it any more.
+#[test]
+fn late_permit_against_two_resizes() {
+    model(3, || {
+        let semaphore = Arc::new(Semaphore::builder(1).generations(true).build());
+        let data: [Data; 3] = std::array::from_fn(|_| Data::new());
+        let newcomer = spawn({
+            let (semaphore, data) = (semaphore.clone(), data.clone());
+            move || {
+                let permit = semaphore.try_acquire().unwrap();
+                data[permit.generation().unwrap() as usize].bump();
+            }
+        });
+        semaphore.resize(1).blocking_drained();
+        let first = data[0].read();
+        semaphore.resize(1).blocking_drained();
+        let second = data[1].read();
+        newcomer.join().unwrap();
+        assert_eq!([0, 1].map(|old| data[old].read()), [first, second]);
+        assert_eq!(data[2].read(), 1 - first - second);
+    });
+}

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::{
     Tracker,
+    along::{Meeting, meet},
     stripe::{Position, RING},
     token::Mark,
 };
@@ -32,7 +33,7 @@ impl Tracker {
     /// Have the tokens of `turn`, and of those before it, all gone? If `turn`
     /// is still the current one, this begins the next, as soon as that is
     /// possible. Goes round again only when the current turn has moved.
-    pub(super) fn drain(&self, turn: u64) -> Drain {
+    pub(super) fn drain(&self, turn: u64, meeting: Option<&dyn Meeting>) -> Drain {
         let mut now = self.turn();
         loop {
             let ahead = now - turn;
@@ -44,8 +45,8 @@ impl Tracker {
                 return Drain::Done;
             }
             if ahead == 0 {
-                self.begin_next(now);
-            } else if self.are_empty(drained..turn + 1, now) {
+                self.begin_next(now, meeting);
+            } else if self.are_empty(drained..turn + 1, now, meeting) {
                 // Or a latecomer could make it look otherwise again.
                 self.waiting.drained.fetch_max(turn + 1, AcqRel);
                 return Drain::Done;
@@ -60,12 +61,12 @@ impl Tracker {
 
     /// Begins the turn after `now`, if `now` is the current one and the turn
     /// that was counted where the next one will be has drained.
-    pub(super) fn begin_next(&self, now: u64) {
+    pub(super) fn begin_next(&self, now: u64, meeting: Option<&dyn Meeting>) {
         let next = now + 1;
         // ORDERING: as in `drain`.
         let drained = self.waiting.drained.load(Acquire);
         let before = next.saturating_sub(RING as u64 - 1);
-        if drained >= before || self.are_empty(drained..before, now) {
+        if drained >= before || self.are_empty(drained..before, now, meeting) {
             // ORDERING: SeqCst for argument 2. Release, for whoever reads the new
             // turn: what this thread has seen of the counts' end, that one
             // sees. Acquire, so that it passes on what came before. If it
@@ -85,10 +86,10 @@ impl Tracker {
     /// Have these `turns` drained, none of which may have tokens that began at
     /// `now` or later? The earliest that can still be told apart comes RING - 1
     /// before `now`.
-    fn are_empty(&self, turns: Range<u64>, now: u64) -> bool {
+    fn are_empty(&self, turns: Range<u64>, now: u64, meeting: Option<&dyn Meeting>) -> bool {
         // ORDERING: argument 1: after the load that has returned `now`, before
         // the scan. Pairs with the read-modify-write in `count_in`.
-        fence(SeqCst);
+        meet(meeting);
         let earliest = (now + 1).saturating_sub(RING as u64);
         (turns.start.max(earliest)..turns.end).all(|turn| self.stripes.is_empty(Position::of(turn)))
     }

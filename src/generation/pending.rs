@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Tracker, drain::Drain};
+use super::{Tracker, along::Meeting, drain::Drain};
 use crate::{
     semaphore::{
         assert_may_block,
@@ -46,15 +46,22 @@ const NAP: Duration = Duration::from_micros(50);
 #[must_use = "nothing waits for the old generation unless this is waited for"]
 pub struct Pending<'a> {
     tracker: &'a Tracker,
+    meeting: Option<&'a dyn Meeting>,
     generation: u64,
     /// The last turn that may have tokens of this generation.
     turn: u64,
 }
 
 impl<'a> Pending<'a> {
-    pub(super) fn new(tracker: &'a Tracker, generation: u64, turn: u64) -> Self {
+    pub(super) fn new(
+        tracker: &'a Tracker,
+        meeting: Option<&'a dyn Meeting>,
+        generation: u64,
+        turn: u64,
+    ) -> Self {
         Self {
             tracker,
+            meeting,
             generation,
             turn,
         }
@@ -89,7 +96,7 @@ impl<'a> Pending<'a> {
     /// ```
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.tracker.drain(self.turn) == Drain::Done
+        self.tracker.drain(self.turn, self.meeting) == Drain::Done
     }
 
     /// Blocks the thread until all tokens of this generation, and of those
@@ -179,6 +186,7 @@ impl fmt::Debug for Pending<'_> {
 /// Somebody who waits, in the list or about to be.
 struct Watch<'a> {
     tracker: &'a Tracker,
+    meeting: Option<&'a dyn Meeting>,
     turn: u64,
     /// Its number in the list.
     number: Option<u64>,
@@ -191,6 +199,7 @@ impl<'a> Watch<'a> {
     fn new(pending: &Pending<'a>) -> Self {
         Self {
             tracker: pending.tracker,
+            meeting: pending.meeting,
             turn: pending.turn,
             number: None,
             seen: None,
@@ -199,7 +208,7 @@ impl<'a> Watch<'a> {
     }
 
     fn is_drained(&self) -> bool {
-        self.tracker.drain(self.turn) == Drain::Done
+        self.tracker.drain(self.turn, self.meeting) == Drain::Done
     }
 
     /// May there be a count-out on its way of which nobody will tell (argument

@@ -15,7 +15,7 @@
 //!
 //! A count-in must be followed by a fence (`tracker.rs`, argument 1). It is a
 //! read-modify-write because that is one already: on most processors it costs no
-//! more than the fence alone. It had to wait for the count-out right before it if
+//! more than the fence alone. (A plain store will do for permits, see `along.rs`.) It had to wait for the count-out right before it if
 //! that were a store to the same place, which is why `came` and `left` are two.
 //!
 //! # Why zero is a proof
@@ -199,6 +199,17 @@ impl Stripes {
         stripe.own.came[position.index()].fetch_add(1, SeqCst);
         fence_for_loom();
         (stripe, Place::new(number))
+    }
+
+    /// Counts a token in by plain stores, where the caller fences otherwise. `None`
+    /// if the calling thread owns no stripe.
+    #[inline(always)]
+    pub(super) fn count_in_plainly(&self, position: Position) -> Option<Place> {
+        let number = thread::known();
+        let stripe = self.0.get()?.get(number)?;
+        let came = &stripe.own.came[position.index()];
+        came.store(came.load(Relaxed).wrapping_add(1), Relaxed);
+        Some(Place::new(number))
     }
 
     /// Counts one more token in, beside one that is alive.

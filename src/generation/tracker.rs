@@ -1,6 +1,6 @@
 //! The tracker: the protocol, and the acquirer's, holder's and incrementer's part
 //! in it. Turns are in `drain.rs`, counts in `stripe.rs`, waiting in
-//! `pending.rs`.
+//! `pending.rs`, tokens of permits in `along.rs`.
 //!
 //! # Words
 //!
@@ -106,9 +106,10 @@ use crossbeam_utils::CachePadded;
 
 use super::{
     Pending, Token,
+    along::{Meeting, meet},
     manners::Manners,
     stripe::{Position, Stripe, Stripes},
-    token::{Mark, ShortToken},
+    token::Mark,
     waiters::Waiters,
 };
 use crate::sync::{AcqRel, Acquire, AtomicU64, SeqCst, const_fn, fence};
@@ -170,7 +171,7 @@ pub struct Tracker {
 #[repr(align(16))]
 pub(super) struct Words {
     /// Wraps around, if callers should ever get that far.
-    generation: AtomicU64,
+    pub(super) generation: AtomicU64,
     /// Starts at zero, so it does not wrap around in this millennium.
     pub(super) turn: AtomicU64,
 }
@@ -295,7 +296,7 @@ impl Tracker {
 
     /// Counts the caller in. Says in which generation, and where.
     #[inline(always)]
-    fn enter(&self) -> (u64, Mark, &Stripe) {
+    pub(super) fn enter(&self) -> (u64, Mark, &Stripe) {
         let Words { generation, turn } = &self.words;
         loop {
             // ORDERING: SeqCst here and below, arguments 1 and 2, pairs with the
@@ -315,7 +316,7 @@ impl Tracker {
 
     /// The turn has moved while the caller counted itself in.
     #[cold]
-    fn retract(&self, mark: Mark) {
+    pub(super) fn retract(&self, mark: Mark) {
         self.stripes.at(mark.place).count_out(mark);
         self.left_late(mark);
     }
@@ -350,60 +351,19 @@ impl Tracker {
     /// ```
     #[must_use = "does not wait for the old generation"]
     pub fn increment(&self) -> Pending<'_> {
+        self.increment_meeting(None)
+    }
+
+    /// [`increment`](Self::increment) where tokens also ride along.
+    pub(super) fn increment_meeting<'a>(&'a self, meeting: Option<&'a dyn Meeting>) -> Pending<'a> {
         // ORDERING: Release, for tokens of the new generation, which see what
         // the caller did; Acquire, so that it passes on what came before.
         let generation = self.words.generation.fetch_add(1, AcqRel);
         // ORDERING: argument 2. Pairs with the read-modify-write in `count_in`.
-        fence(SeqCst);
+        meet(meeting);
         let turn = self.turn();
-        self.begin_next(turn);
-        Pending::new(self, generation, turn)
-    }
-}
-
-/// For use inside.
-impl Tracker {
-    /// [`acquire`](Self::acquire) for a permit.
-    #[inline(always)]
-    pub(crate) fn acquire_short(&self) -> ShortToken {
-        let (generation, mark, _) = self.enter();
-        ShortToken::new(generation, mark)
-    }
-
-    /// Gives back what [`acquire_short`](Self::acquire_short) or
-    /// [`copy`](Self::copy) has returned.
-    #[inline(always)]
-    pub(crate) fn release(&self, token: ShortToken) {
-        let mark = token.mark();
-        self.leave(mark, self.stripes.at(mark.place));
-    }
-
-    /// One more token of the same generation.
-    pub(crate) fn copy(&self, token: &ShortToken) -> ShortToken {
-        self.count_again(token.mark());
-        token.counted_again()
-    }
-
-    pub(super) fn count_again(&self, mark: Mark) {
-        self.stripes.copy(mark);
-    }
-
-    /// The generation of `token`, if its [age](Self::age) is what that says. One
-    /// look at the generation, so that an increment meanwhile does not matter.
-    pub(crate) fn generation_of(&self, token: &ShortToken) -> u64 {
-        let now = self.generation();
-        now.wrapping_sub(token.age(now))
-    }
-
-    /// How many generations there have been since that of `token`. Counts up to
-    /// a million, then from zero again.
-    pub(crate) fn age(&self, token: &ShortToken) -> u64 {
-        token.age(self.generation())
-    }
-
-    /// What an earlier `increment` has returned.
-    pub(crate) fn pending(&self, generation: u64, turn: u64) -> Pending<'_> {
-        Pending::new(self, generation, turn)
+        self.begin_next(turn, meeting);
+        Pending::new(self, meeting, generation, turn)
     }
 }
 

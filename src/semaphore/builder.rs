@@ -95,8 +95,8 @@ impl Builder {
 
     /// Whether permits know in which [generation](crate::generation) they were
     /// handed out, and [`Semaphore::resize`] opens a new one. They do not unless
-    /// this is called. It makes a permit that is
-    /// there cost nearly twice as much.
+    /// this is called. A permit that is
+    /// there then costs about half as much again.
     ///
     /// # Examples
     ///

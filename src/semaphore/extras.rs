@@ -54,8 +54,13 @@ impl Extras {
         self.wanted.generations.then(|| self.generations())
     }
 
-    #[inline]
-    fn generations(&self) -> &Tracker {
+    #[inline(always)]
+    pub(super) fn keeps_generations(&self) -> bool {
+        self.wanted.generations
+    }
+
+    #[inline(always)]
+    pub(super) fn generations(&self) -> &Tracker {
         &self.kept.force().tracker
     }
 

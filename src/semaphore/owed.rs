@@ -3,7 +3,10 @@
 
 use std::mem;
 
-use super::{Semaphore, word::MAX_PERMITS};
+use super::{
+    Semaphore,
+    word::{MAX_PERMITS, Release, Take},
+};
 use crate::generation::ShortToken;
 
 /// Permits that are owed to a semaphore.
@@ -102,6 +105,48 @@ impl Owed {
 
 /// Owing to a semaphore.
 impl Semaphore {
+    /// Takes `n` permits, if the semaphore's fairness lets the caller. What is
+    /// owed for them means nothing if it does not.
+    #[inline(always)]
+    pub(super) fn take_owed(&self, n: u32) -> (Take, Owed) {
+        if self.extras.keeps_generations() {
+            self.take_with_token(n)
+        } else {
+            (self.take(n), Owed::new(Held::taken(n), None))
+        }
+    }
+
+    // Everything rare is out of line, and what it is given fits into registers.
+    #[inline(never)]
+    fn take_with_token(&self, n: u32) -> (Take, Owed) {
+        // Taking none writes no word.
+        if n == 0 {
+            return self.take_before_token(n);
+        }
+        let tracker = self.extras.generations();
+        let Some(begun) = tracker.begin() else {
+            return self.take_before_token(n);
+        };
+        match self.take(n) {
+            Take::Acquired => {
+                let token = tracker.settle(begun);
+                (Take::Acquired, Owed::new(Held::taken(n), Some(token)))
+            }
+            found => {
+                tracker.abandon(begun);
+                (found, Owed::new(Held::taken(0), None))
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn take_before_token(&self, n: u32) -> (Take, Owed) {
+        let found = self.take(n);
+        let taken = found == Take::Acquired;
+        let token = taken.then(|| self.extras.generations().acquire_short());
+        (found, Owed::new(Held::taken(n), token))
+    }
+
     /// What the caller of an acquire owes from now on.
     #[inline(always)]
     pub(super) fn hand_out(&self, held: Held) -> Owed {
@@ -112,17 +157,37 @@ impl Semaphore {
     #[inline(always)]
     pub(super) fn take_back(&self, owed: &mut Owed) {
         if owed.has_token() {
-            self.take_back_with_token(owed);
+            // By value: what goes through memory is slow to come back.
+            self.take_back_with_token(Owed(owed.0));
         } else {
             self.release(owed.held());
         }
     }
 
     #[inline(never)]
-    fn take_back_with_token(&self, owed: &mut Owed) {
+    fn take_back_with_token(&self, owed: Owed) {
+        let Some(token) = owed.token() else {
+            return;
+        };
+        let Held { n, handed } = owed.held();
+        let released = if n == 0 {
+            Release::Quiet
+        } else {
+            self.word.release(n, handed)
+        };
+        // The last one out makes it idle: nothing to do but for watchers.
+        if released == Release::Quiet || released == Release::Reached && !self.queue.is_watched() {
+            self.extras.generations().release(token);
+        } else {
+            self.take_back_loudly(released, n, token);
+        }
+    }
+
+    #[inline(never)]
+    fn take_back_loudly(&self, released: Release, n: u32, token: ShortToken) {
         // Made first, so dropped last, also if a waker panics.
-        let _gone = owed.take_token().map(|token| self.extras.give_back(token));
-        self.release(owed.held());
+        let _gone = self.extras.give_back(token);
+        self.released(released, n);
     }
 
     /// `owed` owes what `other` owes, too. Of the tokens it keeps the older:

@@ -37,10 +37,12 @@ pub struct SemaphorePermit<'a> {
 impl<'a> SemaphorePermit<'a> {
     #[inline]
     pub(super) fn new(semaphore: &'a Semaphore, held: Held) -> Self {
-        Self {
-            semaphore,
-            owed: semaphore.hand_out(held),
-        }
+        Self::owing(semaphore, semaphore.hand_out(held))
+    }
+
+    #[inline(always)]
+    pub(super) fn owing(semaphore: &'a Semaphore, owed: Owed) -> Self {
+        Self { semaphore, owed }
     }
 
     /// Lets go of the permits without a word to the semaphore: somebody else
@@ -190,6 +192,11 @@ impl OwnedSemaphorePermit {
     #[inline]
     pub(super) fn new(semaphore: Arc<Semaphore>, held: Held) -> Self {
         let owed = semaphore.hand_out(held);
+        Self::owing(semaphore, owed)
+    }
+
+    #[inline(always)]
+    pub(super) fn owing(semaphore: Arc<Semaphore>, owed: Owed) -> Self {
         Self { semaphore, owed }
     }
 

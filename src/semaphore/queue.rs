@@ -255,11 +255,16 @@ impl Queue {
     /// The word became idle or settled.
     #[inline]
     pub(crate) fn reached(&self, word: &Word) {
-        if let Some(shared) = self.shared.get() {
-            if shared.calm.watching.load(Relaxed) > 0 {
-                self.hand_over(word, 0);
-            }
+        if self.is_watched() {
+            self.hand_over(word, 0);
         }
+    }
+
+    /// Does anybody wait for it to become idle or settled?
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        let shared = self.shared.get();
+        shared.is_some_and(|shared| shared.calm.watching.load(Relaxed) > 0)
     }
 
     /// The word was closed.

@@ -58,7 +58,7 @@ impl Semaphore {
             panic!("`resize` needs a semaphore that was built with `generations(true)`");
         };
         let previous = self.set_max(max);
-        let pending = tracker.increment();
+        let pending = tracker.increment_along(&self.word);
         Resize {
             previous,
             generation: pending.generation().wrapping_add(1),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{
     Acquire, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit, checked,
     ended::{End, Since},
-    owed::Held,
+    owed::Owed,
     word::Take,
 };
 use crate::error::TryAcquireError;
@@ -31,8 +31,7 @@ impl Semaphore {
     /// ```
     #[inline]
     pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        self.try_take(1)?;
-        Ok(SemaphorePermit::new(self, Held::taken(1)))
+        Ok(SemaphorePermit::owing(self, self.try_take(1)?))
     }
 
     /// Takes `n` permits if they are available and nobody waits for them. Zero
@@ -58,8 +57,7 @@ impl Semaphore {
     #[track_caller]
     pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         let n = checked(n as usize);
-        self.try_take(n)?;
-        Ok(SemaphorePermit::new(self, Held::taken(n)))
+        Ok(SemaphorePermit::owing(self, self.try_take(n)?))
     }
 
     /// [`try_acquire`](Self::try_acquire), with a permit that keeps the
@@ -81,8 +79,8 @@ impl Semaphore {
     /// ```
     #[inline]
     pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        self.try_take(1)?;
-        Ok(OwnedSemaphorePermit::new(self, Held::taken(1)))
+        let owed = self.try_take(1)?;
+        Ok(OwnedSemaphorePermit::owing(self, owed))
     }
 
     /// [`try_acquire_many`](Self::try_acquire_many), with permits that keep the
@@ -111,19 +109,19 @@ impl Semaphore {
         self: Arc<Self>,
         n: u32,
     ) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        let n = checked(n as usize);
-        self.try_take(n)?;
-        Ok(OwnedSemaphorePermit::new(self, Held::taken(n)))
+        let owed = self.try_take(checked(n as usize))?;
+        Ok(OwnedSemaphorePermit::owing(self, owed))
     }
 
     // What is inlined into the caller is the permit that is there: this, and the
     // functions below it that say so too.
     #[inline(always)]
-    fn try_take(&self, n: u32) -> Result<(), TryAcquireError> {
-        match self.take(n) {
+    fn try_take(&self, n: u32) -> Result<Owed, TryAcquireError> {
+        let (found, owed) = self.take_owed(n);
+        match found {
             Take::Acquired => {
                 self.ended(End::Acquired, Since::NEVER);
-                Ok(())
+                Ok(owed)
             }
             found => Err(self.refused(found)),
         }

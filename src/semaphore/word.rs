@@ -22,7 +22,10 @@
 
 use std::fmt;
 
-use crate::sync::{AcqRel, Acquire, AtomicU64, Relaxed, const_fn};
+use crate::{
+    generation::Meeting,
+    sync::{AcqRel, Acquire, AtomicU64, Relaxed, const_fn},
+};
 
 /// The largest `max`, and the largest count in one request.
 pub(crate) const MAX_PERMITS: u32 = (1 << MAX_SHIFT) - 1;
@@ -390,6 +393,13 @@ impl Word {
             .compare_exchange_weak(from.0, to.0, AcqRel, Relaxed)
             .map(drop)
             .map_err(State)
+    }
+}
+
+/// Tokens of permits are counted in before the write that takes the permit.
+impl Meeting for Word {
+    fn meet(&self) {
+        let _ = self.confirm();
     }
 }
 
