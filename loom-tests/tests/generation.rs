@@ -229,6 +229,29 @@ fn copy_against_original() {
     });
 }
 
+/// A latecomer counts itself in on top of its thread's last count-out. Who finds
+/// a zero by that has still seen what was done under the copy before.
+#[test]
+fn latecomer_on_top_of_count_out() {
+    model(3, || {
+        let (tracker, data) = (tracker(1, false), Generations::new());
+        let shared = data.clone();
+        let holder = spawn(move || {
+            let original = tracker.acquire();
+            let copy = original.copied();
+            shared.0[0][original.generation() as usize].bump();
+            drop(original);
+            drop(copy);
+            let _late = tracker.acquire();
+        });
+        let pending = tracker.increment();
+        if pending.is_drained() {
+            data.settled(&pending);
+        }
+        holder.join().unwrap();
+    });
+}
+
 /// A thread ends, and another one goes on with its stripe while what the first
 /// has taken is still out.
 #[test]

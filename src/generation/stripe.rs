@@ -15,7 +15,8 @@
 //! # Why zero is a proof
 //!
 //! A count-out always happens after the count-in of the same token. The scan
-//! reads `removed` first, then `local`, both with Acquire, then `added`. So of each
+//! reads `removed` first, then `local`, both with Acquire, then `added`; all that is
+//! written to the first two is written with Release. So of each
 //! count-out that it has seen, in `removed` or `local`, it has also seen the
 //! count-in: in `local`, since that is read after `removed`, or in `added`, which
 //! is read last. What it computes is thus at least the number of tokens that it
@@ -164,8 +165,10 @@ impl Stripes {
             return count_in_shared(stripes, number, position);
         };
         let local = &stripe.local[position];
-        // Relaxed: what counts is the fence, and a count-in ends nothing.
-        local.store(local.load(Relaxed).wrapping_add(1), Relaxed);
+        // ORDERING: Release, pairs with the Acquire in `is_empty`: who reads this
+        // does not read the count-outs that it follows, and is to see by it what
+        // they would have shown. (A plain store continues no release sequence.)
+        local.store(local.load(Relaxed).wrapping_add(1), Release);
         // ORDERING: SeqCst, pairs with the fences in `drain.rs` and in
         // `Tracker::increment`.
         fence(SeqCst);
