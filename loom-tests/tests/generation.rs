@@ -496,3 +496,29 @@ fn resize_drained_sees_all() {
         assert_eq!(data.0[1][1].read(), 1 - old);
     });
 }
+
+/// The generation moves on while two permits are merged: the older one counts all
+/// the same.
+#[test]
+fn merge_against_resizes() {
+    model(2, || {
+        let semaphore = Arc::new(Semaphore::builder(2).generations(true).build());
+        let mut older = semaphore.try_acquire().unwrap();
+        let drained = semaphore.resize(2);
+        let younger = semaphore.try_acquire().unwrap();
+        let resizer = spawn({
+            let semaphore = semaphore.clone();
+            move || {
+                for _ in 0..2 {
+                    let _ = semaphore.resize(2);
+                }
+            }
+        });
+        older.merge(younger);
+        assert_eq!(older.generation(), Some(0));
+        assert!(!drained.is_drained());
+        drop(older);
+        assert!(drained.is_drained());
+        resizer.join().unwrap();
+    });
+}

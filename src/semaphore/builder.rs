@@ -98,6 +98,10 @@ impl Builder {
     /// this is called. It makes a permit that is
     /// there cost nearly twice as much.
     ///
+    /// A permit tells its generation from the 2^20 (a million) up to the current
+    /// one. If it outlives more resizes than that, it looks so much younger, and
+    /// counts as such when it is merged with others.
+    ///
     /// # Examples
     ///
     /// ```
