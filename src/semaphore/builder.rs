@@ -95,8 +95,8 @@ impl Builder {
 
     /// Whether permits know in which [generation](crate::generation) they were
     /// handed out, and [`Semaphore::resize`] opens a new one. They do not unless
-    /// this is called. It makes a permit that is
-    /// there cost nearly twice as much.
+    /// this is called. It makes a permit that is there cost nearly twice as much, and
+    /// the first one allocates some counters for each core.
     ///
     /// A permit tells its generation from the 2^20 (a million) up to the current
     /// one. If it outlives more resizes than that, it looks so much younger, and
