@@ -92,9 +92,10 @@ pub(crate) use {acquire::Attempt, blocking::acquire as block, park::Wait, timeou
 /// # Locks
 ///
 /// While nobody waits, every call is a few atomic operations on one word: no
-/// lock, and no heap allocation. Who has to wait, and whoever serves them, hold
-/// a lock for a few instructions. No waker runs inside it: a waker may call any
-/// method of the semaphore, when it is cloned, woken or dropped.
+/// lock (but one in [`close`](Self::close), if anybody ever waited), and no heap
+/// allocation. Who has to wait, and whoever serves them, hold a lock for a few
+/// instructions. No waker runs inside it: a waker may call any method of the
+/// semaphore, when it is cloned, woken or dropped.
 ///
 /// # Examples
 ///

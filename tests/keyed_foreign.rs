@@ -81,6 +81,11 @@ fn panics<T>(keyed: &KeyedSemaphore<Key>, on: &'static str, call: impl FnOnce() 
         drop(held);
     }
     assert_eq!(keyed.len(), len);
+    let text = format!("{keyed:?}");
+    assert!(
+        text.starts_with(&format!("KeyedSemaphore {{ keys: {len},")),
+        "{text}"
+    );
 }
 
 fn keyed() -> KeyedSemaphore<Key> {

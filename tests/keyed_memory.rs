@@ -30,6 +30,8 @@ fn a_live_key_is_looked_up_without_allocation() {
     let hosts = Arc::new(KeyedSemaphore::<String>::new(8));
     let _held = hosts.try_acquire("a.example").unwrap();
     block_on(async {});
+    // Once a thread, with the feature `tokio`: to ask whether it is in a runtime.
+    drop(hosts.blocking_acquire("a.example").unwrap());
     let allocated = allocations(|| {
         let h = || Arc::clone(&hosts);
         drop(hosts.try_acquire("a.example").unwrap());

@@ -240,6 +240,25 @@ fn a_request_for_more_than_max_waits_and_holds_up_nobody() {
     assert_eq!(assert_ready_ok!(heavy.poll()).num_permits(), 5);
 }
 
+// Unlike tokio's, which would let the heavy one gather: the README says so.
+#[test]
+fn in_a_token_bucket_who_wants_more_than_is_left_steps_aside() {
+    let bucket = Semaphore::new(0);
+    let mut heavy = spawn(bucket.acquire_many(3));
+    let mut light = spawn(bucket.acquire());
+    assert_pending!(heavy.poll());
+    assert_pending!(light.poll());
+    bucket.add_permits(1);
+    assert!(light.is_woken() && !heavy.is_woken());
+    assert_ready_ok!(light.poll()).forget();
+    assert_eq!((bucket.max(), bucket.active(), bucket.waiting()), (0, 0, 1));
+    bucket.add_permits(2);
+    assert!(!heavy.is_woken());
+    bucket.add_permits(1);
+    assert_ready_ok!(heavy.poll()).forget();
+    assert_eq!(bucket.max(), 0);
+}
+
 #[test]
 fn a_request_that_a_shrink_made_impossible_lets_the_others_pass() {
     let semaphore = Semaphore::new(5);

@@ -229,6 +229,29 @@ fn copy_against_original() {
     });
 }
 
+/// A latecomer counts itself in on top of its thread's last count-out. Who finds
+/// a zero by that has still seen what was done under the copy before.
+#[test]
+fn latecomer_on_top_of_count_out() {
+    model(3, || {
+        let (tracker, data) = (tracker(1, false), Generations::new());
+        let shared = data.clone();
+        let holder = spawn(move || {
+            let original = tracker.acquire();
+            let copy = original.copied();
+            shared.0[0][original.generation() as usize].bump();
+            drop(original);
+            drop(copy);
+            let _late = tracker.acquire();
+        });
+        let pending = tracker.increment();
+        if pending.is_drained() {
+            data.settled(&pending);
+        }
+        holder.join().unwrap();
+    });
+}
+
 /// A thread ends, and another one goes on with its stripe while what the first
 /// has taken is still out.
 #[test]
@@ -544,5 +567,31 @@ fn late_permit_against_two_resizes() {
         newcomer.join().unwrap();
         assert_eq!([0, 1].map(|old| data[old].read()), [first, second]);
         assert_eq!(data[2].read(), 1 - first - second);
+    });
+}
+
+/// The generation moves on while two permits are merged: the older one counts all
+/// the same.
+#[test]
+fn merge_against_resizes() {
+    model(2, || {
+        let semaphore = Arc::new(Semaphore::builder(2).generations(true).build());
+        let mut older = semaphore.try_acquire().unwrap();
+        let drained = semaphore.resize(2);
+        let younger = semaphore.try_acquire().unwrap();
+        let resizer = spawn({
+            let semaphore = semaphore.clone();
+            move || {
+                for _ in 0..2 {
+                    let _ = semaphore.resize(2);
+                }
+            }
+        });
+        older.merge(younger);
+        assert_eq!(older.generation(), Some(0));
+        assert!(!drained.is_drained());
+        drop(older);
+        assert!(drained.is_drained());
+        resizer.join().unwrap();
     });
 }

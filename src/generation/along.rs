@@ -125,17 +125,18 @@ impl Tracker {
         self.stripes.copy(mark);
     }
 
-    /// The generation of `token`, if its [age](Self::age) is what that says. One
+    /// The generation of `token`, if its [age](ShortToken::age) is what that says. One
     /// look at the generation, so that an increment meanwhile does not matter.
     pub(crate) fn generation_of(&self, token: &ShortToken) -> u64 {
         let now = self.generation();
         now.wrapping_sub(token.age(now))
     }
 
-    /// How many generations there have been since that of `token`. Counts up to
-    /// a million, then from zero again.
-    pub(crate) fn age(&self, token: &ShortToken) -> u64 {
-        token.age(self.generation())
+    /// Is `token` of an older generation than `other`, if their ages are what
+    /// those say? One look at the generation, or `other` might age meanwhile.
+    pub(crate) fn is_older(&self, token: &ShortToken, other: &ShortToken) -> bool {
+        let now = self.generation();
+        token.age(now) > other.age(now)
     }
 
     /// What an earlier `increment` has returned, where no tokens ride along.

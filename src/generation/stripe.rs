@@ -21,7 +21,8 @@
 //! # Why zero is a proof
 //!
 //! A count-out always happens after the count-in of the same token. The scan
-//! reads `removed` and `left` first, both with Acquire, then `came` and `added`.
+//! reads `removed` and `left` first, both with Acquire, then `came` and `added`; all
+//! that is written to the first two is written with Release, and counts out.
 //! So of each count-out that it has seen it has also seen the count-in. What it
 //! computes is thus at least the number of tokens that it has seen come and not
 //! go; if that is zero, all that it has seen come are gone, and all that their

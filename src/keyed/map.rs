@@ -1,6 +1,6 @@
 //! The shards with their locks: letting in, letting out, and reading. The numbered arguments that are cited here are in `keyed.rs`.
 
-use std::{borrow::Borrow, mem};
+use std::{borrow::Borrow, mem, sync::TryLockError};
 
 use crossbeam_utils::CachePadded;
 use triomphe::Arc;
@@ -87,8 +87,6 @@ pub(super) struct Map<K> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     #[cfg(not(loom))]
     {
-        use std::sync::TryLockError;
-
         let backoff = crossbeam_utils::Backoff::new();
         while !backoff.is_completed() {
             match mutex.try_lock() {
@@ -312,7 +310,12 @@ impl<K> Map<K> {
 
     /// The same, unless some shard is locked now.
     pub(super) fn try_len(&self) -> Option<usize> {
-        let len = |shard: &CachePadded<Mutex<Table<K>>>| Some(shard.try_lock().ok()?.len());
+        let len = |shard: &CachePadded<Mutex<Table<K>>>| match shard.try_lock() {
+            Ok(table) => Some(table.len()),
+            // As in `lock`.
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner().len()),
+            Err(TryLockError::WouldBlock) => None,
+        };
         self.shards.iter().map(len).sum()
     }
 

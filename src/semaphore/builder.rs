@@ -95,8 +95,12 @@ impl Builder {
 
     /// Whether permits know in which [generation](crate::generation) they were
     /// handed out, and [`Semaphore::resize`] opens a new one. They do not unless
-    /// this is called. A permit that is
-    /// there then costs about half as much again.
+    /// this is called. A permit that is there then costs about half as much again, and
+    /// the first one allocates some counters for each core.
+    ///
+    /// A permit tells its generation from the 2^20 (a million) up to the current
+    /// one. If it outlives more resizes than that, it looks so much younger, and
+    /// counts as such when it is merged with others.
     ///
     /// # Examples
     ///

@@ -96,10 +96,12 @@ impl Extras {
         self.generations().acquire_short()
     }
 
-    /// For how many generations there has been that token.
-    pub(super) fn age(&self, token: &Option<ShortToken>) -> Option<u64> {
-        let token = token.as_ref()?;
-        Some(self.generations().age(token))
+    /// Is `token` of an older generation than `other`?
+    pub(super) fn is_older(&self, token: &Option<ShortToken>, other: &Option<ShortToken>) -> bool {
+        match (token, other) {
+            (Some(token), Some(other)) => self.generations().is_older(token, other),
+            _ => false,
+        }
     }
 
     /// The generation of that token.

@@ -196,7 +196,7 @@ impl Semaphore {
         let mut held = owed.take_held();
         held.merge(other.take_held());
         let (mut token, mut younger) = (owed.take_token(), other.take_token());
-        if self.extras.age(&token) < self.extras.age(&younger) {
+        if self.extras.is_older(&younger, &token) {
             mem::swap(&mut token, &mut younger);
         }
         *owed = Owed::new(held, token);

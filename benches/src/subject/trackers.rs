@@ -53,7 +53,6 @@ impl Tracks for Tokens {
     }
 
     #[inline]
-
     fn hold(shared: &Tracker) -> impl Sized {
         shared.acquire()
     }
@@ -73,7 +72,6 @@ impl Tracks for CrossbeamEpoch {
     fn shared() {}
 
     #[inline]
-
     fn hold((): &()) -> impl Sized {
         crossbeam_epoch::pin()
     }
@@ -88,7 +86,6 @@ impl Tracks for ArcSwapLoad {
     }
 
     #[inline]
-
     fn hold(shared: &ArcSwap<u64>) -> impl Sized {
         shared.load()
     }
@@ -112,7 +109,6 @@ macro_rules! lock {
             }
 
             #[inline]
-
             fn hold(shared: &$lock) -> impl Sized {
                 $ended(shared.read())
             }
