@@ -8,6 +8,7 @@
 //! | [`Swap`], [`Write`], [`Take`] | two copies of something: one is written while the other is read and reset |
 
 mod along;
+mod barrier;
 mod drain;
 mod manners;
 mod pending;

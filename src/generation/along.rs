@@ -18,7 +18,7 @@
 use std::panic::RefUnwindSafe;
 
 use super::{
-    Pending, Tracker,
+    Pending, Tracker, barrier,
     stripe::Position,
     token::{Mark, ShortToken},
 };
@@ -38,6 +38,7 @@ pub(super) fn meet(meeting: Option<&dyn Meeting>) {
     if let Some(word) = meeting {
         word.meet();
     }
+    barrier::cross();
 }
 
 /// A count-in that may turn out to be late, or in vain.

@@ -37,11 +37,16 @@
 //! There are [`RING`] counts of each kind, one for each turn that may still have
 //! tokens (`drain.rs`).
 
-use std::{array, num::NonZeroU16, sync::OnceLock};
+use std::{
+    array,
+    num::NonZeroU16,
+    sync::{OnceLock, atomic::compiler_fence},
+};
 
 use crossbeam_utils::CachePadded;
 
 use super::{
+    barrier,
     thread::{self, NUMBERS},
     token::Mark,
 };
@@ -103,6 +108,13 @@ impl Stripe {
                 removed: counts(),
             }),
         }
+    }
+
+    /// Counts a token in. For the thread that owns it.
+    #[inline(always)]
+    fn count_in_plainly(&self, position: Position) {
+        let came = &self.own.came[position.index()];
+        came.store(came.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     /// Counts a token out that was counted in here.
@@ -195,10 +207,15 @@ impl Stripes {
         let Some(stripe) = stripes.get(number) else {
             return count_in_elsewhere(stripes, position);
         };
-        // ORDERING: SeqCst, pairs with the fences in `drain.rs` and in
-        // `Tracker::increment`.
-        stripe.own.came[position.index()].fetch_add(1, SeqCst);
-        fence_for_loom();
+        if barrier::is_on() {
+            stripe.count_in_plainly(position);
+            // What is read next is not read before.
+            compiler_fence(SeqCst);
+        } else {
+            // ORDERING: SeqCst, pairs with the fences in `meet`.
+            stripe.own.came[position.index()].fetch_add(1, SeqCst);
+            fence_for_loom();
+        }
         (stripe, Place::new(number))
     }
 
@@ -208,8 +225,7 @@ impl Stripes {
     pub(super) fn count_in_plainly(&self, position: Position) -> Option<Place> {
         let number = thread::known();
         let stripe = self.0.get()?.get(number)?;
-        let came = &stripe.own.came[position.index()];
-        came.store(came.load(Relaxed).wrapping_add(1), Relaxed);
+        stripe.count_in_plainly(position);
         Some(Place::new(number))
     }
 
@@ -249,6 +265,8 @@ fn count_in_elsewhere(stripes: &[Stripe], position: Position) -> (&Stripe, Place
 
 #[cold]
 fn make() -> Box<[Stripe]> {
+    // Acquirers ask which way to count in only after this.
+    barrier::prepare();
     (0..stripes()).map(|_| Stripe::new()).collect()
 }
 
