@@ -256,3 +256,25 @@ fn no_older_permit_is_alive_after_drained() {
     giver.join().unwrap();
     assert_eq!(semaphore.active(), 0);
 }
+
+#[test]
+fn a_permit_that_looks_younger_than_it_is_still_counts_as_the_older_when_merged() {
+    let semaphore = Semaphore::builder(2).generations(true).build();
+    let mut old = semaphore.try_acquire().unwrap();
+    let first = semaphore.resize(2);
+    // As many as a permit can tell apart.
+    for _ in 1..1 << 20 {
+        let _ = semaphore.resize(2);
+    }
+    let mut new = semaphore.try_acquire().unwrap();
+    assert!(!first.is_drained());
+    for _ in 0..5 {
+        let _ = semaphore.resize(2);
+    }
+    // `old` looks five generations old, which is what `new` is.
+    new.merge(old.split(1).unwrap());
+    drop(old);
+    assert!(!first.is_drained());
+    drop(new);
+    assert!(first.is_drained());
+}

@@ -133,11 +133,14 @@ impl Tracker {
         now.wrapping_sub(token.age(now))
     }
 
-    /// Is `token` of an older generation than `other`, if their ages are what
-    /// those say? One look at the generation, or `other` might age meanwhile.
+    /// Does whoever waits for `other` to go wait for `token` anyway? Both are held.
     pub(crate) fn is_older(&self, token: &ShortToken, other: &ShortToken) -> bool {
-        let now = self.generation();
-        token.age(now) > other.age(now)
+        // One look each, or `other` might age meanwhile. The turns come first: they
+        // say which drains first, and since tokens that are held are of less than
+        // RING turns, where they are counted tells which.
+        let (turn, generation) = (self.turn(), self.generation());
+        let age = |token: &ShortToken| (token.mark().position.age(turn), token.age(generation));
+        age(token) > age(other)
     }
 
     /// What an earlier `increment` has returned, where no tokens ride along.

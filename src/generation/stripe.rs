@@ -67,6 +67,11 @@ impl Position {
         Self((turn % RING as u64) as u8)
     }
 
+    /// How many turns it is from the last one that was counted here to `now`.
+    pub(super) const fn age(self, now: u64) -> u64 {
+        now.wrapping_sub(self.0 as u64) % RING as u64
+    }
+
     /// Below [`RING`], also for the compiler.
     #[inline(always)]
     pub(super) const fn index(self) -> usize {

@@ -342,6 +342,11 @@ impl Tracker {
     /// drained. Never waits. It may be called from many threads at once, and
     /// again before the last generation has drained.
     ///
+    /// # Panics
+    ///
+    /// When the waker of somebody who waits does, after all have been woken. The new
+    /// generation has begun then; the next increment waits for both.
+    ///
     /// # Examples
     ///
     /// ```

@@ -99,8 +99,8 @@ impl Builder {
     /// the first one allocates some counters for each core.
     ///
     /// A permit tells its generation from the 2^20 (a million) up to the current
-    /// one. If it outlives more resizes than that, it looks so much younger, and
-    /// counts as such when it is merged with others.
+    /// one. If it outlives more resizes than that, it looks so much younger. What
+    /// [`drained`](crate::Resize::drained) waits for does not depend on that.
     ///
     /// # Examples
     ///

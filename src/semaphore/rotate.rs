@@ -29,7 +29,8 @@ impl Semaphore {
     ///
     /// When `max` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS), or when the
     /// semaphore was built without [`generations`](crate::Builder::generations).
-    /// Nothing has changed then.
+    /// Nothing has changed then. When a waker that it wakes does: max has changed
+    /// then, and perhaps the generation; call it again.
     ///
     /// # Memory ordering
     ///
