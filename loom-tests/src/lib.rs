@@ -30,7 +30,7 @@
 //! | `Eventual` and `Barging` | `fairness` |
 //! | token against increment | `generation::token_against_increment`, `generation::increments_at_once` |
 //! | latecomer at a place that counts again | `generation::latecomer_against_turn`, `generation::turn_begun_by_waiter` |
-//! | permit against resize | `generation::permit_against_resize`, `generation::late_permit_against_two_resizes`, `generation::permit_that_is_not_there_against_resize` |
+//! | permit against resize | `permits` |
 //! | last token against who parks | `generation::release_against_parked_waiter`, `generation::two_releases_against_parked_waiter` |
 //! | take against write | `generation::take_loses_nothing`, `generation::cancelled_take_loses_nothing` |
 //! | a key that comes out of use | `keyed` |
