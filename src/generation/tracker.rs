@@ -254,13 +254,11 @@ impl Tracker {
     }
 
     /// Is there no window (argument 5)?
-    #[cfg(loom)]
     pub(super) fn is_exact(&self) -> bool {
-        self.exact
-    }
-
-    #[cfg(not(loom))]
-    pub(super) fn is_exact(&self) -> bool {
+        #[cfg(loom)]
+        if self.exact {
+            return true;
+        }
         barrier::is_on()
     }
 
