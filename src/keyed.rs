@@ -50,7 +50,7 @@
 //!
 //! Waiting itself is not touched by this: a line belongs to a semaphore, and that
 //! no wake-up is lost there is argued in `semaphore/queue.rs`. A change of max is
-//! split in two (`semaphore/halves.rs`): the word changes under the shard's lock,
+//! split in two (`semaphore/steps.rs`): the word changes under the shard's lock,
 //! and those whom that lets in are woken with the lock free.
 //!
 //! # The lock

@@ -8,17 +8,17 @@ mod blocking;
 mod builder;
 mod ended;
 mod extras;
-#[cfg(feature = "keyed")]
-mod halves;
 mod owed;
 pub(crate) mod park;
-#[cfg(feature = "pool")]
-mod parts;
 mod permit;
 mod queue;
 mod read;
 mod resize;
+#[cfg(feature = "keyed")]
+mod reuse;
 mod rotate;
+#[cfg(any(feature = "keyed", feature = "pool"))]
+mod steps;
 mod take;
 mod timeout;
 mod watch;
@@ -32,7 +32,7 @@ pub(crate) mod inner {
         blocking::assert_may_block,
         owed::Held,
         park::{Wait, wait},
-        parts::Rest,
+        steps::Rest,
         timeout::after,
         word::Take,
     };
@@ -59,7 +59,9 @@ use word::{MAX_PERMITS, Release, Word};
 pub(crate) use queue::Policy;
 pub(crate) use word::Take;
 #[cfg(feature = "keyed")]
-pub(crate) use {acquire::Attempt, blocking::acquire as block, park::Wait, timeout::after};
+pub(crate) use {
+    acquire::Attempt, blocking::acquire as block, park::Wait, steps::Rest, timeout::after,
+};
 
 /// A counting semaphore whose maximum can be changed at any moment.
 ///
@@ -298,7 +300,12 @@ impl Semaphore {
         if n == 0 {
             return;
         }
-        match self.word.release(n, handed) {
+        self.finish_release(self.word.release(n, handed), n);
+    }
+
+    #[inline(always)]
+    fn finish_release(&self, release: Release, n: u32) {
+        match release {
             Release::Quiet => {}
             Release::Reached => self.queue.reached(&self.word),
             Release::BackWithLine => self.queue.returned(&self.word),

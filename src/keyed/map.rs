@@ -319,8 +319,9 @@ impl<K> Map<K> {
     /// Shows each entry to `see`, with the lock free.
     pub(super) fn for_each_entry(&self, mut see: impl FnMut(&K, &Semaphore)) {
         for shard in &self.shards {
-            let entries: Vec<_> = lock(shard).entries().cloned().collect();
-            for_each_entry(entries, |entry| see(entry.key(), &entry.semaphore));
+            let with_nothing = |entry| (Arc::clone(entry), ());
+            let entries: Vec<_> = lock(shard).entries().map(with_nothing).collect();
+            for_each_entry(entries, |entry, ()| see(entry.key(), &entry.semaphore));
         }
     }
 }

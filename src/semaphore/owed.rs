@@ -22,6 +22,7 @@ impl Held {
     }
 
     /// Leaves none.
+    #[cfg(feature = "keyed")]
     pub(crate) fn take(&mut self) -> Self {
         let n = mem::take(&mut self.n);
         Self { n, ..*self }
