@@ -224,6 +224,33 @@ fn parts_of_a_permit_come_back_one_by_one() {
 }
 
 #[test]
+fn a_permit_may_come_to_stand_for_none_and_for_some_again() {
+    let hosts = hosts(4);
+    let mut one = hosts.try_acquire_many("a", 3).unwrap();
+    let mut all = one.split(3).unwrap();
+    assert_eq!((one.num_permits(), all.num_permits()), (0, 3));
+    let none = all.split(0).unwrap();
+    drop(all);
+    assert_eq!(hosts.snapshot("a").active, 0);
+    assert_eq!(
+        (hosts.len(), none.key().as_str()),
+        (1, "a"),
+        "two empty ones"
+    );
+    one.merge(none);
+    assert_eq!(hosts.len(), 1, "one empty one");
+
+    // Empty with full, full with empty, full with full.
+    one.merge(hosts.try_acquire_many("a", 2).unwrap());
+    one.merge(hosts.try_acquire_many("a", 0).unwrap());
+    one.merge(hosts.try_acquire("a").unwrap());
+    assert_eq!((one.num_permits(), hosts.snapshot("a").active), (3, 3));
+    assert!(hosts.try_acquire_many("a", 2).is_err());
+    drop(one);
+    assert_no_keys(&hosts);
+}
+
+#[test]
 fn permits_of_different_keys_cannot_be_merged() {
     let (hosts, others) = (hosts(3), hosts(3));
     for other in [hosts.try_acquire("b"), others.try_acquire("a")] {

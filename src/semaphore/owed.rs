@@ -21,13 +21,6 @@ impl Held {
         Self { n, handed: false }
     }
 
-    /// Leaves none.
-    #[cfg(feature = "keyed")]
-    pub(crate) fn take(&mut self) -> Self {
-        let n = mem::take(&mut self.n);
-        Self { n, ..*self }
-    }
-
     /// Both are of one semaphore, so there are never too many.
     pub(crate) fn merge(&mut self, other: Self) {
         self.n += other.n;

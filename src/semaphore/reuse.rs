@@ -17,16 +17,36 @@ impl Semaphore {
         }
     }
 
-    /// Makes it what `lent` makes, but for the policy. For one that [is
-    /// fresh](Self::is_fresh).
+    /// Makes it what `lent` makes, but for the policy. For one that has been
+    /// [renewed](Self::renew).
     #[inline]
     pub(crate) fn lend(&mut self, max: u32, active: u32) {
         self.word = Word::lent(max, active);
     }
 
-    /// Has nobody ever waited for it, nor closed it?
+    /// Gets it ready for `lend`. For one that nobody else can reach; permits
+    /// that are out are void. `false` if it is of no more use.
     #[inline]
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.queue.is_fresh() && !self.word.load().is_closed()
+    pub(crate) fn renew(&mut self) -> bool {
+        !self.word.load().is_closed() && (!self.has_queue() || self.queue.renew())
+    }
+
+    /// Has anybody waited for it, so that there is a queue to keep?
+    #[inline]
+    pub(crate) fn has_queue(&self) -> bool {
+        self.queue.is_made()
+    }
+
+    /// How many permits are out, read by a write: whoever changes the word later
+    /// also sees what the caller did before.
+    pub(crate) fn confirm_active(&self) -> u32 {
+        self.word.confirm().active()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+impl Semaphore {
+    pub(crate) fn places_kept(&self) -> usize {
+        self.queue.places_kept()
     }
 }

@@ -6,22 +6,36 @@
 //! serving that it may ask for can come at any later time (`queue.rs`,
 //! arguments 1, 2 and 4).
 
-use super::Semaphore;
-#[cfg(feature = "pool")]
-use super::{Held, word::Release};
+use super::{Held, Semaphore, word::Release};
 
 /// What is left of a call.
 #[must_use = "somebody may wait for it"]
 pub(crate) enum Rest {
     Nothing,
-    #[cfg(feature = "pool")]
     Released(Release, u32),
     /// Max is another: somebody may be let in by that, or told.
     Resized,
     Closed,
 }
 
+impl Rest {
+    #[inline]
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+}
+
 impl Semaphore {
+    /// The first step of giving permits back. If nothing is left of it, some
+    /// are still out.
+    #[inline]
+    pub(crate) fn begin_release(&self, Held { n, handed }: Held) -> Rest {
+        match self.word.release(n, handed) {
+            Release::Quiet => Rest::Nothing,
+            release => Rest::Released(release, n),
+        }
+    }
+
     /// The first step of changing max. `max` is checked. Returns the one that
     /// it replaces, too.
     pub(crate) fn begin_set_max(&self, max: u32) -> (u32, Rest) {
@@ -36,30 +50,21 @@ impl Semaphore {
         Rest::Closed
     }
 
+    /// The first step of letting permits go for good: max goes down with
+    /// active.
+    #[cfg(feature = "pool")]
+    pub(crate) fn begin_forget(&self, held: Held) -> Rest {
+        self.queue.rest_of_resize(self.word.forget_held(held.n))
+    }
+
     /// The second step of each.
     #[inline]
     pub(crate) fn finish(&self, rest: Rest) {
         match rest {
             Rest::Nothing => {}
-            #[cfg(feature = "pool")]
             Rest::Released(release, n) => self.finish_release(release, n),
             Rest::Resized => self.queue.hand_over(&self.word, 0),
             Rest::Closed => self.queue.closed(&self.word),
         }
-    }
-}
-
-#[cfg(feature = "pool")]
-impl Semaphore {
-    /// The first step of giving permits back.
-    #[inline]
-    pub(crate) fn begin_release(&self, Held { n, handed }: Held) -> Rest {
-        Rest::Released(self.word.release(n, handed), n)
-    }
-
-    /// The first step of letting permits go for good: max goes down with
-    /// active.
-    pub(crate) fn begin_forget(&self, held: Held) -> Rest {
-        self.queue.rest_of_resize(self.word.forget_held(held.n))
     }
 }

@@ -8,7 +8,7 @@ use triomphe::Arc;
 use super::{
     super::{
         table::{Entry, Table},
-        users::{Left, Users},
+        users::Left,
     },
     Map, cheap, lock,
 };
@@ -53,7 +53,8 @@ impl<K> Map<K> {
             }
             let before = table.default_max;
             let policy = self.settings.policy;
-            let entry = table.insert(hash, key, Users::overridden(), (max, 0), policy);
+            let entry = table.insert(hash, key, (max, 0), policy);
+            entry.users.set_override();
             if table.closed {
                 // Nobody waits yet.
                 let _ = entry.semaphore.begin_close();
@@ -74,12 +75,14 @@ impl<K> Map<K> {
         let table = lock(self.shard(hash));
         let found = table.find(hash, key);
         let entry = Arc::clone(found.filter(|entry| entry.users.is_overridden())?);
+        let left = entry.users.clear_override();
         let (before, rest) = entry.semaphore.begin_set_max(table.default_max);
-        let who_is_left = entry.users.clear_override();
         drop(table);
-        match who_is_left {
-            Left::Needed => finish(Some((entry, rest))),
-            Left::Unneeded => self.remove_unneeded(entry),
+        if left == Left::Nobody {
+            // Nobody waits.
+            self.left(entry, left);
+        } else {
+            finish(Some((entry, rest)));
         }
         Some(before)
     }
