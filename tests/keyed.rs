@@ -4,7 +4,9 @@
 mod common;
 
 use std::{
+    fmt::Debug,
     future::Future,
+    panic::{RefUnwindSafe, UnwindSafe},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -13,7 +15,10 @@ use std::{
 };
 
 use common::{Wakes, panic_of, until, watchdog};
-use dynaphore::{Fairness, KeyedAcquireTimeoutError, KeyedSemaphore, Snapshot};
+use dynaphore::{
+    Fairness, KeyedAcquire, KeyedAcquireOwned, KeyedAcquireTimeoutError, KeyedBuilder, KeyedPermit,
+    KeyedSemaphore, OwnedKeyedPermit, Snapshot,
+};
 use futures::{FutureExt, executor::block_on};
 
 fn hosts(max: usize) -> KeyedSemaphore<String> {
@@ -30,6 +35,17 @@ fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
 fn assert_no_keys<K, S>(keyed: &KeyedSemaphore<K, S>) {
     assert_eq!(keyed.len(), 0);
     assert!(keyed.is_empty());
+}
+
+#[test]
+fn all_types_can_be_sent_shared_and_unwound_past() {
+    fn everywhere<T: Send + Sync + UnwindSafe + RefUnwindSafe + Debug>() {}
+    everywhere::<KeyedSemaphore<String>>();
+    everywhere::<KeyedBuilder<String>>();
+    everywhere::<KeyedPermit<'_, String>>();
+    everywhere::<OwnedKeyedPermit<String>>();
+    everywhere::<KeyedAcquire<'_, '_, String, str>>();
+    everywhere::<KeyedAcquireOwned<'_, String, str>>();
 }
 
 #[test]

@@ -1,11 +1,8 @@
-//! The shards with their locks: letting in, letting out, and reading. The numbered arguments that are cited here are in `keyed.rs`.
+//! The shards with their locks: letting in, letting out, and reading. The
+//! numbered arguments that are cited here are in `keyed.rs`.
 
-#[cfg(not(loom))]
-use std::sync::TryLockError;
 use std::{borrow::Borrow, mem};
 
-#[cfg(not(loom))]
-use crossbeam_utils::Backoff;
 use crossbeam_utils::CachePadded;
 use triomphe::Arc;
 
@@ -16,12 +13,14 @@ use super::{
 use crate::{
     error::{KeyedAcquireError, KeyedTryAcquireError, TooManyKeys},
     semaphore::{Deferred, Held, Policy, Rest, Semaphore, Take},
-    sync::{AtomicUsize, Mutex, MutexGuard, Relaxed},
+    sync::{AtomicUsize, Mutex, Relaxed},
 };
 
 mod change;
+mod lock;
 
 use change::for_each_entry;
+use lock::{lock, lock_while};
 
 /// What the builder has gathered.
 #[derive(Clone, Copy, Debug)]
@@ -83,56 +82,6 @@ pub(super) struct Map<K> {
     /// Held by whoever goes through all shards to change something. Comes
     /// before any shard's lock.
     sweeper: Mutex<()>,
-}
-
-/// The sections of a shard are a few dozen instructions, less than it takes to go
-/// to sleep: who has to wait for one stays awake for a moment.
-///
-/// It does not ask at once again, and then less and less often. Each question takes
-/// the cache line away from the one who is in there, and it costs less to let
-/// that one go on with its next calls than to take turns: two threads at one key
-/// were half as slow again with a first wait of 1 instead of 15 pauses, 75 to 105
-/// ns for a permit instead of 49.
-#[inline]
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock_while(mutex, || true).expect("wanted to the end")
-}
-
-/// The same, unless it is not `wanted` any more while somebody else is in there.
-#[inline]
-fn lock_while<T>(mutex: &Mutex<T>, wanted: impl Fn() -> bool) -> Option<MutexGuard<'_, T>> {
-    #[cfg(not(loom))]
-    match mutex.try_lock() {
-        Ok(guard) => Some(guard),
-        // Only a key's `Eq` can have panicked, when nothing had changed yet.
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => linger(mutex, wanted),
-    }
-    #[cfg(loom)]
-    wanted().then(|| mutex.lock().expect("no model panics"))
-}
-
-#[cfg(not(loom))]
-#[inline(never)]
-fn linger<T>(mutex: &Mutex<T>, wanted: impl Fn() -> bool) -> Option<MutexGuard<'_, T>> {
-    let backoff = Backoff::new();
-    (0..3).for_each(|_| backoff.spin());
-    loop {
-        backoff.snooze();
-        if !wanted() {
-            return None;
-        }
-        let answer = if backoff.is_completed() {
-            mutex.lock().map_err(TryLockError::Poisoned)
-        } else {
-            mutex.try_lock()
-        };
-        match answer {
-            Ok(guard) => return Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {}
-        }
-    }
 }
 
 /// The key, if it takes no memory to make one: that is cheaper than to lock

@@ -18,6 +18,7 @@ pub(crate) enum Rest {
     Closed,
 }
 
+#[cfg(feature = "keyed")]
 impl Rest {
     #[inline]
     pub(crate) fn is_nothing(&self) -> bool {
