@@ -3,46 +3,60 @@
 //! # States
 //!
 //! A key is *in use* while it has an entry in the table of its shard, otherwise
-//! it is *absent*. The entry holds the key, a [`Semaphore`] and the word that
-//! says who needs it ([`users`]): one user for each permit (a permit that stands
-//! for several is one user) and for each request that waits, and the override.
-//! Counting permits and waiting for them is all the semaphore's; the rest of
-//! this module only decides which semaphore a key has.
+//! it is *absent*. The entry holds the key and a [`Semaphore`], whose active count
+//! says how many of the key's permits are out, and the word that counts those who
+//! need the entry without having any ([`users`]): requests that wait, permits that
+//! stand for none (what a split has left over), and the override. The entry is
+//! *needed* while one of the two is not zero. Counting permits and waiting for
+//! them is all the semaphore's; the rest of this module only decides which
+//! semaphore a key has.
 //!
 //! | who | moves what |
 //! |---|---|
-//! | request | finds the entry, or makes it; takes its permits and counts itself in; all under the shard's lock |
+//! | request | finds the entry, or makes it, and takes its permits, under the shard's lock |
 //! | request that must wait | counts itself in as a waiter, under the lock; then waits as at any semaphore, without the lock |
-//! | permit that is dropped | gives its permits back, then counts itself out |
-//! | waiter that gives up | leaves the line, then counts itself out |
-//! | whoever counts out the last user | takes the lock, and removes the entry if there is still no user |
+//! | waiter that is granted its permits | counts itself out |
+//! | waiter that gives up | leaves the line, gives back what it was granted meanwhile, then counts itself out |
+//! | permit that is dropped | gives its permits back, or counts itself out if it stands for none |
+//! | permit that is split with none left on one side | counts one in, under the lock |
+//! | whoever has made one of the two counts zero and finds the other at zero | takes the lock, and removes the entry if both still are |
 //! | permit that finds itself alone | takes the lock, and removes the entry with itself in it if it is still alone |
 //! | `set_max`, `clear_max` | change the override and the semaphore's max under the lock |
 //! | `set_default_max`, `close` | the same for one shard after the other, under the lock of each; one sweep at a time |
 //!
 //! # Why all who use a key meet at one entry
 //!
-//! 1. *Up only under the lock.* A word that is zero rises only under the lock of
-//!    the shard, in which the entry was found in the table. (A permit that is
-//!    split raises a word that is not zero.) Entries are removed under the same
-//!    lock, when the word is zero. So nobody is ever counted into an entry that
-//!    is not in the table, and none with a user leaves it: holder, waiter and
-//!    newcomer have the same max.
-//! 2. *None is left over.* Of those who count themselves out, the one whose step
-//!    makes the word zero (Z) knows, and takes the lock (L). If nobody came
-//!    between Z and L, it removes the entry. If somebody did, that one is counted
-//!    in, and will make the word zero in its turn. Should several be on the way
-//!    to the lock, the first removes the entry and the others, who hold on to its
-//!    memory, find it gone: an entry is looked for by its address, which is not
-//!    used again as long as somebody has it.
-//! 3. *Alone.* A permit that is the only user stays so while it holds the lock:
+//! 1. *Up only under the lock.* Users are counted in under the lock of the shard,
+//!    in which the entry was found in the table. So are permits taken, but for
+//!    those that a waiter is granted, and it counts as a user until it has them.
+//! 2. *Both are zero.* Entries are removed under the same lock, by somebody who
+//!    reads first that there are no users (U), then that no permits are out (A).
+//!    After U there can be no waiter, and by 1 nothing rises any more; whoever was
+//!    one before had its permits before it counted itself out, so A sees them
+//!    unless they are back. So nobody is ever counted into an entry that is not in
+//!    the table, and none that is needed leaves it: holder, waiter and newcomer
+//!    have the same max.
+//! 3. *None is left over.* A release that leaves nobody with a permit is told so
+//!    by its write to the semaphore's word (R), and looks at the users afterwards.
+//!    The last user to go makes its word zero (Z), then looks at the semaphore's
+//!    word by a write (W). If R comes before W, W finds no permits out. If W comes
+//!    before R, R acquires what W released, and the look at the users sees Z. So
+//!    one of the two finds both zero, and takes the lock (L). If nobody has come
+//!    by then, it removes the entry. If somebody has, that one needs it, and all of
+//!    this is ahead of it. Should several be on the way to the lock, the first
+//!    removes the entry and the others, who hold on to its memory, find it gone:
+//!    an entry is looked for by its address, which is not used again as long as
+//!    somebody has it.
+//! 4. *Alone.* A permit for n that finds no users and n permits out, in this order,
+//!    is the only one, by the reason of 2, and stays so while it holds the lock:
 //!    nobody can come, and nobody else is there to split or leave. So the
 //!    semaphore has no other holder and no waiter, and can go without its permits.
-//! 4. *What the last holder did.* Counting out is a release, and whoever removes
-//!    an entry has acquired all of them. The key's next entry is made under the
-//!    same lock after that. So what was done under a permit is visible to
-//!    whoever has one later, whether by the same entry or by the next.
-//! 5. *Which max.* Each shard's table has its own copy of the default, and sweeps
+//! 5. *What the last holder did.* Every release is a write to the semaphore's word,
+//!    every way out for others one to the users, and whoever removes an entry has
+//!    acquired all of them. The key's next entry is made under the same lock after
+//!    that. So what was done under a permit is visible to whoever has one later,
+//!    whether by the same entry or by the next.
+//! 6. *Which max.* Each shard's table has its own copy of the default, and sweeps
 //!    come through all shards in one order. A new entry takes the copy under the
 //!    lock, and one that was there before the sweep came is changed by it. An
 //!    override is set, changed and cleared under the lock too. So of two changes
@@ -50,17 +64,17 @@
 //!
 //! Waiting itself is not touched by this: a line belongs to a semaphore, and that
 //! no wake-up is lost there is argued in `semaphore/queue.rs`. A change of max is
-//! split in two (`semaphore/halves.rs`): the word changes under the shard's lock,
+//! split in two (`semaphore/steps.rs`): the word changes under the shard's lock,
 //! and those whom that lets in are woken with the lock free.
 //!
 //! # The lock
 //!
 //! Safe code cannot change a table that others read without a lock, so here even
-//! a call that does not wait takes one, twice: to find or make the entry and to
-//! remove it. It is held for a few dozen instructions, and for a rehash now and
-//! then. No foreign code runs under it but a key's `Eq`, which no search can do
-//! without: keys are hashed before, cloned and dropped with the lock free, and
-//! so are wakers. If an `Eq` panics, nothing has changed.
+//! a call that does not wait takes one: to find or make the entry, and once more
+//! to remove it, if nobody else has come. It is held for a few dozen instructions,
+//! and for a rehash now and then. No foreign code runs under it but a key's `Eq`,
+//! which no search can do without: keys are hashed before, cloned and dropped
+//! with the lock free, and so are wakers. If an `Eq` panics, nothing has changed.
 
 use std::{
     fmt,

@@ -8,17 +8,17 @@ mod blocking;
 mod builder;
 mod ended;
 mod extras;
-#[cfg(feature = "keyed")]
-mod halves;
 mod owed;
 pub(crate) mod park;
-#[cfg(feature = "pool")]
-mod parts;
 mod permit;
 mod queue;
 mod read;
 mod resize;
+#[cfg(feature = "keyed")]
+mod reuse;
 mod rotate;
+#[cfg(any(feature = "keyed", feature = "pool"))]
+mod steps;
 mod take;
 mod timeout;
 mod watch;
@@ -32,7 +32,7 @@ pub(crate) mod inner {
         blocking::assert_may_block,
         owed::Held,
         park::{Wait, wait},
-        parts::Rest,
+        steps::Rest,
         timeout::after,
         word::Take,
     };
@@ -59,7 +59,9 @@ use word::{MAX_PERMITS, Release, Word};
 pub(crate) use queue::Policy;
 pub(crate) use word::Take;
 #[cfg(feature = "keyed")]
-pub(crate) use {acquire::Attempt, blocking::acquire as block, park::Wait, timeout::after};
+pub(crate) use {
+    acquire::Attempt, blocking::acquire as block, park::Wait, steps::Rest, timeout::after,
+};
 
 /// A counting semaphore whose maximum can be changed at any moment.
 ///
@@ -299,12 +301,11 @@ impl Semaphore {
         if n == 0 {
             return;
         }
-        self.released(self.word.release(n, handed), n);
+        self.finish_release(self.word.release(n, handed), n);
     }
 
-    /// `n` permits are back in the word, or are to be handed over.
     #[inline(always)]
-    fn released(&self, release: Release, n: u32) {
+    fn finish_release(&self, release: Release, n: u32) {
         match release {
             Release::Quiet => {}
             Release::Reached => self.queue.reached(&self.word),

@@ -4,7 +4,9 @@
 mod common;
 
 use std::{
+    fmt::Debug,
     future::Future,
+    panic::{RefUnwindSafe, UnwindSafe},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -13,7 +15,10 @@ use std::{
 };
 
 use common::{Wakes, panic_of, until, watchdog};
-use dynaphore::{Fairness, KeyedAcquireTimeoutError, KeyedSemaphore, Snapshot};
+use dynaphore::{
+    Fairness, KeyedAcquire, KeyedAcquireOwned, KeyedAcquireTimeoutError, KeyedBuilder, KeyedPermit,
+    KeyedSemaphore, OwnedKeyedPermit, Snapshot,
+};
 use futures::{FutureExt, executor::block_on};
 
 fn hosts(max: usize) -> KeyedSemaphore<String> {
@@ -30,6 +35,17 @@ fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
 fn assert_no_keys<K, S>(keyed: &KeyedSemaphore<K, S>) {
     assert_eq!(keyed.len(), 0);
     assert!(keyed.is_empty());
+}
+
+#[test]
+fn all_types_can_be_sent_shared_and_unwound_past() {
+    fn everywhere<T: Send + Sync + UnwindSafe + RefUnwindSafe + Debug>() {}
+    everywhere::<KeyedSemaphore<String>>();
+    everywhere::<KeyedBuilder<String>>();
+    everywhere::<KeyedPermit<'_, String>>();
+    everywhere::<OwnedKeyedPermit<String>>();
+    everywhere::<KeyedAcquire<'_, '_, String, str>>();
+    everywhere::<KeyedAcquireOwned<'_, String, str>>();
 }
 
 #[test]
@@ -219,6 +235,33 @@ fn parts_of_a_permit_come_back_one_by_one() {
     let mut one = hosts.clone().try_acquire_owned("a").unwrap();
     one.merge(two);
     assert_eq!((one.num_permits(), hosts.snapshot("a").active), (3, 3));
+    drop(one);
+    assert_no_keys(&hosts);
+}
+
+#[test]
+fn a_permit_may_come_to_stand_for_none_and_for_some_again() {
+    let hosts = hosts(4);
+    let mut one = hosts.try_acquire_many("a", 3).unwrap();
+    let mut all = one.split(3).unwrap();
+    assert_eq!((one.num_permits(), all.num_permits()), (0, 3));
+    let none = all.split(0).unwrap();
+    drop(all);
+    assert_eq!(hosts.snapshot("a").active, 0);
+    assert_eq!(
+        (hosts.len(), none.key().as_str()),
+        (1, "a"),
+        "two empty ones"
+    );
+    one.merge(none);
+    assert_eq!(hosts.len(), 1, "one empty one");
+
+    // Empty with full, full with empty, full with full.
+    one.merge(hosts.try_acquire_many("a", 2).unwrap());
+    one.merge(hosts.try_acquire_many("a", 0).unwrap());
+    one.merge(hosts.try_acquire("a").unwrap());
+    assert_eq!((one.num_permits(), hosts.snapshot("a").active), (3, 3));
+    assert!(hosts.try_acquire_many("a", 2).is_err());
     drop(one);
     assert_no_keys(&hosts);
 }

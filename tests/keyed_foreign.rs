@@ -93,6 +93,7 @@ fn keyed() -> KeyedSemaphore<Key> {
     KeyedSemaphore::builder(1).shards(1).build()
 }
 
+// Scenario 34, as far as the end of this file.
 #[test]
 fn a_key_that_panics_when_it_is_hashed_compared_or_cloned() {
     watchdog(|| {

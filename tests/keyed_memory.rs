@@ -81,11 +81,13 @@ fn a_refusal_allocates_nothing() {
 }
 
 const MANY: u64 = 1_000_000;
+/// What is kept is kept for each shard, however many keys there were.
+const SHARDS: usize = 8;
 
 // Scenario 35.
 #[test]
 fn a_million_keys_once_each_leave_nothing_behind() {
-    let users = KeyedSemaphore::<u64>::new(1);
+    let users = KeyedSemaphore::<u64>::builder(1).shards(SHARDS).build();
     let before = count().bytes;
     reset_peak();
     for id in 0..MANY {
@@ -97,7 +99,7 @@ fn a_million_keys_once_each_leave_nothing_behind() {
 
 #[test]
 fn a_million_keys_at_once_leave_nothing_behind() {
-    let users = KeyedSemaphore::<u64>::new(1);
+    let users = KeyedSemaphore::<u64>::builder(1).shards(SHARDS).build();
     let before = count().bytes;
     let mut held = Vec::with_capacity(MANY as usize);
     let own = count().bytes - before;
@@ -114,7 +116,7 @@ fn a_million_keys_at_once_leave_nothing_behind() {
 
 #[test]
 fn waiting_for_many_keys_leaves_nothing_behind() {
-    let hosts = KeyedSemaphore::<String>::new(1);
+    let hosts = KeyedSemaphore::<String>::builder(1).shards(SHARDS).build();
     let before = count().bytes;
     for id in 0..MANY / 100 {
         let key = id.to_string();

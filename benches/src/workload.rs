@@ -28,7 +28,7 @@ pub use self::blocking::{blocking_8t, blocking_8t_waits, blocking_half};
 pub use self::handoff::{
     handoff_ct, handoff_mt, parking_ct, parking_mt, tasks_per_permit, weighted_mt,
 };
-pub use self::keyed::{keyed_1t, keyed_2t, keyed_blocked, keyed_hot_2t};
+pub use self::keyed::{keyed_1t, keyed_2t, keyed_blocked, keyed_hot_2t, keyed_rotating};
 pub use self::pool::{pool_1m_1t, pool_1t, pool_churn};
 pub use self::resize::resize_storm_2t;
 pub use self::tokens::{increment_wait, token_1t, token_2t, token_while_increment_2t};
@@ -244,6 +244,11 @@ pub const ALL: &[Workload] = &[
     workload!(
         keyed_blocked * 1,
         "64 tasks on two workers, 16 for each of 4 keys with 1 permit, one yield while holding",
+        [Dynaphore, DashmapTokio, Lockable, Bare]
+    ),
+    workload!(
+        keyed_rotating * 1,
+        "the same where each task goes on to the next of the keys every time",
         [Dynaphore, DashmapTokio, Lockable, Bare]
     ),
     workload!(

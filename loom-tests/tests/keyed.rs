@@ -187,6 +187,70 @@ fn waiter_against_newcomer() {
     });
 }
 
+/// A waiter comes to a permit that one holder gives back, while the other looks
+/// whether it is alone: it is not, though there is a moment when neither the line
+/// nor the permits say so.
+#[test]
+fn grant_against_alone() {
+    model(3, || {
+        let k = keyed(2);
+        let releases = [take(&k), take(&k)];
+        let (waiter, _) = queued_for(&k, 1);
+        let releases = releases.map(|held| spawn(move || drop(held)));
+        let served = block_on(waiter).unwrap();
+        assert_eq!(k.len(), 1, "somebody took the entry away");
+        join(releases);
+        assert_eq!(k.snapshot(KEY).active, 1);
+        drop(served);
+        assert_at_rest(&k, 2);
+    });
+}
+
+/// Two waiters give up while the permit comes back: of the three the last removes
+/// the entry.
+#[test]
+fn two_cancels_against_release() {
+    model(2, || {
+        let k = keyed(1);
+        let held = take(&k);
+        let cancels = [queued(&k), queued(&k)].map(|(waiter, _)| spawn(move || drop(waiter)));
+        drop(held);
+        join(cancels);
+        assert_at_rest(&k, 1);
+    });
+}
+
+/// A permit that has split until it stands for none keeps its key, while those who
+/// had it before are still on their way to remove it.
+#[test]
+fn empty_permit_against_two_last_releases() {
+    model(2, || {
+        let k = keyed(3);
+        let releases = [take(&k), take(&k)].map(|held| spawn(move || drop(held)));
+        let mut empty = take(&k);
+        drop(empty.split(1));
+        assert_eq!(k.len(), 1, "somebody took the entry away");
+        join(releases);
+        assert_eq!(k.len(), 1);
+        drop(empty);
+        assert_at_rest(&k, 3);
+    });
+}
+
+/// It goes while another permit does: the last of the two removes the entry.
+#[test]
+fn empty_permit_and_last_release() {
+    model(3, || {
+        let k = keyed(2);
+        let held = take(&k);
+        let empty = Arc::clone(&k).try_acquire_many_owned(KEY, 0).unwrap();
+        let goes = [held, empty].map(|permit| spawn(move || drop(permit)));
+        drop(k.try_acquire(KEY));
+        join(goes);
+        assert_at_rest(&k, 2);
+    });
+}
+
 /// A key that is made while the default changes has the new one in the end.
 #[test]
 fn set_default_against_acquire() {

@@ -164,7 +164,8 @@ fn two_sets_of_a_known_key() {
     });
 }
 
-/// The place that a request has been told of goes while it comes for it.
+/// The place that a request has been told of goes while it comes for it. It is not
+/// for a newcomer, gone or not.
 #[test]
 fn lowered_while_picked_up() {
     model(3, || {
@@ -176,11 +177,14 @@ fn lowered_while_picked_up() {
             theirs.set(A, 0);
             theirs.counts(&A).active
         });
+        let theirs = pool.clone();
+        let newcomer = spawn(move || assert!(theirs.try_acquire().is_err()));
         let picked = match waiter.poll() {
             Poll::Ready(lease) => Some(lease.unwrap()),
             Poll::Pending => None,
         };
         let after = lower.join().unwrap();
+        newcomer.join().unwrap();
         // What is not out when the target is lowered does not come out later.
         assert_eq!(after, usize::from(picked.is_some()));
         assert_eq!(pool.counts(&A).active, after);

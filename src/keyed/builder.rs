@@ -49,7 +49,7 @@ impl<K> KeyedSemaphore<K> {
         KeyedBuilder {
             settings: Settings {
                 max: checked(max),
-                shards: (4 * threads).next_power_of_two().min(MAX_SHARDS),
+                shards: (8 * threads).next_power_of_two().min(MAX_SHARDS),
                 policy: Policy::FIFO,
                 max_keys: usize::MAX,
                 max_waiters: u32::MAX,
@@ -62,7 +62,7 @@ impl<K> KeyedSemaphore<K> {
 
 impl<K, S> KeyedBuilder<K, S> {
     /// Over how many shards to spread the keys: 1 to 65536, rounded up to a power
-    /// of two. Four for each core unless this is called. A shard takes 128 bytes,
+    /// of two. Eight for each core unless this is called. A shard takes 128 bytes,
     /// or up to twice as much on some machines.
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-//! One user of an entry: what it counts in, and what its end does.
+//! Who has to do with a key: what they count in, and what their end does.
 
 use std::{mem, ops::Deref, sync};
 
@@ -35,18 +35,64 @@ impl<K, S> Reach for sync::Arc<KeyedSemaphore<K, S>> {
     }
 }
 
-/// One user of an entry, counted in already; dropping it counts it out.
-pub(super) struct Handle<R: Reach> {
+/// One that waits, counted in already: the way by which an attempt to acquire
+/// reaches the semaphore of its key. Dropping it counts it out.
+pub(super) struct Waiter<R: Reach>(Option<(R, Arc<Entry<R::Key>>)>);
+
+impl<R: Reach> Waiter<R> {
+    pub(super) fn new(keyed: R, entry: Arc<Entry<R::Key>>) -> Self {
+        Self(Some((keyed, entry)))
+    }
+}
+
+impl<R: Reach> Deref for Waiter<R> {
+    type Target = Semaphore;
+
+    #[inline]
+    fn deref(&self) -> &Semaphore {
+        let (_, entry) = self.0.as_ref().expect("there until it is dropped");
+        &entry.semaphore
+    }
+}
+
+impl<R: Reach> Drop for Waiter<R> {
+    fn drop(&mut self) {
+        if let Some((keyed, entry)) = self.0.take() {
+            keyed.keyed().map.leave_waiting(entry);
+        }
+    }
+}
+
+/// Permits of one key. The semaphore counts them, or `users` counts this one
+/// if it has none.
+pub(super) struct Permits<R: Reach> {
     keyed: R,
     /// Missing only on the way out.
     entry: Option<Arc<Entry<R::Key>>>,
+    held: Held,
 }
 
-impl<R: Reach> Handle<R> {
+impl<R: Reach> Permits<R> {
+    /// Of a request that did not have to wait.
     #[inline]
-    pub(super) fn new(keyed: R, entry: Arc<Entry<R::Key>>) -> Self {
-        let entry = Some(entry);
-        Self { keyed, entry }
+    pub(super) fn taken(keyed: R, entry: Arc<Entry<R::Key>>, n: u32) -> Self {
+        Self {
+            keyed,
+            entry: Some(entry),
+            held: Held::taken(n),
+        }
+    }
+
+    /// Of one that has waited for what it now holds.
+    pub(super) fn waited_for((mut waiter, held): (Waiter<R>, Held)) -> Self {
+        let (keyed, entry) = waiter.0.take().expect("there until it is dropped");
+        // It is not the last: it has permits, since for none nobody waits.
+        let _ = entry.users.leave_waiting();
+        Self {
+            keyed,
+            entry: Some(entry),
+            held,
+        }
     }
 
     #[inline]
@@ -57,75 +103,9 @@ impl<R: Reach> Handle<R> {
     fn map(&self) -> &Map<R::Key> {
         &self.keyed.keyed().map
     }
-}
-
-impl<R: Reach> Drop for Handle<R> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(entry) = self.entry.take() {
-            self.map().leave(entry);
-        }
-    }
-}
-
-/// One user that waits: the way by which an attempt to acquire reaches the
-/// semaphore of its key.
-pub(super) struct Waiter<R: Reach>(Option<Handle<R>>);
-
-impl<R: Reach> Waiter<R> {
-    pub(super) fn new(keyed: R, entry: Arc<Entry<R::Key>>) -> Self {
-        Self(Some(Handle::new(keyed, entry)))
-    }
-
-    fn end(&mut self) -> Option<Handle<R>> {
-        let handle = self.0.take()?;
-        handle.entry().users.waited();
-        Some(handle)
-    }
-}
-
-impl<R: Reach> Deref for Waiter<R> {
-    type Target = Semaphore;
-
-    #[inline]
-    fn deref(&self) -> &Semaphore {
-        let handle = self.0.as_ref().expect("there until it is dropped");
-        &handle.entry().semaphore
-    }
-}
-
-impl<R: Reach> Drop for Waiter<R> {
-    fn drop(&mut self) {
-        drop(self.end());
-    }
-}
-
-/// Permits of one key: one user, however many they are.
-pub(super) struct Permits<R: Reach> {
-    handle: Handle<R>,
-    held: Held,
-}
-
-impl<R: Reach> Permits<R> {
-    /// Of a request that did not have to wait.
-    #[inline]
-    pub(super) fn taken(keyed: R, entry: Arc<Entry<R::Key>>, n: u32) -> Self {
-        Self {
-            handle: Handle::new(keyed, entry),
-            held: Held::taken(n),
-        }
-    }
-
-    /// Of one that has waited for what it now holds.
-    pub(super) fn waited_for((mut waiter, held): (Waiter<R>, Held)) -> Self {
-        Self {
-            handle: waiter.end().expect("there until it is dropped"),
-            held,
-        }
-    }
 
     pub(super) fn key(&self) -> &R::Key {
-        self.handle.entry().key()
+        self.entry().key()
     }
 
     pub(super) fn num_permits(&self) -> usize {
@@ -136,10 +116,16 @@ impl<R: Reach> Permits<R> {
     pub(super) fn merge(&mut self, mut other: Self) {
         // While both are there, so is the entry: the same key, the same entry.
         assert!(
-            Arc::ptr_eq(self.handle.entry(), other.handle.entry()),
+            Arc::ptr_eq(self.entry(), other.entry()),
             "merging permits of different keys"
         );
-        self.held.merge(other.held.take());
+        if self.held.n > 0 && other.held.n > 0 {
+            self.held.merge(other.held);
+            other.entry = None;
+        } else if self.held.n == 0 {
+            // The one without permits goes.
+            mem::swap(&mut self.held, &mut other.held);
+        }
     }
 
     #[track_caller]
@@ -147,13 +133,18 @@ impl<R: Reach> Permits<R> {
     where
         R: Clone,
     {
-        let entry = self.handle.entry();
-        entry.users.assert_room();
-        let held = self.held.split(n)?;
-        entry.users.join();
+        let all = self.num_permits();
+        if n > all {
+            return None;
+        }
+        let entry = Arc::clone(self.entry());
+        if n == 0 || n == all {
+            self.map().join_empty(&entry);
+        }
         Some(Self {
-            handle: Handle::new(self.handle.keyed.clone(), Arc::clone(entry)),
-            held,
+            keyed: self.keyed.clone(),
+            entry: Some(entry),
+            held: self.held.split(n).expect("there are so many"),
         })
     }
 }
@@ -161,12 +152,8 @@ impl<R: Reach> Permits<R> {
 impl<R: Reach> Drop for Permits<R> {
     #[inline]
     fn drop(&mut self) {
-        let Handle { keyed, entry } = &mut self.handle;
-        if keyed.keyed().map.leave_alone(entry) {
-            return;
+        if let Some(entry) = self.entry.take() {
+            self.map().leave(entry, self.held);
         }
-        // Wakers run in here: if one panics, the handle is dropped all the same.
-        let held = mem::replace(&mut self.held, Held::taken(0));
-        self.handle.entry().semaphore.release(held);
     }
 }

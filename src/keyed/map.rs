@@ -1,4 +1,5 @@
-//! The shards with their locks: letting in, letting out, and reading. The numbered arguments that are cited here are in `keyed.rs`.
+//! The shards with their locks: letting in, letting out, and reading. The
+//! numbered arguments that are cited here are in `keyed.rs`.
 
 use std::{borrow::Borrow, mem, sync::TryLockError};
 
@@ -7,17 +8,19 @@ use triomphe::Arc;
 
 use super::{
     table::{Entry, Gone, Table},
-    users::{Left, Users},
+    users::Left,
 };
 use crate::{
     error::{KeyedAcquireError, KeyedTryAcquireError, TooManyKeys},
-    semaphore::{Policy, Semaphore, Take},
-    sync::{AtomicUsize, Mutex, MutexGuard, Relaxed},
+    semaphore::{Deferred, Held, Policy, Rest, Semaphore, Take},
+    sync::{AtomicUsize, Mutex, Relaxed},
 };
 
 mod change;
+mod lock;
 
 use change::for_each_entry;
+use lock::{lock, lock_while};
 
 /// What the builder has gathered.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +63,7 @@ impl From<Refusal> for KeyedTryAcquireError {
     }
 }
 
-/// A request that was let in: its user is counted.
+/// A request that was let in: it is counted.
 #[must_use]
 pub(super) enum Entered<K> {
     /// It has its permits.
@@ -79,27 +82,6 @@ pub(super) struct Map<K> {
     /// Held by whoever goes through all shards to change something. Comes
     /// before any shard's lock.
     sweeper: Mutex<()>,
-}
-
-/// The sections of a shard are a few dozen instructions, less than it takes to go
-/// to sleep: who has to wait for one stays awake for a moment, and asks less and
-/// less often, so that the others get on with it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    #[cfg(not(loom))]
-    {
-        let backoff = crossbeam_utils::Backoff::new();
-        while !backoff.is_completed() {
-            match mutex.try_lock() {
-                Ok(guard) => return guard,
-                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => backoff.snooze(),
-            }
-        }
-    }
-    // Only a key's `Eq` can have panicked, when nothing had changed yet.
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// The key, if it takes no memory to make one: that is cheaper than to lock
@@ -171,6 +153,7 @@ impl<K> Map<K> {
 impl<K> Map<K> {
     /// Takes `n` permits of `key`, or a place among those who wait for them, of
     /// whom there may be `max_waiters`.
+    #[inline]
     pub(super) fn enter<Q>(
         &self,
         hash: u64,
@@ -188,19 +171,10 @@ impl<K> Map<K> {
             if table.closed {
                 return Err(Refusal::Closed);
             }
-            if let Some(entry) = table.find(hash, key) {
-                entry.users.assert_room();
+            if let Some(entry) = table.share(hash, key) {
                 return match entry.semaphore.take(n) {
-                    Take::Acquired => {
-                        entry.users.join();
-                        Ok(Entered::Holds(Arc::clone(entry)))
-                    }
-                    Take::Closed => Err(Refusal::Closed),
-                    _ if entry.users.waiters() >= max_waiters => Err(Refusal::Busy),
-                    _ => {
-                        entry.users.join_waiting();
-                        Ok(Entered::Waits(Arc::clone(entry)))
-                    }
+                    Take::Acquired if n > 0 => Ok(Entered::Holds(entry)),
+                    found => self.enter_without(entry, found, max_waiters),
                 };
             }
             let max = table.default_max;
@@ -220,45 +194,125 @@ impl<K> Map<K> {
                 drop(table);
                 return Err(Refusal::TooManyKeys);
             }
-            let policy = self.settings.policy;
-            return Ok(if fits {
-                Entered::Holds(table.insert(hash, key, Users::one(), (max, n), policy))
+            let active = if fits { n } else { 0 };
+            let entry = table.insert(hash, key, (max, active), self.settings.policy);
+            return Ok(if active > 0 {
+                Entered::Holds(entry)
+            } else if fits {
+                entry.users.join_empty();
+                Entered::Holds(entry)
             } else {
-                Entered::Waits(table.insert(hash, key, Users::one_waiter(), (max, 0), policy))
+                entry.users.join_waiting();
+                Entered::Waits(entry)
             });
         }
     }
 
-    /// For the holder of a permit: takes the entry away, permit and all, if
+    /// For the lock's holder: lets one in that has no permits.
+    #[inline(never)]
+    fn enter_without(
+        &self,
+        entry: Arc<Entry<K>>,
+        found: Take,
+        max_waiters: u32,
+    ) -> Result<Entered<K>, Refusal> {
+        match found {
+            Take::Closed => return Err(Refusal::Closed),
+            Take::Acquired => {
+                entry.users.assert_room();
+                entry.users.join_empty();
+                return Ok(Entered::Holds(entry));
+            }
+            _ => {}
+        }
+        if entry.users.waiters() >= max_waiters {
+            return Err(Refusal::Busy);
+        }
+        entry.users.assert_room();
+        entry.users.join_waiting();
+        Ok(Entered::Waits(entry))
+    }
+
+    /// Permits come back, all that somebody has.
+    #[inline]
+    pub(super) fn leave(&self, entry: Arc<Entry<K>>, held: Held) {
+        if held.n == 0 {
+            return self.leave_empty(entry);
+        }
+        let entry = if entry.is_alone(held.n) {
+            match self.leave_alone(entry, held.n) {
+                Ok(()) => return,
+                Err(entry) => entry,
+            }
+        } else {
+            entry
+        };
+        match entry.semaphore.begin_release(held) {
+            rest if rest.is_nothing() => Gone::Entry(entry).bury(),
+            rest => self.finish_leave(entry, rest),
+        }
+    }
+
+    /// Takes the entry away with the `n` permits that the caller has of it, if
     /// nobody else needs it. Otherwise nothing has changed.
     #[inline]
-    pub(super) fn leave_alone(&self, place: &mut Option<Arc<Entry<K>>>) -> bool {
-        let Some(entry) = place.take_if(|entry| entry.users.is_alone()) else {
-            return false;
+    fn leave_alone(&self, entry: Arc<Entry<K>>, n: u32) -> Result<(), Arc<Entry<K>>> {
+        // Who holds the lock may come for this very entry.
+        let Some(mut table) = lock_while(self.shard(entry.hash), || entry.is_alone(n)) else {
+            return Err(entry);
         };
-        let mut table = lock(self.shard(entry.hash));
-        // Argument 3: now it can only become true again, not false.
-        if !entry.users.is_alone() {
-            *place = Some(entry);
-            return false;
+        // Argument 4: now it can only become true again, not false.
+        if !entry.is_alone(n) {
+            return Err(entry);
         }
         let removed = table.remove(entry);
         drop(table);
         self.bury(removed);
-        true
+        Ok(())
     }
 
-    /// One user of the entry less.
-    pub(super) fn leave(&self, entry: Arc<Entry<K>>) {
-        match entry.users.leave() {
-            Left::Needed => Gone::Entry(entry).bury(),
-            Left::Unneeded => self.remove_unneeded(entry),
+    /// There is more to a release: somebody waits, or nobody holds a permit now.
+    #[inline(never)]
+    fn finish_leave(&self, entry: Arc<Entry<K>>, rest: Rest) {
+        let mut deferred = Deferred::default();
+        deferred.run(|| entry.semaphore.finish(rest));
+        // Argument 3: by now the word has been written.
+        deferred.run(|| {
+            if entry.is_unneeded() {
+                self.remove_unneeded(entry);
+            } else {
+                Gone::Entry(entry).bury();
+            }
+        });
+        deferred.resume();
+    }
+
+    /// A permit goes that stands for none.
+    #[inline(never)]
+    fn leave_empty(&self, entry: Arc<Entry<K>>) {
+        let left = entry.users.leave_empty();
+        self.left(entry, left);
+    }
+
+    /// A waiter goes that has given up.
+    pub(super) fn leave_waiting(&self, entry: Arc<Entry<K>>) {
+        let left = entry.users.leave_waiting();
+        self.left(entry, left);
+    }
+
+    /// Somebody has gone who had no permits.
+    fn left(&self, entry: Arc<Entry<K>>, left: Left) {
+        // Argument 3: the semaphore is looked at by a write.
+        if left == Left::Nobody && entry.semaphore.confirm_active() == 0 {
+            self.remove_unneeded(entry);
+        } else {
+            Gone::Entry(entry).bury();
         }
     }
 
     fn remove_unneeded(&self, entry: Arc<Entry<K>>) {
         let mut table = lock(self.shard(entry.hash));
-        let removed = if entry.users.is_unneeded() {
+        let removed = if entry.is_unneeded() {
             table.remove(entry)
         } else {
             // Somebody has come since.
@@ -266,6 +320,13 @@ impl<K> Map<K> {
         };
         drop(table);
         self.bury(removed);
+    }
+
+    /// A permit splits, with none left in one of the parts.
+    pub(super) fn join_empty(&self, entry: &Entry<K>) {
+        let _table = lock(self.shard(entry.hash));
+        entry.users.assert_room();
+        entry.users.join_empty();
     }
 
     /// Drops what was removed, or was not there, with the lock free.
@@ -322,8 +383,9 @@ impl<K> Map<K> {
     /// Shows each entry to `see`, with the lock free.
     pub(super) fn for_each_entry(&self, mut see: impl FnMut(&K, &Semaphore)) {
         for shard in &self.shards {
-            let entries: Vec<_> = lock(shard).entries().cloned().collect();
-            for_each_entry(entries, |entry| see(entry.key(), &entry.semaphore));
+            let with_nothing = |entry| (Arc::clone(entry), ());
+            let entries: Vec<_> = lock(shard).entries().map(with_nothing).collect();
+            for_each_entry(entries, |entry, ()| see(entry.key(), &entry.semaphore));
         }
     }
 }

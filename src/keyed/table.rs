@@ -7,7 +7,10 @@
 //! One key stands beside the hash table, which is used from the second on: where
 //! fewer keys are in use than there are shards, most find their shard to
 //! themselves. And a few entries that nobody needs are kept, without their keys,
-//! for the next keys that come, so that those need no allocation.
+//! for the next keys that come, so that those need no allocation. One of them may
+//! have the queue of a key that was waited for: so keys that empty and fill again
+//! do not make one every time. What is kept is bounded for each shard, whatever
+//! keys there were.
 //!
 //! Measured on one thread with keys that come and go, as a ratio to a `DashMap` of
 //! tokio's semaphores: with std's `Arc` 0.71; with triomphe's, which needs no
@@ -29,15 +32,32 @@ const SPARES: usize = 4;
 const KEEP: usize = 64;
 
 /// One key that is in use.
+// In order: what every call needs is in the first cache line, if the key is not
+// too large.
+#[repr(C)]
 pub(super) struct Entry<K> {
-    pub(super) semaphore: Semaphore,
-    pub(super) users: Users,
-    pub(super) hash: u64,
     /// Missing only while the entry is a spare.
     key: Option<K>,
+    pub(super) hash: u64,
+    pub(super) users: Users,
+    pub(super) semaphore: Semaphore,
 }
 
 impl<K> Entry<K> {
+    /// Does nobody need it but one who has `n` permits, and asks? To that one it
+    /// stays true as long as nobody else is let in.
+    #[inline]
+    pub(super) fn is_alone(&self, n: u32) -> bool {
+        // In this order: a waiter counts itself out when it has its permits.
+        self.users.are_none() && self.semaphore.active() == n as usize
+    }
+
+    /// Does nobody need it?
+    #[inline]
+    pub(super) fn is_unneeded(&self) -> bool {
+        self.is_alone(0)
+    }
+
     #[inline]
     pub(super) fn key(&self) -> &K {
         self.key.as_ref().expect("in use")
@@ -54,7 +74,11 @@ pub(super) struct Table<K> {
     /// One that is in no hash table.
     first: Option<Row<K>>,
     others: HashTable<Row<K>>,
+    /// That nobody has waited for.
     spares: Vec<Arc<Entry<K>>>,
+    /// A spare with the queue of those who have. For the next key that comes:
+    /// where one key has waiters, so has the next.
+    queued_spare: Option<Arc<Entry<K>>>,
     /// Of keys without an override. The same in all shards, unless
     /// `set_default_max` is on its way through them.
     pub(super) default_max: u32,
@@ -67,6 +91,7 @@ impl<K> Table<K> {
             first: None,
             others: HashTable::new(),
             spares: Vec::new(),
+            queued_spare: None,
             default_max,
             closed: false,
         }
@@ -97,6 +122,27 @@ impl<K> Table<K> {
         self.others.find(hash, is_it).map(|row| &row.entry)
     }
 
+    /// The same, and shares it.
+    #[inline]
+    pub(super) fn share<Q>(&self, hash: u64, key: &Q) -> Option<Arc<Entry<K>>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        match &self.first {
+            // Very likely it is the one. The other way round the entry's cache
+            // line would come twice: to be read, then to be written.
+            Some(row) if row.hash == hash => {
+                let entry = Arc::clone(&row.entry);
+                if entry.key().borrow() == key {
+                    return Some(entry);
+                }
+            }
+            _ => {}
+        }
+        self.find(hash, key).cloned()
+    }
+
     /// Adds an entry for `key`, which has none, with `active` of `max` permits
     /// out; they fit.
     #[inline]
@@ -104,24 +150,23 @@ impl<K> Table<K> {
         &mut self,
         hash: u64,
         key: K,
-        users: Users,
         (max, active): (u32, u32),
         policy: Policy,
     ) -> Arc<Entry<K>> {
-        let entry = match self.spares.pop() {
+        let entry = match self.queued_spare.take().or_else(|| self.spares.pop()) {
             None => Arc::new(Entry {
-                semaphore: Semaphore::lent(max, active, policy),
-                users,
-                hash,
                 key: Some(key),
+                hash,
+                users: Users::default(),
+                semaphore: Semaphore::lent(max, active, policy),
             }),
             Some(mut spare) => {
                 // Field by field: a whole entry would be written twice.
                 let place = Arc::get_mut(&mut spare).expect("nobody else has a spare");
-                place.semaphore.lend(max, active);
-                place.users = users;
-                place.hash = hash;
                 place.key = Some(key);
+                place.hash = hash;
+                place.users = Users::default();
+                place.semaphore.lend(max, active);
                 spare
             }
         };
@@ -161,15 +206,25 @@ impl<K> Table<K> {
     /// Keeps what can be used again of an entry, and hands out the rest.
     #[inline]
     fn retire(&mut self, mut entry: Arc<Entry<K>>) -> Gone<K> {
-        match Arc::get_mut(&mut entry) {
-            Some(alone) if self.spares.len() < SPARES && alone.semaphore.is_fresh() => {
+        // Somebody may still be on the way out.
+        if let Some(alone) = Arc::get_mut(&mut entry) {
+            let has_queue = alone.semaphore.has_queue();
+            let has_room = if has_queue {
+                self.queued_spare.is_none()
+            } else {
+                self.spares.len() < SPARES
+            };
+            if has_room && alone.semaphore.renew() {
                 let key = alone.key.take();
-                self.spares.push(entry);
-                Gone::Key(key)
+                if has_queue {
+                    self.queued_spare = Some(entry);
+                } else {
+                    self.spares.push(entry);
+                }
+                return Gone::Key(key);
             }
-            // Somebody has waited here, or is still on the way out.
-            _ => Gone::Entry(entry),
         }
+        Gone::Entry(entry)
     }
 
     fn give_memory_back(&mut self) {

@@ -1,15 +1,15 @@
-//! Who needs an entry, in one `AtomicU64`.
+//! Who needs an entry without having a permit out, in one `AtomicU64`.
 //!
 //! ```text
 //!  63         62 .............. 32  31 ............... 0
 //! +----------+--------------------+---------------------+
-//! | OVERRIDE | waiters (31 bits)  | users (32 bits)     |
+//! | OVERRIDE | waiters (31 bits)  | empties (32 bits)   |
 //! +----------+--------------------+---------------------+
 //! ```
 //!
-//! A *user* is a permit, or a request that waits; those that wait are counted
-//! once more as `waiters`. `OVERRIDE` is set while the key has a max of its own.
-//! The entry is needed as long as the word is not zero.
+//! A *waiter* is a request that has not come to its permits, an *empty* one a
+//! permit that stands for none. `OVERRIDE` is set while the key has a max of its
+//! own. Permits that are out are counted by the semaphore, and not once more.
 //!
 //! No shift and no mask of it stands outside this file.
 
@@ -17,110 +17,46 @@ use std::fmt;
 
 use crate::sync::{AcqRel, Acquire, AtomicU64, Relaxed};
 
-const USER: u64 = 1;
-const USERS: u64 = (1 << 32) - 1;
+const EMPTY: u64 = 1;
+const EMPTIES: u64 = (1 << 32) - 1;
 const WAITER: u64 = 1 << 32;
 const OVERRIDE: u64 = 1 << 63;
 
-/// What is left when a user has gone.
+/// What is left in the word when somebody has gone.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
-    /// Somebody else, or an override, still needs the entry.
-    Needed,
-    /// Nobody: whoever is told so sees to it that the entry goes.
-    Unneeded,
+    Somebody,
+    Nobody,
 }
 
-/// The word with its transitions. All that can make it rise from zero happen
-/// under the lock of the entry's shard.
+/// The word with its transitions. All that make it rise happen under the lock of
+/// the entry's shard.
+#[derive(Default)]
 pub(super) struct Users(AtomicU64);
 
 impl Users {
-    /// Of an entry that is made for one permit.
-    #[inline]
-    pub(super) fn one() -> Self {
-        Self(AtomicU64::new(USER))
-    }
-
-    /// Of an entry that is made for one waiter.
-    #[inline]
-    pub(super) fn one_waiter() -> Self {
-        Self(AtomicU64::new(USER + WAITER))
-    }
-
-    /// Of an entry that is made for an override.
-    #[inline]
-    pub(super) fn overridden() -> Self {
-        Self(AtomicU64::new(OVERRIDE))
-    }
-
-    /// Panics when there are so many users that another one might not be
-    /// counted, which takes permits that were leaked on purpose. Half of what
-    /// the word can count, since several threads may be here at once.
+    /// Panics when there are so many that another one might not be counted,
+    /// which takes requests or permits that were leaked on purpose.
     #[inline]
     #[track_caller]
     pub(super) fn assert_room(&self) {
-        let users = self.0.load(Relaxed) & USERS;
+        let word = self.0.load(Relaxed);
         assert!(
-            users < USERS / 2,
-            "a key may not have more than 2147483647 permits and waiters"
+            word & EMPTIES < EMPTIES && word & !OVERRIDE < OVERRIDE - WAITER,
+            "a key may not have more than 2147483647 waiters"
         );
     }
 
-    /// One more permit. There is room for it.
-    #[inline]
-    pub(super) fn join(&self) {
-        self.0.fetch_add(USER, Relaxed);
+    /// One more permit that stands for none. There is room for it.
+    pub(super) fn join_empty(&self) {
+        self.0.fetch_add(EMPTY, Relaxed);
     }
 
     /// One more waiter. There is room for it.
     #[inline]
     pub(super) fn join_waiting(&self) {
-        self.0.fetch_add(USER + WAITER, Relaxed);
-    }
-
-    /// A waiter is one no more, and goes on as a plain user.
-    #[inline]
-    pub(super) fn waited(&self) {
-        self.0.fetch_sub(WAITER, Relaxed);
-    }
-
-    #[inline]
-    pub(super) fn waiters(&self) -> u32 {
-        ((self.0.load(Relaxed) & !OVERRIDE) >> 32) as u32
-    }
-
-    /// One user less.
-    #[inline]
-    pub(super) fn leave(&self) -> Left {
-        // ORDERING: Release, pairs with the Acquires in `is_alone` and
-        // `is_unneeded`: whoever removes the entry, and by the shard's lock
-        // whoever makes the key's next one, sees what this user did before.
-        match self.0.fetch_sub(USER, AcqRel) {
-            USER => Left::Unneeded,
-            _ => Left::Needed,
-        }
-    }
-
-    /// Is there one user and nothing else? For that user, to whom it stays true
-    /// as long as nobody else is let in.
-    #[inline]
-    pub(super) fn is_alone(&self) -> bool {
-        // ORDERING: as in `leave`.
-        self.0.load(Acquire) == USER
-    }
-
-    /// Does nobody need the entry?
-    #[inline]
-    pub(super) fn is_unneeded(&self) -> bool {
-        // ORDERING: as in `leave`.
-        self.0.load(Acquire) == 0
-    }
-
-    #[inline]
-    pub(super) fn is_overridden(&self) -> bool {
-        self.0.load(Relaxed) & OVERRIDE != 0
+        self.0.fetch_add(WAITER, Relaxed);
     }
 
     /// The key has a max of its own from now on.
@@ -128,12 +64,52 @@ impl Users {
         self.0.fetch_or(OVERRIDE, Relaxed);
     }
 
+    #[inline]
+    pub(super) fn waiters(&self) -> u32 {
+        ((self.0.load(Relaxed) & !OVERRIDE) >> 32) as u32
+    }
+
+    #[inline]
+    pub(super) fn is_overridden(&self) -> bool {
+        self.0.load(Relaxed) & OVERRIDE != 0
+    }
+
+    /// One waiter less: it has come to its permits, or gives up.
+    #[inline]
+    pub(super) fn leave_waiting(&self) -> Left {
+        // ORDERING: Release, pairs with the Acquire in `are_none`: whoever finds
+        // this one gone sees the permits that it has been granted, and sees what
+        // it did before when it removes the entry. Acquire: the last one sees to
+        // the removal for those who went before.
+        Left::of(self.0.fetch_sub(WAITER, AcqRel) - WAITER)
+    }
+
+    /// One permit that stands for none less: it is dropped, or stands for some.
+    pub(super) fn leave_empty(&self) -> Left {
+        // ORDERING: as in `leave_waiting`.
+        Left::of(self.0.fetch_sub(EMPTY, AcqRel) - EMPTY)
+    }
+
     /// The key follows the default again.
     pub(super) fn clear_override(&self) -> Left {
-        // ORDERING: as in `leave`.
-        match self.0.fetch_and(!OVERRIDE, AcqRel) & !OVERRIDE {
-            0 => Left::Unneeded,
-            _ => Left::Needed,
+        // ORDERING: as in `leave_waiting`.
+        Left::of(self.0.fetch_and(!OVERRIDE, AcqRel) & !OVERRIDE)
+    }
+
+    #[inline]
+    pub(super) fn are_none(&self) -> bool {
+        // ORDERING: Acquire, pairs with the Release in `leave_waiting`.
+        self.0.load(Acquire) == 0
+    }
+}
+
+impl Left {
+    #[inline]
+    fn of(word: u64) -> Self {
+        if word == 0 {
+            Self::Nobody
+        } else {
+            Self::Somebody
         }
     }
 }
@@ -142,8 +118,8 @@ impl fmt::Debug for Users {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = self.0.load(Relaxed);
         f.debug_struct("Users")
-            .field("users", &(word & USERS))
             .field("waiters", &self.waiters())
+            .field("empties", &(word & EMPTIES))
             .field("override", &self.is_overridden())
             .finish()
     }

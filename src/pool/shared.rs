@@ -256,7 +256,7 @@ impl<K> Table<K> {
         let rest = if after.share() == before.share() {
             Rest::Nothing
         } else {
-            gate.begin_set_max(others + after.share())
+            gate.begin_set_max(others + after.share()).1
         };
         Ok((rest, self.change(entry, before, after)))
     }

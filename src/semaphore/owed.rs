@@ -24,12 +24,6 @@ impl Held {
         Self { n, handed: false }
     }
 
-    /// Leaves none.
-    pub(crate) fn take(&mut self) -> Self {
-        let n = mem::take(&mut self.n);
-        Self { n, ..*self }
-    }
-
     /// Both are of one semaphore, so there are never too many.
     pub(crate) fn merge(&mut self, other: Self) {
         self.n += other.n;
@@ -187,7 +181,7 @@ impl Semaphore {
     fn take_back_loudly(&self, released: Release, n: u32, token: ShortToken) {
         // Made first, so dropped last, also if a waker panics.
         let _gone = self.extras.give_back(token);
-        self.released(released, n);
+        self.finish_release(released, n);
     }
 
     /// `owed` owes what `other` owes, too. Of the tokens it keeps the older:

@@ -95,11 +95,13 @@ use crate::sync::{Lazy, Relaxed, const_fn};
 #[cfg(feature = "pool")]
 mod back;
 mod compete;
-#[cfg(feature = "keyed")]
-mod halves;
 mod line;
 mod policy;
+#[cfg(feature = "keyed")]
+mod reuse;
 mod shared;
+#[cfg(any(feature = "keyed", feature = "pool"))]
+mod steps;
 mod wakes;
 
 pub(crate) use line::{Goal, Ticket, Verdict};

@@ -1,11 +1,24 @@
 //! Who gets which lease, and when.
 
-use std::time::Duration;
+use std::{
+    fmt::Debug,
+    panic::{RefUnwindSafe, UnwindSafe},
+    time::Duration,
+};
 
-use dynaphore::{LeaseTimeoutError, TryLeaseError};
+use dynaphore::{AcquireLease, Lease, LeasePool, LeaseTimeoutError, Stopped, TryLeaseError};
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 
 use crate::{counts, keys, pool, take};
+
+#[test]
+fn all_types_can_be_sent_shared_and_unwound_past() {
+    fn everywhere<T: Send + Sync + UnwindSafe + RefUnwindSafe + Debug>() {}
+    everywhere::<LeasePool<String>>();
+    everywhere::<Lease<String>>();
+    everywhere::<AcquireLease<String>>();
+    everywhere::<Stopped<'_>>();
+}
 
 #[test]
 fn a_key_has_as_many_leases_as_its_target_says() {
@@ -111,6 +124,32 @@ fn a_told_request_that_is_dropped_passes_its_lease_on() {
     drop(first);
     assert!(second.is_woken());
     drop(assert_ready_ok!(second.poll()));
+}
+
+// Scenario 39. A lease counts from the moment that it is picked up, not from when
+// its request was told: whatever comes back in between cannot be taken off a
+// count that it is not in yet.
+#[test]
+fn what_comes_back_before_it_is_picked_up_is_not_uncounted() {
+    let pool = pool([("a", 2)]);
+    let active = || (pool.counts("a").active, pool.active());
+    let held = take(&pool, 2);
+    let mut requests = [(); 3].map(|()| spawn(pool.acquire()));
+    for request in &mut requests {
+        assert_pending!(request.poll());
+    }
+    drop(held);
+    assert_eq!(active(), (0, 2), "two are told, and on their way");
+    let [told, mut also_told, mut next] = requests;
+    drop(told);
+    assert_eq!(active(), (0, 2), "its place has gone on to the next");
+    drop(assert_ready_ok!(also_told.poll()));
+    assert_eq!(active(), (0, 1));
+    let lease = assert_ready_ok!(next.poll());
+    assert_eq!(active(), (1, 1));
+    drop(lease);
+    assert_eq!(active(), (0, 0));
+    assert_eq!(take(&pool, 2).len(), 2);
 }
 
 #[test]

@@ -61,14 +61,24 @@ pub fn keyed_hot_2t<S: Keyed>() -> Runner {
 /// 64 tasks on two workers, 16 for each of 4 keys with 1 permit, one yield while
 /// holding.
 pub fn keyed_blocked<S: AsyncKeyed>() -> Runner {
+    blocked::<S>(|index, _| index)
+}
+
+/// The same where each task goes on to the next key every time, so that now and
+/// then a key is left by all.
+pub fn keyed_rotating<S: AsyncKeyed>() -> Runner {
+    blocked::<S>(|index, round| index + round)
+}
+
+fn blocked<S: AsyncKeyed>(place: fn(u64, u64) -> u64) -> Runner {
     let runtime = multi_thread();
     let keyed = Arc::new(S::keyed(1, FEW_KEYS));
     Box::new(move |ops| {
         run_tasks(&runtime, TASKS, ops, |index, rounds| {
             let keyed = Arc::clone(&keyed);
-            let key = index as u64 % FEW_KEYS;
             async move {
-                for _ in 0..rounds {
+                for round in 0..rounds {
+                    let key = place(index as u64, round) % FEW_KEYS;
                     let permit = S::acquire_key(&keyed, key).await;
                     yield_now().await;
                     drop(permit);

@@ -8,13 +8,13 @@ use triomphe::Arc;
 use super::{
     super::{
         table::{Entry, Table},
-        users::{Left, Users},
+        users::Left,
     },
     Map, cheap, lock,
 };
 use crate::{
     error::TooManyKeys,
-    semaphore::{Deferred, Semaphore},
+    semaphore::{Deferred, Rest},
 };
 
 /// Overrides.
@@ -35,10 +35,10 @@ impl<K> Map<K> {
             let mut table = lock(self.shard(hash));
             if let Some(entry) = table.find(hash, key) {
                 entry.users.set_override();
-                let (before, concerns) = entry.semaphore.resize_quietly(max);
-                let concerned = concerns.then(|| Arc::clone(entry));
+                let (before, rest) = entry.semaphore.begin_set_max(max);
+                let rest = left(entry, rest);
                 drop(table);
-                for_each(concerned, Semaphore::serve);
+                finish(rest);
                 return Ok(before);
             }
             let Some(key) = owned.take() else {
@@ -53,9 +53,11 @@ impl<K> Map<K> {
             }
             let before = table.default_max;
             let policy = self.settings.policy;
-            let entry = table.insert(hash, key, Users::overridden(), (max, 0), policy);
+            let entry = table.insert(hash, key, (max, 0), policy);
+            entry.users.set_override();
             if table.closed {
-                entry.semaphore.close_quietly();
+                // Nobody waits yet.
+                let _ = entry.semaphore.begin_close();
             }
             // Under the lock, so it is not the last.
             drop(entry);
@@ -73,14 +75,14 @@ impl<K> Map<K> {
         let table = lock(self.shard(hash));
         let found = table.find(hash, key);
         let entry = Arc::clone(found.filter(|entry| entry.users.is_overridden())?);
-        let (before, concerns) = entry.semaphore.resize_quietly(table.default_max);
         let left = entry.users.clear_override();
+        let (before, rest) = entry.semaphore.begin_set_max(table.default_max);
         drop(table);
-        match left {
-            Left::Needed => {
-                for_each(concerns.then_some(entry), Semaphore::serve);
-            }
-            Left::Unneeded => self.remove_unneeded(entry),
+        if left == Left::Nobody {
+            // Nobody waits.
+            self.left(entry, left);
+        } else {
+            finish(Some((entry, rest)));
         }
         Some(before)
     }
@@ -92,55 +94,61 @@ impl<K> Map<K> {
     pub(in crate::keyed) fn set_default(&self, max: u32) -> u32 {
         let mut before = max;
         let change = |table: &mut Table<K>| before = mem::replace(&mut table.default_max, max);
-        let concerns = |entry: &Entry<K>| {
-            !entry.users.is_overridden() && entry.semaphore.resize_quietly(max).1
-        };
-        self.sweep(change, concerns, Semaphore::serve);
+        self.sweep(change, |entry| {
+            if entry.users.is_overridden() {
+                return None;
+            }
+            left(entry, entry.semaphore.begin_set_max(max).1)
+        });
         before
     }
 
     pub(in crate::keyed) fn close(&self) {
         let change = |table: &mut Table<K>| table.closed = true;
-        let concerns = |entry: &Entry<K>| {
-            entry.semaphore.close_quietly();
-            entry.users.waiters() > 0
-        };
-        self.sweep(change, concerns, Semaphore::tell_closed);
+        self.sweep(change, |entry| {
+            let rest = entry.semaphore.begin_close();
+            (entry.users.waiters() > 0).then(|| (Arc::clone(entry), rest))
+        });
     }
 
-    /// Changes each shard and each of its entries, and sees to those whom that
-    /// `concerns`. Sweeps have one order, the same in all shards.
+    /// Changes each shard, and takes the first `step` of each of its entries.
+    /// Sweeps have one order, the same in all shards.
     fn sweep(
         &self,
         mut change: impl FnMut(&mut Table<K>),
-        concerns: impl Fn(&Entry<K>) -> bool,
-        see_to: impl Fn(&Semaphore),
+        step: impl Fn(&Arc<Entry<K>>) -> Option<(Arc<Entry<K>>, Rest)>,
     ) {
-        let mut concerned = Vec::new();
+        let mut rests = Vec::new();
         let sweeper = lock(&self.sweeper);
         for shard in &self.shards {
             let mut table = lock(shard);
             change(&mut table);
-            concerned.extend(table.entries().filter(|entry| concerns(entry)).cloned());
+            rests.extend(table.entries().filter_map(&step));
         }
         drop(sweeper);
-        for_each(concerned, see_to);
+        finish(rests);
     }
 }
 
-/// Runs foreign code on semaphores with the lock free. A panic waits until all
-/// have had their turn.
-fn for_each<K>(entries: impl IntoIterator<Item = Arc<Entry<K>>>, see_to: impl Fn(&Semaphore)) {
-    for_each_entry(entries, |entry| see_to(&entry.semaphore));
+/// What is left of a call, if anything is.
+fn left<K>(entry: &Arc<Entry<K>>, rest: Rest) -> Option<(Arc<Entry<K>>, Rest)> {
+    (!matches!(rest, Rest::Nothing)).then(|| (Arc::clone(entry), rest))
 }
 
-pub(super) fn for_each_entry<K>(
-    entries: impl IntoIterator<Item = Arc<Entry<K>>>,
-    mut see_to: impl FnMut(&Entry<K>),
+/// The second steps, with the lock free.
+fn finish<K>(rests: impl IntoIterator<Item = (Arc<Entry<K>>, Rest)>) {
+    for_each_entry(rests, |entry, rest| entry.semaphore.finish(rest));
+}
+
+/// Runs foreign code on entries with the lock free. A panic waits until all have
+/// had their turn.
+pub(super) fn for_each_entry<K, T>(
+    entries: impl IntoIterator<Item = (Arc<Entry<K>>, T)>,
+    mut see_to: impl FnMut(&Entry<K>, T),
 ) {
     let mut deferred = Deferred::default();
-    for entry in entries {
-        deferred.run(|| see_to(&entry));
+    for (entry, with) in entries {
+        deferred.run(|| see_to(&entry, with));
         // Perhaps the last, and then its key goes.
         deferred.run(|| drop(entry));
     }

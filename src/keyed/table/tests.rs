@@ -1,4 +1,8 @@
-use std::time::Duration;
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
 
 use super::*;
 
@@ -8,7 +12,7 @@ fn table() -> Table<u64> {
 
 fn insert(table: &mut Table<u64>, key: u64) -> Arc<Entry<u64>> {
     // A poor hash, so that keys collide.
-    table.insert(key % 8, key, Users::one(), (3, 1), Policy::FIFO)
+    table.insert(key % 8, key, (3, 1), Policy::FIFO)
 }
 
 fn find(table: &Table<u64>, key: u64) -> bool {
@@ -51,12 +55,13 @@ fn an_entry_is_removed_once() {
 fn a_spare_is_used_again_as_if_it_were_new() {
     let mut table = table();
     let entry = insert(&mut table, 1);
+    entry.users.set_override();
     let address = Arc::as_ptr(&entry);
     assert!(remove(&mut table, entry));
-    let again = table.insert(2, 2, Users::overridden(), (7, 0), Policy::FIFO);
+    let again = table.insert(2, 2, (7, 0), Policy::FIFO);
     assert_eq!(Arc::as_ptr(&again), address, "the memory is the same");
     assert_eq!((*again.key(), again.hash), (2, 2));
-    assert!(again.users.is_overridden());
+    assert!(again.users.are_none());
     assert_eq!(again.semaphore.snapshot().max, 7);
     assert_eq!(again.semaphore.snapshot().active, 0);
 }
@@ -73,20 +78,81 @@ fn what_somebody_still_looks_at_is_not_used_again() {
 }
 
 #[test]
-fn a_semaphore_that_was_closed_or_waited_for_is_not_used_again() {
+fn a_semaphore_that_was_closed_is_not_used_again() {
     let mut table = table();
     let entry = insert(&mut table, 1);
     entry.semaphore.close();
     assert!(remove(&mut table, entry));
     assert!(table.spares.is_empty());
 
-    let entry = insert(&mut table, 1);
-    let held = entry.semaphore.try_acquire_many(2).unwrap();
-    let semaphore = &entry.semaphore;
-    assert!(semaphore.blocking_acquire_timeout(Duration::ZERO).is_err());
-    drop(held);
+    let entry = waited_for(&mut table, 1, 1);
+    entry.semaphore.close();
     assert!(remove(&mut table, entry));
-    assert!(table.spares.is_empty(), "its queue takes memory");
+    assert!(table.spares.is_empty() && table.queued_spare.is_none());
+}
+
+/// An entry for which so many have waited at once, in line and aside, for permits
+/// and for a state.
+fn waited_for(table: &mut Table<u64>, key: u64, waiters: usize) -> Arc<Entry<u64>> {
+    let entry = insert(table, key);
+    let held = entry.semaphore.try_acquire_many(2).unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut idle = Box::pin(entry.semaphore.idle());
+    assert!(idle.as_mut().poll(&mut cx).is_pending());
+    let line = (0..waiters).map(|at| Box::pin(entry.semaphore.acquire_many(1 + at as u32 % 4)));
+    let mut line: Vec<_> = line.collect();
+    for waiter in &mut line {
+        assert!(waiter.as_mut().poll(&mut cx).is_pending());
+    }
+    drop((line, idle));
+    drop(held);
+    entry
+}
+
+#[test]
+fn one_queue_is_kept_and_used_again_as_if_it_were_new() {
+    let mut table = table();
+    let entries = [1, 2].map(|key| waited_for(&mut table, key, 20));
+    let address = Arc::as_ptr(&entries[0]);
+    for entry in entries {
+        assert!(remove(&mut table, entry));
+    }
+    assert!(table.spares.is_empty(), "queues take memory");
+    let again = table.insert(3, 3, (2, 0), Policy::FIFO);
+    assert!(table.queued_spare.is_none());
+    assert_eq!(Arc::as_ptr(&again), address, "the memory is the same");
+    assert!(again.semaphore.has_queue());
+    assert_eq!(again.semaphore.snapshot(), Semaphore::new(2).snapshot());
+
+    // It does all that a new one does.
+    let mut cx = Context::from_waker(Waker::noop());
+    let held = again.semaphore.try_acquire_many(2).unwrap();
+    let mut heavy = pin!(again.semaphore.acquire_many(3));
+    let mut one = pin!(again.semaphore.acquire());
+    let mut idle = pin!(again.semaphore.idle());
+    assert!(heavy.as_mut().poll(&mut cx).is_pending());
+    assert!(one.as_mut().poll(&mut cx).is_pending());
+    assert!(idle.as_mut().poll(&mut cx).is_pending());
+    drop(held);
+    assert!(heavy.as_mut().poll(&mut cx).is_pending());
+    let Poll::Ready(Ok(served)) = one.as_mut().poll(&mut cx) else {
+        panic!("not served")
+    };
+    drop(served);
+    assert!(idle.as_mut().poll(&mut cx).is_ready());
+    again.semaphore.set_max(3);
+    assert!(heavy.as_mut().poll(&mut cx).is_ready());
+}
+
+#[test]
+fn the_buffer_of_a_long_line_is_not_kept() {
+    let mut table = table();
+    for waiters in [1, 64, 500, 10_000] {
+        let before = waited_for(&mut table, 1, waiters);
+        assert!(remove(&mut table, before));
+        let spare = table.queued_spare.as_ref().unwrap();
+        assert!(spare.semaphore.places_kept() <= 64, "after {waiters}");
+    }
 }
 
 #[test]
@@ -104,7 +170,7 @@ fn spares_are_few_and_have_no_keys() {
 fn a_table_that_was_large_gives_its_memory_back() {
     let mut table = table();
     let entries: Vec<_> = (0..100_000)
-        .map(|key| table.insert(key << 32 | key, key, Users::one(), (3, 1), Policy::FIFO))
+        .map(|key| table.insert(key << 32 | key, key, (3, 1), Policy::FIFO))
         .collect();
     assert!(table.others.capacity() > 90_000);
     for entry in entries {

@@ -29,6 +29,8 @@ mod aside;
 #[cfg(feature = "pool")]
 mod back;
 mod calls;
+#[cfg(feature = "keyed")]
+mod reuse;
 mod watchers;
 
 /// Holes that are left alone before a sweep is worth it.

@@ -1,26 +1,22 @@
-//! Resizing in two halves, for a caller that holds a lock of its own.
+//! Resizing in two steps, for a caller that holds a lock of its own.
 
 use super::Queue;
 use crate::{
-    semaphore::word::{State, Word},
+    semaphore::{
+        steps::Rest,
+        word::{State, Word},
+    },
     sync::Relaxed,
 };
 
 impl Queue {
-    /// Has nobody ever waited? Under loom, where the queue is made at once, it
-    /// is as good as new when it is empty.
-    #[inline]
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.shared.get().is_none() || cfg!(loom)
-    }
-
-    /// The first half of `resize`: runs no foreign code. Says what the word was
-    /// before, and whether `hand_over` must follow, to serve those who wait.
-    pub(crate) fn resize_quietly(
+    /// The first step of `resize`: runs no foreign code. Says what the word was
+    /// before, and what is left to do.
+    pub(crate) fn begin_resize(
         &self,
         word: &Word,
         change: impl FnOnce(Option<u32>) -> State,
-    ) -> (State, bool) {
+    ) -> (State, Rest) {
         match self.shared.get() {
             Some(shared) if shared.calm.aside.load(Relaxed) > 0 => {
                 // Under the lock for the reason that `resize` gives.
@@ -31,12 +27,21 @@ impl Queue {
                     word.set_queued();
                 }
                 shared.publish(&mut line);
-                (before, true)
+                (before, Rest::Resized)
             }
             _ => {
                 let before = change(None);
-                (before, self.is_concerned(before))
+                (before, self.rest_of_resize(before))
             }
+        }
+    }
+
+    /// What is left to do when max was changed by a write that found `before`.
+    pub(crate) fn rest_of_resize(&self, before: State) -> Rest {
+        if self.is_concerned(before) {
+            Rest::Resized
+        } else {
+            Rest::Nothing
         }
     }
 }
