@@ -27,6 +27,7 @@
 //! | grow while queued | `resize::grow_admits_in_order`, `resize::grow_wakes_waiters`, `resize::grow_against_enqueue` |
 //! | shrink while a grant is in flight | `resize::shrink_while_handing_over`, `resize::shrink_during_release` |
 //! | release of permits that were handed over | `handed` |
+//! | two served in one step | `two_at_once` |
 //! | `Eventual` and `Barging` | `fairness` |
 //! | token against increment | `generation::token_against_increment`, `generation::increments_at_once` |
 //! | latecomer at a place that counts again | `generation::latecomer_against_turn`, `generation::turn_begun_by_waiter` |
@@ -234,8 +235,14 @@ pub fn eventual(max: usize, bound: Duration) -> Arc<Semaphore> {
 /// Takes a permit that is there in such a way that it has been handed over.
 #[track_caller]
 pub fn take_handed(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    take_many_handed(semaphore, 1)
+}
+
+/// The same with `permits` of them.
+#[track_caller]
+pub fn take_many_handed(semaphore: &Arc<Semaphore>, permits: u32) -> OwnedSemaphorePermit {
     let held = take(semaphore, semaphore.available_permits() as u32);
-    let mut waiter = Waiter::queued(semaphore, 1);
+    let mut waiter = Waiter::queued(semaphore, permits);
     drop(held);
     waiter.granted()
 }

@@ -30,10 +30,13 @@
 //!    QUEUED set and nothing to win.
 //! 2. *Two holders of the lock.* Whoever made room while QUEUED was set takes
 //!    the lock *afterwards*. So if a grant under the lock still found no room,
-//!    the one who has made room since comes in later and looks again.
+//!    the one who has made room since comes in later and looks again. The same
+//!    goes for a second in line that was looked at together with the first:
+//!    both are judged, and granted, by one step of the word.
 //! 3. *Clearing.* QUEUED is cleared under the lock, with the line empty, in the
 //!    same step that gives the last permits back. Enqueuing is under the same
-//!    lock, so there is no clear that an enqueue could miss.
+//!    lock, so there is no clear that an enqueue could miss. (Two are served in
+//!    one step only where a third is behind them, so QUEUED stays.)
 //! 4. *Aside and watchers.* They do not show in the word. Each publishes its
 //!    counter (C), then reads the word by a read-modify-write (W) and stays
 //!    only if that still says wait. Whoever changes the word by a
@@ -195,9 +198,13 @@ impl Queue {
     #[inline(never)]
     pub(crate) fn hand_over(&self, word: &Word, mut returned: u32) {
         let shared = self.shared.force();
-        let (waker, left) = shared.serve_one(word, returned);
+        let mut beside = None;
+        let (first, left) = shared.serve_two(word, returned, &mut beside);
         let mut deferred = Deferred::default();
-        if let Some(waker) = waker {
+        if let Some(waker) = first {
+            deferred.run(|| waker.wake());
+        }
+        if let Some(waker) = beside {
             deferred.run(|| waker.wake());
         }
         if let Some(left) = left {

@@ -302,6 +302,39 @@ impl Word {
         }
     }
 
+    /// The same for the `first` in line and, if that fits then, for the `second`
+    /// in the same step. Says what has become of each; nobody stands aside.
+    pub(crate) fn hand_over_to_two(&self, returned: u32, first: u32, second: u32) -> (Take, Take) {
+        let mut now = self.load();
+        loop {
+            if now.is_closed() {
+                return (Take::Closed, Take::Closed);
+            }
+            if now.is_too_large(first) {
+                return (Take::TooLarge, Take::Full);
+            }
+            let left = now.with_active(now.active() - returned);
+            if !left.fits(first) {
+                return (Take::Full, Take::Full);
+            }
+            let one = left.plus_active(first);
+            let (next, beside) = if one.fits(second) {
+                (one.plus_active(second), Take::Acquired)
+            } else if one.is_too_large(second) {
+                (one, Take::TooLarge)
+            } else {
+                (one, Take::Full)
+            };
+            if next == now {
+                return (Take::Acquired, beside);
+            }
+            match self.exchange(now, next) {
+                Ok(()) => return (Take::Acquired, beside),
+                Err(changed) => now = changed,
+            }
+        }
+    }
+
     /// For the lock's holder: the line is not empty any more.
     pub(crate) fn set_queued(&self) {
         // ORDERING: as in `confirm`.

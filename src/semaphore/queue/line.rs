@@ -184,6 +184,12 @@ impl Line {
         self.places.front().map(|place| place.need)
     }
 
+    /// How many permits the second in a plain line needs, if it is not the last.
+    pub(super) fn second_of_three(&self) -> Option<u32> {
+        let last = self.places.len() < 3;
+        self.places.get(1).filter(|_| !last).map(|place| place.need)
+    }
+
     /// When the first in line must not be passed any more.
     pub(super) fn due(&self) -> u64 {
         if !self.timed {
@@ -256,6 +262,7 @@ impl Line {
             && self.called == 0
     }
 
+    /// Grants the front of a plain line.
     /// Grants the front of a plain line.
     pub(super) fn grant_plain_front(&mut self) -> Option<Waker> {
         let place = self.places.pop_front()?;

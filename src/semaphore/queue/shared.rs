@@ -111,17 +111,32 @@ impl Shared {
         true
     }
 
-    /// What `serve` does, for the usual line and no more than one waiter, in a
-    /// fraction of the time. The number is what is left to serve with, unless
-    /// all is done.
-    pub(super) fn serve_one(&self, word: &Word, returned: u32) -> (Option<Waker>, Option<u32>) {
+    /// What `serve` does, for the usual line and no more than two waiters, in a
+    /// fraction of the time. Gives the waker of the first, and that of the second
+    /// in `beside`. The number is what is left to serve with, unless all is done.
+    pub(super) fn serve_two(
+        &self,
+        word: &Word,
+        returned: u32,
+        beside: &mut Option<Waker>,
+    ) -> (Option<Waker>, Option<u32>) {
         let mut line = self.lock();
-        let need = match line.front() {
+        let first = match line.front() {
             Some(need) if line.is_plain() => need,
             _ => return (None, Some(returned)),
         };
+        // If one permit goes where one is needed, there is none to spare: the
+        // second did not fit before, and by argument 2 whoever makes room looks
+        // at it afterwards. Do not even touch its place.
+        let exact = (returned, first) == (1, 1);
+        // The last in line must clear QUEUED (argument 3), so this leaves it.
+        let second = if exact { None } else { line.second_of_three() };
         // In a plain line nobody stands aside.
-        match word.hand_over(returned, need, None) {
+        let (found, next) = match second {
+            None => (word.hand_over(returned, first, None), Take::Spoken),
+            Some(second) => word.hand_over_to_two(returned, first, second),
+        };
+        match found {
             Take::Acquired => {}
             Take::Full => {
                 if returned > 0 {
@@ -132,13 +147,15 @@ impl Shared {
             _ => return (None, Some(returned)),
         }
         let waker = line.grant_plain_front();
+        if next == Take::Acquired {
+            *beside = line.grant_plain_front();
+        }
         self.waiting.store(line.len(), Relaxed);
-        // ORDERING: as in `publish`.
+        // ORDERING: as in `publish`. One store tells both.
         self.served.store(line.served().0, Release);
-        // If one permit went where one was needed, there is none to spare: the
-        // next in line did not fit before, and by argument 2 whoever makes room
-        // looks at it afterwards. Do not even touch its place.
-        let more = (returned, need) != (1, 1)
+        // Who was looked at and did not fit waits, by argument 2 again.
+        let more = !exact
+            && next != Take::Full
             && line.front().is_some_and(|next| {
                 let state = word.load();
                 state.fits(next) || state.is_too_large(next)

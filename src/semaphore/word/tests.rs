@@ -49,6 +49,41 @@ fn nothing_is_handed_over_while_in_debt() {
 }
 
 #[test]
+fn two_are_served_in_one_step_or_the_first_alone() {
+    let with_line = |max| {
+        let word = Word::new(max);
+        assert_eq!(word.try_acquire(4, false), Take::Acquired);
+        word.set_queued();
+        word
+    };
+    // Returned, first, second; what becomes of both, and how many are out then.
+    let cases = [
+        (5, (3, 1, 1), (Take::Acquired, Take::Acquired), 3),
+        (5, (3, 1, 3), (Take::Acquired, Take::Acquired), 5),
+        (5, (3, 1, 2), (Take::Acquired, Take::Acquired), 4),
+        (5, (3, 2, 3), (Take::Acquired, Take::Full), 3),
+        (5, (3, 3, 2), (Take::Acquired, Take::Full), 4),
+        (5, (3, 3, 6), (Take::Acquired, Take::TooLarge), 4),
+        (5, (1, 3, 1), (Take::Full, Take::Full), 4),
+        (5, (0, 1, 1), (Take::Acquired, Take::Full), 5),
+        (5, (1, 6, 1), (Take::TooLarge, Take::Full), 4),
+        (6, (0, 1, 1), (Take::Acquired, Take::Acquired), 6),
+    ];
+    for (max, (returned, first, second), found, active) in cases {
+        let word = with_line(max);
+        assert_eq!(word.hand_over_to_two(returned, first, second), found);
+        assert_eq!(word.load().active(), active, "{returned} {first} {second}");
+        assert!(word.load().is_queued());
+    }
+    let word = with_line(5);
+    word.close();
+    let before = word.load();
+    let found = word.hand_over_to_two(3, 1, 1);
+    assert_eq!(found, (Take::Closed, Take::Closed));
+    assert_eq!(word.load(), before);
+}
+
+#[test]
 fn a_release_tells_who_must_be_told() {
     let word = Word::new(2);
     assert_eq!(word.try_acquire(2, false), Take::Acquired);
