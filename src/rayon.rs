@@ -106,8 +106,10 @@ mod source;
 mod throttle;
 mod waiting;
 
-pub use iter::ThrottleExt;
+pub use iter::{ThrottleExt, Throttled};
 pub use permit::ThrottlePermit;
 pub use scope::ScopeThrottle;
 pub use source::Source;
+#[cfg(feature = "keyed")]
+pub use source::{KeyedSource, OwnedKeyedSource};
 pub use throttle::Throttle;

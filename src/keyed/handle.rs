@@ -124,8 +124,12 @@ impl<R: Reach> Permits<R> {
         }
     }
 
+    pub(super) fn entry(&self) -> &Entry<R::Key> {
+        self.handle.entry()
+    }
+
     pub(super) fn key(&self) -> &R::Key {
-        self.handle.entry().key()
+        self.entry().key()
     }
 
     pub(super) fn num_permits(&self) -> usize {

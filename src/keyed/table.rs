@@ -35,6 +35,8 @@ pub(super) struct Entry<K> {
     pub(super) hash: u64,
     /// Missing only while the entry is a spare.
     key: Option<K>,
+    #[cfg(all(feature = "rayon", not(loom)))]
+    pub(super) number: super::number::Number,
 }
 
 impl<K> Entry<K> {
@@ -114,6 +116,8 @@ impl<K> Table<K> {
                 users,
                 hash,
                 key: Some(key),
+                #[cfg(all(feature = "rayon", not(loom)))]
+                number: super::number::Number::default(),
             }),
             Some(mut spare) => {
                 // Field by field: a whole entry would be written twice.
@@ -122,6 +126,10 @@ impl<K> Table<K> {
                 place.users = users;
                 place.hash = hash;
                 place.key = Some(key);
+                #[cfg(all(feature = "rayon", not(loom)))]
+                {
+                    place.number = super::number::Number::default();
+                }
                 spare
             }
         };

@@ -22,7 +22,7 @@ use super::{
     source::Source,
     throttle::Throttle,
 };
-use crate::{AcquireError, Semaphore};
+use crate::Semaphore;
 
 /// Spawns jobs in a [`rayon::Scope`] that run when they have their permits, and
 /// may borrow what outlives the scope.
@@ -86,13 +86,22 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed: `job` has been dropped. So
-    /// are the jobs that wait when it is closed later.
+    /// [`AcquireError`](crate::AcquireError) if the semaphore is closed: `job` has
+    /// been dropped. So are the jobs that wait when it is closed later.
+    ///
+    /// A key may also be refused because there are too many keys or waiters. If
+    /// that is clear at once, it is returned, and `job` has been dropped. If it
+    /// turns out later, when no job of these runs any more and there is no place
+    /// to wait for another permit, those that wait are dropped.
+    ///
+    /// # Panics
+    ///
+    /// In that case the scope does, with the reason, when its other jobs are done.
     ///
     /// # Examples
     ///
     /// See [`ScopeThrottle`].
-    pub fn spawn<F>(&self, scope: &Scope<'scope>, job: F) -> Result<(), AcquireError>
+    pub fn spawn<F>(&self, scope: &Scope<'scope>, job: F) -> Result<(), S::Error>
     where
         F: FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope,
     {
@@ -126,7 +135,7 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     /// assert_eq!(count, 3);
     /// ```
     #[track_caller]
-    pub fn spawn_many<F>(&self, scope: &Scope<'scope>, n: u32, job: F) -> Result<(), AcquireError>
+    pub fn spawn_many<F>(&self, scope: &Scope<'scope>, n: u32, job: F) -> Result<(), S::Error>
     where
         F: FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope,
     {
@@ -134,8 +143,8 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
             n as usize <= Semaphore::MAX_PERMITS,
             "a job may not need more than MAX_PERMITS permits (2147483647)"
         );
-        if self.crew.source.is_closed() {
-            return Err(AcquireError::CLOSED);
+        if let Some(error) = self.crew.would_refuse(n) {
+            return Err(error);
         }
         self.crew.jobs.push((n, Box::new(job)));
         crew::tend(&self.crew, scope);
