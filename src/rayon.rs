@@ -13,6 +13,7 @@
 //! |---|---|
 //! | jobs of their own, begun here and there | [`Throttle::spawn`] |
 //! | jobs that borrow, in a [`rayon::Scope`] | [`ScopeThrottle::spawn`] |
+//! | a few of those | [`Throttle::scope_spawn`] |
 //! | a collection or an iterator | [`ThrottleExt`] |
 //! | mostly waiting: network, timers | an async task and [`acquire`](crate::Semaphore::acquire) |
 //!
@@ -101,6 +102,7 @@ mod keeper;
 mod loan;
 mod mailbox;
 mod permit;
+mod places;
 mod scope;
 mod source;
 mod throttle;

@@ -7,6 +7,7 @@ use rayon::ThreadPool;
 use super::{
     home::Home,
     permit::ThrottlePermit,
+    places::Places,
     source::{NotNow, Source},
     waiting::{self, Waiting},
 };
@@ -49,6 +50,7 @@ use crate::Semaphore;
 pub struct Throttle<S: Source = Arc<Semaphore>> {
     pub(super) source: S,
     home: Home,
+    pub(super) places: Arc<Places>,
 }
 
 impl<S: Source + 'static> Throttle<S> {
@@ -72,6 +74,7 @@ impl<S: Source + 'static> Throttle<S> {
         Self {
             source,
             home: Home::Global,
+            places: Arc::default(),
         }
     }
 
@@ -96,6 +99,7 @@ impl<S: Source + 'static> Throttle<S> {
         Self {
             source,
             home: Home::Pool(pool),
+            places: Arc::default(),
         }
     }
 
