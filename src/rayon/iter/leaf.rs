@@ -130,6 +130,22 @@ where
     W: Weigh<T>,
     F: Fn(T) -> R + Send + Sync,
 {
+    /// Takes as many items as are to be run next.
+    #[inline]
+    fn fetch(&mut self, items: &mut impl Iterator<Item = T>) {
+        let mut missing = self.pace.items();
+        loop {
+            let before = self.taken.len();
+            let part = missing.min(Pace::AT_ONCE);
+            self.taken.extend(items.by_ref().take(part));
+            missing -= part;
+            let is_short = self.taken.len() - before < part;
+            if missing == 0 || is_short || self.pace.is_late() {
+                return;
+            }
+        }
+    }
+
     /// Runs what was taken, or sets it aside.
     fn settle(&mut self) {
         let crew = self.leaves.crew;
@@ -224,7 +240,7 @@ where
         let mut items = items.into_iter();
         while !self.full() {
             // No permit is held while the next items come into being.
-            self.taken.extend(items.by_ref().take(self.pace.items()));
+            self.fetch(&mut items);
             if self.taken.is_empty() {
                 break;
             }
