@@ -13,6 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    thread,
 };
 
 use super::{
@@ -20,6 +21,7 @@ use super::{
     loan::{Loan, Terms},
     mailbox::Mailbox,
     source::Id,
+    stuck,
 };
 
 /// Permits in use on this thread.
@@ -30,6 +32,8 @@ struct Frame {
     permits: u32,
     /// How many calls had begun before.
     born: u64,
+    /// They are those of a frame on another thread.
+    borrowed: bool,
     /// Their latest loan.
     loan: Option<Arc<Terms>>,
 }
@@ -63,12 +67,13 @@ pub(super) struct Entered {
 }
 
 impl Entered {
-    pub(super) fn new(id: Id, permits: u32) -> Self {
+    pub(super) fn new(id: Id, permits: u32, borrowed: bool) -> Self {
         let born = CALLS.load(Relaxed);
         let frame = Frame {
             id,
             permits,
             born,
+            borrowed,
             loan: None,
         };
         let depth = FRAMES.with_borrow_mut(|frames| {
@@ -124,6 +129,23 @@ pub(super) fn beneath(id: Id, born: u64) -> Beneath {
             }
         }
         beneath
+    })
+}
+
+/// What the jobs hold that are suspended on this thread, if they hold any.
+pub(super) fn held(id: Id) -> Option<stuck::Beneath> {
+    let held: Vec<u32> = FRAMES.with_borrow(|frames| {
+        let own = |frame: &&Frame| frame.id == id && frame.permits > 0 && !frame.borrowed;
+        frames
+            .iter()
+            .filter(own)
+            .map(|frame| frame.permits)
+            .collect()
+    });
+    (!held.is_empty()).then(|| stuck::Beneath {
+        id,
+        thread: thread::current().id(),
+        held: held.into(),
     })
 }
 

@@ -40,11 +40,11 @@ impl<P: Permit> Grant<P> {
     pub(super) fn new(papers: Papers<P>) -> Self {
         let (entered, right) = match papers {
             Papers::Permit(permit) => (
-                Entered::new(permit.id(), permit.permits()),
+                Entered::new(permit.id(), permit.permits(), false),
                 Right::Permit(permit),
             ),
             Papers::Loan(loan) => (
-                Entered::new(loan.id(), loan.permits()),
+                Entered::new(loan.id(), loan.permits(), true),
                 Right::Loan(loan, Instant::now() + TERM),
             ),
         };

@@ -15,6 +15,7 @@ use super::{
     grant::Papers,
     mailbox::Mailbox,
     source::Source,
+    stuck::{self, Beneath},
 };
 use crate::AcquireError;
 
@@ -37,6 +38,7 @@ pub(super) fn keep<'s, H: Handle<'s>>(
         born,
         waker: Waker::from(Arc::clone(mailbox)),
         ask: None,
+        beneath: frames::held(crew.source.id()),
     };
     broker::off_worker(|| keeper.run());
 }
@@ -48,6 +50,8 @@ struct Keeper<'a, 's, H: Handle<'s>> {
     born: u64,
     waker: Waker,
     ask: Option<Ask<H::Source>>,
+    /// What cannot go on before the keeper leaves.
+    beneath: Option<Beneath>,
 }
 
 /// What there is to be done.
@@ -105,7 +109,20 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
                     plea = Some(Pleaded { need, denied });
                 }
             }
-            let mail = self.mailbox.wait();
+            let starving = need.filter(|_| starves && turned_away.is_none());
+            let noted = match (&self.beneath, starving) {
+                (Some(beneath), Some(need)) => {
+                    let noted = beneath.note(&self.crew.source, need, self.mailbox);
+                    if noted.is_none() {
+                        self.refuse(need, beneath.sum(), stuck::message);
+                        continue;
+                    }
+                    noted
+                }
+                _ => None,
+            };
+            let mail = self.mailbox.wait(noted.as_ref().map(|_| stuck::LOOK));
+            drop(noted);
             if mail.poked || !mail.loans.is_empty() {
                 plea = None;
             } else if let Some(plea) = &mut plea {
@@ -115,7 +132,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
                 crew::hire(self.crew, self.scope, Papers::Loan(loan));
             }
             if let (Some(held), Some(need)) = (mail.refused, need) {
-                self.refuse(need, held);
+                self.refuse(need, held, frames::hopeless);
             }
         }
         self.line_up(None);
@@ -189,8 +206,8 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
     }
 
     /// Gives the jobs up, with a panic in the scope.
-    fn refuse(&self, need: u32, held: u64) {
+    fn refuse(&self, need: u32, held: u64, message: fn(u32, u64, usize) -> String) {
         let (max, _) = self.crew.source.max_and_active();
-        crew::refuse(self.crew, self.scope, frames::hopeless(need, held, max));
+        crew::refuse(self.crew, self.scope, message(need, held, max));
     }
 }

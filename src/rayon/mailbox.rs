@@ -4,6 +4,7 @@ use std::{
     mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::Wake,
+    time::Duration,
 };
 
 use super::loan::Loan;
@@ -78,15 +79,23 @@ impl Mailbox {
         loan.is_none()
     }
 
-    /// Blocks until there is mail.
-    pub(super) fn wait(&self) -> Mail {
+    /// Blocks until there is mail, or for so long.
+    pub(super) fn wait(&self, at_most: Option<Duration>) -> Mail {
         let news = self.lock();
         let nothing = |news: &mut News| {
             let told = news.told || news.poked || news.denied;
             !told && news.refused.is_none() && news.loans.is_empty()
         };
-        let waited = self.arrived.wait_while(news, nothing);
-        let mut news = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut news = match at_most {
+            None => {
+                let waited = self.arrived.wait_while(news, nothing);
+                waited.unwrap_or_else(PoisonError::into_inner)
+            }
+            Some(at_most) => {
+                let waited = self.arrived.wait_timeout_while(news, at_most, nothing);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
         news.told = false;
         Mail {
             poked: mem::take(&mut news.poked),
