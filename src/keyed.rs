@@ -86,6 +86,8 @@ mod blocking;
 mod builder;
 mod handle;
 mod map;
+#[cfg(all(feature = "rayon", not(loom)))]
+mod number;
 mod permit;
 mod read;
 mod resize;
@@ -94,6 +96,8 @@ mod take;
 mod timeout;
 mod users;
 
+#[cfg(all(feature = "rayon", not(loom)))]
+pub(crate) use acquire::KeyRequest;
 pub use acquire::{KeyedAcquire, KeyedAcquireOwned};
 pub use builder::KeyedBuilder;
 pub use permit::{KeyedPermit, OwnedKeyedPermit};

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | jobs of their own, begun here and there | [`Throttle::spawn`] |
 //! | jobs that borrow, in a [`rayon::Scope`] | [`ScopeThrottle::spawn`] |
+//! | a few of those | [`Throttle::scope_spawn`] |
 //! | a collection or an iterator | [`ThrottleExt`] |
 //! | mostly waiting: network, timers | an async task and [`acquire`](crate::Semaphore::acquire) |
 //!
@@ -37,12 +38,22 @@
 //!   needs more, it waits for them in line like any other. If they can never be
 //!   had, since the jobs around it keep too many, it is refused with a panic that
 //!   says so.
+//! - So is one of several that wait for each other: all permits that are out are
+//!   held by jobs beneath nested calls on the same threads, and each of the calls
+//!   needs more than are free. The panic gives back what the jobs around it hold,
+//!   and the others go on.
 //!
 //! What cannot be seen, and waits for ever if nobody else gives a permit back:
-//! permits that a job took by other means, such as
-//! [`blocking_acquire`](crate::Semaphore::blocking_acquire); jobs of *another*
-//! pool for which a throttled job waits; jobs around that wait for each other,
-//! each of which needs more permits than it has.
+//!
+//! - permits that a job took by other means, such as
+//!   [`blocking_acquire`](crate::Semaphore::blocking_acquire);
+//! - jobs of *another* pool for which a throttled job waits;
+//! - jobs that need more than those around them have, and wait for each other
+//!   by way of *other threads*, which run a plain job between them or the jobs of
+//!   a scope: of a thread that waits for what another one took, rayon does not
+//!   tell for what. It may be for something that is nearly done, so that nobody
+//!   can say that the job beneath is stuck. (Where the needs are no larger than
+//!   what is held, a loan solves it.)
 //!
 //! # How it works
 //!
@@ -59,7 +70,8 @@
 //! - The keeper blocks. It does so on a *broker*, a thread in a pool of its own:
 //!   the worker that called it there goes on with other jobs, which is the one
 //!   way that rayon's public interface has to wait for something else.
-//! - `frames` knows what the jobs on a thread's stack hold.
+//! - `frames` knows what the jobs on a thread's stack hold, and `stuck` which
+//!   nested calls starve on top of them.
 //!
 //! Why no job stays behind:
 //!
@@ -101,13 +113,17 @@ mod keeper;
 mod loan;
 mod mailbox;
 mod permit;
+mod places;
 mod scope;
 mod source;
+mod stuck;
 mod throttle;
 mod waiting;
 
-pub use iter::ThrottleExt;
+pub use iter::{ThrottleExt, Throttled};
 pub use permit::ThrottlePermit;
 pub use scope::ScopeThrottle;
 pub use source::Source;
+#[cfg(feature = "keyed")]
+pub use source::{KeyedSource, OwnedKeyedSource};
 pub use throttle::Throttle;

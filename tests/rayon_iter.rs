@@ -1,5 +1,7 @@
 //! Throttled parallel iterators.
 
+#[path = "rayon/child.rs"]
+mod child;
 mod common;
 #[path = "rayon/room.rs"]
 mod room;
@@ -10,6 +12,7 @@ use std::{
     thread,
 };
 
+use child::in_child;
 use common::{Random, until, watchdog};
 use dynaphore::{Fairness, Semaphore, rayon::ThrottleExt};
 use proptest::prelude::*;
@@ -116,7 +119,7 @@ fn no_permit_is_held_while_items_come_into_being() {
 
 #[test]
 fn a_pause_in_the_middle_is_kept_and_growth_resumes() {
-    watchdog(|| {
+    in_child("a_pause_in_the_middle_is_kept_and_growth_resumes", || {
         let semaphore = Semaphore::new(3);
         let (room, paused) = (Room::default(), AtomicBool::new(false));
         thread::scope(|scope| {
@@ -199,7 +202,7 @@ fn a_shrink_is_followed_after_one_item() {
 
 #[test]
 fn resizing_without_pause_loses_no_item() {
-    watchdog(|| {
+    in_child("resizing_without_pause_loses_no_item", || {
         let semaphore = Semaphore::new(2);
         let (room, done) = (Room::default(), AtomicBool::new(false));
         thread::scope(|scope| {
@@ -433,7 +436,7 @@ fn whatever_rayon_collects_into_can_be_collected() {
 
 #[test]
 fn a_closed_semaphore_ends_it_with_an_error() {
-    watchdog(|| {
+    in_child("a_closed_semaphore_ends_it_with_an_error", || {
         for max in [0, 1] {
             for workers in [1, 4] {
                 let semaphore = Semaphore::new(max);
@@ -496,7 +499,7 @@ fn what_is_not_begun_is_dropped_when_it_is_closed() {
 
 #[test]
 fn a_panic_reaches_the_caller_and_the_others_finish() {
-    watchdog(|| {
+    in_child("a_panic_reaches_the_caller_and_the_others_finish", || {
         for (workers, max) in [(1, 1), (4, 1), (4, 2)] {
             let semaphore = Semaphore::new(max);
             let room = Room::default();
@@ -523,7 +526,7 @@ fn a_panic_reaches_the_caller_and_the_others_finish() {
 
 #[test]
 fn panics_all_over_lose_no_permit() {
-    watchdog(|| {
+    in_child("panics_all_over_lose_no_permit", || {
         let semaphore = Semaphore::new(2);
         for _ in 0..20 {
             let run = || {

@@ -10,7 +10,7 @@ mod room;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
         mpsc,
     },
@@ -116,6 +116,52 @@ fn a_worker_that_waits_lends_its_permit() {
                 .unwrap();
         });
         assert!(ran.into_inner());
+    });
+}
+
+/// What is held beneath is not enough for the first item of a nested call, and is
+/// all that there is for the second.
+#[test]
+fn a_call_that_was_denied_a_loan_asks_again_for_less() {
+    in_child("a_call_that_was_denied_a_loan_asks_again_for_less", || {
+        let semaphore = Arc::new(Semaphore::new(4));
+        let ran = AtomicUsize::new(0);
+        let held = Arc::clone(&semaphore).try_acquire_many_owned(3).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                until(|| semaphore.waiting() == 1);
+                scope.spawn(|| {
+                    let _held = semaphore.blocking_acquire_many(3).unwrap();
+                    until(|| ran.load(SeqCst) == 2);
+                });
+                until(|| semaphore.waiting() == 2);
+                drop(held);
+            });
+            let nested = || {
+                let items = [3, 1].into_par_iter().with_min_len(2);
+                let visit = |_| {
+                    ran.fetch_add(1, SeqCst);
+                };
+                items
+                    .throttle_weighted_for_each(&semaphore, |&n| n, visit)
+                    .unwrap();
+            };
+            let outer = |()| {
+                let stolen = AtomicBool::new(false);
+                rayon::join(
+                    || until(|| stolen.load(SeqCst)),
+                    || {
+                        stolen.store(true, SeqCst);
+                        nested();
+                    },
+                );
+            };
+            pool(2).install(|| {
+                let items = [()].into_par_iter();
+                items.throttle_for_each(&semaphore, outer).unwrap();
+            });
+        });
+        assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
     });
 }
 
@@ -328,6 +374,125 @@ fn what_is_nested_and_can_never_be_had_is_refused() {
             assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
         }
     });
+}
+
+/// Two jobs with one permit each, of which each needs `need` more for what is
+/// nested. Whoever is beside them does `meanwhile` when both wait. Returns what
+/// came of it, and how many nested ones ran.
+fn two_that_need_more(
+    semaphore: &Arc<Semaphore>,
+    need: u32,
+    in_scope: bool,
+    meanwhile: impl FnOnce() + Send,
+) -> (thread::Result<()>, usize) {
+    let both = Barrier::new(2);
+    let visits = AtomicUsize::new(0);
+    let visit = || {
+        visits.fetch_add(1, SeqCst);
+    };
+    let nested = |_: usize| {
+        both.wait();
+        match in_scope {
+            true => rayon::scope(|scope| {
+                let jobs = Throttle::new(Arc::clone(semaphore)).scoped();
+                jobs.spawn_many(scope, need, |_, _permit| visit()).unwrap();
+            }),
+            false => [()]
+                .into_par_iter()
+                .throttle_weighted_for_each(semaphore, |()| need, |()| visit())
+                .unwrap(),
+        }
+    };
+    let ended = thread::scope(|scope| {
+        scope.spawn(|| {
+            until(|| semaphore.waiting() == 2 || semaphore.active() == 0);
+            meanwhile();
+        });
+        catch_unwind(AssertUnwindSafe(|| {
+            pool(2).install(|| {
+                let outer = (0..2).into_par_iter().with_max_len(1);
+                outer.throttle_for_each(semaphore, nested).unwrap();
+            });
+        }))
+    });
+    assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+    (ended, visits.into_inner())
+}
+
+#[test]
+fn of_two_that_wait_for_each_other_one_is_refused() {
+    in_child("of_two_that_wait_for_each_other_one_is_refused", || {
+        // Not in a scope: whose thread waits for its jobs cannot be told.
+        for _ in 0..4 {
+            let semaphore = Arc::new(Semaphore::new(3));
+            let (ended, visits) = two_that_need_more(&semaphore, 2, false, || {});
+            assert_eq!(
+                message(ended.unwrap_err()),
+                "a throttled job that needs 2 permits is nested in others that hold 1, and all \
+                 others of the semaphore's 3 that are out are held by jobs that wait in the same \
+                 way: they would wait for each other for ever"
+            );
+            assert_eq!(visits, 1, "the other one goes on");
+        }
+    });
+}
+
+/// What is needed is held by somebody who will give it back.
+#[test]
+fn two_that_wait_for_somebody_else_are_not_refused() {
+    in_child("two_that_wait_for_somebody_else_are_not_refused", || {
+        for in_scope in [false, true] {
+            let semaphore = Arc::new(Semaphore::new(4));
+            let held = Arc::clone(&semaphore).try_acquire_owned().unwrap();
+            let meanwhile = || {
+                // Longer than it takes to look again.
+                thread::sleep(std::time::Duration::from_millis(200));
+                drop(held);
+            };
+            let (ended, visits) = two_that_need_more(&semaphore, 2, in_scope, meanwhile);
+            assert!(ended.is_ok());
+            assert_eq!(visits, 2);
+        }
+    });
+}
+
+/// The last permit of somebody else comes back, and is not enough for anybody.
+#[test]
+fn two_for_whom_what_comes_back_is_not_enough_are_looked_at_again() {
+    in_child(
+        "two_for_whom_what_comes_back_is_not_enough_are_looked_at_again",
+        || {
+            for _ in 0..2 {
+                let semaphore = Arc::new(Semaphore::new(4));
+                let held = Arc::clone(&semaphore).try_acquire_owned().unwrap();
+                let meanwhile = || drop(held);
+                let (ended, visits) = two_that_need_more(&semaphore, 3, false, meanwhile);
+                assert!(message(ended.unwrap_err()).contains("wait for each other"));
+                assert_eq!(visits, 1);
+            }
+        },
+    );
+}
+
+/// Growth in time saves both.
+#[test]
+fn two_that_wait_for_each_other_during_a_pause_are_not_refused() {
+    in_child(
+        "two_that_wait_for_each_other_during_a_pause_are_not_refused",
+        || {
+            let semaphore = Arc::new(Semaphore::new(4));
+            let held = Arc::clone(&semaphore).try_acquire_owned().unwrap();
+            let meanwhile = || {
+                semaphore.set_max(0);
+                drop(held);
+                thread::sleep(std::time::Duration::from_millis(200));
+                semaphore.set_max(8);
+            };
+            let (ended, visits) = two_that_need_more(&semaphore, 3, false, meanwhile);
+            assert!(ended.is_ok());
+            assert_eq!(visits, 2);
+        },
+    );
 }
 
 #[test]

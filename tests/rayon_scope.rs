@@ -1,5 +1,7 @@
 //! Throttled jobs in a rayon scope.
 
+#[path = "rayon/child.rs"]
+mod child;
 mod common;
 #[path = "rayon/room.rs"]
 mod room;
@@ -13,8 +15,12 @@ use std::{
     thread,
 };
 
+use child::in_child;
 use common::{until, watchdog};
-use dynaphore::{Semaphore, rayon::Throttle};
+use dynaphore::{
+    Semaphore,
+    rayon::{Throttle, ThrottlePermit},
+};
 use room::{Room, message, moment, pool};
 
 #[test]
@@ -67,7 +73,7 @@ fn all_permits_are_used() {
         pool(4).scope(|scope| {
             let jobs = throttle.scoped();
             for _ in 0..9 {
-                let job = |_: &_, _: dynaphore::rayon::ThrottlePermit<'_>| {
+                let job = |_: &_, _: ThrottlePermit<'_>| {
                     room.visit(|| until(|| room.most() == 3));
                 };
                 jobs.spawn(scope, job).unwrap();
@@ -78,7 +84,7 @@ fn all_permits_are_used() {
 
 #[test]
 fn a_scope_waits_through_a_pause() {
-    watchdog(|| {
+    in_child("a_scope_waits_through_a_pause", || {
         let semaphore = Arc::new(Semaphore::new(0));
         let throttle = Throttle::new(Arc::clone(&semaphore));
         let room = Room::default();
@@ -97,6 +103,155 @@ fn a_scope_waits_through_a_pause() {
         });
         assert_eq!(room.visits(), 100);
         assert!(room.most() <= 2);
+    });
+}
+
+#[test]
+fn a_pause_in_the_middle_is_kept_and_growth_resumes() {
+    in_child("a_pause_in_the_middle_is_kept_and_growth_resumes", || {
+        for alone in [false, true] {
+            let semaphore = Arc::new(Semaphore::new(3));
+            let throttle = Throttle::new(Arc::clone(&semaphore));
+            let (room, paused) = (Room::default(), AtomicBool::new(false));
+            thread::scope(|outside| {
+                outside.spawn(|| {
+                    until(|| room.visits() >= 50);
+                    semaphore.set_max(0);
+                    semaphore.blocking_settled();
+                    paused.store(true, SeqCst);
+                    until(|| semaphore.waiting() > 0);
+                    (0..1000).for_each(|_| moment());
+                    paused.store(false, SeqCst);
+                    semaphore.set_max(2);
+                });
+                pool(4).scope(|scope| {
+                    let jobs = throttle.scoped();
+                    for _ in 0..1000 {
+                        let job = |_: &_, _: ThrottlePermit<'_>| {
+                            assert!(!paused.load(SeqCst), "begun during the pause");
+                            room.visit(moment);
+                        };
+                        match alone {
+                            true => throttle.scope_spawn(scope, job).unwrap(),
+                            false => jobs.spawn(scope, job).unwrap(),
+                        }
+                    }
+                });
+            });
+            assert_eq!(room.visits(), 1000);
+            assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+        }
+    });
+}
+
+/// Far more than there is stack for, if each waited on top of the other.
+#[test]
+fn jobs_that_are_spawned_alone_are_run_once_and_max_at_a_time() {
+    in_child(
+        "jobs_that_are_spawned_alone_are_run_once_and_max_at_a_time",
+        || {
+            for (workers, max) in [(1, 1), (4, 1), (4, 3), (2, 100)] {
+                let semaphore = Arc::new(Semaphore::new(max));
+                let throttle = Throttle::new(Arc::clone(&semaphore));
+                let (room, words) = (Room::default(), vec![String::from("borrowed"); 2000]);
+                pool(workers).scope(|scope| {
+                    for word in &words {
+                        let room = &room;
+                        throttle
+                            .scope_spawn(scope, move |scope, permit| {
+                                room.visit(|| assert_eq!(word.len(), 8));
+                                drop(permit);
+                                scope.spawn(move |_| drop(room.enter(0)));
+                            })
+                            .unwrap();
+                    }
+                });
+                assert_eq!(room.visits(), 4000);
+                assert!(room.most() <= max, "{} of {max}", room.most());
+                assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+            }
+        },
+    );
+}
+
+/// The one permit is held by who spawns, which waits for a place to wait, and
+/// shares the permit.
+#[test]
+fn a_throttled_job_spawns_alone_more_than_may_wait() {
+    in_child("a_throttled_job_spawns_alone_more_than_may_wait", || {
+        for workers in [1, 2, 4] {
+            let semaphore = Arc::new(Semaphore::new(1));
+            let throttle = Throttle::new(Arc::clone(&semaphore));
+            let room = Room::default();
+            pool(workers).scope(|scope| {
+                let (throttle, room) = (&throttle, &room);
+                throttle
+                    .scope_spawn(scope, move |scope, permit| {
+                        for _ in 0..200 {
+                            let job = |_: &_, _: ThrottlePermit<'_>| room.visit(moment);
+                            throttle.scope_spawn(scope, job).unwrap();
+                        }
+                        drop(permit);
+                    })
+                    .unwrap();
+            });
+            assert_eq!((room.visits(), room.most()), (200, 1));
+            assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+        }
+    });
+}
+
+#[test]
+fn a_panic_of_a_job_alone_reaches_the_owner_of_the_scope() {
+    in_child(
+        "a_panic_of_a_job_alone_reaches_the_owner_of_the_scope",
+        || {
+            for workers in [1, 3] {
+                let semaphore = Arc::new(Semaphore::new(1));
+                let throttle = Throttle::new(Arc::clone(&semaphore));
+                let room = Room::default();
+                let run = || {
+                    pool(workers).scope(|scope| {
+                        for n in 0..100 {
+                            let room = &room;
+                            let job = move |_: &_, _: ThrottlePermit<'_>| {
+                                room.visit(moment);
+                                assert!(n != 20, "twenty");
+                            };
+                            throttle.scope_spawn(scope, job).unwrap();
+                        }
+                    });
+                };
+                let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+                assert_eq!(message(panic), "twenty");
+                assert_eq!(room.visits(), 100);
+                assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+            }
+        },
+    );
+}
+
+#[test]
+fn a_closed_semaphore_drops_a_job_alone() {
+    in_child("a_closed_semaphore_drops_a_job_alone", || {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let throttle = Throttle::new(Arc::clone(&semaphore));
+        let kept = Arc::new(());
+        thread::scope(|outside| {
+            outside.spawn(|| {
+                until(|| semaphore.waiting() > 0);
+                semaphore.close();
+            });
+            pool(2).scope(|scope| {
+                // More than have a place to wait: the last wait for the close.
+                for _ in 0..100 {
+                    let kept = Arc::clone(&kept);
+                    let ended = throttle.scope_spawn(scope, move |_, _permit| panic!("{kept:?}"));
+                    assert!(ended.is_ok() || semaphore.is_closed());
+                }
+            });
+        });
+        assert_eq!(Arc::strong_count(&kept), 1);
     });
 }
 
@@ -133,7 +288,7 @@ fn a_permit_goes_to_whoever_waits_rather_than_to_the_next_job() {
             });
             pool(1).scope(|scope| {
                 let jobs = throttle.scoped();
-                let waits = |_: &_, _: dynaphore::rayon::ThrottlePermit<'_>| {
+                let waits = |_: &_, _: ThrottlePermit<'_>| {
                     // The thread, and perhaps the scope's own request.
                     room.visit(|| until(|| semaphore.waiting() > 0));
                 };
@@ -153,7 +308,7 @@ fn many_permits_are_had_together() {
             let jobs = throttle.scoped();
             for n in 0..200_usize {
                 let (need, room) = (n % 6, &room);
-                let job = move |_: &_, permit: dynaphore::rayon::ThrottlePermit<'_>| {
+                let job = move |_: &_, permit: ThrottlePermit<'_>| {
                     assert_eq!(permit.num_permits(), need);
                     let _inside = room.enter(need);
                     moment();
@@ -168,55 +323,61 @@ fn many_permits_are_had_together() {
 
 #[test]
 fn a_panic_reaches_the_owner_of_the_scope_and_the_others_finish() {
-    watchdog(|| {
-        for workers in [1, 3] {
-            let semaphore = Arc::new(Semaphore::new(1));
-            let throttle = Throttle::new(Arc::clone(&semaphore));
-            let room = Room::default();
-            let run = || {
-                pool(workers).scope(|scope| {
-                    let jobs = throttle.scoped();
-                    for n in 0..100 {
-                        let room = &room;
-                        let job = move |_: &_, _: dynaphore::rayon::ThrottlePermit<'_>| {
-                            room.visit(moment);
-                            assert!(n != 20, "twenty");
-                        };
-                        jobs.spawn(scope, job).unwrap();
-                    }
-                });
-            };
-            let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
-            assert_eq!(message(panic), "twenty");
-            assert_eq!(room.visits(), 100);
-            assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
-        }
-    });
+    in_child(
+        "a_panic_reaches_the_owner_of_the_scope_and_the_others_finish",
+        || {
+            for workers in [1, 3] {
+                let semaphore = Arc::new(Semaphore::new(1));
+                let throttle = Throttle::new(Arc::clone(&semaphore));
+                let room = Room::default();
+                let run = || {
+                    pool(workers).scope(|scope| {
+                        let jobs = throttle.scoped();
+                        for n in 0..100 {
+                            let room = &room;
+                            let job = move |_: &_, _: ThrottlePermit<'_>| {
+                                room.visit(moment);
+                                assert!(n != 20, "twenty");
+                            };
+                            jobs.spawn(scope, job).unwrap();
+                        }
+                    });
+                };
+                let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+                assert_eq!(message(panic), "twenty");
+                assert_eq!(room.visits(), 100);
+                assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+            }
+        },
+    );
 }
 
 #[test]
 fn a_closed_semaphore_drops_the_jobs_and_the_scope_ends() {
-    watchdog(|| {
-        let semaphore = Arc::new(Semaphore::new(0));
-        let throttle = Throttle::new(Arc::clone(&semaphore));
-        thread::scope(|outside| {
-            outside.spawn(|| {
-                until(|| semaphore.waiting() == 1);
-                semaphore.close();
+    in_child(
+        "a_closed_semaphore_drops_the_jobs_and_the_scope_ends",
+        || {
+            let semaphore = Arc::new(Semaphore::new(0));
+            let throttle = Throttle::new(Arc::clone(&semaphore));
+            thread::scope(|outside| {
+                outside.spawn(|| {
+                    until(|| semaphore.waiting() == 1);
+                    semaphore.close();
+                });
+                pool(2).scope(|scope| {
+                    let jobs = throttle.scoped();
+                    for _ in 0..100 {
+                        let ended = jobs.spawn(scope, |_, _permit| unreachable!());
+                        assert!(ended.is_ok() || semaphore.is_closed());
+                    }
+                });
             });
-            pool(2).scope(|scope| {
+            pool(1).scope(|scope| {
                 let jobs = throttle.scoped();
-                for _ in 0..100 {
-                    let ended = jobs.spawn(scope, |_, _permit| unreachable!());
-                    assert!(ended.is_ok() || semaphore.is_closed());
-                }
+                assert!(jobs.spawn(scope, |_, _permit| unreachable!()).is_err());
             });
-        });
-        pool(1).scope(|scope| {
-            let jobs = throttle.scoped();
-            assert!(jobs.spawn(scope, |_, _permit| unreachable!()).is_err());
-        });
-    });
+        },
+    );
 }
 
 #[test]

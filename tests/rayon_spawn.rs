@@ -1,5 +1,7 @@
 //! Throttled jobs of their own.
 
+#[path = "rayon/child.rs"]
+mod child;
 mod common;
 #[path = "rayon/room.rs"]
 mod room;
@@ -7,12 +9,13 @@ mod room;
 use std::{
     sync::{
         Arc, Barrier, Mutex, Once,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
         mpsc,
     },
     thread,
 };
 
+use child::in_child;
 use common::{until, watchdog};
 use dynaphore::{Semaphore, rayon::Throttle};
 use futures::executor::block_on;
@@ -97,7 +100,7 @@ fn jobs_tasks_and_threads_stand_in_one_line() {
 
 #[test]
 fn a_job_that_waits_costs_no_worker() {
-    watchdog(|| {
+    in_child("a_job_that_waits_costs_no_worker", || {
         let semaphore = Arc::new(Semaphore::new(0));
         let pool = pool(1);
         let throttle = Throttle::in_pool(Arc::clone(&semaphore), Arc::clone(&pool));
@@ -112,6 +115,45 @@ fn a_job_that_waits_costs_no_worker() {
         assert!(receiver.try_recv().is_err());
         semaphore.set_max(3);
         assert_eq!(receiver.iter().take(100).count(), 100);
+    });
+}
+
+#[test]
+fn a_pause_in_the_middle_is_kept_and_growth_resumes() {
+    in_child("a_pause_in_the_middle_is_kept_and_growth_resumes", || {
+        let semaphore = Arc::new(Semaphore::new(3));
+        let throttle = Throttle::in_pool(Arc::clone(&semaphore), pool(4));
+        let (room, paused) = (Arc::new(Room::default()), Arc::new(AtomicBool::new(false)));
+        let (sender, receiver) = mpsc::channel();
+        for n in 0..1000 {
+            let (semaphore, room) = (Arc::clone(&semaphore), Arc::clone(&room));
+            let (paused, sender) = (Arc::clone(&paused), sender.clone());
+            throttle
+                .spawn(move |permit| {
+                    assert!(!paused.load(SeqCst), "begun during the pause");
+                    room.visit(moment);
+                    if n == 50 {
+                        semaphore.set_max(0);
+                    }
+                    drop(permit);
+                    sender.send(()).unwrap();
+                })
+                .unwrap();
+        }
+        drop(sender);
+        until(|| semaphore.max() == 0 && semaphore.active() == 0);
+        paused.store(true, SeqCst);
+        let (visits, waiting) = (room.visits(), semaphore.waiting());
+        assert_eq!(
+            visits + waiting,
+            1000,
+            "all that have not begun are in line"
+        );
+        (0..1000).for_each(|_| moment());
+        assert_eq!(room.visits(), visits);
+        paused.store(false, SeqCst);
+        semaphore.set_max(2);
+        assert_eq!(receiver.iter().count(), 1000);
     });
 }
 
@@ -255,29 +297,32 @@ fn a_closed_semaphore_drops_the_jobs() {
 
 #[test]
 fn a_job_that_panics_gives_its_permit_back_and_the_others_run() {
-    watchdog(|| {
-        let (sender, panics) = mpsc::channel();
-        let sender = Mutex::new(sender);
-        let builder = ThreadPoolBuilder::new().num_threads(2);
-        let builder = builder.panic_handler(move |panic| {
-            sender.lock().unwrap().send(message(panic)).unwrap();
-        });
-        let semaphore = Arc::new(Semaphore::new(1));
-        let pool = Arc::new(builder.build().unwrap());
-        let throttle = Throttle::in_pool(Arc::clone(&semaphore), pool);
-        let ran = Arc::new(AtomicUsize::new(0));
-        for n in 0..100 {
-            let ran = Arc::clone(&ran);
-            throttle
-                .spawn(move |_permit| {
-                    ran.fetch_add(1, SeqCst);
-                    assert!(n % 10 != 0, "ten");
-                })
-                .unwrap();
-        }
-        assert!(panics.iter().take(10).all(|panic| panic == "ten"));
-        until(|| ran.load(SeqCst) == 100 && semaphore.active() == 0);
-    });
+    in_child(
+        "a_job_that_panics_gives_its_permit_back_and_the_others_run",
+        || {
+            let (sender, panics) = mpsc::channel();
+            let sender = Mutex::new(sender);
+            let builder = ThreadPoolBuilder::new().num_threads(2);
+            let builder = builder.panic_handler(move |panic| {
+                sender.lock().unwrap().send(message(panic)).unwrap();
+            });
+            let semaphore = Arc::new(Semaphore::new(1));
+            let pool = Arc::new(builder.build().unwrap());
+            let throttle = Throttle::in_pool(Arc::clone(&semaphore), pool);
+            let ran = Arc::new(AtomicUsize::new(0));
+            for n in 0..100 {
+                let ran = Arc::clone(&ran);
+                throttle
+                    .spawn(move |_permit| {
+                        ran.fetch_add(1, SeqCst);
+                        assert!(n % 10 != 0, "ten");
+                    })
+                    .unwrap();
+            }
+            assert!(panics.iter().take(10).all(|panic| panic == "ten"));
+            until(|| ran.load(SeqCst) == 100 && semaphore.active() == 0);
+        },
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::{
     hash::{BuildHasher, Hash, RandomState},
     marker::PhantomPinned,
     mem,
+    ops::Deref,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -23,28 +24,29 @@ use crate::{
     semaphore::{Attempt, Wait},
 };
 
-/// A request by a future.
-enum Request<'k, R: Reach, Q: ?Sized> {
+/// A request by a future, which has its key by a pointer of the kind `P`.
+enum Request<R: Reach, P> {
     /// Not polled yet.
     Asks {
         keyed: R,
-        key: &'k Q,
+        key: P,
         n: u32,
     },
     Waits(Attempt<Waiter<R>>),
     Done,
 }
 
-impl<R: Reach, Q: ?Sized> Request<'_, R, Q> {
+impl<R: Reach, P> Request<R, P> {
     #[inline]
-    fn poll(&mut self, waker: &Waker) -> Poll<Result<Permits<R>, KeyedAcquireError>>
+    fn poll<Q>(&mut self, waker: &Waker) -> Poll<Result<Permits<R>, KeyedAcquireError>>
     where
+        P: Deref<Target = Q>,
         R::Key: Borrow<Q>,
         R::Hasher: BuildHasher,
-        Q: Hash + Eq + ToOwned<Owned = R::Key>,
+        Q: Hash + Eq + ToOwned<Owned = R::Key> + ?Sized,
     {
         if let Self::Asks { keyed, key, n } = self {
-            let (entered, n) = (keyed.keyed().enter(*key, *n), *n);
+            let (entered, n) = (keyed.keyed().enter(&**key, *n), *n);
             let Self::Asks { keyed, .. } = mem::replace(self, Self::Done) else {
                 unreachable!("looked at just now");
             };
@@ -67,7 +69,7 @@ impl<R: Reach, Q: ?Sized> Request<'_, R, Q> {
     }
 }
 
-impl<R: Reach, Q: ?Sized> fmt::Debug for Request<'_, R, Q> {
+impl<R: Reach, P> fmt::Debug for Request<R, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Asks { n, .. } => f.debug_struct("Asks").field("need", n).finish(),
@@ -96,7 +98,7 @@ pin_project! {
     /// When it is polled after it has returned `Ready`.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct KeyedAcquire<'a, 'k, K, Q: ?Sized, S = RandomState> {
-        request: Request<'k, &'a KeyedSemaphore<K, S>, Q>,
+        request: Request<&'a KeyedSemaphore<K, S>, &'k Q>,
         // As tokio's: `Unpin` would be a promise about the inside.
         #[pin]
         pinned: PhantomPinned,
@@ -142,7 +144,7 @@ pin_project! {
     /// It borrows the key all the same.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct KeyedAcquireOwned<'k, K, Q: ?Sized, S = RandomState> {
-        request: Request<'k, Arc<KeyedSemaphore<K, S>>, Q>,
+        request: Request<Arc<KeyedSemaphore<K, S>>, &'k Q>,
         #[pin]
         pinned: PhantomPinned,
     }
@@ -178,5 +180,31 @@ impl<K, Q: ?Sized, S> fmt::Debug for KeyedAcquireOwned<'_, K, Q, S> {
         f.debug_tuple("KeyedAcquireOwned")
             .field(&self.request)
             .finish()
+    }
+}
+
+/// As [`KeyedAcquireOwned`], but it owns its key as well.
+#[cfg(all(feature = "rayon", not(loom)))]
+pub struct KeyRequest<K, S>(Request<Arc<KeyedSemaphore<K, S>>, Arc<K>>);
+
+#[cfg(all(feature = "rayon", not(loom)))]
+impl<K, S> KeyRequest<K, S> {
+    pub(crate) fn new(keyed: Arc<KeyedSemaphore<K, S>>, key: Arc<K>, n: u32) -> Self {
+        let n = crate::semaphore::checked(n as usize);
+        Self(Request::Asks { keyed, key, n })
+    }
+}
+
+/// Nothing in it is pinned.
+#[cfg(all(feature = "rayon", not(loom)))]
+impl<K, S> Unpin for KeyRequest<K, S> {}
+
+#[cfg(all(feature = "rayon", not(loom)))]
+impl<K: Hash + Eq + Clone, S: BuildHasher> Future for KeyRequest<K, S> {
+    type Output = Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.get_mut().0.poll(cx.waker());
+        polled.map_ok(OwnedKeyedPermit::new)
     }
 }

@@ -104,6 +104,10 @@ impl<R: Reach> Permits<R> {
         &self.keyed.keyed().map
     }
 
+    pub(super) fn entry(&self) -> &Entry<R::Key> {
+        self.handle.entry()
+    }
+
     pub(super) fn key(&self) -> &R::Key {
         self.entry().key()
     }

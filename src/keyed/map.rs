@@ -123,7 +123,7 @@ impl<K> Map<K> {
     }
 
     /// Refuses a new key before memory is spent on it, if there are too many.
-    fn has_room(&self) -> Result<(), TooManyKeys> {
+    pub(super) fn has_room(&self) -> Result<(), TooManyKeys> {
         if self.counts_keys() && self.keys.load(Relaxed) >= self.settings.max_keys {
             return Err(TooManyKeys::REFUSED);
         }

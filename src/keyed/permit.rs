@@ -18,7 +18,7 @@ use super::{KeyedSemaphore, handle::Permits};
 /// permits of the key next.
 #[must_use = "dropping a permit at once gives it back at once"]
 #[clippy::has_significant_drop]
-pub struct KeyedPermit<'a, K, S = RandomState>(Permits<&'a KeyedSemaphore<K, S>>);
+pub struct KeyedPermit<'a, K, S = RandomState>(pub(super) Permits<&'a KeyedSemaphore<K, S>>);
 
 impl<'a, K, S> KeyedPermit<'a, K, S> {
     pub(super) fn new(permits: Permits<&'a KeyedSemaphore<K, S>>) -> Self {
@@ -115,7 +115,7 @@ impl<K: fmt::Debug, S> fmt::Debug for KeyedPermit<'_, K, S> {
 /// permits of the key next.
 #[must_use = "dropping a permit at once gives it back at once"]
 #[clippy::has_significant_drop]
-pub struct OwnedKeyedPermit<K, S = RandomState>(Permits<Arc<KeyedSemaphore<K, S>>>);
+pub struct OwnedKeyedPermit<K, S = RandomState>(pub(super) Permits<Arc<KeyedSemaphore<K, S>>>);
 
 impl<K, S> OwnedKeyedPermit<K, S> {
     pub(super) fn new(permits: Permits<Arc<KeyedSemaphore<K, S>>>) -> Self {

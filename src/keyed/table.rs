@@ -41,6 +41,8 @@ pub(super) struct Entry<K> {
     pub(super) hash: u64,
     pub(super) users: Users,
     pub(super) semaphore: Semaphore,
+    #[cfg(all(feature = "rayon", not(loom)))]
+    pub(super) number: super::number::Number,
 }
 
 impl<K> Entry<K> {
@@ -159,6 +161,8 @@ impl<K> Table<K> {
                 hash,
                 users: Users::default(),
                 semaphore: Semaphore::lent(max, active, policy),
+                #[cfg(all(feature = "rayon", not(loom)))]
+                number: super::number::Number::default(),
             }),
             Some(mut spare) => {
                 // Field by field: a whole entry would be written twice.
@@ -167,6 +171,10 @@ impl<K> Table<K> {
                 place.hash = hash;
                 place.users = Users::default();
                 place.semaphore.lend(max, active);
+                #[cfg(all(feature = "rayon", not(loom)))]
+                {
+                    place.number = super::number::Number::default();
+                }
                 spare
             }
         };

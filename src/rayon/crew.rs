@@ -3,11 +3,8 @@
 use std::{
     ops::Deref,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{
-            AtomicBool, AtomicUsize,
-            Ordering::{Acquire, Relaxed, Release},
-        },
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -18,9 +15,9 @@ use super::{
     grant::{Grant, Papers},
     keeper,
     mailbox::Mailbox,
-    source::Source,
+    source::{NotNow, Source},
 };
-use crate::TryAcquireError;
+use crate::AcquireError;
 
 /// Jobs that were set aside.
 pub(super) trait Jobs: Send + Sync {
@@ -36,7 +33,7 @@ pub(super) trait Jobs: Send + Sync {
 
 /// What the jobs of one throttled call or scope share.
 #[derive(Debug)]
-pub(super) struct Crew<S, J> {
+pub(super) struct Crew<S: Source, J> {
     pub(super) source: S,
     pub(super) jobs: J,
     /// The number of the call.
@@ -45,9 +42,10 @@ pub(super) struct Crew<S, J> {
     waits: bool,
     /// How many runners are of any use: as many as the pool has workers.
     most: AtomicUsize,
-    /// Requests of our own in the semaphore's line: 0 or 1.
+    /// See [`asking`](Self::asking): 0 or 1.
     pub(super) asking: AtomicUsize,
-    closed: AtomicBool,
+    /// Why nothing is begun any more.
+    ended: OnceLock<S::Error>,
     duty: Mutex<Duty>,
 }
 
@@ -87,7 +85,7 @@ impl<S: Source, J: Jobs> Crew<S, J> {
             waits,
             most: AtomicUsize::new(rayon::current_num_threads()),
             asking: AtomicUsize::new(0),
-            closed: AtomicBool::new(false),
+            ended: OnceLock::new(),
             duty: Mutex::default(),
         }
     }
@@ -96,10 +94,10 @@ impl<S: Source, J: Jobs> Crew<S, J> {
     #[inline]
     pub(super) fn admit(&self, n: u32) -> Option<Grant<S::Permit>> {
         match self.source.take(n) {
-            Ok(permit) => Some(Grant::new(&self.source, Papers::Permit(permit))),
-            Err(TryAcquireError::NoPermits) => Grant::beneath(&self.source, self.born, n),
-            Err(TryAcquireError::Closed) => {
-                self.close();
+            Ok(permit) => Some(Grant::new(Papers::Permit(permit))),
+            Err(NotNow::NoPermits) => Grant::beneath(&self.source, self.born, n),
+            Err(NotNow::Refused(error)) => {
+                self.end(error);
                 None
             }
         }
@@ -108,13 +106,18 @@ impl<S: Source, J: Jobs> Crew<S, J> {
     /// Should whoever has `grant` go on after a job?
     #[inline]
     pub(super) fn goes_on(&self, grant: &Grant<S::Permit>) -> bool {
-        grant.goes_on(&self.source, self.asking.load(Relaxed))
+        grant.goes_on(&self.source, || self.asking())
     }
 
-    /// The semaphore is closed: nothing is begun any more.
-    pub(super) fn close(&self) {
-        // ORDERING: Release, for `is_closed`.
-        self.closed.store(true, Release);
+    /// Requests of our own in the semaphore's line.
+    pub(super) fn asking(&self) -> usize {
+        self.asking.load(Relaxed)
+    }
+
+    /// Nothing is begun any more, since whoever asks is turned away.
+    pub(super) fn end(&self, error: S::Error) {
+        // The first reason counts.
+        let _ = self.ended.set(error);
         self.give_up();
     }
 
@@ -124,9 +127,28 @@ impl<S: Source, J: Jobs> Crew<S, J> {
         self.none_left();
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        // ORDERING: Acquire, for `close`.
-        self.closed.load(Acquire)
+    pub(super) fn is_over(&self) -> bool {
+        self.ended.get().is_some()
+    }
+
+    /// Why not all was done, if it was not.
+    pub(super) fn ended(&self) -> Option<S::Error> {
+        self.ended.get().copied()
+    }
+
+    /// Why a new job that needs `n` permits would be turned away now.
+    pub(super) fn would_refuse(&self, n: u32) -> Option<S::Error> {
+        let is_idle = {
+            let duty = self.duty();
+            duty.runners == 0 && duty.keeper.is_none()
+        };
+        if is_idle && self.jobs.len() == 0 {
+            return self.source.would_refuse(n);
+        }
+        // Others of its crew have permits or a place in line, and it has a part
+        // in that.
+        let is_closed = self.source.is_closed();
+        is_closed.then(|| AcquireError::CLOSED.into())
     }
 
     /// Is one more runner of use?
@@ -154,7 +176,7 @@ impl<S: Source, J: Jobs> Crew<S, J> {
     pub(super) fn is_done(&self, duty: &Duty) -> bool {
         // A runner may set aside again what it took: then it calls `tend`, which
         // makes a new keeper unless the call itself is to be there.
-        (duty.runners == 0 || !self.waits) && (self.jobs.len() == 0 || self.is_closed())
+        (duty.runners == 0 || !self.waits) && (self.jobs.len() == 0 || self.is_over())
     }
 
     pub(super) fn duty(&self) -> MutexGuard<'_, Duty> {
@@ -168,7 +190,7 @@ impl<S: Source, J: Jobs> Crew<S, J> {
 pub(super) fn tend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
     while let Some(need) = crew.jobs.need() {
         crew.learn_workers();
-        if crew.is_closed() {
+        if crew.is_over() {
             crew.give_up();
             return;
         }
@@ -178,8 +200,8 @@ pub(super) fn tend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
         }
         match crew.source.take(need) {
             Ok(permit) => hire(crew, scope, Papers::Permit(permit)),
-            Err(TryAcquireError::Closed) => crew.close(),
-            Err(TryAcquireError::NoPermits) => {
+            Err(NotNow::Refused(error)) => turn_away(crew, scope, error),
+            Err(NotNow::NoPermits) => {
                 let mut duty = crew.duty();
                 if let Some(mailbox) = &duty.keeper {
                     if !duty.asks {
@@ -201,6 +223,31 @@ pub(super) fn tend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
             }
         }
     }
+}
+
+/// Nobody runs the jobs, and there is no place to wait for permits. A call that
+/// waits for its jobs returns the error; a scope panics with it, since it has
+/// nobody else to tell. That the semaphore was closed is no surprise.
+pub(super) fn turn_away<'s, H: Handle<'s>>(
+    crew: &H,
+    scope: &Scope<'s>,
+    error: <H::Source as Source>::Error,
+) {
+    if crew.waits || error == AcquireError::CLOSED.into() {
+        crew.end(error);
+    } else {
+        refuse(
+            crew,
+            scope,
+            format!("throttled jobs were turned away: {error}"),
+        );
+    }
+}
+
+/// Gives the jobs up, with a panic in the scope.
+pub(super) fn refuse<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>, message: String) {
+    crew.give_up();
+    scope.spawn(move |_| panic!("{message}"));
 }
 
 /// Waits until all that was set aside is done. Called once, when nothing is
@@ -229,7 +276,7 @@ pub(super) fn hire<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>, papers: Paper
         // Dropped last, after the permits have gone back, also by a panic.
         let shift = Shift { crew: &crew, scope };
         crew.duty().coming -= 1;
-        let grant = Grant::new(&crew.source, papers);
+        let grant = Grant::new(papers);
         crew.work(scope, grant);
         drop(shift);
     });

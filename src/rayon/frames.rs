@@ -11,24 +11,29 @@ use std::{
     marker::PhantomData,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    thread,
 };
 
 use super::{
     broker,
     loan::{Loan, Terms},
     mailbox::Mailbox,
+    source::Id,
+    stuck,
 };
 
 /// Permits in use on this thread.
 struct Frame {
-    /// Of their source.
-    id: usize,
+    /// Whose they are.
+    id: Id,
     /// How many: 0 once they have been dropped early.
     permits: u32,
     /// How many calls had begun before.
     born: u64,
+    /// They are those of a frame on another thread.
+    borrowed: bool,
     /// Their latest loan.
     loan: Option<Arc<Terms>>,
 }
@@ -62,12 +67,13 @@ pub(super) struct Entered {
 }
 
 impl Entered {
-    pub(super) fn new(id: usize, permits: u32) -> Self {
+    pub(super) fn new(id: Id, permits: u32, borrowed: bool) -> Self {
         let born = CALLS.load(Relaxed);
         let frame = Frame {
             id,
             permits,
             born,
+            borrowed,
             loan: None,
         };
         let depth = FRAMES.with_borrow_mut(|frames| {
@@ -104,10 +110,15 @@ pub(super) struct Beneath {
     pub(super) shares: u32,
 }
 
+/// Is this thread in no throttled job at all?
+pub(super) fn are_none() -> bool {
+    FRAMES.with_borrow(Vec::is_empty)
+}
+
 /// What the jobs hold that are suspended on this thread and older than call
 /// number `born`: a call that began before may well have nothing to do with
 /// them.
-pub(super) fn beneath(id: usize, born: u64) -> Beneath {
+pub(super) fn beneath(id: Id, born: u64) -> Beneath {
     FRAMES.with_borrow(|frames| {
         let mut beneath = Beneath { held: 0, shares: 0 };
         let older = |frame: &&Frame| frame.id == id && frame.born < born;
@@ -121,15 +132,55 @@ pub(super) fn beneath(id: usize, born: u64) -> Beneath {
     })
 }
 
-/// A call that found no permit asks every worker for a loan.
-#[derive(Clone, Debug)]
+/// What the jobs hold that are suspended on this thread, if they hold any.
+pub(super) fn held(id: Id) -> Option<stuck::Beneath> {
+    let held: Vec<u32> = FRAMES.with_borrow(|frames| {
+        let own = |frame: &&Frame| frame.id == id && frame.permits > 0 && !frame.borrowed;
+        frames
+            .iter()
+            .filter(own)
+            .map(|frame| frame.permits)
+            .collect()
+    });
+    (!held.is_empty()).then(|| stuck::Beneath {
+        id,
+        thread: thread::current().id(),
+        held: held.into(),
+    })
+}
+
+/// A call that found no permit asks every worker for a loan. Dropped when all
+/// have heard it.
+#[derive(Debug)]
 pub(super) struct Plea {
-    pub(super) id: usize,
-    pub(super) need: u32,
+    id: Id,
+    need: u32,
     /// The number of the call.
-    pub(super) born: u64,
+    born: u64,
     /// Where the loan goes.
-    pub(super) mailbox: Arc<Mailbox>,
+    mailbox: Arc<Mailbox>,
+    /// There has been an answer, or one will come when some loan is back.
+    answered: AtomicBool,
+}
+
+impl Plea {
+    pub(super) fn new(id: Id, need: u32, born: u64, mailbox: Arc<Mailbox>) -> Self {
+        Self {
+            id,
+            need,
+            born,
+            mailbox,
+            answered: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Drop for Plea {
+    fn drop(&mut self) {
+        if !*self.answered.get_mut() {
+            self.mailbox.deny();
+        }
+    }
 }
 
 /// Run by a worker with nothing better to do: lends the caller of the plea what
@@ -137,7 +188,8 @@ pub(super) struct Plea {
 /// keeps that job suspended until the loan is back.
 pub(super) fn lend(plea: &Plea, max: usize) {
     if let Some(terms) = find(plea, max) {
-        let loan = Loan::new(Arc::clone(&terms), plea.need);
+        plea.answered.store(true, Relaxed);
+        let loan = Loan::new(Arc::clone(&terms), plea.id, plea.need);
         if plea.mailbox.offer(loan) {
             broker::off_worker(|| terms.wait());
         }
@@ -163,6 +215,7 @@ fn find(plea: &Plea, max: usize) -> Option<Arc<Terms>> {
                 .is_some_and(|terms| terms.want(&plea.mailbox))
             {
                 busy = true;
+                plea.answered.store(true, Relaxed);
                 continue;
             }
             let terms = Arc::new(Terms::default());
@@ -170,6 +223,7 @@ fn find(plea: &Plea, max: usize) -> Option<Arc<Terms>> {
             return Some(terms);
         }
         if !busy && held > 0 && is_hopeless(plea.need, held, max) {
+            plea.answered.store(true, Relaxed);
             plea.mailbox.refuse(held);
         }
         None

@@ -36,14 +36,30 @@ enum Right<P> {
 }
 
 impl<P: Permit> Grant<P> {
-    pub(super) fn new(source: &impl Source<Permit = P>, papers: Papers<P>) -> Self {
-        let (permits, right) = match papers {
-            Papers::Permit(permit) => (permit.permits(), Right::Permit(permit)),
-            Papers::Loan(loan) => (loan.permits(), Right::Loan(loan, Instant::now() + TERM)),
+    #[inline]
+    pub(super) fn new(papers: Papers<P>) -> Self {
+        let (entered, right) = match papers {
+            Papers::Permit(permit) => (
+                Entered::new(permit.id(), permit.permits(), false),
+                Right::Permit(permit),
+            ),
+            Papers::Loan(loan) => (
+                Entered::new(loan.id(), loan.permits(), true),
+                Right::Loan(loan, Instant::now() + TERM),
+            ),
         };
         Self {
-            entered: Some(Entered::new(source.id(), permits)),
+            entered: Some(entered),
             right,
+        }
+    }
+
+    /// The permits themselves, if they are neither lent nor shared.
+    #[inline]
+    pub(super) fn permit(&self) -> Option<&P> {
+        match &self.right {
+            Right::Permit(permit) => Some(permit),
+            Right::Loan(..) | Right::Beneath(_) => None,
         }
     }
 
@@ -54,6 +70,9 @@ impl<P: Permit> Grant<P> {
     ///
     /// When the jobs beneath make sure that `n` can never be had.
     pub(super) fn beneath(source: &impl Source<Permit = P>, born: u64, n: u32) -> Option<Self> {
+        if frames::are_none() {
+            return None;
+        }
         let beneath = frames::beneath(source.id(), born);
         if beneath.held == 0 {
             return None;
@@ -64,7 +83,7 @@ impl<P: Permit> Grant<P> {
                 right: Right::Beneath(beneath.shares),
             });
         }
-        let max = source.max();
+        let (max, _) = source.max_and_active();
         if frames::is_hopeless(n, beneath.held, max) && beneath.shares > 0 {
             panic!("{}", frames::hopeless(n, beneath.held, max));
         }
@@ -112,9 +131,13 @@ impl<P: Permit> Grant<P> {
 
     /// Is there no reason to stop after a job? `own` requests do not count.
     #[inline]
-    pub(super) fn goes_on(&self, source: &impl Source<Permit = P>, own: usize) -> bool {
+    pub(super) fn goes_on(
+        &self,
+        source: &impl Source<Permit = P>,
+        own: impl FnOnce() -> usize,
+    ) -> bool {
         match &self.right {
-            Right::Permit(_) => !source.is_pressed(own),
+            Right::Permit(permit) => !permit.is_pressed(own),
             Right::Loan(_, end) => !source.is_closed() && Instant::now() < *end,
             Right::Beneath(_) => !source.is_closed(),
         }

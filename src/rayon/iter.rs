@@ -1,15 +1,23 @@
 //! Parallel iterators whose closures run under permits.
 
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::OnceLock,
+};
+
 use rayon::iter::{
     FromParallelIterator, ParallelIterator,
-    plumbing::{Folder, UnindexedConsumer},
+    plumbing::{Folder, Reducer, UnindexedConsumer},
 };
 
 use self::{
     aside::Aside,
     leaf::{Leaves, Piece},
 };
-use super::crew::{self, Crew};
+use super::{
+    crew::{self, Crew},
+    source::Source,
+};
 use crate::{AcquireError, Semaphore};
 
 mod aside;
@@ -94,9 +102,7 @@ pub trait ThrottleExt: ParallelIterator {
     where
         F: Fn(Self::Item) + Send + Sync,
     {
-        drive(self, semaphore, &One, &f, |throttled| {
-            throttled.for_each(|()| {});
-        })
+        self.throttle_by(semaphore).for_each(f)
     }
 
     /// Runs `f` for every item, under a permit of `semaphore` each, and collects
@@ -133,7 +139,7 @@ pub trait ThrottleExt: ParallelIterator {
         R: Send,
         C: FromParallelIterator<R>,
     {
-        drive(self, semaphore, &One, &f, |throttled| throttled.collect())
+        self.throttle_by(semaphore).map_collect(f)
     }
 
     /// Runs `f` for every item, under as many permits as `weight` says:
@@ -174,9 +180,20 @@ pub trait ThrottleExt: ParallelIterator {
         W: Fn(&Self::Item) -> u32 + Send + Sync,
         F: Fn(Self::Item) + Send + Sync,
     {
-        drive(self, semaphore, &By(weight), &f, |throttled| {
-            throttled.for_each(|()| {});
-        })
+        self.throttle_by(semaphore).weighted_for_each(weight, f)
+    }
+
+    /// The same for any [`Source`] of permits, such as a key of a keyed
+    /// semaphore: what is to be done comes in a second call.
+    ///
+    /// # Examples
+    ///
+    /// See [`Throttled`].
+    fn throttle_by<S: Source>(self, source: S) -> Throttled<Self, S> {
+        Throttled {
+            items: self,
+            source,
+        }
     }
 }
 
@@ -217,47 +234,151 @@ impl<T, W: Fn(&T) -> u32 + Send + Sync> Weigh<T> for By<W> {
     }
 }
 
-/// Runs `consume` over the throttled iterator.
-fn drive<I, R, W, F, C>(
+/// A parallel iterator and where the permits come from.
+///
+/// Made by [`ThrottleExt::throttle_by`]; how the items are run is said at
+/// [`ThrottleExt`].
+///
+/// # Errors
+///
+/// Of each of the calls: why there are no permits to be had, if that comes before
+/// all items are begun. The others are dropped. A semaphore says that it is closed;
+/// a key is also refused if there are too many keys or waiters.
+///
+/// # Panics
+///
+/// As for [`ThrottleExt::throttle_for_each`].
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use dynaphore::{Semaphore, rayon::ThrottleExt};
+/// use rayon::prelude::*;
+///
+/// let shared = Arc::new(Semaphore::new(2));
+/// let doubled: Vec<u32> = [1, 2, 3].into_par_iter().throttle_by(shared).map_collect(|n| 2 * n)?;
+/// assert_eq!(doubled, [2, 4, 6]);
+/// # Ok::<(), dynaphore::AcquireError>(())
+/// ```
+#[must_use = "nothing is run until it is said what"]
+#[derive(Clone, Debug)]
+pub struct Throttled<I, S> {
     items: I,
-    semaphore: &Semaphore,
-    weigh: &W,
-    f: &F,
-    consume: impl FnOnce(Throttled<'_, I, W, F>) -> C,
-) -> Result<C, AcquireError>
-where
-    I: ParallelIterator,
-    R: Send,
-    W: Weigh<I::Item>,
-    F: Fn(I::Item) -> R + Send + Sync,
-{
-    let closed = std::sync::atomic::AtomicBool::new(false);
-    let consumed = consume(Throttled {
-        items,
-        semaphore,
-        weigh,
-        f,
-        closed: &closed,
-    });
-    if closed.into_inner() {
-        return Err(AcquireError::CLOSED);
+    source: S,
+}
+
+impl<I: ParallelIterator, S: Source> Throttled<I, S> {
+    /// [`ThrottleExt::throttle_for_each`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Throttled`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use rayon::prelude::*;
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(2));
+    /// (0..100)
+    ///     .into_par_iter()
+    ///     .throttle_by(Arc::clone(&semaphore))
+    ///     .for_each(|_| assert!(semaphore.active() <= 2))?;
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    pub fn for_each<F>(self, f: F) -> Result<(), S::Error>
+    where
+        F: Fn(I::Item) + Send + Sync,
+    {
+        self.drive(&One, &f, |driven| driven.for_each(|()| {}))
     }
-    Ok(consumed)
+
+    /// [`ThrottleExt::throttle_map_collect`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Throttled`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Throttled`].
+    pub fn map_collect<C, R, F>(self, f: F) -> Result<C, S::Error>
+    where
+        F: Fn(I::Item) -> R + Send + Sync,
+        R: Send,
+        C: FromParallelIterator<R>,
+    {
+        self.drive(&One, &f, |driven| driven.collect())
+    }
+
+    /// [`ThrottleExt::throttle_weighted_for_each`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Throttled`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use rayon::prelude::*;
+    ///
+    /// let memory = Semaphore::new(256);
+    /// [64, 1, 128_u32]
+    ///     .into_par_iter()
+    ///     .throttle_by(&memory)
+    ///     .weighted_for_each(|&size| size, |size| assert!(memory.active() >= size as usize))?;
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    pub fn weighted_for_each<W, F>(self, weight: W, f: F) -> Result<(), S::Error>
+    where
+        W: Fn(&I::Item) -> u32 + Send + Sync,
+        F: Fn(I::Item) + Send + Sync,
+    {
+        self.drive(&By(weight), &f, |driven| driven.for_each(|()| {}))
+    }
+
+    /// Runs `consume` over what `f` returns.
+    fn drive<R, W, F, C>(
+        self,
+        weigh: &W,
+        f: &F,
+        consume: impl FnOnce(Driven<'_, I, S, W, F>) -> C,
+    ) -> Result<C, S::Error>
+    where
+        R: Send,
+        W: Weigh<I::Item>,
+        F: Fn(I::Item) -> R + Send + Sync,
+    {
+        let ended = OnceLock::new();
+        let consumed = consume(Driven {
+            items: self.items,
+            source: self.source,
+            weigh,
+            f,
+            ended: &ended,
+        });
+        ended.into_inner().map_or(Ok(consumed), Err)
+    }
 }
 
 /// A `map` whose closure runs under permits.
-struct Throttled<'a, I, W, F> {
+struct Driven<'a, I, S: Source, W, F> {
     items: I,
-    semaphore: &'a Semaphore,
+    source: S,
     weigh: &'a W,
     f: &'a F,
-    /// Set when it could not run all because the semaphore was closed.
-    closed: &'a std::sync::atomic::AtomicBool,
+    /// Why it could not run all, if it could not.
+    ended: &'a OnceLock<S::Error>,
 }
 
-impl<I, R, W, F> ParallelIterator for Throttled<'_, I, W, F>
+impl<I, S, R, W, F> ParallelIterator for Driven<'_, I, S, W, F>
 where
     I: ParallelIterator,
+    S: Source,
     R: Send,
     W: Weigh<I::Item>,
     F: Fn(I::Item) -> R + Send + Sync,
@@ -267,38 +388,33 @@ where
     fn drive_unindexed<C: UnindexedConsumer<R>>(self, consumer: C) -> C::Result {
         let first = consumer.split_off_left();
         let reducer = || consumer.to_reducer();
-        let crew = Crew::new(self.semaphore, Aside::new(self.weigh, self.f), true);
+        let crew = Crew::new(self.source, Aside::new(self.weigh, self.f), true);
         let leaves = consumer.split_off_left();
         let items = self.items;
         let driven = rayon::scope(|scope| {
             // A panic comes through when the others are done, as in a `join`.
-            let driven = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let driven = catch_unwind(AssertUnwindSafe(|| {
                 items.drive_unindexed(Leaves::new(&crew, scope, leaves))
             }));
             crew::attend(&&crew, scope);
             driven
         });
-        let pieces = driven.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        if crew.is_closed() {
-            self.closed
-                .store(true, std::sync::atomic::Ordering::Relaxed);
+        let pieces = driven.unwrap_or_else(|panic| resume_unwind(panic));
+        if let Some(error) = crew.ended() {
+            let _ = self.ended.set(error);
         }
         let mut results = crew.jobs.into_results();
         let mut whole = first.into_folder().complete();
         for piece in pieces {
             match piece {
-                Piece::Done(result) => whole = reduce(reducer(), whole, result),
+                Piece::Done(result) => whole = reducer().reduce(whole, result),
                 Piece::Later(run) => {
                     for result in results.of(run) {
-                        whole = reduce(reducer(), whole, result);
+                        whole = reducer().reduce(whole, result);
                     }
                 }
             }
         }
         whole
     }
-}
-
-fn reduce<T>(reducer: impl rayon::iter::plumbing::Reducer<T>, left: T, right: T) -> T {
-    reducer.reduce(left, right)
 }

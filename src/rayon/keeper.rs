@@ -15,7 +15,9 @@ use super::{
     grant::Papers,
     mailbox::Mailbox,
     source::Source,
+    stuck::{self, Beneath},
 };
+use crate::AcquireError;
 
 /// Stands in the semaphore's line for as long as there are jobs set aside, and
 /// hires a runner for each grant. One at a time for each crew: it is in the
@@ -36,6 +38,7 @@ pub(super) fn keep<'s, H: Handle<'s>>(
         born,
         waker: Waker::from(Arc::clone(mailbox)),
         ask: None,
+        beneath: frames::held(crew.source.id()),
     };
     broker::off_worker(|| keeper.run());
 }
@@ -47,6 +50,8 @@ struct Keeper<'a, 's, H: Handle<'s>> {
     born: u64,
     waker: Waker,
     ask: Option<Ask<H::Source>>,
+    /// What cannot go on before the keeper leaves.
+    beneath: Option<Beneath>,
 }
 
 /// What there is to be done.
@@ -63,25 +68,71 @@ struct Ask<S: Source> {
     future: Pin<Box<S::Ask>>,
 }
 
+/// What has become of it.
+enum Answer<E> {
+    /// It is over.
+    Served,
+    /// It is pending, or there is none.
+    Pending,
+    /// There was no place to be had.
+    TurnedAway(E),
+}
+
+/// The latest plea.
+#[derive(Clone, Copy)]
+struct Pleaded {
+    need: u32,
+    denied: bool,
+}
+
 impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
     fn run(mut self) {
-        let mut pleaded = false;
+        let mut plea: Option<Pleaded> = None;
         while let Some(Missing { need, starves }) = self.missing() {
             self.line_up(need);
-            if self.is_served() {
-                continue;
+            let turned_away = match self.answer() {
+                Answer::Served => continue,
+                Answer::Pending => None,
+                Answer::TurnedAway(error) => Some(error),
+            };
+            if let (Some(need), true) = (need, starves) {
+                let before = plea.filter(|plea| plea.need == need);
+                if let (Some(error), Some(Pleaded { denied: true, .. })) = (turned_away, before) {
+                    // Nobody is there by whom it would be told that it has become
+                    // worth while to ask again.
+                    crew::turn_away(self.crew, self.scope, error);
+                    continue;
+                }
+                if before.is_none() {
+                    self.plead(need);
+                    let denied = false;
+                    plea = Some(Pleaded { need, denied });
+                }
             }
-            if let (Some(need), true, false) = (need, starves, pleaded) {
-                self.plead(need);
-                pleaded = true;
+            let starving = need.filter(|_| starves && turned_away.is_none());
+            let noted = match (&self.beneath, starving) {
+                (Some(beneath), Some(need)) => {
+                    let noted = beneath.note(&self.crew.source, need, self.mailbox);
+                    if noted.is_none() {
+                        self.refuse(need, beneath.sum(), stuck::message);
+                        continue;
+                    }
+                    noted
+                }
+                _ => None,
+            };
+            let mail = self.mailbox.wait(noted.as_ref().map(|_| stuck::LOOK));
+            drop(noted);
+            if mail.poked || !mail.loans.is_empty() {
+                plea = None;
+            } else if let Some(plea) = &mut plea {
+                plea.denied |= mail.denied;
             }
-            let mail = self.mailbox.wait();
-            pleaded &= !mail.poked && mail.loans.is_empty();
             for loan in mail.loans {
                 crew::hire(self.crew, self.scope, Papers::Loan(loan));
             }
             if let (Some(held), Some(need)) = (mail.refused, need) {
-                self.refuse(need, held);
+                self.refuse(need, held, frames::hopeless);
             }
         }
         self.line_up(None);
@@ -121,35 +172,33 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
         self.crew.asking.store(asking, Relaxed);
     }
 
-    /// Looks whether it has been served in line.
-    fn is_served(&mut self) -> bool {
+    /// Looks what has come of the place in line.
+    fn answer(&mut self) -> Answer<<H::Source as Source>::Error> {
         let Some(ask) = &mut self.ask else {
-            return false;
+            return Answer::Pending;
         };
         let mut cx = Context::from_waker(&self.waker);
         let Poll::Ready(answer) = ask.future.as_mut().poll(&mut cx) else {
-            return false;
+            return Answer::Pending;
         };
         self.line_up(None);
         match answer {
             Ok(permit) => crew::hire(self.crew, self.scope, Papers::Permit(permit)),
-            Err(_) if self.crew.jobs.len() > 0 => self.crew.close(),
+            Err(error) if error != AcquireError::CLOSED.into() => {
+                return Answer::TurnedAway(error);
+            }
+            Err(error) if self.crew.jobs.len() > 0 => self.crew.end(error),
             // The last one has begun meanwhile.
             Err(_) => {}
         }
-        true
+        Answer::Served
     }
 
     /// Asks every worker of the pool for a loan.
     fn plead(&self, need: u32) {
         let source = &self.crew.source;
-        let plea = Plea {
-            id: source.id(),
-            need,
-            born: self.born,
-            mailbox: Arc::clone(self.mailbox),
-        };
-        let max = source.max();
+        let plea = Plea::new(source.id(), need, self.born, Arc::clone(self.mailbox));
+        let (max, _) = source.max_and_active();
         // This thread is in no pool, or in one of its own.
         self.scope.spawn(move |_| {
             rayon::spawn_broadcast(move |_| frames::lend(&plea, max));
@@ -157,12 +206,8 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
     }
 
     /// Gives the jobs up, with a panic in the scope.
-    fn refuse(&self, need: u32, held: u64) {
-        let message = frames::hopeless(need, held, self.crew.source.max());
-        let crew = self.crew.clone();
-        self.scope.spawn(move |_| {
-            crew.give_up();
-            panic!("{message}");
-        });
+    fn refuse(&self, need: u32, held: u64, message: fn(u32, u64, usize) -> String) {
+        let (max, _) = self.crew.source.max_and_active();
+        crew::refuse(self.crew, self.scope, message(need, held, max));
     }
 }

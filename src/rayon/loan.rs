@@ -2,18 +2,24 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::mailbox::Mailbox;
+use super::{mailbox::Mailbox, source::Id};
 
 /// Permits on loan, back when this is dropped.
 #[derive(Debug)]
 pub(super) struct Loan {
     terms: Arc<Terms>,
+    /// Whose permits they are.
+    id: Id,
     permits: u32,
 }
 
 impl Loan {
-    pub(super) fn new(terms: Arc<Terms>, permits: u32) -> Self {
-        Self { terms, permits }
+    pub(super) fn new(terms: Arc<Terms>, id: Id, permits: u32) -> Self {
+        Self { terms, id, permits }
+    }
+
+    pub(super) fn id(&self) -> Id {
+        self.id
     }
 
     pub(super) fn permits(&self) -> u32 {

@@ -4,6 +4,7 @@ use std::{
     mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::Wake,
+    time::Duration,
 };
 
 use super::loan::Loan;
@@ -27,6 +28,8 @@ struct News {
     loans: Vec<Loan>,
     /// A loan would not do, ever: how much is held beneath.
     refused: Option<u64>,
+    /// Every worker has been asked for a loan, and none has or will have one.
+    denied: bool,
 }
 
 /// All that has arrived.
@@ -35,6 +38,7 @@ pub(super) struct Mail {
     pub(super) poked: bool,
     pub(super) loans: Vec<Loan>,
     pub(super) refused: Option<u64>,
+    pub(super) denied: bool,
 }
 
 impl Mailbox {
@@ -59,6 +63,10 @@ impl Mailbox {
         self.post(|news| news.refused = Some(held));
     }
 
+    pub(super) fn deny(&self) {
+        self.post(|news| news.denied = true);
+    }
+
     /// Hands `loan` over. False, with the loan back at once, if nobody reads.
     pub(super) fn offer(&self, loan: Loan) -> bool {
         let mut loan = Some(loan);
@@ -71,19 +79,29 @@ impl Mailbox {
         loan.is_none()
     }
 
-    /// Blocks until there is mail.
-    pub(super) fn wait(&self) -> Mail {
+    /// Blocks until there is mail, or for so long.
+    pub(super) fn wait(&self, at_most: Option<Duration>) -> Mail {
         let news = self.lock();
         let nothing = |news: &mut News| {
-            !(news.told || news.poked || news.refused.is_some() || !news.loans.is_empty())
+            let told = news.told || news.poked || news.denied;
+            !told && news.refused.is_none() && news.loans.is_empty()
         };
-        let waited = self.arrived.wait_while(news, nothing);
-        let mut news = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut news = match at_most {
+            None => {
+                let waited = self.arrived.wait_while(news, nothing);
+                waited.unwrap_or_else(PoisonError::into_inner)
+            }
+            Some(at_most) => {
+                let waited = self.arrived.wait_timeout_while(news, at_most, nothing);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
         news.told = false;
         Mail {
             poked: mem::take(&mut news.poked),
             loans: mem::take(&mut news.loans),
             refused: news.refused.take(),
+            denied: mem::take(&mut news.denied),
         }
     }
 

@@ -17,12 +17,12 @@ use rayon::Scope;
 
 use super::{
     crew::{self, Crew, Handle, Jobs},
-    grant::Grant,
+    grant::{Grant, Papers},
     permit::{Desk, ThrottlePermit},
-    source::Source,
+    source::{NotNow, Source},
     throttle::Throttle,
 };
-use crate::{AcquireError, Semaphore};
+use crate::Semaphore;
 
 /// Spawns jobs in a [`rayon::Scope`] that run when they have their permits, and
 /// may borrow what outlives the scope.
@@ -64,7 +64,8 @@ type Job<'scope> = Box<dyn FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + '
 
 impl<S: Source + 'static> Throttle<S> {
     /// A throttle of the same semaphore for jobs in a [`rayon::Scope`], which
-    /// run in the scope's pool.
+    /// run in the scope's pool. For one job there is also
+    /// [`scope_spawn`](Self::scope_spawn).
     ///
     /// # Examples
     ///
@@ -73,6 +74,71 @@ impl<S: Source + 'static> Throttle<S> {
     pub fn scoped<'scope>(&self) -> ScopeThrottle<'scope, S> {
         ScopeThrottle {
             crew: Arc::new(Crew::new(self.source.clone(), Boxes::default(), false)),
+        }
+    }
+
+    /// Spawns `job` in `scope`, which runs with a permit as soon as there is one
+    /// for it, and may borrow what outlives the scope. The scope, whose pool it
+    /// runs in, does not end before.
+    ///
+    /// For a job here and there. Where many may wait at once, take
+    /// [`scoped`](Self::scoped): it is what keeps those that wait, for as long as
+    /// what they borrow lives, and one request stands in line for them all. A job
+    /// that waits without it takes a place in line of its own, but also a thread
+    /// that does the waiting, and some of a worker's stack: measured, 100 us for
+    /// each. That is why no more than 64 jobs of one throttle and its clones
+    /// wait in this way. While there are so many, this call waits, too: its worker
+    /// does other jobs until one of them has begun. Who calls it must not be the
+    /// one who is to raise max or to give permits back that it took by other
+    /// means.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ScopeThrottle::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// The scope does, as for [`ScopeThrottle::spawn`].
+    ///
+    /// # Fairness
+    ///
+    /// That of the semaphore, for each job by itself. Those that wait take their
+    /// places in line as workers come to them, which need not be in the order of
+    /// the calls.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use dynaphore::{Semaphore, rayon::Throttle};
+    ///
+    /// let disk = Throttle::new(Arc::new(Semaphore::new(1)));
+    /// let (mut left, mut right) = (0, 0);
+    /// rayon::scope(|scope| {
+    ///     disk.scope_spawn(scope, |_scope, _permit| left = 1).unwrap();
+    ///     disk.scope_spawn(scope, |_scope, _permit| right = 2).unwrap();
+    /// });
+    /// assert_eq!((left, right), (1, 2));
+    /// ```
+    pub fn scope_spawn<'scope, F>(&self, scope: &Scope<'scope>, job: F) -> Result<(), S::Error>
+    where
+        F: FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope,
+    {
+        let alone = self.scoped();
+        match self.source.take(1) {
+            Ok(permit) => {
+                alone.crew.jobs.push((1, Box::new(job)));
+                crew::hire(&alone.crew, scope, Papers::Permit(permit));
+                Ok(())
+            }
+            Err(NotNow::Refused(error)) => Err(error),
+            Err(NotNow::NoPermits) => {
+                let place = self.places.enter();
+                alone.spawn(scope, |scope, permit| {
+                    drop(place);
+                    job(scope, permit);
+                })
+            }
         }
     }
 }
@@ -86,13 +152,22 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed: `job` has been dropped. So
-    /// are the jobs that wait when it is closed later.
+    /// [`AcquireError`](crate::AcquireError) if the semaphore is closed: `job` has
+    /// been dropped. So are the jobs that wait when it is closed later.
+    ///
+    /// A key may also be refused because there are too many keys or waiters. If
+    /// that is clear at once, it is returned, and `job` has been dropped. If it
+    /// turns out later, when no job of these runs any more and there is no place
+    /// to wait for another permit, those that wait are dropped.
+    ///
+    /// # Panics
+    ///
+    /// In that case the scope does, with the reason, when its other jobs are done.
     ///
     /// # Examples
     ///
     /// See [`ScopeThrottle`].
-    pub fn spawn<F>(&self, scope: &Scope<'scope>, job: F) -> Result<(), AcquireError>
+    pub fn spawn<F>(&self, scope: &Scope<'scope>, job: F) -> Result<(), S::Error>
     where
         F: FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope,
     {
@@ -126,7 +201,7 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     /// assert_eq!(count, 3);
     /// ```
     #[track_caller]
-    pub fn spawn_many<F>(&self, scope: &Scope<'scope>, n: u32, job: F) -> Result<(), AcquireError>
+    pub fn spawn_many<F>(&self, scope: &Scope<'scope>, n: u32, job: F) -> Result<(), S::Error>
     where
         F: FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope,
     {
@@ -134,8 +209,8 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
             n as usize <= Semaphore::MAX_PERMITS,
             "a job may not need more than MAX_PERMITS permits (2147483647)"
         );
-        if self.crew.source.is_closed() {
-            return Err(AcquireError::CLOSED);
+        if let Some(error) = self.crew.would_refuse(n) {
+            return Err(error);
         }
         self.crew.jobs.push((n, Box::new(job)));
         crew::tend(&self.crew, scope);

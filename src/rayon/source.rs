@@ -1,76 +1,144 @@
 //! Where the permits come from: all that the rest of this module asks of a
-//! semaphore. A borrowed one and a shared one are sources, and whatever else
-//! hands out permits in one line can be made one.
+//! semaphore. A borrowed one and a shared one are sources, so is a key of a keyed
+//! one, and whatever else hands out permits in one line can be made one.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{error::Error, fmt, future::Future, sync::Arc};
 
 use crate::{
     Acquire, AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
     TryAcquireError,
 };
 
-/// Something that hands out permits; see [`Throttle`](super::Throttle).
+#[cfg(feature = "keyed")]
+mod keyed;
+
+#[cfg(feature = "keyed")]
+pub use keyed::{KeyedSource, OwnedKeyedSource};
+
+/// Something that hands out permits; see [`Throttle`](super::Throttle) and
+/// [`ThrottleExt::throttle_by`](super::ThrottleExt::throttle_by).
+///
+/// Implemented for `&Semaphore` and `Arc<Semaphore>`, and, with the feature
+/// `keyed`, for a key of a keyed semaphore: `KeyedSource` and `OwnedKeyedSource`.
 ///
 /// Sealed: nothing outside this crate implements it.
 pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
+    /// Why there are no permits to be had.
+    type Error: Error + From<AcquireError> + Copy + PartialEq + Send + Sync + 'static;
     /// Gives back on drop.
     #[doc(hidden)]
     type Permit: Permit;
     /// A place in line.
     #[doc(hidden)]
-    type Ask: Future<Output = Result<Self::Permit, AcquireError>> + Send;
+    type Ask: Future<Output = Result<Self::Permit, Self::Error>> + Send;
 
-    /// Tells semaphores apart, as long as a permit of them is out.
+    /// Whose permits they are: [`Permit::id`] of those that are out.
     #[doc(hidden)]
-    fn id(&self) -> usize;
+    fn id(&self) -> Id;
 
     /// Takes `n` permits if nobody has to wait for that.
     #[doc(hidden)]
-    fn take(&self, n: u32) -> Result<Self::Permit, TryAcquireError>;
+    fn take(&self, n: u32) -> Result<Self::Permit, NotNow<Self::Error>>;
 
     /// Asks for `n` permits in line.
     #[doc(hidden)]
     fn ask(&self, n: u32) -> Self::Ask;
 
-    /// See [`Semaphore::is_pressed`].
+    /// Why somebody who asked for `n` permits would be turned away now.
     #[doc(hidden)]
-    fn is_pressed(&self, own: usize) -> bool;
+    fn would_refuse(&self, n: u32) -> Option<Self::Error>;
 
     #[doc(hidden)]
     fn is_closed(&self) -> bool;
 
+    /// How many permits there may be, and how many are out.
     #[doc(hidden)]
-    fn max(&self) -> usize;
+    fn max_and_active(&self) -> (usize, usize);
 }
 
 /// What the module does with a permit but drop it.
 #[doc(hidden)]
 pub trait Permit: Send + Sized {
+    fn id(&self) -> Id;
     fn permits(&self) -> u32;
     fn add(&mut self, other: Self);
     /// Splits off what there is beyond `n`.
     fn beyond(&mut self, n: u32) -> Option<Self>;
+    /// Should its holder give it back? See [`Semaphore::is_pressed`].
+    fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool;
+}
+
+/// Why [`Source::take`] did not.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotNow<E> {
+    /// Others have the permits: they can be asked for in line.
+    NoPermits,
+    /// Whoever asks is turned away.
+    Refused(E),
+}
+
+impl From<TryAcquireError> for NotNow<AcquireError> {
+    #[inline]
+    fn from(error: TryAcquireError) -> Self {
+        match error {
+            TryAcquireError::NoPermits => Self::NoPermits,
+            TryAcquireError::Closed => Self::Refused(AcquireError::CLOSED),
+        }
+    }
+}
+
+/// Tells those apart that hand out permits, as long as they have permits out:
+/// two permits may stand for each other exactly if theirs are the same.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id(u64);
+
+impl Id {
+    /// By the address, which is even.
+    fn of(semaphore: &Semaphore) -> Self {
+        Self(std::ptr::from_ref(semaphore) as usize as u64)
+    }
 }
 
 pub(super) mod sealed {
     pub trait Sealed {}
 }
 
+/// All of [`Permit`] but what says whose they are.
+macro_rules! counted {
+    () => {
+        fn permits(&self) -> u32 {
+            // At most `MAX_PERMITS`.
+            self.num_permits() as u32
+        }
+
+        fn add(&mut self, other: Self) {
+            self.merge(other);
+        }
+
+        fn beyond(&mut self, n: u32) -> Option<Self> {
+            let beyond = self.num_permits().checked_sub(n as usize)?;
+            self.split(beyond)
+        }
+    };
+}
+#[cfg(feature = "keyed")]
+use counted;
+
 macro_rules! permit {
     ($permit:ty) => {
         impl Permit for $permit {
-            fn permits(&self) -> u32 {
-                // At most `MAX_PERMITS`.
-                self.num_permits() as u32
+            counted!();
+
+            #[inline]
+            fn id(&self) -> Id {
+                Id::of(self.semaphore())
             }
 
-            fn add(&mut self, other: Self) {
-                self.merge(other);
-            }
-
-            fn beyond(&mut self, n: u32) -> Option<Self> {
-                let beyond = self.num_permits().checked_sub(n as usize)?;
-                self.split(beyond)
+            #[inline]
+            fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool {
+                self.semaphore().is_pressed(own)
             }
         }
     };
@@ -79,34 +147,46 @@ macro_rules! permit {
 permit!(SemaphorePermit<'_>);
 permit!(OwnedSemaphorePermit);
 
+/// All of [`Source`] that does not depend on how the semaphore is held.
+macro_rules! plain {
+    () => {
+        type Error = AcquireError;
+
+        #[inline]
+        fn id(&self) -> Id {
+            Id::of(self)
+        }
+
+        fn would_refuse(&self, _: u32) -> Option<AcquireError> {
+            Semaphore::is_closed(self).then_some(AcquireError::CLOSED)
+        }
+
+        fn is_closed(&self) -> bool {
+            Semaphore::is_closed(self)
+        }
+
+        fn max_and_active(&self) -> (usize, usize) {
+            let now = self.snapshot();
+            (now.max, now.active)
+        }
+    };
+}
+
 impl sealed::Sealed for Arc<Semaphore> {}
 
 impl Source for Arc<Semaphore> {
     type Permit = OwnedSemaphorePermit;
     type Ask = AcquireOwned;
 
-    fn id(&self) -> usize {
-        Arc::as_ptr(self) as usize
-    }
+    plain!();
 
-    fn take(&self, n: u32) -> Result<Self::Permit, TryAcquireError> {
-        Arc::clone(self).try_acquire_many_owned(n)
+    #[inline]
+    fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
+        Ok(Arc::clone(self).try_acquire_many_owned(n)?)
     }
 
     fn ask(&self, n: u32) -> Self::Ask {
         Arc::clone(self).acquire_many_owned(n)
-    }
-
-    fn is_pressed(&self, own: usize) -> bool {
-        Semaphore::is_pressed(self, own)
-    }
-
-    fn is_closed(&self) -> bool {
-        Semaphore::is_closed(self)
-    }
-
-    fn max(&self) -> usize {
-        Semaphore::max(self)
     }
 }
 
@@ -116,29 +196,14 @@ impl<'a> Source for &'a Semaphore {
     type Permit = SemaphorePermit<'a>;
     type Ask = Acquire<'a>;
 
-    fn id(&self) -> usize {
-        std::ptr::from_ref::<Semaphore>(self) as usize
-    }
+    plain!();
 
     #[inline]
-    fn take(&self, n: u32) -> Result<Self::Permit, TryAcquireError> {
-        self.try_acquire_many(n)
+    fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
+        Ok(self.try_acquire_many(n)?)
     }
 
     fn ask(&self, n: u32) -> Self::Ask {
         self.acquire_many(n)
-    }
-
-    #[inline]
-    fn is_pressed(&self, own: usize) -> bool {
-        Semaphore::is_pressed(self, own)
-    }
-
-    fn is_closed(&self) -> bool {
-        Semaphore::is_closed(self)
-    }
-
-    fn max(&self) -> usize {
-        Semaphore::max(self)
     }
 }

@@ -7,10 +7,11 @@ use rayon::ThreadPool;
 use super::{
     home::Home,
     permit::ThrottlePermit,
-    source::Source,
+    places::Places,
+    source::{NotNow, Source},
     waiting::{self, Waiting},
 };
-use crate::{AcquireError, Semaphore, TryAcquireError};
+use crate::Semaphore;
 
 /// Spawns jobs in a rayon pool that run when they have their permits.
 ///
@@ -49,6 +50,7 @@ use crate::{AcquireError, Semaphore, TryAcquireError};
 pub struct Throttle<S: Source = Arc<Semaphore>> {
     pub(super) source: S,
     home: Home,
+    pub(super) places: Arc<Places>,
 }
 
 impl<S: Source + 'static> Throttle<S> {
@@ -72,6 +74,7 @@ impl<S: Source + 'static> Throttle<S> {
         Self {
             source,
             home: Home::Global,
+            places: Arc::default(),
         }
     }
 
@@ -96,6 +99,7 @@ impl<S: Source + 'static> Throttle<S> {
         Self {
             source,
             home: Home::Pool(pool),
+            places: Arc::default(),
         }
     }
 
@@ -107,9 +111,12 @@ impl<S: Source + 'static> Throttle<S> {
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed: `job` has been dropped. So
-    /// are, one by one, the jobs that wait when it is closed later; nobody is
-    /// told then but by what they drop.
+    /// [`AcquireError`](crate::AcquireError) if the semaphore is closed: `job` has
+    /// been dropped. So are, one by one, the jobs that wait when it is closed
+    /// later; nobody is told then but by what they drop.
+    ///
+    /// A key may also be refused because there are too many keys or waiters:
+    /// `job` has been dropped. One that waits is not refused any more.
     ///
     /// # Examples
     ///
@@ -127,7 +134,7 @@ impl<S: Source + 'static> Throttle<S> {
     /// assert!(throttle.spawn(|_| unreachable!()).is_err());
     /// # Ok::<(), dynaphore::AcquireError>(())
     /// ```
-    pub fn spawn<F>(&self, job: F) -> Result<(), AcquireError>
+    pub fn spawn<F>(&self, job: F) -> Result<(), S::Error>
     where
         F: FnOnce(ThrottlePermit<'_>) + Send + 'static,
     {
@@ -159,16 +166,16 @@ impl<S: Source + 'static> Throttle<S> {
     /// # Ok::<(), dynaphore::AcquireError>(())
     /// ```
     #[track_caller]
-    pub fn spawn_many<F>(&self, n: u32, job: F) -> Result<(), AcquireError>
+    pub fn spawn_many<F>(&self, n: u32, job: F) -> Result<(), S::Error>
     where
         F: FnOnce(ThrottlePermit<'_>) + Send + 'static,
     {
         match self.source.take(n) {
-            Ok(permit) => waiting::spawn(self.source.clone(), &self.home, permit, job),
-            Err(TryAcquireError::NoPermits) => {
+            Ok(permit) => waiting::spawn(&self.home, permit, job),
+            Err(NotNow::NoPermits) => {
                 Waiting::start(&self.source, &self.home, n, job)?;
             }
-            Err(TryAcquireError::Closed) => return Err(AcquireError::CLOSED),
+            Err(NotNow::Refused(error)) => return Err(error),
         }
         Ok(())
     }

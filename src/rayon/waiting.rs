@@ -34,13 +34,10 @@ use super::{
     grant::{Grant, Papers},
     home::Home,
     permit::{Plain, ThrottlePermit},
-    source::Source,
+    source::{Permit, Source},
 };
-use crate::AcquireError;
-
 /// A job that waits for its permits.
 pub(super) struct Waiting<S: Source, F> {
-    source: S,
     home: Home,
     cell: Mutex<Cell<S, F>>,
 }
@@ -65,18 +62,17 @@ where
 {
     /// Takes a place in line on behalf of `job`, which is spawned with its
     /// permits as soon as it has them.
-    pub(super) fn start(source: &S, home: &Home, need: u32, job: F) -> Result<(), AcquireError> {
+    pub(super) fn start(source: &S, home: &Home, need: u32, job: F) -> Result<(), S::Error> {
         let parcel = Parcel {
             ask: Box::pin(source.ask(need)),
             job,
         };
         let waiting = Arc::new(Self {
-            source: source.clone(),
             home: home.clone(),
             cell: Mutex::new(Cell::Polling { woken: false }),
         });
         if let Some((permit, job)) = waiting.poll(parcel)? {
-            spawn(source.clone(), home, permit, job);
+            spawn(home, permit, job);
         }
         Ok(())
     }
@@ -85,7 +81,7 @@ where
     fn poll(
         self: &Arc<Self>,
         mut parcel: Parcel<S, F>,
-    ) -> Result<Option<(S::Permit, F)>, AcquireError> {
+    ) -> Result<Option<(S::Permit, F)>, S::Error> {
         let waker = Waker::from(Arc::clone(self));
         let mut cx = Context::from_waker(&waker);
         loop {
@@ -110,7 +106,7 @@ where
             unreachable!("spawned by the one that queued it");
         };
         if let Ok(Some((permit, job))) = self.poll(parcel) {
-            run(&self.source, permit, job);
+            run(permit, job);
         }
     }
 
@@ -146,17 +142,17 @@ where
 }
 
 /// Spawns `job` with its permit.
-pub(super) fn spawn<S, F>(source: S, home: &Home, permit: S::Permit, job: F)
+pub(super) fn spawn<P, F>(home: &Home, permit: P, job: F)
 where
-    S: Source + 'static,
+    P: Permit + 'static,
     F: FnOnce(ThrottlePermit<'_>) + Send + 'static,
 {
-    home.spawn(move || run(&source, permit, job));
+    home.spawn(move || run(permit, job));
 }
 
 /// Runs `job` here and now.
-fn run<S: Source>(source: &S, permit: S::Permit, job: impl FnOnce(ThrottlePermit<'_>)) {
-    Plain::run(Grant::new(source, Papers::Permit(permit)), job);
+fn run<P: Permit>(permit: P, job: impl FnOnce(ThrottlePermit<'_>)) {
+    Plain::run(Grant::new(Papers::Permit(permit)), job);
 }
 
 #[cfg(test)]
@@ -164,7 +160,10 @@ mod tests {
     use std::{future::Future, sync::mpsc};
 
     use super::*;
-    use crate::{OwnedSemaphorePermit, Semaphore, TryAcquireError, rayon::source::sealed::Sealed};
+    use crate::{
+        AcquireError, OwnedSemaphorePermit, Semaphore,
+        rayon::source::{Id, NotNow, sealed::Sealed},
+    };
 
     /// A semaphore whose answer comes while it is being asked, the first
     /// `pending` times.
@@ -193,14 +192,15 @@ mod tests {
     impl Sealed for Hasty {}
 
     impl Source for Hasty {
+        type Error = AcquireError;
         type Permit = OwnedSemaphorePermit;
         type Ask = Ask;
 
-        fn id(&self) -> usize {
+        fn id(&self) -> Id {
             self.semaphore.id()
         }
 
-        fn take(&self, n: u32) -> Result<Self::Permit, TryAcquireError> {
+        fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
             self.semaphore.take(n)
         }
 
@@ -208,16 +208,16 @@ mod tests {
             Ask(self.clone())
         }
 
-        fn is_pressed(&self, own: usize) -> bool {
-            Source::is_pressed(&self.semaphore, own)
+        fn would_refuse(&self, n: u32) -> Option<AcquireError> {
+            self.semaphore.would_refuse(n)
         }
 
         fn is_closed(&self) -> bool {
             Source::is_closed(&self.semaphore)
         }
 
-        fn max(&self) -> usize {
-            Source::max(&self.semaphore)
+        fn max_and_active(&self) -> (usize, usize) {
+            self.semaphore.max_and_active()
         }
     }
 
@@ -240,8 +240,7 @@ mod tests {
     fn many_wake_ups_are_one() {
         let semaphore = Arc::new(Semaphore::new(0));
         let (sender, receiver) = mpsc::channel();
-        let waiting = Arc::new(Waiting {
-            source: Arc::clone(&semaphore),
+        let waiting = Arc::new(Waiting::<Arc<Semaphore>, _> {
             home: Home::Global,
             cell: Mutex::new(Cell::Polling { woken: false }),
         });

@@ -156,9 +156,15 @@ impl Semaphore {
 impl Semaphore {
     /// Should a holder that could go on give its permits back? More are out
     /// than max, or others than the caller's `own` requests wait, or it is
-    /// closed. One load where nothing of that is so.
+    /// closed. One load and two branches where nothing of that is so.
     #[inline]
-    pub(crate) fn is_pressed(&self, own: usize) -> bool {
+    pub(crate) fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool {
+        !self.word.peek().is_calm() && self.is_pressed_now(own())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_pressed_now(&self, own: usize) -> bool {
         let state = self.word.load();
         !state.is_settled()
             || state.is_closed()

@@ -88,6 +88,13 @@ impl State {
         self.active() <= self.max()
     }
 
+    /// Open, nobody in line, and no more permits out than may be.
+    #[cfg(all(feature = "rayon", not(loom)))]
+    #[inline]
+    pub(crate) const fn is_calm(self) -> bool {
+        self.0 < QUEUED && self.0 & COUNT <= self.0 >> MAX_SHIFT
+    }
+
     /// Both counts are at most 2^31 - 1, so the sum cannot overflow.
     pub(crate) const fn fits(self, n: u32) -> bool {
         self.active() + n <= self.max()
@@ -188,6 +195,14 @@ impl Word {
         // ORDERING: pairs with the read-modify-writes below: who reads a count
         // also sees what led to it.
         State(self.0.load(Acquire))
+    }
+
+    /// The word as it was a moment ago, for whoever looks again and again and
+    /// concludes nothing about what others did.
+    #[cfg(all(feature = "rayon", not(loom)))]
+    #[inline]
+    pub(crate) fn peek(&self) -> State {
+        State(self.0.load(Relaxed))
     }
 
     /// Takes `n` permits if they are there and nobody stands in line, or the

@@ -22,7 +22,7 @@ use super::{Weigh, pace::Pace};
 use crate::rayon::{
     crew::{self, Crew, Handle, Jobs},
     grant::Grant,
-    source::Source,
+    source::{Permit as _, Source},
 };
 
 /// A place in the order of the items: the number of a run of items that were
@@ -74,11 +74,6 @@ where
         self.weigh.weigh(item)
     }
 
-    #[inline]
-    pub(super) fn run(&self, item: T) -> R {
-        (self.f)(item)
-    }
-
     /// Starts a run of items that are set aside one after the other.
     pub(super) fn begin_run(&self) -> usize {
         self.runs.fetch_add(1, Relaxed)
@@ -123,6 +118,43 @@ where
         Some(batch)
     }
 
+    /// Runs `items` under `grant` one after the other, until there is none left
+    /// or, with a look after each, somebody else wants it or no more results
+    /// are wanted. Says whether to go on.
+    #[inline]
+    pub(super) fn run_all<S: Source, B: Folder<R>>(
+        crew: &Crew<S, Self>,
+        grant: &Grant<S::Permit>,
+        items: &mut impl Iterator<Item = T>,
+        mut folder: B,
+    ) -> (B, bool) {
+        let f = crew.jobs.f;
+        // What has to be asked is found out before. Two loops, since a look at a
+        // permit is a load and two branches, and that is what the first is for.
+        if let Some(permit) = grant.permit() {
+            while !folder.full() {
+                let Some(item) = items.next() else {
+                    break;
+                };
+                folder = folder.consume(f(item));
+                if permit.is_pressed(|| crew.asking()) {
+                    return (folder, false);
+                }
+            }
+        } else {
+            while !folder.full() {
+                let Some(item) = items.next() else {
+                    break;
+                };
+                folder = folder.consume(f(item));
+                if !crew.goes_on(grant) {
+                    return (folder, false);
+                }
+            }
+        }
+        (folder, true)
+    }
+
     /// Runs items under `grant`, until there is none left for it or somebody
     /// else wants it.
     pub(super) fn run_some<S: Source>(
@@ -147,16 +179,8 @@ where
             }
             let (run, first) = batch.place;
             let total = batch.items.len();
-            let left = batch.consumer.split_off_left();
-            let mut folder = left.into_folder();
-            let mut goes_on = true;
-            while goes_on && !folder.full() {
-                let Some(item) = batch.items.next() else {
-                    break;
-                };
-                folder = folder.consume(aside.run(item));
-                goes_on = crew.goes_on(grant);
-            }
+            let folder = batch.consumer.split_off_left().into_folder();
+            let (folder, goes_on) = Self::run_all(crew, grant, &mut batch.items, folder);
             let full = folder.full();
             let result = folder.complete();
             aside.results().push(((run, first), result));

@@ -22,13 +22,13 @@ pub(super) enum Piece<R> {
 type CrewOf<'s, S, T, R, C, W, F> = &'s Crew<S, Aside<'s, T, R, C, W, F>>;
 
 /// Takes the items in.
-pub(super) struct Leaves<'a, 's, S, T, R, C: UnindexedConsumer<R>, W, F> {
+pub(super) struct Leaves<'a, 's, S: Source, T, R, C: UnindexedConsumer<R>, W, F> {
     crew: CrewOf<'s, S, T, R, C, W, F>,
     scope: &'a Scope<'s>,
     results: C,
 }
 
-impl<'a, 's, S, T, R, C: UnindexedConsumer<R>, W, F> Leaves<'a, 's, S, T, R, C, W, F> {
+impl<'a, 's, S: Source, T, R, C: UnindexedConsumer<R>, W, F> Leaves<'a, 's, S, T, R, C, W, F> {
     pub(super) fn new(
         crew: CrewOf<'s, S, T, R, C, W, F>,
         scope: &'a Scope<'s>,
@@ -72,7 +72,7 @@ where
     }
 
     fn full(&self) -> bool {
-        self.results.full() || self.crew.is_closed()
+        self.results.full() || self.crew.is_over()
     }
 }
 
@@ -108,7 +108,7 @@ impl<R> Reducer<Vec<Piece<R>>> for Join {
 }
 
 /// Takes in items one after another, and runs them or sets them aside.
-pub(super) struct Leaf<'a, 's, S, T, R, C: UnindexedConsumer<R>, W, F> {
+pub(super) struct Leaf<'a, 's, S: Source, T, R, C: UnindexedConsumer<R>, W, F> {
     leaves: Leaves<'a, 's, S, T, R, C, W, F>,
     /// Where the results go while items are run.
     running: Option<C::Folder>,
@@ -130,11 +130,27 @@ where
     W: Weigh<T>,
     F: Fn(T) -> R + Send + Sync,
 {
+    /// Takes as many items as are to be run next.
+    #[inline]
+    fn fetch(&mut self, items: &mut impl Iterator<Item = T>) {
+        let mut missing = self.pace.items();
+        loop {
+            let before = self.taken.len();
+            let part = missing.min(Pace::AT_ONCE);
+            self.taken.extend(items.by_ref().take(part));
+            missing -= part;
+            let is_short = self.taken.len() - before < part;
+            if missing == 0 || is_short || self.pace.is_late() {
+                return;
+            }
+        }
+    }
+
     /// Runs what was taken, or sets it aside.
     fn settle(&mut self) {
         let crew = self.leaves.crew;
         while let Some(item) = self.taken.first() {
-            if crew.is_closed() {
+            if crew.is_over() {
                 self.taken.clear();
                 self.full = true;
                 return;
@@ -157,19 +173,17 @@ where
         self.setting_aside = None;
         let results = &self.leaves.results;
         let running = self.running.take();
-        let mut folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
-        let mut goes_on = true;
+        let folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
         // Whatever is not taken out here is dropped if `f` panics.
-        let mut items = std::mem::take(&mut self.taken).into_iter();
-        for item in items.by_ref() {
-            folder = folder.consume(crew.jobs.run(item));
-            self.full = folder.full();
-            goes_on = crew.goes_on(&grant);
-            if self.full || !goes_on {
-                break;
-            }
+        let mut items = self.taken.drain(..);
+        let (folder, goes_on) = Aside::run_all(crew, &grant, &mut items, folder);
+        if items.as_slice().is_empty() {
+            // Keeps its memory.
+            drop(items);
+        } else {
+            self.taken = items.collect();
         }
-        self.taken = items.collect();
+        self.full = folder.full();
         if self.full {
             self.taken.clear();
         }
@@ -226,7 +240,7 @@ where
         let mut items = items.into_iter();
         while !self.full() {
             // No permit is held while the next items come into being.
-            self.taken.extend(items.by_ref().take(self.pace.items()));
+            self.fetch(&mut items);
             if self.taken.is_empty() {
                 break;
             }

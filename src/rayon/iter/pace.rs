@@ -14,10 +14,18 @@ pub(super) struct Pace {
 impl Pace {
     const ENOUGH: Duration = Duration::from_micros(1);
 
+    /// How many are fetched without a look at the clock, so that they do not wait
+    /// for each other where they are slow to come.
+    pub(super) const AT_ONCE: usize = 256;
+
+    /// Measured on empty items, 1024 at a time cost a third less than 256; 4096
+    /// cost no less than that.
+    const MOST: usize = 1024;
+
     pub(super) fn new(uniform: bool) -> Self {
         Self {
             items: 1,
-            most: if uniform { 256 } else { 1 },
+            most: if uniform { Self::MOST } else { 1 },
             since: Instant::now(),
         }
     }
@@ -25,6 +33,11 @@ impl Pace {
     /// How many to take next.
     pub(super) fn items(&self) -> usize {
         self.items
+    }
+
+    /// Are the items slow to come?
+    pub(super) fn is_late(&self) -> bool {
+        self.since.elapsed() > Self::ENOUGH
     }
 
     /// Those are done.
