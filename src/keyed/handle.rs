@@ -96,16 +96,12 @@ impl<R: Reach> Permits<R> {
     }
 
     #[inline]
-    fn entry(&self) -> &Arc<Entry<R::Key>> {
+    pub(super) fn entry(&self) -> &Arc<Entry<R::Key>> {
         self.entry.as_ref().expect("there until it is dropped")
     }
 
     fn map(&self) -> &Map<R::Key> {
         &self.keyed.keyed().map
-    }
-
-    pub(super) fn entry(&self) -> &Entry<R::Key> {
-        self.handle.entry()
     }
 
     pub(super) fn key(&self) -> &R::Key {
