@@ -72,19 +72,22 @@ struct Row<K> {
     entry: Arc<Entry<K>>,
 }
 
+// In order: together with the lock in front of it, all but the hash table is one
+// cache line.
+#[repr(C)]
 pub(super) struct Table<K> {
     /// One that is in no hash table.
     first: Option<Row<K>>,
-    others: HashTable<Row<K>>,
-    /// That nobody has waited for.
-    spares: Vec<Arc<Entry<K>>>,
-    /// A spare with the queue of those who have. For the next key that comes:
-    /// where one key has waiters, so has the next.
-    queued_spare: Option<Arc<Entry<K>>>,
     /// Of keys without an override. The same in all shards, unless
     /// `set_default_max` is on its way through them.
     pub(super) default_max: u32,
     pub(super) closed: bool,
+    /// A spare with the queue of those who have waited for it. For the next key
+    /// that comes: where one key has waiters, so has the next.
+    queued_spare: Option<Arc<Entry<K>>>,
+    /// That nobody has waited for.
+    spares: Vec<Arc<Entry<K>>>,
+    others: HashTable<Row<K>>,
 }
 
 impl<K> Table<K> {
