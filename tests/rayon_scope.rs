@@ -9,7 +9,7 @@ mod room;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, Once,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     thread,
@@ -113,10 +113,10 @@ fn a_pause_in_the_middle_is_kept_and_growth_resumes() {
             let semaphore = Arc::new(Semaphore::new(3));
             let throttle = Throttle::new(Arc::clone(&semaphore));
             let (room, paused) = (Room::default(), AtomicBool::new(false));
+            let pause_once = Once::new();
             thread::scope(|outside| {
                 outside.spawn(|| {
-                    until(|| room.visits() >= 50);
-                    semaphore.set_max(0);
+                    until(|| semaphore.max() == 0);
                     semaphore.blocking_settled();
                     paused.store(true, SeqCst);
                     until(|| semaphore.waiting() > 0);
@@ -130,6 +130,12 @@ fn a_pause_in_the_middle_is_kept_and_growth_resumes() {
                         let job = |_: &_, _: ThrottlePermit<'_>| {
                             assert!(!paused.load(SeqCst), "begun during the pause");
                             room.visit(moment);
+                            if room.visits() >= 50 {
+                                // By a job, so that others are left for certain.
+                                pause_once.call_once(|| {
+                                    semaphore.set_max(0);
+                                });
+                            }
                         };
                         match alone {
                             true => throttle.scope_spawn(scope, job).unwrap(),
