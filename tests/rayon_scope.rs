@@ -261,6 +261,49 @@ fn a_closed_semaphore_drops_a_job_alone() {
     });
 }
 
+/// The scope's request is looked after on top of the one job that has a permit, by
+/// its own thread while that waits for something else: the job goes on all the same.
+#[test]
+fn who_waits_for_permits_does_not_hold_up_the_job_beneath() {
+    in_child(
+        "who_waits_for_permits_does_not_hold_up_the_job_beneath",
+        || {
+            for alone in [false, true] {
+                let semaphore = Arc::new(Semaphore::new(1));
+                let throttle = Throttle::new(Arc::clone(&semaphore));
+                let room = Room::default();
+                let (busy, over) = (AtomicBool::new(false), AtomicBool::new(false));
+                pool(2).scope(|scope| {
+                    let (busy, over) = (&busy, &over);
+                    scope.spawn(|_| {
+                        busy.store(true, SeqCst);
+                        until(|| over.load(SeqCst));
+                    });
+                    until(|| busy.load(SeqCst));
+                    let (jobs, throttle, room) = (throttle.scoped(), &throttle, &room);
+                    let more = jobs.clone();
+                    jobs.spawn(scope, move |scope, permit| {
+                        for _ in 0..10 {
+                            let job = |_: &_, _: ThrottlePermit<'_>| room.visit(moment);
+                            match alone {
+                                true => throttle.scope_spawn(scope, job).unwrap(),
+                                false => more.spawn(scope, job).unwrap(),
+                            }
+                            // The only worker that is left takes up what it finds.
+                            rayon::yield_now();
+                        }
+                        over.store(true, SeqCst);
+                        drop(permit);
+                    })
+                    .unwrap();
+                });
+                assert_eq!((room.visits(), room.most()), (10, 1));
+                assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+            }
+        },
+    );
+}
+
 #[test]
 fn an_early_drop_lets_the_next_in() {
     watchdog(|| {
