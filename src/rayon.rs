@@ -31,6 +31,10 @@
 //!   cannot go on before.) A thread does one thing at a time, so there are never
 //!   more than max *threads* at work in throttled jobs. Where no call begins
 //!   within a job, there are never more than max *jobs* begun and not ended.
+//! - Jobs of a scope that wait for a permit may be looked after by a thread that
+//!   is in another job of the scope, and waits there for something nested. If all
+//!   of the scope's jobs that have begun are suspended in this way, they share
+//!   their permits with those that have not: then, too, the bound is on threads.
 //! - If the nested job is stolen by another worker, it asks all workers for the
 //!   loan of a permit. One that waits within an older job than the call lends
 //!   its own, and does not return to its job before the loan is back.
@@ -48,6 +52,8 @@
 //! - permits that a job took by other means, such as
 //!   [`blocking_acquire`](crate::Semaphore::blocking_acquire);
 //! - jobs of *another* pool for which a throttled job waits;
+//! - a job of a scope that waits for a plain one on another thread, which is
+//!   looking after the permits of that scope on top of it;
 //! - jobs that need more than those around them have, and wait for each other
 //!   by way of *other threads*, which run a plain job between them or the jobs of
 //!   a scope: of a thread that waits for what another one took, rayon does not
@@ -98,6 +104,10 @@
 //!    ([`rayon::spawn_broadcast`]) before it sleeps, and lends. If the permit is
 //!    out on another loan, the keeper is told when that is back, and pleads
 //!    again.
+//! 7. The keeper of a scope may come to lie on top of runners, which cannot go on
+//!    before it leaves. Those do not count as runners, of whichever crew they are
+//!    (`onduty`): if a crew has no others, its keeper pleads, for what they have,
+//!    too.
 //!
 //! Where locks are: an item or job that gets its permit at once takes none. One
 //! that is set aside, and whoever sees to it, take those above for a few
@@ -112,6 +122,7 @@ mod iter;
 mod keeper;
 mod loan;
 mod mailbox;
+mod onduty;
 mod permit;
 mod places;
 mod scope;

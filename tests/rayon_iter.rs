@@ -8,7 +8,10 @@ mod room;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    sync::{
+        Once,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
     thread,
 };
 
@@ -122,10 +125,10 @@ fn a_pause_in_the_middle_is_kept_and_growth_resumes() {
     in_child("a_pause_in_the_middle_is_kept_and_growth_resumes", || {
         let semaphore = Semaphore::new(3);
         let (room, paused) = (Room::default(), AtomicBool::new(false));
+        let pause_once = Once::new();
         thread::scope(|scope| {
             scope.spawn(|| {
-                until(|| room.visits() >= 50);
-                semaphore.set_max(0);
+                until(|| semaphore.max() == 0);
                 semaphore.blocking_settled();
                 paused.store(true, SeqCst);
                 // It stands in line, and waits.
@@ -140,6 +143,12 @@ fn a_pause_in_the_middle_is_kept_and_growth_resumes() {
                     .throttle_for_each(&semaphore, |_| {
                         assert!(!paused.load(SeqCst), "begun during the pause");
                         room.visit(moment);
+                        if room.visits() >= 50 {
+                            // By an item, so that others are left for certain.
+                            pause_once.call_once(|| {
+                                semaphore.set_max(0);
+                            });
+                        }
                     })
             };
             pool(4).install(run).unwrap();

@@ -9,7 +9,7 @@ mod room;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, Once,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     thread,
@@ -113,10 +113,10 @@ fn a_pause_in_the_middle_is_kept_and_growth_resumes() {
             let semaphore = Arc::new(Semaphore::new(3));
             let throttle = Throttle::new(Arc::clone(&semaphore));
             let (room, paused) = (Room::default(), AtomicBool::new(false));
+            let pause_once = Once::new();
             thread::scope(|outside| {
                 outside.spawn(|| {
-                    until(|| room.visits() >= 50);
-                    semaphore.set_max(0);
+                    until(|| semaphore.max() == 0);
                     semaphore.blocking_settled();
                     paused.store(true, SeqCst);
                     until(|| semaphore.waiting() > 0);
@@ -130,6 +130,12 @@ fn a_pause_in_the_middle_is_kept_and_growth_resumes() {
                         let job = |_: &_, _: ThrottlePermit<'_>| {
                             assert!(!paused.load(SeqCst), "begun during the pause");
                             room.visit(moment);
+                            if room.visits() >= 50 {
+                                // By a job, so that others are left for certain.
+                                pause_once.call_once(|| {
+                                    semaphore.set_max(0);
+                                });
+                            }
                         };
                         match alone {
                             true => throttle.scope_spawn(scope, job).unwrap(),
@@ -253,6 +259,49 @@ fn a_closed_semaphore_drops_a_job_alone() {
         });
         assert_eq!(Arc::strong_count(&kept), 1);
     });
+}
+
+/// The scope's request is looked after on top of the one job that has a permit, by
+/// its own thread while that waits for something else: the job goes on all the same.
+#[test]
+fn who_waits_for_permits_does_not_hold_up_the_job_beneath() {
+    in_child(
+        "who_waits_for_permits_does_not_hold_up_the_job_beneath",
+        || {
+            for alone in [false, true] {
+                let semaphore = Arc::new(Semaphore::new(1));
+                let throttle = Throttle::new(Arc::clone(&semaphore));
+                let room = Room::default();
+                let (busy, over) = (AtomicBool::new(false), AtomicBool::new(false));
+                pool(2).scope(|scope| {
+                    let (busy, over) = (&busy, &over);
+                    scope.spawn(|_| {
+                        busy.store(true, SeqCst);
+                        until(|| over.load(SeqCst));
+                    });
+                    until(|| busy.load(SeqCst));
+                    let (jobs, throttle, room) = (throttle.scoped(), &throttle, &room);
+                    let more = jobs.clone();
+                    jobs.spawn(scope, move |scope, permit| {
+                        for _ in 0..10 {
+                            let job = |_: &_, _: ThrottlePermit<'_>| room.visit(moment);
+                            match alone {
+                                true => throttle.scope_spawn(scope, job).unwrap(),
+                                false => more.spawn(scope, job).unwrap(),
+                            }
+                            // The only worker that is left takes up what it finds.
+                            rayon::yield_now();
+                        }
+                        over.store(true, SeqCst);
+                        drop(permit);
+                    })
+                    .unwrap();
+                });
+                assert_eq!((room.visits(), room.most()), (10, 1));
+                assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+            }
+        },
+    );
 }
 
 #[test]

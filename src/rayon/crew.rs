@@ -15,6 +15,7 @@ use super::{
     grant::{Grant, Papers},
     keeper,
     mailbox::Mailbox,
+    onduty::{OnDuty, Roll},
     source::{NotNow, Source},
 };
 use crate::AcquireError;
@@ -47,6 +48,8 @@ pub(super) struct Crew<S: Source, J> {
     /// Why nothing is begun any more.
     ended: OnceLock<S::Error>,
     duty: Mutex<Duty>,
+    /// Of the runners.
+    pub(super) roll: Arc<Roll>,
 }
 
 /// Who is on duty.
@@ -87,6 +90,7 @@ impl<S: Source, J: Jobs> Crew<S, J> {
             asking: AtomicUsize::new(0),
             ended: OnceLock::new(),
             duty: Mutex::default(),
+            roll: Arc::default(),
         }
     }
 
@@ -211,6 +215,7 @@ pub(super) fn tend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
                 } else if !crew.waits {
                     let mailbox = Mailbox::new();
                     duty.keeper = Some(Arc::clone(&mailbox));
+                    crew.roll.set_keeper(Some(Arc::clone(&mailbox)));
                     drop(duty);
                     let crew = crew.clone();
                     scope.spawn(move |scope| {
@@ -260,6 +265,7 @@ pub(super) fn attend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
         }
         Arc::clone(duty.keeper.insert(Mailbox::new()))
     };
+    crew.roll.set_keeper(Some(Arc::clone(&mailbox)));
     keeper::keep(crew, scope, &mailbox, crew.born);
 }
 
@@ -275,9 +281,11 @@ pub(super) fn hire<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>, papers: Paper
     scope.spawn(move |scope| {
         // Dropped last, after the permits have gone back, also by a panic.
         let shift = Shift { crew: &crew, scope };
+        let on_duty = OnDuty::new(&crew.roll);
         crew.duty().coming -= 1;
         let grant = Grant::new(papers);
         crew.work(scope, grant);
+        drop(on_duty);
         drop(shift);
     });
 }

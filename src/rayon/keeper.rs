@@ -14,6 +14,7 @@ use super::{
     frames::{self, Plea},
     grant::Papers,
     mailbox::Mailbox,
+    onduty::Blocked,
     source::Source,
     stuck::{self, Beneath},
 };
@@ -40,7 +41,9 @@ pub(super) fn keep<'s, H: Handle<'s>>(
         ask: None,
         beneath: frames::held(crew.source.id()),
     };
+    let blocked = Blocked::new();
     broker::off_worker(|| keeper.run());
+    drop(blocked);
 }
 
 struct Keeper<'a, 's, H: Handle<'s>> {
@@ -58,7 +61,7 @@ struct Keeper<'a, 's, H: Handle<'s>> {
 struct Missing {
     /// What the next job needs, if one more runner is of use.
     need: Option<u32>,
-    /// Nobody runs jobs.
+    /// Nobody runs jobs, nor will before the keeper leaves.
     starves: bool,
 }
 
@@ -146,6 +149,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
         // keeper in the books.
         if self.crew.is_done(&duty) {
             duty.keeper = None;
+            self.crew.roll.set_keeper(None);
             return None;
         }
         let is_of_use = self.crew.is_short_handed(&duty);
@@ -153,7 +157,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
         duty.asks = need.is_some();
         Some(Missing {
             need,
-            starves: duty.runners == 0,
+            starves: duty.runners <= self.crew.roll.blocked(),
         })
     }
 
