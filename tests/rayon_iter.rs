@@ -210,6 +210,37 @@ fn a_shrink_is_followed_after_one_item() {
 }
 
 #[test]
+fn a_shrink_is_followed_after_one_item_among_thousands_of_small_ones() {
+    watchdog(|| {
+        let semaphore = Semaphore::new(1);
+        let begun = AtomicUsize::new(0);
+        // One worker, so that they come in order, many at a time, and none is
+        // in the way when the pause begins.
+        let run = || {
+            let items = (0..100_000).into_par_iter().with_min_len(100_000);
+            items.throttle_for_each(&semaphore, |item| {
+                begun.store(item + 1, SeqCst);
+                if item % 20_000 == 12_345 {
+                    semaphore.set_max(0);
+                }
+            })
+        };
+        thread::scope(|scope| {
+            let done = scope.spawn(|| pool(1).install(run));
+            let begun_at_pauses = [(); 5].map(|()| {
+                until(|| semaphore.max() == 0 && semaphore.active() == 0);
+                let so_far = begun.load(SeqCst);
+                semaphore.set_max(1);
+                so_far
+            });
+            done.join().unwrap().unwrap();
+            assert_eq!(begun_at_pauses, [12_346, 32_346, 52_346, 72_346, 92_346]);
+        });
+        assert_eq!(begun.load(SeqCst), 100_000);
+    });
+}
+
+#[test]
 fn resizing_without_pause_loses_no_item() {
     in_child("resizing_without_pause_loses_no_item", || {
         let semaphore = Semaphore::new(2);

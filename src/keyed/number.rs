@@ -16,6 +16,7 @@ use super::{
     handle::{Permits, Reach},
 };
 use crate::{
+    Semaphore,
     error::KeyedAcquireError,
     sync::{AtomicU64, Relaxed},
 };
@@ -107,10 +108,8 @@ impl<R: Reach> Permits<R> {
         self.entry().number.get()
     }
 
-    /// As [`Semaphore::is_pressed`](crate::Semaphore::is_pressed).
-    #[inline]
-    fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool {
-        self.entry().semaphore.is_pressed(own)
+    fn semaphore(&self) -> &Semaphore {
+        &self.entry().semaphore
     }
 }
 
@@ -122,8 +121,8 @@ macro_rules! permit {
             }
 
             #[inline]
-            pub(crate) fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool {
-                self.0.is_pressed(own)
+            pub(crate) fn semaphore(&self) -> &Semaphore {
+                self.0.semaphore()
             }
         }
     };

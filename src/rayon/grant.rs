@@ -137,7 +137,7 @@ impl<P: Permit> Grant<P> {
         own: impl FnOnce() -> usize,
     ) -> bool {
         match &self.right {
-            Right::Permit(permit) => !permit.is_pressed(own),
+            Right::Permit(permit) => !permit.semaphore().is_pressed(own),
             Right::Loan(_, end) => !source.is_closed() && Instant::now() < *end,
             Right::Beneath(_) => !source.is_closed(),
         }

@@ -64,8 +64,8 @@ pub trait Permit: Send + Sized {
     fn add(&mut self, other: Self);
     /// Splits off what there is beyond `n`.
     fn beyond(&mut self, n: u32) -> Option<Self>;
-    /// Should its holder give it back? See [`Semaphore::is_pressed`].
-    fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool;
+    /// The one that counts it.
+    fn semaphore(&self) -> &Semaphore;
 }
 
 /// Why [`Source::take`] did not.
@@ -137,8 +137,8 @@ macro_rules! permit {
             }
 
             #[inline]
-            fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool {
-                self.semaphore().is_pressed(own)
+            fn semaphore(&self) -> &Semaphore {
+                <$permit>::semaphore(self)
             }
         }
     };

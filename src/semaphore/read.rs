@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+#[cfg(all(feature = "rayon", not(loom)))]
+use super::word::Calm;
 use super::{Fairness, Semaphore};
 
 /// What a semaphore looked like at one moment.
@@ -154,9 +156,22 @@ impl Semaphore {
 /// What a holder wants to know again and again.
 #[cfg(all(feature = "rayon", not(loom)))]
 impl Semaphore {
+    /// See [`is_still`](Self::is_still).
+    #[inline]
+    pub(crate) fn calm(&self) -> Option<Calm> {
+        self.word.peek().calm()
+    }
+
+    /// Nobody waits, and max is what it was: one load and one comparison that
+    /// tell a holder that [`is_pressed`](Self::is_pressed) is still false.
+    #[inline]
+    pub(crate) fn is_still(&self, calm: Calm) -> bool {
+        self.word.peek().is_still(calm)
+    }
+
     /// Should a holder that could go on give its permits back? More are out
     /// than max, or others than the caller's `own` requests wait, or it is
-    /// closed. One load and two branches where nothing of that is so.
+    /// closed.
     #[inline]
     pub(crate) fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool {
         !self.word.peek().is_calm() && self.is_pressed_now(own())

@@ -95,6 +95,21 @@ impl State {
         self.0 < QUEUED && self.0 & COUNT <= self.0 >> MAX_SHIFT
     }
 
+    /// All but how many are out, if it is calm.
+    #[cfg(all(feature = "rayon", not(loom)))]
+    #[inline]
+    pub(crate) fn calm(self) -> Option<Calm> {
+        self.is_calm().then_some(Calm(self.0 & !COUNT))
+    }
+
+    /// As it was then but for how many are out: then it is calm, since no more
+    /// come to be out than max unless max changes.
+    #[cfg(all(feature = "rayon", not(loom)))]
+    #[inline]
+    pub(crate) fn is_still(self, calm: Calm) -> bool {
+        self.0 & !COUNT == calm.0
+    }
+
     /// Both counts are at most 2^31 - 1, so the sum cannot overflow.
     pub(crate) const fn fits(self, n: u32) -> bool {
         self.active() + n <= self.max()
@@ -127,6 +142,11 @@ impl State {
         }
     }
 }
+
+/// What a calm word says apart from how many are out.
+#[cfg(all(feature = "rayon", not(loom)))]
+#[derive(Clone, Copy)]
+pub(crate) struct Calm(u64);
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

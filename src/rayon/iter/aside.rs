@@ -129,17 +129,23 @@ where
         mut folder: B,
     ) -> (B, bool) {
         let f = crew.jobs.f;
-        // What has to be asked is found out before. Two loops, since a look at a
-        // permit is a load and two branches, and that is what the first is for.
+        // What has to be asked is found out before. Two loops, since the look is
+        // all that a small item costs.
         if let Some(permit) = grant.permit() {
+            let semaphore = permit.semaphore();
+            let mut calm = semaphore.calm();
             while !folder.full() {
                 let Some(item) = items.next() else {
                     break;
                 };
                 folder = folder.consume(f(item));
-                if permit.is_pressed(|| crew.asking()) {
+                if calm.is_some_and(|calm| semaphore.is_still(calm)) {
+                    continue;
+                }
+                if semaphore.is_pressed(|| crew.asking()) {
                     return (folder, false);
                 }
+                calm = semaphore.calm();
             }
         } else {
             while !folder.full() {

@@ -133,16 +133,10 @@ where
     /// Takes as many items as are to be run next.
     #[inline]
     fn fetch(&mut self, items: &mut impl Iterator<Item = T>) {
-        let mut missing = self.pace.items();
-        loop {
-            let before = self.taken.len();
-            let part = missing.min(Pace::AT_ONCE);
-            self.taken.extend(items.by_ref().take(part));
-            missing -= part;
-            let is_short = self.taken.len() - before < part;
-            if missing == 0 || is_short || self.pace.is_late() {
-                return;
-            }
+        let (first, rest) = self.pace.parts();
+        self.taken.extend(items.by_ref().take(first));
+        if self.taken.len() == first && rest > 0 && !self.pace.is_late() {
+            self.taken.extend(items.by_ref().take(rest));
         }
     }
 

@@ -14,13 +14,10 @@ pub(super) struct Pace {
 impl Pace {
     const ENOUGH: Duration = Duration::from_micros(1);
 
-    /// How many are fetched without a look at the clock, so that they do not wait
-    /// for each other where they are slow to come.
-    pub(super) const AT_ONCE: usize = 256;
-
-    /// Measured on empty items, 1024 at a time cost a third less than 256; 4096
-    /// cost no less than that.
-    const MOST: usize = 1024;
+    /// Measured on empty items and two workers: 2048 at a time cost 0.72 ns each,
+    /// 1024 up to 1.0, since each worker's taking and giving back slows the
+    /// other's looks down; 8192 cost no less than 2048.
+    const MOST: usize = 2048;
 
     pub(super) fn new(uniform: bool) -> Self {
         Self {
@@ -33,6 +30,13 @@ impl Pace {
     /// How many to take next.
     pub(super) fn items(&self) -> usize {
         self.items
+    }
+
+    /// The same in two parts. The second is for those that are not slow to come,
+    /// so that they do not wait for each other where they are.
+    pub(super) fn parts(&self) -> (usize, usize) {
+        let first = self.items.div_ceil(4);
+        (first, self.items - first)
     }
 
     /// Are the items slow to come?

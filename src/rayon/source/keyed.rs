@@ -17,7 +17,7 @@ use std::{
 use super::{Id, NotNow, Permit, Source, counted, sealed::Sealed};
 use crate::{
     KeyedAcquire, KeyedAcquireError, KeyedPermit, KeyedSemaphore, KeyedTryAcquireError,
-    OwnedKeyedPermit, keyed::KeyRequest,
+    OwnedKeyedPermit, Semaphore, keyed::KeyRequest,
 };
 
 impl From<KeyedTryAcquireError> for NotNow<KeyedAcquireError> {
@@ -177,8 +177,8 @@ macro_rules! permit {
             }
 
             #[inline]
-            fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool {
-                <$permit>::is_pressed(self, own)
+            fn semaphore(&self) -> &Semaphore {
+                <$permit>::semaphore(self)
             }
         }
     };
