@@ -9,7 +9,10 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
         mpsc,
     },
     task::{Context, Poll, Wake, Waker},
@@ -74,6 +77,56 @@ fn after_wait_no_token_of_that_generation_is_alive() {
             }
         });
         assert_eq!(tracker.generation(), 2 * ROUNDS as u64);
+    });
+}
+
+/// What `wait` has returned for is over: nobody comes to hold it. Two threads that
+/// meet as closely as they can, for what a fence or a barrier is there.
+#[test]
+fn a_generation_that_was_waited_for_is_held_by_nobody() {
+    const ROUNDS: u64 = 200_000;
+    /// Far enough from each other.
+    #[repr(align(128))]
+    struct Line(AtomicU64);
+
+    watchdog(|| {
+        let tracker = Tracker::new();
+        let lines: [Line; 2] = std::array::from_fn(|_| Line(AtomicU64::new(0)));
+        let over = AtomicU64::new(0);
+        let start = Start::of(2);
+        let late = thread::scope(|scope| {
+            let holder = scope.spawn(|| {
+                start.wait();
+                let mut late = 0;
+                for round in 0.. {
+                    // What is written before a token is counted in, to lines that the
+                    // other thread has, holds that up: without a barrier, beyond what
+                    // is read next.
+                    for line in &lines {
+                        line.0.store(round, Relaxed);
+                    }
+                    let token = tracker.acquire();
+                    // Long enough for what `wait` was told to get here.
+                    (0..20).for_each(|_| std::hint::spin_loop());
+                    let over = over.load(Relaxed);
+                    late += u64::from(over > token.generation());
+                    if over == ROUNDS {
+                        return late;
+                    }
+                }
+                unreachable!()
+            });
+            start.wait();
+            for _ in 0..ROUNDS {
+                let pending = tracker.increment();
+                pending.wait();
+                over.store(pending.generation() + 1, Relaxed);
+                let read = |line: &Line| line.0.load(Relaxed);
+                std::hint::black_box(lines.iter().map(read).max());
+            }
+            holder.join().unwrap()
+        });
+        assert_eq!(late, 0);
     });
 }
 
