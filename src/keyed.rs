@@ -67,6 +67,13 @@
 //! split in two (`semaphore/steps.rs`): the word changes under the shard's lock,
 //! and those whom that lets in are woken with the lock free.
 //!
+//! # Origin
+//!
+//! [keyed-semaphore](https://github.com/MonsieurTib/keyed-semaphore), a Go package:
+//! a limit for each key, in shards, and entries that go when nobody needs them. The
+//! protocol is written afresh; there, a release by somebody who holds nothing
+//! removes the entry from under those who wait.
+//!
 //! # The lock
 //!
 //! Safe code cannot change a table that others read without a lock, so here even

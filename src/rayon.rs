@@ -17,6 +17,17 @@
 //! | a collection or an iterator | [`ThrottleExt`] |
 //! | mostly waiting: network, timers | an async task and [`acquire`](crate::Semaphore::acquire) |
 //!
+//! # Examples
+//!
+//! ```
+//! use dynaphore::{Semaphore, rayon::ThrottleExt};
+//! use rayon::prelude::*;
+//!
+//! let disk = Semaphore::new(2);
+//! (0..100).into_par_iter().throttle_for_each(&disk, |_| assert!(disk.active() <= 2))?;
+//! # Ok::<(), dynaphore::AcquireError>(())
+//! ```
+//!
 //! # Nesting
 //!
 //! A throttled job may run other rayon jobs and wait for them, and those may be

@@ -176,7 +176,15 @@ pub trait ThrottleExt: ParallelIterator {
     ///
     /// # Examples
     ///
-    /// See [`Throttled`].
+    /// ```
+    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use rayon::prelude::*;
+    ///
+    /// let semaphore = Semaphore::new(2);
+    /// let throttled = (0..100).into_par_iter().throttle_by(&semaphore);
+    /// throttled.for_each(|_| assert!(semaphore.active() <= 2))?;
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
     fn throttle_by<S: Source>(self, source: S) -> Throttled<Self, S> {
         Throttled {
             items: self,
