@@ -134,6 +134,7 @@ impl Counters {
         }
     }
 
+    #[track_caller]
     fn take(&self) -> Interval {
         // One taker at a time comes in there, and sees what the last one left.
         self.waited.blocking_take_with(|copy| {
