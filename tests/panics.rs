@@ -303,7 +303,12 @@ fn blocking_inside_a_tokio_runtime_panics_at_the_callers_line() {
     assert_eq!(semaphore.available_permits(), 1);
 }
 
-#[cfg(all(feature = "tokio", feature = "stats", feature = "keyed", feature = "pool"))]
+#[cfg(all(
+    feature = "tokio",
+    feature = "stats",
+    feature = "keyed",
+    feature = "pool"
+))]
 #[test]
 fn all_that_blocks_inside_a_tokio_runtime_panics_at_the_callers_line() {
     use dynaphore::{KeyedSemaphore, LeasePool, generation};
@@ -312,7 +317,10 @@ fn all_that_blocks_inside_a_tokio_runtime_panics_at_the_callers_line() {
         .build()
         .unwrap();
     let (late, none) = (Instant::now(), Duration::ZERO);
-    let (keyed, leases) = (Arc::new(KeyedSemaphore::<u8>::new(1)), LeasePool::<u8>::new());
+    let (keyed, leases) = (
+        Arc::new(KeyedSemaphore::<u8>::new(1)),
+        LeasePool::<u8>::new(),
+    );
     let semaphore = Semaphore::builder(1).generations(true).stats(true).build();
     let tracker = generation::Tracker::new();
     let swap = generation::Swap::<std::sync::atomic::AtomicU8>::default();
