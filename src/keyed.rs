@@ -121,8 +121,8 @@ use map::{Entered, Map, Refusal};
 /// or it has a [max of its own](Self::set_max): nothing has to be swept up, and
 /// nothing is left over.
 ///
-/// Keys are looked up by a borrowed form, such as `&str` for `String`; the key is
-/// cloned only if it is not in use yet.
+/// Keys are looked up by a borrowed form, such as `&str` for `String`: any that
+/// [`ToOwned`] makes a key of. That is done only if the key is not in use yet.
 ///
 /// # Fairness
 ///

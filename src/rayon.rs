@@ -123,6 +123,9 @@
 //! Where locks are: an item or job that gets its permit at once takes none. One
 //! that is set aside, and whoever sees to it, take those above for a few
 //! instructions; no job runs under them.
+//!
+//! If the system has no thread left for a broker, the call or the scope that needs
+//! one panics.
 
 mod broker;
 mod crew;

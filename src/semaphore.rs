@@ -104,7 +104,9 @@ pub(crate) use {
 /// lock (but one in [`close`](Self::close), if anybody ever waited), and no heap
 /// allocation. Who has to wait, and whoever serves them, hold a lock for a few
 /// instructions. No waker runs inside it: a waker may call any method of the
-/// semaphore, when it is cloned, woken or dropped.
+/// semaphore, when it is cloned, woken or dropped. If one panics, all others are
+/// woken and no permit is lost; then the panic goes on in whoever woke it, unless
+/// that one is panicking already.
 ///
 /// # Examples
 ///

@@ -329,6 +329,8 @@ impl Tracker {
         compiler_fence(SeqCst);
         #[cfg(loom)]
         if self.exact {
+            // ORDERING: argument 5, what it would take to be exact. Pairs with the
+            // fence in `are_empty`.
             crate::sync::fence(SeqCst);
         }
         // If the turn is RING after its own, whoever has begun it has waked.
