@@ -119,7 +119,7 @@ use map::{Entered, Map, Refusal};
 /// A key is anything that can be hashed, compared and cloned. It is in use, and
 /// takes memory, exactly as long as somebody holds a permit of it, waits for one,
 /// or it has a [max of its own](Self::set_max): nothing has to be swept up, and
-/// nothing is left over.
+/// nothing is left over, but a few empty entries in each shard for keys to come.
 ///
 /// Keys are looked up by a borrowed form, such as `&str` for `String`: any that
 /// [`ToOwned`] makes a key of. That is done only if the key is not in use yet.
