@@ -34,8 +34,8 @@ pub use throttled::Throttled;
 /// A call stands in the semaphore's line, once, for as long as it has items set
 /// aside. A worker that has a permit runs one item after another under it, and
 /// gives it up after an item as soon as anybody else waits for one, or max has
-/// become less. (Items that take far less than a microsecond are fetched a few at
-/// a time, with a look after each.)
+/// become less. (Items that take far less than a microsecond are fetched many at
+/// a time, up to 1024, with a look after each that is run.)
 ///
 /// # Nesting
 ///
