@@ -70,7 +70,7 @@
 //! # Origin
 //!
 //! [keyed-semaphore](https://github.com/MonsieurTib/keyed-semaphore), a Go package:
-//! a limit for each key, in shards, and entries that go when nobody needs them. The
+//! a max for each key, in shards, and entries that go when nobody needs them. The
 //! protocol is written afresh; there, a release by somebody who holds nothing
 //! removes the entry from under those who wait.
 //!
