@@ -1,7 +1,8 @@
 //! A thousand counters that are read and reset as one, again and again, while
 //! threads count in them: `cargo run --release --example counters -- [SECONDS [THREADS]]`.
 //!
-//! Ends with status 1 if a single increment is lost or counted twice.
+//! Ends with status 1 if a single increment is lost or counted twice, with 2 for bad
+//! arguments.
 
 use std::{
     env,
@@ -14,6 +15,8 @@ use std::{
 use dynaphore::generation::Swap;
 
 const COUNTERS: usize = 1000;
+
+const USAGE: &str = "usage: counters [SECONDS [THREADS]]\n";
 
 /// No lock, no wait: two writes of the thread's own, and the counter.
 fn increment(counters: &Swap<Vec<AtomicU64>>, n: usize) {
@@ -37,13 +40,20 @@ fn count(counters: &Swap<Vec<AtomicU64>>, thread: usize, stop: &AtomicBool) -> u
 }
 
 fn main() -> ExitCode {
-    let mut arguments = env::args().skip(1).map(|argument| argument.parse::<u32>());
-    let (Ok(seconds), Ok(threads)) = (
-        arguments.next().unwrap_or(Ok(2)),
-        arguments.next().unwrap_or(Ok(4)),
-    ) else {
-        eprintln!("usage: counters [SECONDS [THREADS]]");
-        return ExitCode::from(2);
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if arguments == ["-h"] || arguments == ["--help"] {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let numbers: Result<Vec<u32>, _> = arguments.iter().map(|number| number.parse()).collect();
+    let (seconds, threads) = match numbers.as_deref() {
+        Ok([]) => (2, 4),
+        Ok(&[seconds]) => (seconds, 4),
+        Ok(&[seconds, threads]) => (seconds, threads),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
     };
     let empty = || (0..COUNTERS).map(|_| AtomicU64::new(0)).collect();
     let counters: Swap<Vec<AtomicU64>> = Swap::new([empty(), empty()]);

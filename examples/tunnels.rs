@@ -52,7 +52,11 @@ const GLANCE: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
     let options = match options() {
-        Ok(options) => options,
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
         Err(error) => {
             eprint!("tunnels: {error}\n\n{USAGE}");
             return ExitCode::from(2);
@@ -74,7 +78,8 @@ struct Options {
     patience: Duration,
 }
 
-fn options() -> Result<Options, lexopt::Error> {
+/// Reads the command line. `None` if it asks for help.
+fn options() -> Result<Option<Options>, lexopt::Error> {
     use lexopt::prelude::*;
 
     let mut options = Options {
@@ -90,10 +95,11 @@ fn options() -> Result<Options, lexopt::Error> {
                 options.patience = Duration::try_from_secs_f64(seconds)
                     .map_err(|error| lexopt::Error::Custom(error.into()))?;
             }
+            Short('h') | Long("help") => return Ok(None),
             other => return Err(other.unexpected()),
         }
     }
-    Ok(options)
+    Ok(Some(options))
 }
 
 /// The story. Each step is over when the servers have what they should.

@@ -67,6 +67,13 @@
 //! split in two (`semaphore/steps.rs`): the word changes under the shard's lock,
 //! and those whom that lets in are woken with the lock free.
 //!
+//! # Origin
+//!
+//! [keyed-semaphore](https://github.com/MonsieurTib/keyed-semaphore), a Go package:
+//! a max for each key, in shards, and entries that go when nobody needs them. The
+//! protocol is written afresh; there, a release by somebody who holds nothing
+//! removes the entry from under those who wait.
+//!
 //! # The lock
 //!
 //! Safe code cannot change a table that others read without a lock, so here even
@@ -112,10 +119,10 @@ use map::{Entered, Map, Refusal};
 /// A key is anything that can be hashed, compared and cloned. It is in use, and
 /// takes memory, exactly as long as somebody holds a permit of it, waits for one,
 /// or it has a [max of its own](Self::set_max): nothing has to be swept up, and
-/// nothing is left over.
+/// nothing is left over, but a few empty entries in each shard for keys to come.
 ///
-/// Keys are looked up by a borrowed form, such as `&str` for `String`; the key is
-/// cloned only if it is not in use yet.
+/// Keys are looked up by a borrowed form, such as `&str` for `String`: any that
+/// [`ToOwned`] makes a key of. That is done only if the key is not in use yet.
 ///
 /// # Fairness
 ///

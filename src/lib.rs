@@ -30,8 +30,10 @@
 #![cfg_attr(
     feature = "pool",
     doc = "| [`LeasePool`], [`Lease`], [`Counts`] | leases of keys, each key with a target of its own |",
-    doc = "| [`LeaseError`], [`TryLeaseError`], [`LeaseTimeoutError`] | why there is no lease |"
+    doc = "| [`LeaseError`], [`TryLeaseError`], [`LeaseTimeoutError`] | why there is no lease |",
+    doc = "| [`AcquireLease`], [`Stopped`] | the futures of a pool |"
 )]
+#![cfg_attr(feature = "stream", doc = "| [`Leases`] | leases as a stream |")]
 #![cfg_attr(
     feature = "rayon",
     doc = "| [`mod@rayon`] | throttled jobs and parallel iterators in rayon's pools |"
@@ -62,7 +64,9 @@
 //! - `tokio`: the blocking calls panic inside a tokio runtime, as tokio's own
 //!   do. Without it they block the worker that calls them.
 //! - `rayon`: jobs and parallel iterators that wait for their permits without
-//!   blocking a worker.
+//!   blocking a worker. Brings rayon.
+//! - `membarrier`: on Linux, tokens of a generation are taken without a fence, and
+//!   whoever waits for them makes a system call. Brings rustix.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
@@ -132,6 +136,10 @@ const _: () = {
         everywhere::<KeyedAcquire<'_, '_, String, str>>();
         everywhere::<KeyedAcquireOwned<'_, String, str>>();
         everywhere::<KeyedBuilder<String>>();
+        everywhere::<KeyedAcquireError>();
+        everywhere::<KeyedTryAcquireError>();
+        everywhere::<KeyedAcquireTimeoutError>();
+        everywhere::<TooManyKeys>();
     }
     #[cfg(all(feature = "pool", not(loom)))]
     {
@@ -152,11 +160,17 @@ const _: () = {
 
         shared::<rayon::Throttle>();
         shared::<rayon::ScopeThrottle<'_>>();
+        #[cfg(feature = "keyed")]
+        everywhere::<rayon::KeyedSource<'_, String, str>>();
+        #[cfg(feature = "keyed")]
+        everywhere::<rayon::OwnedKeyedSource<String>>();
     }
     #[cfg(all(feature = "stats", not(loom)))]
     everywhere::<Stats<'_>>();
     #[cfg(feature = "stats")]
     everywhere::<Interval>();
+    everywhere::<Builder>();
+    everywhere::<Fairness>();
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();
     everywhere::<TryAcquireError>();

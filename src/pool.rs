@@ -51,6 +51,12 @@
 //! 5. *The end.* Stop closes the table in the critical section that closes the
 //!    gate. So after it no lease begins, not for those on their way either.
 //!
+//! # Origin
+//!
+//! Teleport's `workpool`, a Go package: leases of any key, targets that change at run
+//! time. The protocol is written afresh; there, a key that is paused and resumed has
+//! forgotten the leases that are out.
+//!
 //! # Order
 //!
 //! Requests are let through the gate first in, first out. One that is told of a
@@ -161,6 +167,12 @@ pub struct LeasePool<K, S = RandomState> {
 impl<K> LeasePool<K> {
     /// The largest sum of all targets, leases that are out beyond their target
     /// included: 2^31 - 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(dynaphore::LeasePool::<String>::MAX_LEASES, 2_147_483_647);
+    /// ```
     pub const MAX_LEASES: usize = MAX_LEASES as usize;
 
     /// A pool that knows no key. Its hasher is keyed at random, so that nobody

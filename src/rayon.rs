@@ -17,6 +17,17 @@
 //! | a collection or an iterator | [`ThrottleExt`] |
 //! | mostly waiting: network, timers | an async task and [`acquire`](crate::Semaphore::acquire) |
 //!
+//! # Examples
+//!
+//! ```
+//! use dynaphore::{Semaphore, rayon::ThrottleExt};
+//! use rayon::prelude::*;
+//!
+//! let disk = Semaphore::new(2);
+//! (0..100).into_par_iter().throttle_for_each(&disk, |_| assert!(disk.active() <= 2))?;
+//! # Ok::<(), dynaphore::AcquireError>(())
+//! ```
+//!
 //! # Nesting
 //!
 //! A throttled job may run other rayon jobs and wait for them, and those may be
@@ -112,6 +123,9 @@
 //! Where locks are: an item or job that gets its permit at once takes none. One
 //! that is set aside, and whoever sees to it, take those above for a few
 //! instructions; no job runs under them.
+//!
+//! If the system has no thread left for a broker, the call or the scope that needs
+//! one panics.
 
 mod broker;
 mod crew;

@@ -1,5 +1,12 @@
 //! The semaphore as its callers see it. The algorithm is in [`word`] (who may
 //! enter) and [`queue`] (who waits, and who is next).
+//!
+//! # Origin
+//!
+//! What a resize means is taken from dynaphore, a Go package; names and signatures
+//! are tokio's. That max and active share one word, so that a resize is one write,
+//! has been done by marusama/semaphore, for Go too. `Fairness::Eventual` does for a
+//! semaphore what parking_lot's mutex does, after WebKit's. The line is this crate's.
 
 use crate::sync::const_fn;
 
@@ -97,7 +104,9 @@ pub(crate) use {
 /// lock (but one in [`close`](Self::close), if anybody ever waited), and no heap
 /// allocation. Who has to wait, and whoever serves them, hold a lock for a few
 /// instructions. No waker runs inside it: a waker may call any method of the
-/// semaphore, when it is cloned, woken or dropped.
+/// semaphore, when it is cloned, woken or dropped. If one panics, all others are
+/// woken and no permit is lost; then the panic goes on in whoever woke it, unless
+/// that one is panicking already.
 ///
 /// # Examples
 ///
@@ -135,6 +144,12 @@ pub(crate) const fn checked(n: usize) -> u32 {
 impl Semaphore {
     /// The largest max, and the largest number of permits in one request:
     /// 2^31 - 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(dynaphore::Semaphore::MAX_PERMITS, 2_147_483_647);
+    /// ```
     pub const MAX_PERMITS: usize = MAX_PERMITS as usize;
 
     const_fn! {

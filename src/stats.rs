@@ -134,6 +134,7 @@ impl Counters {
         }
     }
 
+    #[track_caller]
     fn take(&self) -> Interval {
         // One taker at a time comes in there, and sees what the last one left.
         self.waited.blocking_take_with(|copy| {
@@ -180,6 +181,15 @@ impl Semaphore {
 
 /// Reads the statistics of a [`Semaphore`](crate::Semaphore); see
 /// [`Semaphore::stats`](crate::Semaphore::stats).
+///
+/// # Examples
+///
+/// ```
+/// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+/// let stats = semaphore.stats();
+/// drop(semaphore.try_acquire());
+/// assert_eq!(stats.take().acquired, 1);
+/// ```
 #[derive(Clone, Copy)]
 pub struct Stats<'a>(&'a Counters);
 
@@ -188,9 +198,9 @@ impl Stats<'_> {
     /// made. Counting starts again from zero.
     ///
     /// A request is counted as it ends, a moment before the caller knows. Each is
-    /// in exactly one interval, with all that is counted of it, and the intervals follow each other without a
-    /// gap, however much goes on meanwhile. Calls that race take one interval
-    /// each.
+    /// in exactly one interval, with all that is counted of it, and the intervals
+    /// follow each other without a gap, however much goes on meanwhile. Calls that
+    /// race take one interval each.
     ///
     /// It blocks until those who are counting at this moment have done so, which
     /// is some nanoseconds unless one of them is preempted. They never wait for
@@ -229,6 +239,20 @@ impl fmt::Debug for Stats<'_> {
 ///
 /// A future asks when it is first polled. What a panicking waker interrupts may
 /// be missing, or counted as cancelled.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use dynaphore::Semaphore;
+///
+/// let semaphore = Semaphore::builder(1).stats(true).build();
+/// let held = semaphore.try_acquire().unwrap();
+/// assert!(semaphore.blocking_acquire_timeout(Duration::from_millis(1)).is_err());
+///
+/// let interval = semaphore.stats().take();
+/// assert_eq!((interval.acquired, interval.timed_out, interval.cancelled), (1, 1, 0));
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Interval {
@@ -261,10 +285,10 @@ impl Interval {
         self.waits.iter().map(|bucket| bucket.count()).sum()
     }
 
-    /// The time that no more than the given part of [those that
-    /// waited](Self::waited) exceeded, 0.0 to 1.0: the median for 0.5, the longest
-    /// wait for 1.0. Too large by at most one part in 64; waits of more than 73
-    /// minutes count as that. `None` if nobody waited.
+    /// The time within which the given part of [those that waited](Self::waited),
+    /// 0.0 to 1.0, had their permits: the median for 0.5, the longest wait for 1.0.
+    /// Too large by at most one part in 64; waits of more than 73 minutes count as
+    /// that. `None` if nobody waited.
     ///
     /// From the first poll that did not succeed, or the blocking call, to the
     /// moment when the caller had its permits in hand: the time until a woken

@@ -1,36 +1,14 @@
 //! The example `crawl`, run as the program that it is.
 #![cfg(feature = "keyed")]
 
-use std::{
-    env,
-    path::PathBuf,
-    process::{Command, Output},
-    sync::OnceLock,
-};
+#[path = "common/example.rs"]
+mod example;
 
-/// Runs the example, which `cargo test` builds before it runs any test. (With
-/// `--test crawl` it does not: add `--examples` after changing the example.)
+use std::process::{Command, Output};
+
 fn crawl(arguments: &[&str]) -> Output {
-    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
-    let example = EXAMPLE.get_or_init(find_example);
-    let output = Command::new(example).args(arguments).output();
-    output.expect("it was built")
-}
-
-fn find_example() -> PathBuf {
-    // This is TARGET/PROFILE/deps/crawl-HASH.
-    let this = env::current_exe().expect("a path");
-    let profile = this.ancestors().nth(2).expect("cargo put it there");
-    let example = profile.join(format!("examples/crawl{}", env::consts::EXE_SUFFIX));
-    if !example.exists() {
-        // This test alone was asked for.
-        let mut build = Command::new(env!("CARGO"));
-        build.current_dir(env!("CARGO_MANIFEST_DIR"));
-        build.args(["build", "--example", "crawl", "--target-dir"]);
-        build.arg(profile.parent().expect("cargo put it there"));
-        assert!(build.status().expect("cargo is there").success());
-    }
-    example
+    let mut crawl = Command::new(example::find("crawl"));
+    crawl.args(arguments).output().unwrap()
 }
 
 fn text(output: &Output) -> String {

@@ -302,3 +302,63 @@ fn blocking_inside_a_tokio_runtime_panics_at_the_callers_line() {
     }
     assert_eq!(semaphore.available_permits(), 1);
 }
+
+#[cfg(all(
+    feature = "tokio",
+    feature = "stats",
+    feature = "keyed",
+    feature = "pool"
+))]
+#[test]
+fn all_that_blocks_inside_a_tokio_runtime_panics_at_the_callers_line() {
+    use dynaphore::{KeyedSemaphore, LeasePool, generation};
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let (late, none) = (Instant::now(), Duration::ZERO);
+    let (keyed, leases) = (
+        Arc::new(KeyedSemaphore::<u8>::new(1)),
+        LeasePool::<u8>::new(),
+    );
+    let semaphore = Semaphore::builder(1).generations(true).stats(true).build();
+    let tracker = generation::Tracker::new();
+    let swap = generation::Swap::<std::sync::atomic::AtomicU8>::default();
+    let (pending, resize) = (tracker.increment(), semaphore.resize(1));
+    let k = &keyed;
+    let said = runtime.block_on(async {
+        [
+            panics_here!(pending.wait()),
+            panics_here!(pending.wait_timeout(none)),
+            panics_here!(resize.blocking_drained()),
+            panics_here!(resize.blocking_drained_timeout(none)),
+            panics_here!(swap.blocking_take()),
+            panics_here!(swap.blocking_take_with(|_| ())),
+            panics_here!(semaphore.stats().take()),
+            panics_here!(k.blocking_acquire(&1)),
+            panics_here!(k.blocking_acquire_many(&1, 1)),
+            panics_here!(k.clone().blocking_acquire_owned(&1)),
+            panics_here!(k.clone().blocking_acquire_many_owned(&1, 1)),
+            panics_here!(k.blocking_acquire_timeout(&1, none)),
+            panics_here!(k.blocking_acquire_deadline(&1, late)),
+            panics_here!(k.blocking_acquire_many_timeout(&1, 1, none)),
+            panics_here!(k.blocking_acquire_many_deadline(&1, 1, late)),
+            panics_here!(k.clone().blocking_acquire_owned_timeout(&1, none)),
+            panics_here!(k.clone().blocking_acquire_owned_deadline(&1, late)),
+            panics_here!(k.clone().blocking_acquire_many_owned_timeout(&1, 1, none)),
+            panics_here!(k.clone().blocking_acquire_many_owned_deadline(&1, 1, late)),
+            panics_here!(leases.blocking_acquire()),
+            panics_here!(leases.blocking_acquire_timeout(none)),
+            panics_here!(leases.blocking_acquire_deadline(late)),
+            panics_here!(leases.blocking_stopped()),
+            panics_here!(leases.blocking_idle()),
+        ]
+    });
+    for said in said {
+        assert!(
+            said.starts_with("Cannot block the current thread"),
+            "{said}"
+        );
+    }
+    assert!(keyed.is_empty());
+}

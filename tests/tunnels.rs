@@ -52,3 +52,12 @@ fn bad_arguments_are_refused() {
         );
     }
 }
+
+#[test]
+fn help_is_no_error() {
+    for help in ["-h", "--help"] {
+        let run = tunnels(&[help]);
+        assert_eq!(run.status.code(), Some(0), "{help}");
+        assert!(text(&run.stdout).contains("usage: tunnels"), "{help}");
+    }
+}

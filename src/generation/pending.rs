@@ -281,6 +281,19 @@ impl Drop for Watch<'_> {
 /// # Cancel safety
 ///
 /// Dropping it leaves no trace.
+///
+/// # Examples
+///
+/// ```
+/// use std::future::IntoFuture;
+/// use dynaphore::generation::{Drained, Tracker};
+///
+/// # futures::executor::block_on(async {
+/// let tracker = Tracker::new();
+/// let drained: Drained<'_> = tracker.increment().into_future();
+/// drained.await;
+/// # });
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct Drained<'a>(Watch<'a>);
 

@@ -245,6 +245,19 @@ impl<T> fmt::Debug for Swap<T> {
 }
 
 /// The current copy of a [`Swap`], by [`Swap::write`].
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+/// use dynaphore::generation::{Swap, Write};
+///
+/// let requests: Swap<AtomicU64> = Swap::default();
+/// let copy: Write<'_, AtomicU64> = requests.write();
+/// copy.fetch_add(1, Relaxed);
+/// drop(copy);
+/// assert_eq!(requests.blocking_take(), 1);
+/// ```
 #[must_use = "writes go through it"]
 pub struct Write<'a, T> {
     copy: &'a T,

@@ -46,6 +46,15 @@ pub trait Take {
     type Taken;
 
     /// Returns what there was and leaves nothing behind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::AtomicU64;
+    /// use dynaphore::generation::Take;
+    ///
+    /// assert_eq!(AtomicU64::new(3).take(), 3);
+    /// ```
     fn take(&self) -> Self::Taken;
 }
 

@@ -91,8 +91,9 @@
 //! `token_2t` as parts of `crossbeam_epoch::pin` and its drop: a read-modify-write
 //! 0.80 and 0.68; a store and a fence (`lock or` on x86-64) 0.90 and 0.77; the
 //! same with one count for both ways 0.92 and 0.78. Without any fence it is 0.19 and
-//! 0.11: what the feature `membarrier` gives, for an increment and wait of 490 ns
-//! in place of 35, and of microseconds where threads are running (`barrier.rs`).
+//! 0.11 (0.27 and 0.21 on another machine, where the first is 0.70 and 0.50): what
+//! the feature `membarrier` gives, for an increment and wait of 300 to 490 ns in place
+//! of 35 to 70, and of microseconds where threads are running (`barrier.rs`).
 //!
 //! # Why no event-listener
 //!
@@ -328,6 +329,8 @@ impl Tracker {
         compiler_fence(SeqCst);
         #[cfg(loom)]
         if self.exact {
+            // ORDERING: argument 5, what it would take to be exact. Pairs with the
+            // fence in `are_empty`.
             crate::sync::fence(SeqCst);
         }
         // If the turn is RING after its own, whoever has begun it has waked.

@@ -96,6 +96,21 @@ pin_project! {
     /// # Panics
     ///
     /// When it is polled after it has returned `Ready`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{KeyedAcquire, KeyedSemaphore};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let hosts = KeyedSemaphore::<String>::new(1);
+    /// let acquire: KeyedAcquire<'_, '_, String, str> = hosts.acquire("a.example");
+    /// assert!(hosts.is_empty(), "not polled yet");
+    /// let permit = acquire.await?;
+    /// assert_eq!(hosts.len(), 1);
+    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct KeyedAcquire<'a, 'k, K, Q: ?Sized, S = RandomState> {
         request: Request<&'a KeyedSemaphore<K, S>, &'k Q>,
@@ -142,6 +157,20 @@ pin_project! {
     ///
     /// Like [`KeyedAcquire`], but it keeps the keyed semaphore alive by itself.
     /// It borrows the key all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use dynaphore::{KeyedAcquireOwned, KeyedSemaphore};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let hosts = Arc::new(KeyedSemaphore::<String>::new(1));
+    /// let acquire: KeyedAcquireOwned<'_, String, str> = hosts.acquire_owned("a.example");
+    /// assert_eq!(acquire.await?.key(), "a.example");
+    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct KeyedAcquireOwned<'k, K, Q: ?Sized, S = RandomState> {
         request: Request<Arc<KeyedSemaphore<K, S>>, &'k Q>,

@@ -14,6 +14,17 @@ use crate::{
 const MAX_SHARDS: usize = 1 << 16;
 
 /// How to make a [`KeyedSemaphore`]; see [`KeyedSemaphore::builder`].
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{KeyedBuilder, KeyedSemaphore};
+///
+/// let few: KeyedBuilder<String> = KeyedSemaphore::builder(1).max_keys(1);
+/// let hosts = few.build();
+/// let _held = hosts.try_acquire("a.example").unwrap();
+/// assert!(hosts.try_acquire("b.example").is_err());
+/// ```
 #[must_use = "a builder does nothing until `build` is called"]
 #[derive(Clone)]
 pub struct KeyedBuilder<K, S = RandomState> {

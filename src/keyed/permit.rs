@@ -16,6 +16,16 @@ use super::{KeyedSemaphore, handle::Permits};
 ///
 /// All that its holder did before dropping it is visible to whoever gets
 /// permits of the key next.
+///
+/// # Examples
+///
+/// ```
+/// let hosts = dynaphore::KeyedSemaphore::<String>::new(1);
+/// let permit = hosts.try_acquire("a.example").unwrap();
+/// assert_eq!(hosts.snapshot("a.example").active, 1);
+/// drop(permit);
+/// assert!(hosts.is_empty());
+/// ```
 #[must_use = "dropping a permit at once gives it back at once"]
 #[clippy::has_significant_drop]
 pub struct KeyedPermit<'a, K, S = RandomState>(pub(super) Permits<&'a KeyedSemaphore<K, S>>);
@@ -76,6 +86,11 @@ impl<'a, K, S> KeyedPermit<'a, K, S> {
     /// Splits `n` permits off, into one of their own. `None`, and nothing
     /// changed, when there are fewer than `n`.
     ///
+    /// # Panics
+    ///
+    /// When 2^32 - 1 permits of the key stand for none already; nothing has changed
+    /// then.
+    ///
     /// # Examples
     ///
     /// ```
@@ -113,6 +128,18 @@ impl<K: fmt::Debug, S> fmt::Debug for KeyedPermit<'_, K, S> {
 ///
 /// All that its holder did before dropping it is visible to whoever gets
 /// permits of the key next.
+///
+/// # Examples
+///
+/// ```
+/// use std::{sync::Arc, thread};
+/// use dynaphore::KeyedSemaphore;
+///
+/// let hosts = Arc::new(KeyedSemaphore::<String>::new(1));
+/// let permit = Arc::clone(&hosts).try_acquire_owned("a.example").unwrap();
+/// thread::spawn(move || drop(permit)).join().unwrap();
+/// assert!(hosts.is_empty());
+/// ```
 #[must_use = "dropping a permit at once gives it back at once"]
 #[clippy::has_significant_drop]
 pub struct OwnedKeyedPermit<K, S = RandomState>(pub(super) Permits<Arc<KeyedSemaphore<K, S>>>);
@@ -175,6 +202,11 @@ impl<K, S> OwnedKeyedPermit<K, S> {
 
     /// Splits `n` permits off, into one of their own. `None`, and nothing
     /// changed, when there are fewer than `n`.
+    ///
+    /// # Panics
+    ///
+    /// When 2^32 - 1 permits of the key stand for none already; nothing has changed
+    /// then.
     ///
     /// # Examples
     ///

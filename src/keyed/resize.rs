@@ -80,8 +80,8 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// When it returns, it is in force for every key. The world goes on
     /// meanwhile: it comes to one shard after the other, so for a while some keys
     /// follow already and others do not yet. Calls that race take effect one
-    /// after the other, for every key in the same order. Takes some nanoseconds
-    /// for each key that is in use.
+    /// after the other, for every key in the same order. Takes some tens of
+    /// nanoseconds for each key that is in use.
     ///
     /// # Panics
     ///

@@ -15,7 +15,8 @@
 //! Measured on one thread with keys that come and go, as a ratio to a `DashMap` of
 //! tokio's semaphores: with std's `Arc` 0.71; with triomphe's, which needs no
 //! read-modify-write to find out that it is alone, 0.53; with hints to inline
-//! 0.46; with the one key beside the table 0.33.
+//! 0.46; with the one key beside the table 0.33. (The last is 0.45 to 0.49 on another
+//! machine, by `compare --only keyed_1t`.)
 
 use std::{borrow::Borrow, mem};
 

@@ -232,6 +232,10 @@ impl<K, S> KeyedSemaphore<K, S> {
     ///
     /// As for [`acquire`](Self::acquire).
     ///
+    /// # Fairness
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
     /// # Examples
     ///
     /// ```
@@ -270,6 +274,10 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
     ///
+    /// # Fairness
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
     /// # Examples
     ///
     /// ```
@@ -306,6 +314,10 @@ impl<K, S> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    ///
+    /// # Fairness
+    ///
+    /// As for [`acquire`](Self::acquire).
     ///
     /// # Examples
     ///

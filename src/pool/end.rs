@@ -112,6 +112,19 @@ pin_project! {
     /// # Cancel safety
     ///
     /// Dropping it leaves no trace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{LeasePool, Stopped};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let pool = LeasePool::<String>::new();
+    /// let stopped: Stopped<'_> = pool.stopped();
+    /// pool.stop();
+    /// stopped.await;
+    /// # });
+    /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Stopped<'a> {

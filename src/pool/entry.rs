@@ -20,6 +20,17 @@ use crate::sync::{Acquire, AtomicU64, AtomicUsize, Relaxed, Release};
 /// [`LeasePool::snapshot`](crate::LeasePool::snapshot) and
 /// [`Lease::counts`](crate::Lease::counts); both figures belong to one and the
 /// same moment.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{Counts, LeasePool};
+///
+/// let pool = LeasePool::new();
+/// pool.set("a", 3);
+/// let _held = pool.try_acquire().unwrap();
+/// assert_eq!(pool.counts("a"), Counts { target: 3, active: 1 });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// How many leases the pool lets out: 0 to

@@ -153,6 +153,20 @@ pub(super) fn block<K>(
 /// # Panics
 ///
 /// When it is polled after it has returned `Ready`.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{AcquireLease, LeasePool};
+///
+/// # futures::executor::block_on(async {
+/// let pool = LeasePool::new();
+/// pool.set("a", 1);
+/// let acquire: AcquireLease<&str> = pool.acquire();
+/// assert_eq!(acquire.await?.key(), &"a");
+/// # Ok::<(), dynaphore::LeaseError>(())
+/// # }).unwrap();
+/// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct AcquireLease<K>(pub(super) Request<K>);
 

@@ -50,6 +50,26 @@ impl<K, S> LeasePool<K, S> {
 }
 
 /// The stream of [`LeasePool::leases`].
+///
+/// It takes its place in line when it is polled, and keeps the pool alive.
+///
+/// # Cancel safety
+///
+/// Dropping it gives up its place, or the lease that it has been told of.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{LeasePool, Leases};
+/// use futures::StreamExt;
+///
+/// # futures::executor::block_on(async {
+/// let pool = LeasePool::new();
+/// pool.set("a", 1);
+/// let mut leases: Leases<&str> = pool.leases();
+/// assert_eq!(leases.next().await.unwrap().key(), &"a");
+/// # });
+/// ```
 #[must_use = "streams do nothing unless they are polled"]
 pub struct Leases<K> {
     /// `None` at the end.

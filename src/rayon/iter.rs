@@ -34,8 +34,8 @@ pub use throttled::Throttled;
 /// A call stands in the semaphore's line, once, for as long as it has items set
 /// aside. A worker that has a permit runs one item after another under it, and
 /// gives it up after an item as soon as anybody else waits for one, or max has
-/// become less. (Items that take far less than a microsecond are fetched a few at
-/// a time, with a look after each.)
+/// become less. (Items that take far less than a microsecond are fetched many at
+/// a time, up to 1024, with a look after each that is run.)
 ///
 /// # Nesting
 ///
@@ -176,7 +176,15 @@ pub trait ThrottleExt: ParallelIterator {
     ///
     /// # Examples
     ///
-    /// See [`Throttled`].
+    /// ```
+    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use rayon::prelude::*;
+    ///
+    /// let semaphore = Semaphore::new(2);
+    /// let throttled = (0..100).into_par_iter().throttle_by(&semaphore);
+    /// throttled.for_each(|_| assert!(semaphore.active() <= 2))?;
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
     fn throttle_by<S: Source>(self, source: S) -> Throttled<Self, S> {
         Throttled {
             items: self,

@@ -13,6 +13,24 @@ use super::{grant::Grant, source::Permit};
 /// # Memory ordering
 ///
 /// As for [`SemaphorePermit`](crate::SemaphorePermit).
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::{Arc, mpsc};
+/// use dynaphore::{Semaphore, rayon::{Throttle, ThrottlePermit}};
+///
+/// let semaphore = Arc::new(Semaphore::new(1));
+/// let (sender, receiver) = mpsc::channel();
+/// let job = move |permit: ThrottlePermit<'_>| {
+///     // What needs the permit is done; what follows does not.
+///     drop(permit);
+///     sender.send("done").unwrap();
+/// };
+/// Throttle::new(semaphore).spawn(job)?;
+/// assert_eq!(receiver.recv(), Ok("done"));
+/// # Ok::<(), dynaphore::AcquireError>(())
+/// ```
 #[must_use = "dropping a permit at once gives it back at once"]
 #[clippy::has_significant_drop]
 pub struct ThrottlePermit<'a> {

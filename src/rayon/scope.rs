@@ -69,7 +69,20 @@ impl<S: Source + 'static> Throttle<S> {
     ///
     /// # Examples
     ///
-    /// See [`ScopeThrottle`].
+    /// ```
+    /// use std::sync::Arc;
+    /// use dynaphore::{Semaphore, rayon::Throttle};
+    ///
+    /// let disk = Throttle::new(Arc::new(Semaphore::new(1)));
+    /// let mut squares = [1, 2, 3];
+    /// rayon::scope(|scope| {
+    ///     let jobs = disk.scoped();
+    ///     for n in &mut squares {
+    ///         jobs.spawn(scope, |_scope, _permit| *n *= *n).unwrap();
+    ///     }
+    /// });
+    /// assert_eq!(squares, [1, 4, 9]);
+    /// ```
     #[must_use]
     pub fn scoped<'scope>(&self) -> ScopeThrottle<'scope, S> {
         ScopeThrottle {
@@ -166,7 +179,25 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     ///
     /// # Examples
     ///
-    /// See [`ScopeThrottle`].
+    /// ```
+    /// use std::sync::Arc;
+    /// use dynaphore::{Semaphore, rayon::Throttle};
+    ///
+    /// let throttle = Throttle::new(Arc::new(Semaphore::new(1)));
+    /// let mut words = [String::new(), String::new()];
+    /// let [first, second] = &mut words;
+    /// rayon::scope(|scope| {
+    ///     let jobs = throttle.scoped();
+    ///     let more = jobs.clone();
+    ///     jobs.spawn(scope, move |scope, _permit| {
+    ///         // This one has to wait for the permit of the one that spawns it.
+    ///         more.spawn(scope, |_scope, _permit| second.push_str("world")).unwrap();
+    ///         first.push_str("hello");
+    ///     })
+    ///     .unwrap();
+    /// });
+    /// assert_eq!(words, ["hello", "world"]);
+    /// ```
     pub fn spawn<F>(&self, scope: &Scope<'scope>, job: F) -> Result<(), S::Error>
     where
         F: FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope,

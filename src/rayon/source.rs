@@ -22,6 +22,24 @@ pub use keyed::{KeyedSource, OwnedKeyedSource};
 /// `keyed`, for a key of a keyed semaphore: `KeyedSource` and `OwnedKeyedSource`.
 ///
 /// Sealed: nothing outside this crate implements it.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use dynaphore::{Semaphore, rayon::{Source, Throttle}};
+///
+/// /// Whether a job with no permits at all is taken.
+/// fn is_open<S: Source + 'static>(throttle: &Throttle<S>) -> Result<(), S::Error> {
+///     throttle.spawn_many(0, |_permit| {})
+/// }
+///
+/// let semaphore = Arc::new(Semaphore::new(1));
+/// let throttle = Throttle::new(Arc::clone(&semaphore));
+/// assert_eq!(is_open(&throttle), Ok(()));
+/// semaphore.close();
+/// assert!(is_open(&throttle).is_err());
+/// ```
 pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
     /// Why there are no permits to be had.
     type Error: Error + From<AcquireError> + Copy + PartialEq + Send + Sync + 'static;

@@ -249,6 +249,21 @@ pin_project! {
     /// # Panics
     ///
     /// When it is polled after it has returned `Ready`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Acquire, Semaphore};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Semaphore::new(1);
+    /// let acquire: Acquire<'_> = semaphore.acquire();
+    /// assert_eq!(semaphore.active(), 0, "not polled yet");
+    /// let permit = acquire.await?;
+    /// assert_eq!(semaphore.active(), 1);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Acquire<'a> {
@@ -283,6 +298,19 @@ pin_project! {
     /// [`Semaphore::acquire_many_owned`].
     ///
     /// Like [`Acquire`], but it keeps the semaphore alive by itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use dynaphore::{AcquireOwned, Semaphore};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let acquire: AcquireOwned = Arc::new(Semaphore::new(1)).acquire_owned();
+    /// assert_eq!(acquire.await?.semaphore().active(), 1);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct AcquireOwned {

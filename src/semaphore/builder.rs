@@ -9,6 +9,15 @@ use super::{
 };
 
 /// How to make a [`Semaphore`]; see [`Semaphore::builder`].
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{Builder, Fairness};
+///
+/// const BARGING: Builder = dynaphore::Semaphore::builder(8).fairness(Fairness::Barging);
+/// assert_eq!(BARGING.build().fairness(), Fairness::Barging);
+/// ```
 #[must_use = "a builder does nothing until `build` is called"]
 #[derive(Clone, Copy, Debug)]
 pub struct Builder {
@@ -121,8 +130,8 @@ impl Builder {
 
     /// Whether it keeps [statistics](Semaphore::stats). It does not unless this
     /// is called. They take about 40 KiB and 1 KiB more for each core, allocated on
-    /// first use, and a request that is served at once takes about half as long
-    /// again.
+    /// first use, and a request that is served at once takes a tenth to a half
+    /// longer.
     ///
     /// # Examples
     ///

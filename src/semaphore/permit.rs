@@ -27,6 +27,16 @@ fn assert_same(ours: &Semaphore, theirs: &Semaphore) {
 ///
 /// All that its holder did before dropping it is visible to whoever gets the
 /// permits next.
+///
+/// # Examples
+///
+/// ```
+/// let semaphore = dynaphore::Semaphore::new(1);
+/// let permit = semaphore.try_acquire().unwrap();
+/// assert_eq!(semaphore.active(), 1);
+/// drop(permit);
+/// assert_eq!(semaphore.active(), 0);
+/// ```
 #[must_use = "dropping a permit at once gives it back at once"]
 #[clippy::has_significant_drop]
 pub struct SemaphorePermit<'a> {
@@ -181,6 +191,18 @@ impl fmt::Debug for SemaphorePermit<'_> {
 /// # Memory ordering
 ///
 /// As for [`SemaphorePermit`].
+///
+/// # Examples
+///
+/// ```
+/// use std::{sync::Arc, thread};
+/// use dynaphore::Semaphore;
+///
+/// let semaphore = Arc::new(Semaphore::new(1));
+/// let permit = Arc::clone(&semaphore).try_acquire_owned().unwrap();
+/// thread::spawn(move || drop(permit)).join().unwrap();
+/// assert_eq!(semaphore.active(), 0);
+/// ```
 #[must_use = "dropping a permit at once gives it back at once"]
 #[clippy::has_significant_drop]
 pub struct OwnedSemaphorePermit {

@@ -10,6 +10,17 @@ use super::{Fairness, Semaphore};
 ///
 /// Returned by [`Semaphore::snapshot`]. `max`, `active` and `closed` belong to
 /// one and the same moment; `waiting` is read just after it.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{Semaphore, Snapshot};
+///
+/// let semaphore = Semaphore::new(3);
+/// let _held = semaphore.try_acquire_many(2).unwrap();
+/// let Snapshot { max, active, waiting, closed } = semaphore.snapshot();
+/// assert_eq!((max, active, waiting, closed), (3, 2, 0, false));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// How many permits may be out: 0 to [`Semaphore::MAX_PERMITS`].

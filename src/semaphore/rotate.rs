@@ -86,6 +86,14 @@ impl Semaphore {
 /// A resize whose older permits may still be out; see [`Semaphore::resize`].
 ///
 /// Dropping it changes nothing.
+///
+/// # Examples
+///
+/// ```
+/// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+/// let resize = semaphore.resize(8);
+/// assert_eq!((resize.previous, resize.generation), (2, 1));
+/// ```
 #[must_use = "without waiting for it, a resize is a `set_max`"]
 #[non_exhaustive]
 pub struct Resize<'a> {
@@ -170,6 +178,10 @@ impl<'a> Resize<'a> {
     /// Whether no permit is alive any more that was handed out before. Once that
     /// is so, it stays so.
     ///
+    /// # Memory ordering
+    ///
+    /// If so, as for [`drained`](Self::drained).
+    ///
     /// # Examples
     ///
     /// ```
@@ -192,6 +204,22 @@ impl fmt::Debug for Resize<'_> {
 }
 
 /// The future of [`Resize::drained`].
+///
+/// # Cancel safety
+///
+/// Dropping it leaves no trace.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{ResizeDrained, Semaphore};
+///
+/// # futures::executor::block_on(async {
+/// let semaphore = Semaphore::builder(2).generations(true).build();
+/// let drained: ResizeDrained<'_> = semaphore.resize(8).drained();
+/// drained.await;
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct ResizeDrained<'a>(Drained<'a>);

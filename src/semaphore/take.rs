@@ -221,6 +221,10 @@ impl Semaphore {
     ///
     /// As for [`acquire`](Self::acquire).
     ///
+    /// # Fairness
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
     /// # Examples
     ///
     /// ```

@@ -73,6 +73,18 @@ impl fmt::Debug for Watch<'_> {
 /// # Cancel safety
 ///
 /// Dropping it leaves no trace.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{Settled, Semaphore};
+///
+/// # futures::executor::block_on(async {
+/// let semaphore = Semaphore::new(1);
+/// let settled: Settled<'_> = semaphore.settled();
+/// settled.await;
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Settled<'a>(pub(super) Watch<'a>);
@@ -90,6 +102,18 @@ impl Future for Settled<'_> {
 /// # Cancel safety
 ///
 /// Dropping it leaves no trace.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{Idle, Semaphore};
+///
+/// # futures::executor::block_on(async {
+/// let semaphore = Semaphore::new(1);
+/// let idle: Idle<'_> = semaphore.idle();
+/// idle.await;
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Idle<'a>(pub(super) Watch<'a>);

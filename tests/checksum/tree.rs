@@ -139,8 +139,7 @@ impl Summary {
     }
 }
 
-/// The example, which `cargo test` builds before it runs any test. (With
-/// `--test checksum` it does not: add `--examples` after changing the example.)
+/// The example.
 pub fn checksum() -> Command {
     static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
     Command::new(EXAMPLE.get_or_init(|| example::find("checksum")))

@@ -1,14 +1,18 @@
 //! The examples, as programs to run.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env::{self, consts::EXE_SUFFIX},
+    path::PathBuf,
+    process::Command,
+};
 
 /// The example of that name, which `cargo test` builds before it runs any test.
-/// (With `--test NAME` it does not: add `--examples` after changing the example.)
+/// (With `--test NAME` it does not: `cargo build --examples` after changing it.)
 pub fn find(name: &str) -> PathBuf {
     // This is TARGET/PROFILE/deps/TEST-HASH.
     let this = env::current_exe().unwrap();
     let profile = this.ancestors().nth(2).expect("cargo put it there");
-    let example = profile.join("examples").join(name);
+    let example = profile.join(format!("examples/{name}{EXE_SUFFIX}"));
     if !example.exists() {
         // This test alone was asked for.
         let mut build = Command::new(env!("CARGO"));

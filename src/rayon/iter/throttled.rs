@@ -93,7 +93,18 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
     ///
     /// # Examples
     ///
-    /// See [`Throttled`].
+    /// ```
+    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use rayon::prelude::*;
+    ///
+    /// let semaphore = Semaphore::new(2);
+    /// let odd: Result<Vec<u32>, u32> = [1, 3, 4, 5]
+    ///     .into_par_iter()
+    ///     .throttle_by(&semaphore)
+    ///     .map_collect(|n| if n % 2 == 1 { Ok(n) } else { Err(n) })?;
+    /// assert_eq!(odd, Err(4));
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
     pub fn map_collect<C, R, F>(self, f: F) -> Result<C, S::Error>
     where
         F: Fn(I::Item) -> R + Send + Sync,

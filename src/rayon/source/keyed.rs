@@ -80,7 +80,13 @@ impl<'a, K, Q: ?Sized, S> KeyedSource<'a, K, Q, S> {
     ///
     /// # Examples
     ///
-    /// See [`KeyedSource`].
+    /// ```
+    /// use dynaphore::{KeyedSemaphore, rayon::KeyedSource};
+    ///
+    /// let hosts = KeyedSemaphore::<String>::new(2);
+    /// let _source = KeyedSource::new(&hosts, "a.example");
+    /// assert!(hosts.is_empty(), "nobody has asked yet");
+    /// ```
     #[must_use]
     pub fn new(keyed: &'a KeyedSemaphore<K, S>, key: &'a Q) -> Self
     where
@@ -134,7 +140,14 @@ impl<K, S> OwnedKeyedSource<K, S> {
     ///
     /// # Examples
     ///
-    /// See [`OwnedKeyedSource`].
+    /// ```
+    /// use std::sync::Arc;
+    /// use dynaphore::{KeyedSemaphore, rayon::OwnedKeyedSource};
+    ///
+    /// let hosts = Arc::new(KeyedSemaphore::new(2));
+    /// let source = OwnedKeyedSource::new(hosts, "a.example".to_owned());
+    /// assert_eq!(source.key(), "a.example");
+    /// ```
     #[must_use]
     pub fn new(keyed: Arc<KeyedSemaphore<K, S>>, key: K) -> Self {
         let key = Arc::new(key);
