@@ -260,6 +260,19 @@ fn a_count_out_of_range_panics_at_the_callers_line_before_anything_changes() {
     assert!(held.split(2).is_none());
 }
 
+#[cfg(feature = "rayon")]
+#[test]
+fn a_job_that_needs_more_than_any_semaphore_has_panics_at_the_callers_line() {
+    use dynaphore::rayon::Throttle;
+
+    let throttle = Throttle::new(Arc::new(Semaphore::new(1)));
+    panics_here!(throttle.spawn_many(MAX as u32 + 1, |_| {}));
+    rayon::scope(|scope| {
+        let jobs = throttle.scoped();
+        panics_here!(jobs.spawn_many(scope, MAX as u32 + 1, |_, _| {}));
+    });
+}
+
 #[test]
 fn merging_across_semaphores_panics_at_the_callers_line() {
     let (ours, theirs) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
