@@ -93,7 +93,7 @@ use std::task::Waker;
 use crossbeam_utils::CachePadded;
 
 use super::word::{State, Take, Word};
-use crate::sync::{Lazy, Relaxed, const_fn};
+use crate::sync::{Acquire, Lazy, Relaxed, const_fn};
 
 #[cfg(feature = "pool")]
 mod back;
@@ -151,9 +151,11 @@ impl Queue {
 
     /// Waiters in line or aside; watchers do not count.
     pub(crate) fn waiting(&self) -> usize {
+        // ORDERING: Acquire, pairs with the Release in `publish`: who learns that
+        // nobody is in line is not refused for the sake of the line.
         self.shared
             .get()
-            .map_or(0, |shared| shared.waiting.load(Relaxed))
+            .map_or(0, |shared| shared.waiting.load(Acquire))
     }
 
     /// Takes `need` permits, or a place in line or aside.

@@ -7,7 +7,7 @@ use super::{Fairness, Semaphore};
 /// What a semaphore looked like at one moment.
 ///
 /// Returned by [`Semaphore::snapshot`]. `max`, `active` and `closed` belong to
-/// one and the same moment; `waiting` is read just after it.
+/// one and the same moment; `waiting` is read just before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// How many permits may be out: 0 to [`Semaphore::MAX_PERMITS`].
@@ -141,11 +141,14 @@ impl Semaphore {
     /// ```
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        // In this order: permits that are free after the line has gone are not
+        // on their way to somebody in it.
+        let waiting = self.queue.waiting();
         let state = self.word.load();
         Snapshot {
             max: state.max() as usize,
             active: state.active() as usize,
-            waiting: self.queue.waiting(),
+            waiting,
             closed: state.is_closed(),
         }
     }
