@@ -28,6 +28,7 @@
 //! | shrink while a grant is in flight | `resize::shrink_while_handing_over`, `resize::shrink_during_release` |
 //! | release of permits that were handed over | `handed` |
 //! | two served in one step | `two_at_once` |
+//! | who knows that the line has gone | `empty_line` |
 //! | `Eventual` and `Barging` | `fairness` |
 //! | token against increment | `generation::token_against_increment`, `generation::increments_at_once` |
 //! | latecomer at a place that counts again | `generation::latecomer_against_turn`, `generation::turn_begun_by_waiter` |

@@ -33,10 +33,11 @@
 //!    the one who has made room since comes in later and looks again. The same
 //!    goes for a second in line that was looked at together with the first:
 //!    both are judged, and granted, by one step of the word.
-//! 3. *Clearing.* QUEUED is cleared under the lock, with the line empty, in the
-//!    same step that gives the last permits back. Enqueuing is under the same
-//!    lock, so there is no clear that an enqueue could miss. (Two are served in
-//!    one step only where a third is behind them, so QUEUED stays.)
+//! 3. *Clearing.* QUEUED is cleared under the lock, in the step of the word that
+//!    grants the last in line its permits, or gives the last ones back with the
+//!    line empty. Enqueuing is under the same lock, so there is no clear that an
+//!    enqueue could miss. (Two are served in one step only where a third is
+//!    behind them, so QUEUED stays.)
 //! 4. *Aside and watchers.* They do not show in the word. Each publishes its
 //!    counter (C), then reads the word by a read-modify-write (W) and stays
 //!    only if that still says wait. Whoever changes the word by a
@@ -67,6 +68,26 @@
 //! who is in line already.) During a pause, with max 0, nobody steps aside: there
 //! is nobody to be held up.
 //!
+//! # Why a line that has gone holds up nobody
+//!
+//! A newcomer that finds QUEUED is refused by the word alone, so nobody may
+//! learn that the line has gone before the word says so.
+//!
+//! 1. A waiter learns that it has left from `served`, which is written at the end
+//!    of a critical section, or under the lock; one that gives up returns after
+//!    its critical section. `waiting` is written there too, with Release, and read
+//!    with Acquire. Wakers run later still. QUEUED is right by then.
+//! 2. The word says by `active` that the last in line has been granted. It says in
+//!    the same step that there is no line (argument 3 above).
+//! 3. A front that needs more than max is moved aside in the critical section that
+//!    brought it there or, if no permit was free then, in that of whoever frees
+//!    one, or lowers max, before that call returns.
+//!
+//! An arrival is in line from the step that sets QUEUED, a moment before it is
+//! counted. Where waiters compete, the bound of `Eventual` may pass between the
+//! steps by which the last takes its permits and clears QUEUED: who counts permits
+//! may see that, who reads `waiting` does not.
+//!
 //! # Wakers
 //!
 //! Wakers are cloned, woken and dropped with the lock free, so one that calls
@@ -93,7 +114,7 @@ use std::task::Waker;
 use crossbeam_utils::CachePadded;
 
 use super::word::{State, Take, Word};
-use crate::sync::{Lazy, Relaxed, const_fn};
+use crate::sync::{Acquire, Lazy, Relaxed, const_fn};
 
 #[cfg(feature = "pool")]
 mod back;
@@ -106,6 +127,7 @@ mod shared;
 #[cfg(any(feature = "keyed", feature = "pool"))]
 mod steps;
 mod wakes;
+mod watch;
 
 pub(crate) use line::{Goal, Ticket, Verdict};
 use line::{Line, Stood};
@@ -151,9 +173,11 @@ impl Queue {
 
     /// Waiters in line or aside; watchers do not count.
     pub(crate) fn waiting(&self) -> usize {
+        // ORDERING: Acquire, pairs with the Release in `publish`: who learns that
+        // nobody is in line is not refused for the sake of the line.
         self.shared
             .get()
-            .map_or(0, |shared| shared.waiting.load(Relaxed))
+            .map_or(0, |shared| shared.waiting.load(Acquire))
     }
 
     /// Takes `need` permits, or a place in line or aside.
@@ -350,39 +374,6 @@ impl Queue {
         wakes.discard(waker);
         wakes.finish().resume();
         Verdict::Waiting
-    }
-
-    /// Waits for `goal`. `None` if it is met already.
-    pub(crate) fn watch(&self, word: &Word, goal: Goal, waker: &Waker) -> Option<Ticket> {
-        let shared = self.shared.force();
-        let waker = waker.clone();
-        // Declared before the guard, so dropped after it.
-        let _removed;
-        let mut line = shared.lock();
-        let ticket = line.watch(goal, waker);
-        // Argument 4: publish, then look by a write.
-        shared.publish(&mut line);
-        if !goal.is_met(word.confirm()) {
-            return Some(ticket);
-        }
-        _removed = line.unwatch(ticket);
-        shared.publish(&mut line);
-        None
-    }
-
-    /// Does the watcher still wait? If so, `waker` is the one that is woken.
-    pub(crate) fn still_watches(&self, ticket: Ticket, waker: &Waker) -> bool {
-        let shared = self.shared.force();
-        shared.register(ticket, waker, Line::watcher_mut)
-    }
-
-    /// Takes a watcher that gives up out.
-    pub(crate) fn unwatch(&self, ticket: Ticket) {
-        let shared = self.shared.force();
-        let _removed;
-        let mut line = shared.lock();
-        _removed = line.unwatch(ticket);
-        shared.publish(&mut line);
     }
 }
 

@@ -9,7 +9,8 @@ use super::{Fairness, Semaphore};
 /// What a semaphore looked like at one moment.
 ///
 /// Returned by [`Semaphore::snapshot`]. `max`, `active` and `closed` belong to
-/// one and the same moment; `waiting` is read just after it.
+/// one and the same moment; `waiting` is read just before it. So permits that are
+/// [available](Self::available) with nobody waiting are not kept for one who was.
 ///
 /// # Examples
 ///
@@ -109,6 +110,14 @@ impl Semaphore {
     /// How many requests wait, those for more than max included. Who waits for
     /// [`idle`](Self::idle) or [`settled`](Self::settled) is not counted.
     ///
+    /// A request is counted a moment after it has got in line, and not until after
+    /// it has left: while nobody new comes, 0 says that no line stands between a
+    /// [`try_acquire`](Self::try_acquire) and a free permit.
+    ///
+    /// # Memory ordering
+    ///
+    /// Who reads that a request has left sees that the line is without it.
+    ///
     /// # Examples
     ///
     /// ```
@@ -154,11 +163,14 @@ impl Semaphore {
     /// ```
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        // In this order: permits that are free after the line has gone are not
+        // on their way to somebody in it.
+        let waiting = self.queue.waiting();
         let state = self.word.load();
         Snapshot {
             max: state.max() as usize,
             active: state.active() as usize,
-            waiting: self.queue.waiting(),
+            waiting,
             closed: state.is_closed(),
         }
     }

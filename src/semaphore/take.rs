@@ -15,6 +15,15 @@ use crate::error::TryAcquireError;
 impl Semaphore {
     /// Takes a permit if one is available and nobody waits for it.
     ///
+    /// A line that has gone holds up nobody: who knows that no request is in line,
+    /// because it has read so ([`waiting`](Self::waiting),
+    /// [`snapshot`](Self::snapshot)), or because the calls and futures that were in
+    /// line have returned or been dropped, gets a permit that is free. A request is
+    /// in line from its first poll that does not succeed until it is granted or
+    /// closed out, or the call that gives it up has returned. One for more than max
+    /// may count as in line while a call that lowers max, gives permits back or
+    /// leaves the line is under way.
+    ///
     /// # Errors
     ///
     /// [`NoPermits`](TryAcquireError::NoPermits) if there is none, or if others

@@ -121,6 +121,27 @@ impl State {
         Self(self.0 + n as u64)
     }
 
+    /// What it is when `returned` come back for a waiter that needs `need`: it
+    /// fits then. Or what stands against it, the smallest request `aside` included.
+    #[inline]
+    fn without(self, returned: u32, need: u32, aside: Option<u32>) -> Result<Self, Take> {
+        if self.is_closed() {
+            return Err(Take::Closed);
+        }
+        if aside.is_some_and(|least| least <= self.max()) {
+            return Err(Take::Spoken);
+        }
+        if self.is_too_large(need) {
+            return Err(Take::TooLarge);
+        }
+        let left = self.with_active(self.active() - returned);
+        if left.fits(need) {
+            Ok(left)
+        } else {
+            Err(Take::Full)
+        }
+    }
+
     const fn with_active(self, active: u32) -> Self {
         Self(self.0 & !COUNT | active as u64)
     }
@@ -314,19 +335,10 @@ impl Word {
     pub(crate) fn hand_over(&self, returned: u32, need: u32, aside: Option<u32>) -> Take {
         let mut now = self.load();
         loop {
-            if now.is_closed() {
-                return Take::Closed;
-            }
-            if aside.is_some_and(|least| least <= now.max()) {
-                return Take::Spoken;
-            }
-            if now.is_too_large(need) {
-                return Take::TooLarge;
-            }
-            let left = now.with_active(now.active() - returned);
-            if !left.fits(need) {
-                return Take::Full;
-            }
+            let left = match now.without(returned, need, aside) {
+                Ok(left) => left,
+                Err(found) => return found,
+            };
             if need == returned {
                 return Take::Acquired;
             }
@@ -337,8 +349,24 @@ impl Word {
         }
     }
 
+    /// The same for the last in line: with it goes QUEUED, in the same step.
+    pub(crate) fn hand_over_to_last(&self, returned: u32, need: u32, aside: Option<u32>) -> Take {
+        let mut now = self.load();
+        loop {
+            let left = match now.without(returned, need, aside) {
+                Ok(left) => left,
+                Err(found) => return found,
+            };
+            match self.exchange(now, left.plus_active(need).with_queued(false)) {
+                Ok(()) => return Take::Acquired,
+                Err(changed) => now = changed,
+            }
+        }
+    }
+
     /// The same for the `first` in line and, if that fits then, for the `second`
-    /// in the same step. Says what has become of each; nobody stands aside.
+    /// in the same step. Says what has become of each; nobody stands aside, and
+    /// neither is the last.
     pub(crate) fn hand_over_to_two(&self, returned: u32, first: u32, second: u32) -> (Take, Take) {
         let mut now = self.load();
         loop {

@@ -52,7 +52,6 @@ impl Shared {
 
     /// Makes the figures say what the line says.
     pub(super) fn publish(&self, line: &mut Line) {
-        self.waiting.store(line.len() + line.aside(), Relaxed);
         // A write to a cache line that everybody reads costs.
         let figures = line.figures();
         if line.published != Some(figures) {
@@ -64,6 +63,9 @@ impl Shared {
             // ORDERING: Release, pairs with the Acquire in `verdict`.
             self.calm.stragglers.store(figures.stragglers, Release);
         }
+        // ORDERING: Release, pairs with the Acquire in `Queue::waiting`: who reads
+        // that nobody waits sees QUEUED cleared, and the figures above.
+        self.waiting.store(line.len() + line.aside(), Release);
         // ORDERING: Release, pairs with the Acquire in `verdict`: a waiter that
         // reads its grant sees what its releaser did, and the figures above.
         self.served.store(line.served().0, Release);
@@ -150,16 +152,21 @@ impl Shared {
         if next == Take::Acquired {
             *beside = line.grant_plain_front();
         }
+        // Who was looked at and did not fit waits, by argument 2 again.
+        let mut more = false;
+        if !exact && next != Take::Full {
+            let next = line.front().unwrap_or(0);
+            let state = word.load();
+            if state.is_too_large(next) {
+                self.clear_the_way(&mut line, word);
+                return (waker, Some(0));
+            }
+            more = state.fits(next);
+        }
+        // The line is not empty: who reads that learns nothing about QUEUED.
         self.waiting.store(line.len(), Relaxed);
         // ORDERING: as in `publish`. One store tells both.
         self.served.store(line.served().0, Release);
-        // Who was looked at and did not fit waits, by argument 2 again.
-        let more = !exact
-            && next != Take::Full
-            && line.front().is_some_and(|next| {
-                let state = word.load();
-                state.fits(next) || state.is_too_large(next)
-            });
         (waker, more.then_some(0))
     }
 
@@ -183,20 +190,24 @@ impl Shared {
                 break;
             };
             if wakes.is_full() {
-                self.publish(line);
+                self.clear_the_way(line, word);
                 return false;
             }
-            match word.hand_over(*returned, need, line.least_aside()) {
+            let last = line.len() == 1;
+            let found = if last {
+                word.hand_over_to_last(*returned, need, line.least_aside())
+            } else {
+                word.hand_over(*returned, need, line.least_aside())
+            };
+            match found {
                 Take::Acquired => {
                     *returned = 0;
                     wakes.push(line.grant_front());
+                    if last {
+                        break;
+                    }
                 }
-                Take::TooLarge => {
-                    line.step_aside();
-                    // Argument 4: publish, then look by a write.
-                    self.publish(line);
-                    line.rejoin(word.confirm().max());
-                }
+                Take::TooLarge => self.step_aside(line, word),
                 // max has grown since. QUEUED is set: somebody is in line.
                 Take::Spoken => {
                     line.rejoin(word.load().max());
@@ -215,6 +226,32 @@ impl Shared {
         self.tell_watchers(line, word, wakes);
         self.publish(line);
         !wakes.is_full()
+    }
+
+    /// The first in line needs more than max.
+    fn step_aside(&self, line: &mut Line, word: &Word) {
+        line.step_aside();
+        // Argument 4: publish, then look by a write. The other figures are not
+        // for anybody to read before QUEUED says the same.
+        self.calm.aside.store(line.aside(), Relaxed);
+        line.published = None;
+        line.rejoin(word.confirm().max());
+    }
+
+    /// Lets go of the line in the middle: those who have been served may come
+    /// at once, and must not be held up by somebody who needs more than max.
+    #[cold]
+    fn clear_the_way(&self, line: &mut Line, word: &Word) {
+        while line
+            .front()
+            .is_some_and(|need| word.load().is_too_large(need))
+        {
+            self.step_aside(line, word);
+        }
+        if line.is_empty() {
+            word.clear_queued(0);
+        }
+        self.publish(line);
     }
 
     pub(super) fn tell_watchers(&self, line: &mut Line, word: &Word, wakes: &mut Wakes) {

@@ -39,6 +39,25 @@ fn handing_over_the_same_number_writes_nothing() {
 }
 
 #[test]
+fn with_the_last_goes_the_line_in_the_same_step() {
+    for (returned, need, active) in [(1, 1, 2), (2, 1, 1), (0, 1, 3)] {
+        let word = Word::new(3);
+        assert_eq!(word.try_acquire(2, false), Take::Acquired);
+        word.set_queued();
+        let found = word.hand_over_to_last(returned, need, None);
+        assert_eq!(found, Take::Acquired);
+        assert_eq!(word.load().active(), active);
+        assert!(!word.load().is_queued());
+    }
+    let word = Word::new(3);
+    word.set_queued();
+    let before = word.load();
+    assert_eq!(word.hand_over_to_last(0, 4, None), Take::TooLarge);
+    assert_eq!(word.hand_over_to_last(0, 1, Some(3)), Take::Spoken);
+    assert_eq!(word.load(), before);
+}
+
+#[test]
 fn nothing_is_handed_over_while_in_debt() {
     let word = Word::new(3);
     assert_eq!(word.acquire_or_queue(3), Take::Acquired);
