@@ -100,14 +100,19 @@
 //!
 //! # Why no waiting array, and no event-listener
 //!
-//! Both were measured (`compare --only parking_mt --only parking_ct`, medians of
-//! several runs, ratio to tokio): a waiting array of eight `Event` lanes 0.64 to
-//! 0.82 on two workers and 1.08 to 1.10 on one thread; an `Event` for each waiter
-//! behind a queue like this one 1.2 to 1.35 and 1.27 to 1.48; this queue 0.70 to
-//! 0.82 and 0.77 to 0.80. A wait on an `Event` locks its mutex five times, and
-//! wakers run inside that lock, so one that calls back or panics there cannot be
-//! contained. Here a wait locks twice, and exact order, cancellation in place and
-//! weights come for nothing.
+//! Both were measured (`compare --only parking_mt --only parking_ct`, ratios to
+//! tokio in runs on several machines, which differ more than the runs do):
+//!
+//! | | two workers | one thread |
+//! |---|---|---|
+//! | this queue | 0.61 to 0.91 | 0.71 to 0.83 |
+//! | a waiting array of eight `Event` lanes | 0.64 to 1.01 | 1.02 to 1.10 |
+//! | this queue with an `Event` for each waiter | 1.06 to 1.35 | 1.18 to 1.48 |
+//!
+//! A wait on an `Event` locks its mutex five times, and wakers run inside that
+//! lock, so one that calls back or panics there cannot be contained. Here a wait
+//! locks twice, and exact order, cancellation in place and weights come for
+//! nothing.
 
 use std::task::Waker;
 

@@ -1,4 +1,4 @@
-use super::*;
+use super::{transitions::Overflow, *};
 
 #[test]
 fn fields_do_not_touch_each_other() {
