@@ -34,8 +34,9 @@ pub use throttled::Throttled;
 /// A call stands in the semaphore's line, once, for as long as it has items set
 /// aside. A worker that has a permit runs one item after another under it, and
 /// gives it up after an item as soon as anybody else waits for one, or max has
-/// become less. (Items that take far less than a microsecond are fetched many at
-/// a time, up to 1024, with a look after each that is run.)
+/// become less. (Items that take less than 20 microseconds are fetched several at
+/// a time, as many as take that long and 2048 at most, with a look after each that
+/// is run.)
 ///
 /// # Nesting
 ///

@@ -12,7 +12,10 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    const ENOUGH: Duration = Duration::from_micros(1);
+    /// To take permits, give them back and look at the clock costs half a
+    /// microsecond where two workers do it by turns. Measured on items of 20 ns,
+    /// it adds 40 % to them with a microsecond here, and 10 % with 20 or 50.
+    const ENOUGH: Duration = Duration::from_micros(20);
 
     /// Measured on empty items and two workers: 2048 at a time cost 0.72 ns each,
     /// 1024 up to 1.0, since each worker's taking and giving back slows the
