@@ -1,6 +1,6 @@
 //! Permits that know their generation, against resizes.
 //!
-//! As in `generation.rs`, each generation has [`Data`] of its own that its holders
+//! As in `generation`, each generation has [`Data`] of its own that its holders
 //! write, and that is read by who has waited for it. There is one stripe: the first
 //! thread that takes a permit owns it, and counts in by a plain store.
 

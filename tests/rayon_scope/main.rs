@@ -1,0 +1,10 @@
+//! Throttled jobs in a rayon scope.
+
+mod alone;
+#[path = "../rayon/child.rs"]
+mod child;
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../rayon/room.rs"]
+mod room;
+mod scoped;
