@@ -2,10 +2,7 @@
 
 use std::{
     ops::Deref,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, OnceLock, PoisonError},
 };
 
 use rayon::Scope;
@@ -18,7 +15,10 @@ use super::{
     onduty::{OnDuty, Roll},
     source::{NotNow, Source},
 };
-use crate::AcquireError;
+use crate::{
+    AcquireError,
+    sync::{AtomicUsize, Mutex, MutexGuard, Relaxed},
+};
 
 /// Jobs that were set aside.
 pub(super) trait Jobs: Send + Sync {

@@ -11,9 +11,8 @@ use std::{
     marker::PhantomData,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
-    thread,
 };
 
 use super::{
@@ -23,6 +22,9 @@ use super::{
     source::Id,
     stuck,
 };
+#[cfg(shuttle)]
+use crate::sync::WithBorrow as _;
+use crate::sync::{AtomicU64, statics, thread, thread_local};
 
 /// Permits in use on this thread.
 struct Frame {
@@ -49,8 +51,10 @@ thread_local! {
     static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Counts the throttled calls.
-static CALLS: AtomicU64 = AtomicU64::new(0);
+statics! {
+    /// Counts the throttled calls.
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+}
 
 /// The number of a call that begins now. What is nested in a job has a larger
 /// one than the job's frame: one thing follows from the other.

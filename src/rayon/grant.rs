@@ -1,12 +1,13 @@
 //! The right to run jobs, on the thread that has it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{
     frames::{self, Entered},
     loan::Loan,
     source::{Permit, Source},
 };
+use crate::sync::Instant;
 
 /// How long a loan is used for more than one job. The lender is suspended
 /// meanwhile.

@@ -2,12 +2,13 @@
 
 use std::{
     mem,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::Wake,
     time::Duration,
 };
 
 use super::loan::Loan;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Where a [keeper](super::keeper) waits for news. As a waker it tells that its
 /// request for a permit has an answer.

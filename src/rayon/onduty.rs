@@ -10,10 +10,13 @@
 use std::{
     cell::RefCell,
     marker::PhantomData,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use super::mailbox::Mailbox;
+#[cfg(shuttle)]
+use crate::sync::WithBorrow as _;
+use crate::sync::{Mutex, MutexGuard, thread_local};
 
 /// What is known of a crew beyond its lifetime.
 #[derive(Debug, Default)]

@@ -8,9 +8,10 @@
 //! stack, on top of the keepers that came before. Here is counted how many there
 //! are, so that there is never too little stack for them.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::broker;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// The places of one throttle.
 #[derive(Debug, Default)]

@@ -4,13 +4,7 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{
-            AtomicUsize,
-            Ordering::{Acquire, Relaxed, Release},
-        },
-    },
+    sync::{Arc, PoisonError},
 };
 
 use rayon::Scope;
@@ -22,7 +16,10 @@ use super::{
     source::{NotNow, Source},
     throttle::Throttle,
 };
-use crate::Semaphore;
+use crate::{
+    Semaphore,
+    sync::{Acquire, AtomicUsize, Mutex, MutexGuard, Relaxed, Release},
+};
 
 /// Spawns jobs in a [`rayon::Scope`] that run when they have their permits, and
 /// may borrow what outlives the scope.

@@ -23,8 +23,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::ThreadId,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -32,12 +31,15 @@ use super::{
     mailbox::Mailbox,
     source::{Id, Source},
 };
+use crate::sync::{Mutex, MutexGuard, statics, thread::ThreadId};
 
 /// How often to look.
 pub(super) const LOOK: Duration = Duration::from_millis(50);
 
-/// The calls that starve.
-static STUCK: Mutex<Vec<Stuck>> = Mutex::new(Vec::new());
+statics! {
+    /// The calls that starve.
+    static STUCK: Mutex<Vec<Stuck>> = Mutex::new(Vec::new());
+}
 
 struct Stuck {
     id: Id,
