@@ -125,6 +125,7 @@ mod mailbox;
 mod onduty;
 mod permit;
 mod places;
+mod posts;
 mod scope;
 mod source;
 mod stuck;

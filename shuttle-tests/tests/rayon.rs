@@ -14,7 +14,7 @@ use dynaphore::{
     OwnedSemaphorePermit, Semaphore,
     rayon::{Throttle, ThrottleExt},
 };
-use dynaphore_shuttle_tests::{below, explore, join, spawn, take, yield_now};
+use dynaphore_shuttle_tests::{below, explore_fairly, join, spawn, take, yield_now};
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 
 fn pool(workers: usize) -> ThreadPool {
@@ -61,7 +61,7 @@ fn give_back(held: Option<OwnedSemaphorePermit>) -> shuttle::thread::JoinHandle<
 
 #[test]
 fn every_item_is_run_once_and_max_at_a_time() {
-    explore(2_000, || {
+    explore_fairly(2_000, || {
         let max = 1 + below(2);
         let semaphore = Arc::new(Semaphore::new(max));
         let held = (below(2) == 0).then(|| take(&semaphore, 1));
@@ -85,7 +85,7 @@ fn every_item_is_run_once_and_max_at_a_time() {
 
 #[test]
 fn nested_calls_go_on() {
-    explore(1_000, || {
+    explore_fairly(1_000, || {
         let max = 1 + below(2);
         let semaphore = Semaphore::new(max);
         let room = Room::default();
@@ -108,7 +108,7 @@ fn nested_calls_go_on() {
 
 #[test]
 fn every_job_of_a_scope_is_run_once_and_max_at_a_time() {
-    explore(2_000, || {
+    explore_fairly(2_000, || {
         let max = 1 + below(2);
         let semaphore = Arc::new(Semaphore::new(max));
         let held = (below(2) == 0).then(|| take(&semaphore, 1));
@@ -132,6 +132,59 @@ fn every_job_of_a_scope_is_run_once_and_max_at_a_time() {
         });
         join([other]);
         room.check(5, max);
+        assert_at_rest(&semaphore);
+    });
+}
+
+/// Jobs in jobs, in all forms. Returns how many visits there are in the end.
+fn descend(semaphore: &Arc<Semaphore>, room: &Room, depth: usize) -> usize {
+    if depth == 0 {
+        let item = [()].into_par_iter();
+        item.throttle_for_each(semaphore, |()| room.visit()).unwrap();
+        return 1;
+    }
+    let visits = AtomicUsize::new(0);
+    let down = |_: usize| {
+        let n = descend(semaphore, room, depth - 1);
+        visits.fetch_add(n, Relaxed);
+    };
+    let down = &down;
+    let throttle = || Throttle::new(Arc::clone(semaphore));
+    let items = (0..2).into_par_iter().with_max_len(1);
+    match below(6) {
+        0 => items.for_each(down),
+        1 => items.throttle_for_each(semaphore, down).unwrap(),
+        2 => {
+            let all: Vec<()> = items.throttle_map_collect(semaphore, down).unwrap();
+            assert_eq!(all.len(), 2);
+        }
+        3 => rayon::scope(|scope| {
+            let jobs = throttle().scoped();
+            for n in 0..2 {
+                jobs.spawn(scope, move |_, _permit| down(n)).unwrap();
+            }
+        }),
+        4 => rayon::scope(|scope| {
+            for n in 0..2 {
+                let throttle = throttle();
+                throttle
+                    .scope_spawn(scope, move |_, _permit| down(n))
+                    .unwrap();
+            }
+        }),
+        _ => drop(rayon::join(|| down(0), || down(1))),
+    }
+    visits.into_inner()
+}
+
+#[test]
+fn jobs_in_jobs_in_every_form() {
+    explore_fairly(3_000, || {
+        let max = 1 + below(2);
+        let semaphore = Arc::new(Semaphore::new(max));
+        let room = Room::default();
+        let visits = pool(1 + below(3)).install(|| descend(&semaphore, &room, 3));
+        room.check(visits, max);
         assert_at_rest(&semaphore);
     });
 }

@@ -1,9 +1,11 @@
 //! Waits for permits on behalf of jobs that were set aside.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use rayon::Scope;
@@ -15,46 +17,121 @@ use super::{
     grant::Papers,
     mailbox::Mailbox,
     onduty::Blocked,
+    posts::{self, Post},
     source::Source,
     stuck::{self, Beneath},
 };
 use crate::AcquireError;
 
-/// Stands in the semaphore's line for as long as there are jobs set aside, and
-/// hires a runner for each grant. One at a time for each crew: it is in the
-/// crew's books as `mailbox`.
-///
-/// `born` is the number of a call that is on this thread's stack: what is
-/// beneath it cannot go on before the keeper leaves.
-pub(super) fn keep<'s, H: Handle<'s>>(
-    crew: &H,
-    scope: &Scope<'s>,
-    mailbox: &Arc<Mailbox>,
-    born: u64,
-) {
-    let keeper = Keeper {
-        crew,
-        scope,
-        mailbox,
-        born,
-        waker: Waker::from(Arc::clone(mailbox)),
-        ask: None,
-        beneath: frames::held(crew.source.id()),
-    };
-    let blocked = Blocked::new();
-    broker::off_worker(|| keeper.run());
-    drop(blocked);
+/// A crew's keeper, or one to be. There is one at a time: it is in the crew's books
+/// as its mailbox.
+pub(super) struct Keeper<S: Source> {
+    mailbox: Arc<Mailbox>,
+    /// The number of the call that waits for it.
+    call: Option<u64>,
+    waker: Waker,
+    ask: Option<Ask<S>>,
+    plea: Option<Pleaded>,
+    /// How long it waits before it is somebody else's turn.
+    patience: Duration,
+    /// Whether it makes way if it comes to lie on a keeper that has left.
+    makes_way: bool,
 }
 
-struct Keeper<'a, 's, H: Handle<'s>> {
+impl<S: Source> Keeper<S> {
+    /// `call` is the number of the call that waits for it, if one does.
+    pub(super) fn new(mailbox: Arc<Mailbox>, call: Option<u64>) -> Self {
+        Self {
+            waker: Waker::from(Arc::clone(&mailbox)),
+            mailbox,
+            call,
+            ask: None,
+            plea: None,
+            patience: Duration::from_millis(1),
+            makes_way: true,
+        }
+    }
+
+    /// Stands in the semaphore's line for as long as there are jobs set aside, and
+    /// hires a runner for each grant; or, if it is of a scope, until somebody else is
+    /// to do so ([`posts`]).
+    ///
+    /// What is beneath it on this thread cannot go on meanwhile.
+    pub(super) fn keep<'s, H>(mut self, crew: &H, scope: &Scope<'s>)
+    where
+        S: 's,
+        H: Handle<'s, Source = S>,
+    {
+        let (mut beneath, mut entered) = (None, None);
+        let post = Post::new(Arc::clone(&self.mailbox));
+        if self.call.is_some() {
+            beneath = frames::held(crew.source.id());
+        } else {
+            if self.makes_way && posts::make_way() {
+                self.makes_way = false;
+                return self.spawn(crew, scope);
+            }
+            if !frames::are_none() {
+                // It was not on top of these when it pleaded.
+                self.plea = None;
+            }
+            entered = Some(Arc::clone(&post).enter());
+        }
+        let mailbox = Arc::clone(&self.mailbox);
+        let mut at_work = AtWork {
+            keeper: self,
+            crew,
+            scope,
+            beneath,
+        };
+        let blocked = Blocked::new();
+        let work = || {
+            let ended = catch_unwind(AssertUnwindSafe(|| at_work.run()));
+            post.leave();
+            if let End::Relieved { makes_way } = ended? {
+                at_work.keeper.makes_way = makes_way;
+                at_work.keeper.spawn(crew, scope);
+            }
+            Ok(())
+        };
+        let kept = catch_unwind(AssertUnwindSafe(|| broker::off_worker(work)));
+        if let Err(panic) = kept.and_then(|kept| kept) {
+            // Nobody is to count on it.
+            crew.strike_off(&mut crew.duty());
+            mailbox.close();
+            resume_unwind(panic);
+        }
+        drop(blocked);
+        drop(entered);
+    }
+
+    /// Sends it to be on duty, on whatever worker comes by it.
+    pub(super) fn spawn<'s, H>(self, crew: &H, scope: &Scope<'s>)
+    where
+        S: 's,
+        H: Handle<'s, Source = S>,
+    {
+        let crew = crew.clone();
+        scope.spawn(move |scope| self.keep(&crew, scope));
+    }
+}
+
+/// A keeper on duty.
+struct AtWork<'a, 's, H: Handle<'s>> {
+    keeper: Keeper<H::Source>,
     crew: &'a H,
     scope: &'a Scope<'s>,
-    mailbox: &'a Arc<Mailbox>,
-    born: u64,
-    waker: Waker,
-    ask: Option<Ask<H::Source>>,
-    /// What cannot go on before the keeper leaves.
+    /// What waits for the call that the keeper is of.
     beneath: Option<Beneath>,
+}
+
+/// Why a keeper stops.
+enum End {
+    AllDone,
+    /// Somebody else is to go on with what it has.
+    Relieved {
+        makes_way: bool,
+    },
 }
 
 /// What there is to be done.
@@ -88,9 +165,8 @@ struct Pleaded {
     denied: bool,
 }
 
-impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
-    fn run(mut self) {
-        let mut plea: Option<Pleaded> = None;
+impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
+    fn run(&mut self) -> End {
         while let Some(Missing { need, starves }) = self.missing() {
             self.line_up(need);
             let turned_away = match self.answer() {
@@ -99,7 +175,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
                 Answer::TurnedAway(error) => Some(error),
             };
             if let (Some(need), true) = (need, starves) {
-                let before = plea.filter(|plea| plea.need == need);
+                let before = self.keeper.plea.filter(|plea| plea.need == need);
                 if let (Some(error), Some(Pleaded { denied: true, .. })) = (turned_away, before) {
                     // Nobody is there by whom it would be told that it has become
                     // worth while to ask again.
@@ -109,13 +185,13 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
                 if before.is_none() {
                     self.plead(need);
                     let denied = false;
-                    plea = Some(Pleaded { need, denied });
+                    self.keeper.plea = Some(Pleaded { need, denied });
                 }
             }
             let starving = need.filter(|_| starves && turned_away.is_none());
             let noted = match (&self.beneath, starving) {
                 (Some(beneath), Some(need)) => {
-                    let noted = beneath.note(&self.crew.source, need, self.mailbox);
+                    let noted = beneath.note(&self.crew.source, need, &self.keeper.mailbox);
                     if noted.is_none() {
                         self.refuse(need, beneath.sum(), stuck::message);
                         continue;
@@ -124,11 +200,23 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
                 }
                 _ => None,
             };
-            let mail = self.mailbox.wait(noted.as_ref().map(|_| stuck::LOOK));
+            let at_most = match noted {
+                Some(_) => Some(stuck::LOOK),
+                None if self.keeper.call.is_some() => None,
+                None => Some(self.keeper.patience),
+            };
+            let mail = self.keeper.mailbox.wait(at_most);
             drop(noted);
+            let Some(mail) = mail else {
+                if self.keeper.call.is_some() {
+                    continue;
+                }
+                self.keeper.patience = stuck::LOOK.min(2 * self.keeper.patience);
+                return End::Relieved { makes_way: true };
+            };
             if mail.poked || !mail.loans.is_empty() {
-                plea = None;
-            } else if let Some(plea) = &mut plea {
+                self.keeper.plea = None;
+            } else if let Some(plea) = &mut self.keeper.plea {
                 plea.denied |= mail.denied;
             }
             for loan in mail.loans {
@@ -137,9 +225,14 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
             if let (Some(held), Some(need)) = (mail.refused, need) {
                 self.refuse(need, held, frames::hopeless);
             }
+            if mail.relieved {
+                return End::Relieved { makes_way: false };
+            }
         }
-        self.line_up(None);
-        self.mailbox.close();
+        // The next one may be in line already, and is not spoken for.
+        self.keeper.ask = None;
+        self.keeper.mailbox.close();
+        End::AllDone
     }
 
     /// What there is to be done; `None` when the keeper is off duty.
@@ -148,8 +241,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
         // Looked at while the duty is locked: who adds a job later finds no
         // keeper in the books.
         if self.crew.is_done(&duty) {
-            duty.keeper = None;
-            self.crew.roll.set_keeper(None);
+            self.crew.strike_off(&mut duty);
             return None;
         }
         let is_of_use = self.crew.is_short_handed(&duty);
@@ -163,25 +255,25 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
 
     /// Has a place in line for `need` permits or more, or none.
     fn line_up(&mut self, need: Option<u32>) {
-        if let (Some(ask), Some(need)) = (&self.ask, need) {
+        if let (Some(ask), Some(need)) = (&self.keeper.ask, need) {
             if ask.need >= need {
                 return;
             }
         }
-        self.ask = need.map(|need| Ask {
+        self.keeper.ask = need.map(|need| Ask {
             need,
             future: Box::pin(self.crew.source.ask(need)),
         });
-        let asking = usize::from(self.ask.is_some());
+        let asking = usize::from(self.keeper.ask.is_some());
         self.crew.asking.store(asking, Relaxed);
     }
 
     /// Looks what has come of the place in line.
     fn answer(&mut self) -> Answer<<H::Source as Source>::Error> {
-        let Some(ask) = &mut self.ask else {
+        let Some(ask) = &mut self.keeper.ask else {
             return Answer::Pending;
         };
-        let mut cx = Context::from_waker(&self.waker);
+        let mut cx = Context::from_waker(&self.keeper.waker);
         let Poll::Ready(answer) = ask.future.as_mut().poll(&mut cx) else {
             return Answer::Pending;
         };
@@ -201,7 +293,10 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
     /// Asks every worker of the pool for a loan.
     fn plead(&self, need: u32) {
         let source = &self.crew.source;
-        let plea = Plea::new(source.id(), need, self.born, Arc::clone(self.mailbox));
+        // Beneath a keeper that nobody waits for there may be anything that began
+        // before.
+        let born = self.keeper.call.unwrap_or_else(frames::number_call);
+        let plea = Plea::new(source.id(), need, born, Arc::clone(&self.keeper.mailbox));
         let (max, _) = source.max_and_active();
         // This thread is in no pool, or in one of its own.
         self.scope.spawn(move |_| {

@@ -29,13 +29,23 @@ struct News {
     loans: Vec<Loan>,
     /// A loan would not do, ever: how much is held beneath.
     refused: Option<u64>,
+    /// Somebody is there to take over.
+    relieved: bool,
     /// Every worker has been asked for a loan, and none has or will have one.
     denied: bool,
+}
+
+impl News {
+    fn is_none(&self) -> bool {
+        let told = self.told || self.poked || self.denied || self.relieved;
+        !told && self.refused.is_none() && self.loans.is_empty()
+    }
 }
 
 /// All that has arrived.
 #[derive(Debug)]
 pub(super) struct Mail {
+    pub(super) relieved: bool,
     pub(super) poked: bool,
     pub(super) loans: Vec<Loan>,
     pub(super) refused: Option<u64>,
@@ -60,6 +70,11 @@ impl Mailbox {
         self.post(|news| news.poked = true);
     }
 
+    /// The reader is to stop.
+    pub(super) fn relieve(&self) {
+        self.post(|news| news.relieved = true);
+    }
+
     pub(super) fn refuse(&self, held: u64) {
         self.post(|news| news.refused = Some(held));
     }
@@ -80,13 +95,10 @@ impl Mailbox {
         loan.is_none()
     }
 
-    /// Blocks until there is mail, or for so long.
-    pub(super) fn wait(&self, at_most: Option<Duration>) -> Mail {
+    /// Blocks until there is mail, or for so long: then there is none.
+    pub(super) fn wait(&self, at_most: Option<Duration>) -> Option<Mail> {
         let news = self.lock();
-        let nothing = |news: &mut News| {
-            let told = news.told || news.poked || news.denied;
-            !told && news.refused.is_none() && news.loans.is_empty()
-        };
+        let nothing = |news: &mut News| news.is_none();
         let mut news = match at_most {
             None => {
                 let waited = self.arrived.wait_while(news, nothing);
@@ -97,13 +109,17 @@ impl Mailbox {
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }
         };
+        if news.is_none() {
+            return None;
+        }
         news.told = false;
-        Mail {
+        Some(Mail {
+            relieved: mem::take(&mut news.relieved),
             poked: mem::take(&mut news.poked),
             loans: mem::take(&mut news.loans),
             refused: news.refused.take(),
             denied: mem::take(&mut news.denied),
-        }
+        })
     }
 
     /// Sends back what has not been read, and all that comes from now on.
