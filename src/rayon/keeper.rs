@@ -34,11 +34,20 @@ pub(super) struct Keeper<S: Source> {
     plea: Option<Pleaded>,
     /// How long it waits before it is somebody else's turn.
     patience: Duration,
-    /// Whether it makes way if it comes to lie on a keeper that has left.
-    makes_way: bool,
+    /// How often it makes way if it comes to lie on a keeper that has left.
+    makes_way: u32,
+    /// Where it was before.
+    last: Option<Arc<Post>>,
 }
 
 impl<S: Source> Keeper<S> {
+    /// At first. It doubles until it is [`MOST`](Self::MOST).
+    const PATIENCE: Duration = Duration::from_millis(5);
+
+    /// So many keepers as may lie on each other ([`Places`](super::places::Places))
+    /// cost a few percent of a core by this.
+    const MOST: Duration = Duration::from_millis(200);
+
     /// `call` is the number of the call that waits for it, if one does.
     pub(super) fn new(mailbox: Arc<Mailbox>, call: Option<u64>) -> Self {
         Self {
@@ -47,8 +56,9 @@ impl<S: Source> Keeper<S> {
             call,
             ask: None,
             plea: None,
-            patience: Duration::from_millis(1),
-            makes_way: true,
+            patience: Self::PATIENCE,
+            makes_way: posts::TRIES,
+            last: None,
         }
     }
 
@@ -67,8 +77,8 @@ impl<S: Source> Keeper<S> {
         if self.call.is_some() {
             beneath = frames::held(crew.source.id());
         } else {
-            if self.makes_way && posts::make_way() {
-                self.makes_way = false;
+            if self.makes_way > 0 && posts::make_way(self.last.as_ref()) {
+                self.makes_way -= 1;
                 return self.spawn(crew, scope);
             }
             if !frames::are_none() {
@@ -77,22 +87,29 @@ impl<S: Source> Keeper<S> {
             }
             entered = Some(Arc::clone(&post).enter());
         }
+        let stays = entered.as_ref().is_none_or(posts::Entered::is_deep);
         let mailbox = Arc::clone(&self.mailbox);
         let mut at_work = AtWork {
             keeper: self,
             crew,
             scope,
             beneath,
+            stays,
         };
         let blocked = Blocked::new();
         let work = || {
             let ended = catch_unwind(AssertUnwindSafe(|| at_work.run()));
+            let ended = ended.map(|end| {
+                if let End::Relieved { makes_way } = end {
+                    let mut keeper = at_work.keeper;
+                    keeper.makes_way = makes_way;
+                    keeper.last = Some(Arc::clone(&post));
+                    keeper.spawn(crew, scope);
+                }
+            });
+            // Last of all, so that the worker is told soon.
             post.leave();
-            if let End::Relieved { makes_way } = ended? {
-                at_work.keeper.makes_way = makes_way;
-                at_work.keeper.spawn(crew, scope);
-            }
-            Ok(())
+            ended
         };
         let kept = catch_unwind(AssertUnwindSafe(|| broker::off_worker(work)));
         if let Err(panic) = kept.and_then(|kept| kept) {
@@ -123,6 +140,8 @@ struct AtWork<'a, 's, H: Handle<'s>> {
     scope: &'a Scope<'s>,
     /// What waits for the call that the keeper is of.
     beneath: Option<Beneath>,
+    /// Until all is done.
+    stays: bool,
 }
 
 /// Why a keeper stops.
@@ -130,7 +149,7 @@ enum End {
     AllDone,
     /// Somebody else is to go on with what it has.
     Relieved {
-        makes_way: bool,
+        makes_way: u32,
     },
 }
 
@@ -202,17 +221,19 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
             };
             let at_most = match noted {
                 Some(_) => Some(stuck::LOOK),
-                None if self.keeper.call.is_some() => None,
+                None if self.stays => None,
                 None => Some(self.keeper.patience),
             };
             let mail = self.keeper.mailbox.wait(at_most);
             drop(noted);
             let Some(mail) = mail else {
-                if self.keeper.call.is_some() {
+                if self.stays {
                     continue;
                 }
-                self.keeper.patience = stuck::LOOK.min(2 * self.keeper.patience);
-                return End::Relieved { makes_way: true };
+                self.keeper.patience = Keeper::<H::Source>::MOST.min(2 * self.keeper.patience);
+                return End::Relieved {
+                    makes_way: posts::TRIES,
+                };
             };
             if mail.poked || !mail.loans.is_empty() {
                 self.keeper.plea = None;
@@ -226,7 +247,9 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
                 self.refuse(need, held, frames::hopeless);
             }
             if mail.relieved {
-                return End::Relieved { makes_way: false };
+                return End::Relieved {
+                    makes_way: self.keeper.makes_way.saturating_sub(1),
+                };
             }
         }
         // The next one may be in line already, and is not spoken for.

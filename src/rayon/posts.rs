@@ -11,8 +11,10 @@
 //!
 //! A worker may come by the new one too early, on top of the one that has just left:
 //! then so does the next one, and the stack grows. So whoever comes to lie on one
-//! that has left makes way once: it has those in between leave, too, is spawned
-//! anew, and the worker goes back as far as it can.
+//! that has left makes way: it has those in between leave, too, is spawned anew, and
+//! the worker goes back as far as it can. Not for ever, since something else may lie
+//! in between, and not only once, since the worker may look before it is told that
+//! it can.
 
 use std::{
     cell::RefCell,
@@ -23,7 +25,7 @@ use std::{
 use super::mailbox::Mailbox;
 #[cfg(shuttle)]
 use crate::sync::WithBorrow as _;
-use crate::sync::{Condvar, Mutex, thread_local};
+use crate::sync::{Condvar, Mutex, thread, thread_local};
 
 /// Where a keeper is at work.
 #[derive(Debug)]
@@ -32,6 +34,9 @@ pub(super) struct Post {
     left: Mutex<bool>,
     changed: Condvar,
 }
+
+/// How often to make way: by then the worker has been told for certain, or nearly.
+pub(super) const TRIES: u32 = 64;
 
 thread_local! {
     /// Those of this thread's stack, the topmost last.
@@ -65,9 +70,8 @@ impl Post {
         *self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the keeper leave, and blocks until it has, which it does at once.
-    fn relieve(&self) {
-        self.mailbox.relieve();
+    /// Blocks until it has left.
+    fn wait(&self) {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed.wait_while(left, |left| !*left);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
@@ -80,6 +84,15 @@ pub(super) struct Entered {
     not_send: PhantomData<*const ()>,
 }
 
+impl Entered {
+    /// Are there so many that the next ones had better stay where they are? What
+    /// lies between those that have left may keep them on the stack for long.
+    pub(super) fn is_deep(&self) -> bool {
+        const DEEP: usize = 64;
+        POSTS.with_borrow(Vec::len) > DEEP
+    }
+}
+
 impl Drop for Entered {
     fn drop(&mut self) {
         let post = POSTS.with_borrow_mut(Vec::pop);
@@ -87,16 +100,24 @@ impl Drop for Entered {
     }
 }
 
-/// Has the keepers leave that lie on top of one that has left. False if none has.
-pub(super) fn make_way() -> bool {
+/// Has the keepers leave that lie on top of one that has left, or that is about to,
+/// which is `last`. They do so at once. False if there is none.
+pub(super) fn make_way(last: Option<&Arc<Post>>) -> bool {
+    let is_last = |post: &Arc<Post>| last.is_some_and(|last| Arc::ptr_eq(last, post));
     let above = POSTS.with_borrow(|posts| {
-        let left = posts.iter().position(|post| post.has_left());
-        left.map(|left| posts[left..].to_vec())
+        let goes = |post: &Arc<Post>| is_last(post) || post.has_left();
+        let first = posts.iter().position(goes)?;
+        Some(posts[first..].to_vec())
     });
     for post in above.iter().flatten() {
-        if !post.has_left() {
-            post.relieve();
+        if !is_last(post) && !post.has_left() {
+            post.mailbox.relieve();
         }
+        post.wait();
+    }
+    if above.is_some() {
+        // It is not told yet that it can go back.
+        thread::yield_now();
     }
     above.is_some()
 }
