@@ -114,6 +114,7 @@
 //! instructions; no job runs under them.
 
 mod broker;
+mod census;
 mod crew;
 mod frames;
 mod grant;

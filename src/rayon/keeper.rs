@@ -12,6 +12,7 @@ use rayon::Scope;
 
 use super::{
     broker,
+    census::Census,
     crew::{self, Handle, Jobs as _},
     frames::{self, Plea},
     grant::Papers,
@@ -36,6 +37,8 @@ pub(super) struct Keeper<S: Source> {
     patience: Duration,
     /// How often it makes way if it comes to lie on a keeper that has left.
     makes_way: u32,
+    /// How often it has looked whether all stand still.
+    looks: u32,
     /// Where it was before.
     last: Option<Arc<Post>>,
 }
@@ -58,6 +61,7 @@ impl<S: Source> Keeper<S> {
             plea: None,
             patience: Self::PATIENCE,
             makes_way: posts::TRIES,
+            looks: 0,
             last: None,
         }
     }
@@ -181,7 +185,8 @@ enum Answer<E> {
 #[derive(Clone, Copy)]
 struct Pleaded {
     need: u32,
-    denied: bool,
+    /// Nobody lends: see [`Mailbox::deny`].
+    denied: Option<u64>,
 }
 
 impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
@@ -195,7 +200,13 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
             };
             if let (Some(need), true) = (need, starves) {
                 let before = self.keeper.plea.filter(|plea| plea.need == need);
-                if let (Some(error), Some(Pleaded { denied: true, .. })) = (turned_away, before) {
+                if let (
+                    Some(error),
+                    Some(Pleaded {
+                        denied: Some(_), ..
+                    }),
+                ) = (turned_away, before)
+                {
                     // Nobody is there by whom it would be told that it has become
                     // worth while to ask again.
                     crew::turn_away(self.crew, self.scope, error);
@@ -203,7 +214,7 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
                 }
                 if before.is_none() {
                     self.plead(need);
-                    let denied = false;
+                    let denied = None;
                     self.keeper.plea = Some(Pleaded { need, denied });
                 }
             }
@@ -212,21 +223,27 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
                 (Some(beneath), Some(need)) => {
                     let noted = beneath.note(&self.crew.source, need, &self.keeper.mailbox);
                     if noted.is_none() {
-                        self.refuse(need, beneath.sum(), stuck::message);
+                        self.refuse(need, beneath.sum());
                         continue;
                     }
                     noted
                 }
                 _ => None,
             };
-            let at_most = match noted {
-                Some(_) => Some(stuck::LOOK),
-                None if self.stays => None,
-                None => Some(self.keeper.patience),
+            let looks = noted.is_some() || (starving.is_some() && self.is_suspect());
+            let at_most = match (looks, self.stays) {
+                (true, true) => Some(stuck::LOOK),
+                (true, false) => Some(stuck::LOOK.min(self.keeper.patience)),
+                (false, true) => None,
+                (false, false) => Some(self.keeper.patience),
             };
             let mail = self.keeper.mailbox.wait(at_most);
             drop(noted);
             let Some(mail) = mail else {
+                if self.is_suspect() {
+                    self.keeper.plea = None;
+                    self.keeper.looks += 1;
+                }
                 if self.stays {
                     continue;
                 }
@@ -238,13 +255,20 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
             if mail.poked || !mail.loans.is_empty() {
                 self.keeper.plea = None;
             } else if let Some(plea) = &mut self.keeper.plea {
-                plea.denied |= mail.denied;
+                let own = mail.denied.filter(|&(need, _)| need == plea.need);
+                plea.denied = own.map(|(_, held)| held).or(plea.denied);
             }
             for loan in mail.loans {
                 crew::hire(self.crew, self.scope, Papers::Loan(loan));
             }
-            if let (Some(held), Some(need)) = (mail.refused, need) {
-                self.refuse(need, held, frames::hopeless);
+            if let (Some(_), Some(need)) = (mail.denied, starving) {
+                self.suspect(need);
+            }
+            if let Some((held, census)) = mail.counted {
+                if let Some(census) = census.upgrade() {
+                    self.look_at(&census, starving, held);
+                    census.end();
+                }
             }
             if mail.relieved {
                 return End::Relieved {
@@ -256,6 +280,49 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
         self.keeper.ask = None;
         self.keeper.mailbox.close();
         End::AllDone
+    }
+
+    /// Does somebody hold permits who may wait for this call?
+    fn is_suspect(&self) -> bool {
+        let denied = self.keeper.plea.and_then(|plea| plea.denied);
+        denied.is_some_and(|held| held > 0)
+    }
+
+    /// Nobody lends `need` permits.
+    fn suspect(&self, need: u32) {
+        let source = &self.crew.source;
+        let (max, _) = source.max_and_active();
+        if let Some(beneath) = &self.beneath {
+            // What is beneath waits for this call, for certain.
+            if frames::is_hopeless(need, beneath.sum(), max) {
+                return self.refuse(need, beneath.sum());
+            }
+        }
+        let Some(held) = self.keeper.plea.and_then(|plea| plea.denied) else {
+            return;
+        };
+        if held == 0 || !frames::is_hopeless(need, held, max) {
+            return;
+        }
+        let stay = Duration::from_millis(1 << self.keeper.looks.min(5));
+        let mailbox = Arc::clone(&self.keeper.mailbox);
+        if let Some(census) = Census::new(source.id(), mailbox, stay) {
+            self.scope.spawn(move |_| {
+                rayon::spawn_broadcast(move |_| census.attend());
+            });
+        }
+    }
+
+    /// All workers stand still, and the jobs on their stacks hold so much.
+    fn look_at(&self, census: &Census, starving: Option<u32>, held: u64) {
+        let (Some(need), Some(Pleaded { denied, .. })) = (starving, self.keeper.plea) else {
+            return;
+        };
+        let (max, active) = self.crew.source.max_and_active();
+        let beneath = denied.unwrap_or(0);
+        if held == active as u64 && frames::is_hopeless(need, beneath, max) && !census.is_over() {
+            self.refuse(need, beneath);
+        }
     }
 
     /// What there is to be done; `None` when the keeper is off duty.
@@ -320,16 +387,19 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
         // before.
         let born = self.keeper.call.unwrap_or_else(frames::number_call);
         let plea = Plea::new(source.id(), need, born, Arc::clone(&self.keeper.mailbox));
-        let (max, _) = source.max_and_active();
         // This thread is in no pool, or in one of its own.
         self.scope.spawn(move |_| {
-            rayon::spawn_broadcast(move |_| frames::lend(&plea, max));
+            rayon::spawn_broadcast(move |_| frames::lend(&plea));
         });
     }
 
     /// Gives the jobs up, with a panic in the scope.
-    fn refuse(&self, need: u32, held: u64, message: fn(u32, u64, usize) -> String) {
+    fn refuse(&self, need: u32, held: u64) {
         let (max, _) = self.crew.source.max_and_active();
-        crew::refuse(self.crew, self.scope, message(need, held, max));
+        let message = match frames::is_hopeless(need, held, max) {
+            true => frames::hopeless(need, held, max),
+            false => stuck::message(need, held, max),
+        };
+        crew::refuse(self.crew, self.scope, message);
     }
 }

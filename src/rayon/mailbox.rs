@@ -2,12 +2,12 @@
 
 use std::{
     mem,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, Weak},
     task::Wake,
     time::Duration,
 };
 
-use super::loan::Loan;
+use super::{census::Census, loan::Loan};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Where a [keeper](super::keeper) waits for news. As a waker it tells that its
@@ -27,18 +27,20 @@ struct News {
     /// A loan that was refused may be had now.
     poked: bool,
     loans: Vec<Loan>,
-    /// A loan would not do, ever: how much is held beneath.
-    refused: Option<u64>,
+    /// How many permits all workers hold that stand still.
+    counted: Option<(u64, Weak<Census>)>,
     /// Somebody is there to take over.
     relieved: bool,
-    /// Every worker has been asked for a loan, and none has or will have one.
-    denied: bool,
+    /// Every worker has been asked for a loan of so many, and none has or will have
+    /// one: how many permits there are at most on one of them, too few.
+    denied: Option<(u32, u64)>,
 }
 
 impl News {
     fn is_none(&self) -> bool {
-        let told = self.told || self.poked || self.denied || self.relieved;
-        !told && self.refused.is_none() && self.loans.is_empty()
+        let told = self.told || self.poked || self.relieved;
+        let answers = self.denied.is_some() || self.counted.is_some();
+        !told && !answers && self.loans.is_empty()
     }
 }
 
@@ -48,8 +50,8 @@ pub(super) struct Mail {
     pub(super) relieved: bool,
     pub(super) poked: bool,
     pub(super) loans: Vec<Loan>,
-    pub(super) refused: Option<u64>,
-    pub(super) denied: bool,
+    pub(super) counted: Option<(u64, Weak<Census>)>,
+    pub(super) denied: Option<(u32, u64)>,
 }
 
 impl Mailbox {
@@ -75,12 +77,12 @@ impl Mailbox {
         self.post(|news| news.relieved = true);
     }
 
-    pub(super) fn refuse(&self, held: u64) {
-        self.post(|news| news.refused = Some(held));
+    pub(super) fn count(&self, held: u64, census: Weak<Census>) {
+        self.post(|news| news.counted = Some((held, census)));
     }
 
-    pub(super) fn deny(&self) {
-        self.post(|news| news.denied = true);
+    pub(super) fn deny(&self, need: u32, held: u64) {
+        self.post(|news| news.denied = Some((need, held)));
     }
 
     /// Hands `loan` over. False, with the loan back at once, if nobody reads.
@@ -117,8 +119,8 @@ impl Mailbox {
             relieved: mem::take(&mut news.relieved),
             poked: mem::take(&mut news.poked),
             loans: mem::take(&mut news.loans),
-            refused: news.refused.take(),
-            denied: mem::take(&mut news.denied),
+            counted: news.counted.take(),
+            denied: news.denied.take(),
         })
     }
 
