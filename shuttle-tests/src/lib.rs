@@ -34,6 +34,8 @@
 //!   when they are woken.
 //! - What is std's here: `Arc`, and the `OnceLock` that makes the queue when it
 //!   is first needed, which happens in one step.
+//! - Panics that are caught: who unwinds is not to be switched away from, since all
+//!   threads are one to std.
 //! - How long the buffer of the line is. (`tests/` counts allocations.)
 
 use std::{

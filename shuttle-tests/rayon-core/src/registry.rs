@@ -4,15 +4,15 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     sync::{
-        Arc,
+        Arc, LockResult, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
 use shuttle::{
+    future,
     rand::{Rng, thread_rng},
     sync::{Condvar, Mutex, MutexGuard},
-    future,
 };
 
 use crate::{Job, Outcome, Panic, caught, forget_lifetime};
@@ -55,6 +55,11 @@ shuttle::thread_local! {
     static WORKER: RefCell<Option<Worker>> = RefCell::new(None);
 }
 
+/// shuttle's locks are poisoned also by whoever takes them while it unwinds.
+fn sound<T>(locked: LockResult<T>) -> T {
+    locked.unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Worker {
     pub(crate) fn current() -> Option<Self> {
         WORKER.with(|worker| worker.borrow().clone())
@@ -85,7 +90,7 @@ impl Worker {
                     if let Some(next) = state.next(self.index) {
                         break next;
                     }
-                    state = self.registry.changed.wait(state).unwrap();
+                    state = sound(self.registry.changed.wait(state));
                 }
             };
             match next {
@@ -155,7 +160,7 @@ impl Registry {
                         WORKER.with(|current| *current.borrow_mut() = None);
                         return;
                     }
-                    state = worker.registry.changed.wait(state).unwrap();
+                    state = sound(worker.registry.changed.wait(state));
                 }
             };
             job();
@@ -219,7 +224,7 @@ impl Registry {
     pub(crate) fn block(&self, latch: &Latch) {
         let state = self.lock();
         let waited = self.changed.wait_while(state, |_| !latch.is_set());
-        drop(waited.unwrap());
+        drop(sound(waited));
     }
 
     /// Runs `op` on a worker of this pool.
@@ -252,6 +257,6 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        sound(self.state.lock())
     }
 }

@@ -2,12 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use crate::{
-    Scope,
-    registry::Registry,
-    scope::in_place,
-    unwrapped,
-};
+use crate::{Scope, registry::Registry, scope::in_place, unwrapped};
 
 pub struct ThreadPool(Arc<Registry>);
 
