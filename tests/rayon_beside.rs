@@ -162,38 +162,3 @@ fn a_scope_that_waits_does_not_hold_up_what_is_beneath() {
         },
     );
 }
-
-/// Somebody at the head of the line needs what is held by a job whose nested call
-/// stands behind.
-#[test]
-#[ignore]
-fn line_inversion() {
-    in_child("line_inversion", || {
-        let semaphore = Arc::new(Semaphore::new(3));
-        let ran = AtomicUsize::new(0);
-        std::thread::scope(|threads| {
-            pool(2).install(|| {
-                let item = [1].into_par_iter();
-                item.throttle_weighted_for_each(
-                    &semaphore,
-                    |&n| n,
-                    |_| {
-                        threads.spawn(|| drop(semaphore.blocking_acquire_many(3).unwrap()));
-                        until(|| semaphore.waiting() > 0);
-                        [2].into_par_iter()
-                            .throttle_weighted_for_each(
-                                &semaphore,
-                                |&n| n,
-                                |_| {
-                                    ran.fetch_add(1, SeqCst);
-                                },
-                            )
-                            .unwrap();
-                    },
-                )
-                .unwrap();
-            });
-        });
-        assert_eq!(ran.into_inner(), 1);
-    });
-}

@@ -108,30 +108,28 @@ fn nested_calls_go_on() {
 
 #[test]
 fn every_job_of_a_scope_is_run_once_and_max_at_a_time() {
-    explore_fairly(2_000, || {
+    explore_fairly(3_000, || {
         let max = 1 + below(2);
         let semaphore = Arc::new(Semaphore::new(max));
         let held = (below(2) == 0).then(|| take(&semaphore, 1));
         let other = give_back(held);
-        let room = Room::default();
+        let (jobs, room) = (1 + below(3), Room::default());
         pool(1 + below(3)).scope(|scope| {
-            let jobs = Throttle::new(Arc::clone(&semaphore)).scoped();
-            for n in 0..3 {
-                let (more, room) = (jobs.clone(), &room);
-                jobs.spawn(scope, move |scope, permit| {
+            let throttle = Throttle::new(Arc::clone(&semaphore)).scoped();
+            for _ in 0..jobs {
+                let (more, room) = (throttle.clone(), &room);
+                let spawned = throttle.spawn(scope, move |scope, permit| {
                     room.visit();
-                    if n == 1 {
-                        drop(permit);
-                    }
-                    if n > 0 {
-                        more.spawn(scope, |_, _permit| room.visit()).unwrap();
-                    }
-                })
-                .unwrap();
+                    // Nobody but the job itself may be there for the next one then.
+                    let permit = (below(2) == 0).then_some(permit);
+                    more.spawn(scope, |_, _permit| room.visit()).unwrap();
+                    drop(permit);
+                });
+                spawned.unwrap();
             }
         });
         join([other]);
-        room.check(5, max);
+        room.check(2 * jobs, max);
         assert_at_rest(&semaphore);
     });
 }

@@ -24,9 +24,10 @@ use crate::{
 /// Spawns jobs in a [`rayon::Scope`] that run when they have their permits, and
 /// may borrow what outlives the scope.
 ///
-/// Made by [`Throttle::scoped`], best within the scope: it keeps the jobs that
-/// wait, so it may not outlive what they borrow. Cloning it gives another
-/// handle, for jobs that spawn jobs.
+/// Made by [`Throttle::scoped`], within the scope: it keeps the jobs that wait, so
+/// it may not outlive what they borrow. Cloning it gives another handle, for jobs
+/// that spawn jobs. It is for the jobs of one scope: where two use it at once, the
+/// one may see to jobs of the other.
 ///
 /// # Fairness
 ///

@@ -19,7 +19,8 @@
 //!
 //! It is looked at by whoever comes last, and again every [`LOOK`], since a permit
 //! that somebody else gives back, and that is not enough for anybody, tells nobody.
-//! Only calls that starve on top of throttled jobs of the same semaphore come here.
+//! Only calls that starve on top of throttled jobs of the same semaphore come here,
+//! and wait there: not the keepers of scopes, which do not [stay](super::posts).
 
 use std::{
     collections::HashMap,
