@@ -231,12 +231,9 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
                 _ => None,
             };
             let looks = noted.is_some() || (starving.is_some() && self.is_suspect());
-            let at_most = match (looks, self.stays) {
-                (true, true) => Some(stuck::LOOK),
-                (true, false) => Some(stuck::LOOK.min(self.keeper.patience)),
-                (false, true) => None,
-                (false, false) => Some(self.keeper.patience),
-            };
+            let patience = (!self.stays).then_some(self.keeper.patience);
+            let look = looks.then_some(stuck::LOOK);
+            let at_most = patience.into_iter().chain(look).min();
             let mail = self.keeper.mailbox.wait(at_most);
             drop(noted);
             let Some(mail) = mail else {
@@ -298,9 +295,7 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
                 return self.refuse(need, beneath.sum());
             }
         }
-        let Some(held) = self.keeper.plea.and_then(|plea| plea.denied) else {
-            return;
-        };
+        let held = self.keeper.plea.and_then(|plea| plea.denied).unwrap_or(0);
         if held == 0 || !frames::is_hopeless(need, held, max) {
             return;
         }
