@@ -52,7 +52,9 @@
 //! - A nested job can share no more permits than the job around it has. If it
 //!   needs more, it waits for them in line like any other. If they can never be
 //!   had, since the jobs around it keep too many, it is refused with a panic that
-//!   says so.
+//!   says so. Whether a job on another thread is around it or only beside it cannot
+//!   be seen: there, it is refused only once the whole pool stands still, and nobody
+//!   else has a permit.
 //! - So is one of several that wait for each other: all permits that are out are
 //!   held by jobs beneath nested calls on the same threads, and each of the calls
 //!   needs more than are free. The panic gives back what the jobs around it hold,
@@ -63,8 +65,8 @@
 //! - permits that a job took by other means, such as
 //!   [`blocking_acquire`](crate::Semaphore::blocking_acquire);
 //! - jobs of *another* pool for which a throttled job waits;
-//! - a job of a scope that waits for a plain one on another thread, which is
-//!   looking after the permits of that scope on top of it;
+//! - a nested job that needs more than those around it have, and stands in line
+//!   behind somebody who needs what those hold;
 //! - jobs that need more than those around them have, and wait for each other
 //!   by way of *other threads*, which run a plain job between them or the jobs of
 //!   a scope: of a thread that waits for what another one took, rayon does not
@@ -87,8 +89,8 @@
 //! - The keeper blocks. It does so on a *broker*, a thread in a pool of its own:
 //!   the worker that called it there goes on with other jobs, which is the one
 //!   way that rayon's public interface has to wait for something else.
-//! - `frames` knows what the jobs on a thread's stack hold, and `stuck` which
-//!   nested calls starve on top of them.
+//! - `frames` knows what the jobs on a thread's stack hold, `stuck` which nested
+//!   calls starve on top of them, and `census` whether a whole pool stands still.
 //!
 //! Why no job stays behind:
 //!
@@ -118,7 +120,12 @@
 //! 7. The keeper of a scope may come to lie on top of runners, which cannot go on
 //!    before it leaves. Those do not count as runners, of whichever crew they are
 //!    (`onduty`): if a crew has no others, its keeper pleads, for what they have,
-//!    too.
+//!    too, and nor do they count as so many that another one would be of no use.
+//! 8. It may come to lie on plain jobs, too, for which a job waits that has a
+//!    permit. So it does not stay on one stack: see `posts`.
+//!
+//! All this has been run on a thread pool whose threads are shuttle's, under some
+//! ten thousand schedules (`shuttle-tests/tests/rayon.rs`).
 //!
 //! Where locks are: an item or job that gets its permit at once takes none. One
 //! that is set aside, and whoever sees to it, take those above for a few
@@ -128,6 +135,7 @@
 //! one panics.
 
 mod broker;
+mod census;
 mod crew;
 mod frames;
 mod grant;
@@ -139,6 +147,7 @@ mod mailbox;
 mod onduty;
 mod permit;
 mod places;
+mod posts;
 mod scope;
 mod source;
 mod stuck;

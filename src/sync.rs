@@ -31,6 +31,16 @@ pub(crate) use shuttle::{
     thread, thread_local,
 };
 
+/// What only the module `rayon` needs, which is not there under loom.
+#[cfg(all(feature = "rayon", not(any(loom, shuttle))))]
+pub(crate) use std::{sync::Condvar, thread_local, time::Instant};
+
+#[cfg(all(feature = "rayon", shuttle))]
+pub(crate) use schedule::{Condvar, Instant, WithBorrow};
+
+#[cfg(shuttle)]
+mod schedule;
+
 pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 /// A boxed value that is made when it is first needed, so that whoever never
@@ -154,6 +164,22 @@ impl Clock {
         self.0.fetch_add(1_000, Relaxed)
     }
 }
+
+/// Statics. Under shuttle each schedule has its own.
+#[cfg(all(feature = "rayon", not(any(loom, shuttle))))]
+macro_rules! statics {
+    ($($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
+        $($(#[$meta])* static $name: $type = $value;)*
+    };
+}
+#[cfg(all(feature = "rayon", shuttle))]
+macro_rules! statics {
+    ($($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
+        $crate::sync::lazy_static! { $($(#[$meta])* static ref $name: $type = $value;)* }
+    };
+}
+#[cfg(all(feature = "rayon", not(loom)))]
+pub(crate) use statics;
 
 /// Follows a SeqCst read-modify-write that is to be a fence, too: loom takes it for
 /// an AcqRel one.

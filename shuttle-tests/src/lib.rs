@@ -34,6 +34,8 @@
 //!   when they are woken.
 //! - What is std's here: `Arc`, and the `OnceLock` that makes the queue when it
 //!   is first needed, which happens in one step.
+//! - Panics that are caught: who unwinds is not to be switched away from, since all
+//!   threads are one to std.
 //! - How long the buffer of the line is. (`tests/` counts allocations.)
 
 use std::{
@@ -74,25 +76,46 @@ pub use house::{Guest, House};
 /// anything to schedule.
 #[track_caller]
 pub fn explore(schedules: usize, f: impl Fn() + Send + Sync + 'static) {
+    explore_by(schedules, schedules / 2, f);
+}
+
+/// The same without PCT, which may let a thread that looks again and again run for
+/// ever.
+///
+/// # Panics
+///
+/// As for [`explore`].
+#[track_caller]
+pub fn explore_fairly(schedules: usize, f: impl Fn() + Send + Sync + 'static) {
+    explore_by(schedules, 0, f);
+}
+
+#[track_caller]
+fn explore_by(random: usize, pct: usize, f: impl Fn() + Send + Sync + 'static) {
     if let Ok(file) = env::var("REPLAY") {
         return shuttle::replay_from_file(f, file);
     }
     let times = env::var("SCHEDULES").map_or(1, |times| times.parse().expect("a number"));
-    let (schedules, start) = (schedules * times, Instant::now());
+    let start = Instant::now();
     let steps = Arc::new(AtomicUsize::new(0));
     let counted = steps.clone();
     let f = Arc::new(move || {
         f();
         counted.fetch_add(context_switches(), Relaxed);
     });
-    // Three changes of priority besides the first draw.
-    let pct = PctScheduler::new(4, schedules / 2);
     let mut config = Config::new();
     // It warns of what the documentation above says.
     config.silence_warnings = true;
+    // Jobs of a thread pool lie on top of each other.
+    config.stack_size = 1 << 20;
     let again = f.clone();
-    let random = Runner::new(RandomScheduler::new(schedules), config.clone()).run(move || again());
-    let pct = Runner::new(pct, config).run(move || f());
+    let random = RandomScheduler::new(random * times);
+    let random = Runner::new(random, config.clone()).run(move || again());
+    let pct = match pct * times {
+        0 => 0,
+        // Three changes of priority besides the first draw.
+        pct => Runner::new(PctScheduler::new(4, pct), config).run(move || f()),
+    };
     let steps = steps.load(Relaxed) / (random + pct);
     println!(
         "{}: {random} schedules and {pct} by PCT, of about {steps} steps, {:.1?}",

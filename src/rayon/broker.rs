@@ -6,12 +6,16 @@
 //! does nothing but block for somebody else, one at a time. Each keeps its
 //! thread, so that a wait costs two switches and not a new thread.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// Brokers with nothing to do.
-static IDLE: Mutex<Vec<ThreadPool>> = Mutex::new(Vec::new());
+use crate::sync::{Mutex, MutexGuard, statics};
+
+statics! {
+    /// Brokers with nothing to do.
+    static IDLE: Mutex<Vec<ThreadPool>> = Mutex::new(Vec::new());
+}
 
 /// How many idle ones are kept. More are made as they are needed.
 const KEPT: usize = 16;
@@ -49,7 +53,7 @@ fn hire() -> ThreadPool {
         .unwrap_or_else(|error| panic!("no thread to wait for permits: {error}"))
 }
 
-fn lock() -> std::sync::MutexGuard<'static, Vec<ThreadPool>> {
+fn lock() -> MutexGuard<'static, Vec<ThreadPool>> {
     // A push or a pop leaves nothing half done.
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }

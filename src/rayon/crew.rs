@@ -2,10 +2,7 @@
 
 use std::{
     ops::Deref,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, OnceLock, PoisonError},
 };
 
 use rayon::Scope;
@@ -13,12 +10,15 @@ use rayon::Scope;
 use super::{
     frames,
     grant::{Grant, Papers},
-    keeper,
+    keeper::Keeper,
     mailbox::Mailbox,
     onduty::{OnDuty, Roll},
     source::{NotNow, Source},
 };
-use crate::AcquireError;
+use crate::{
+    AcquireError,
+    sync::{AtomicUsize, Mutex, MutexGuard, Relaxed},
+};
 
 /// Jobs that were set aside.
 pub(super) trait Jobs: Send + Sync {
@@ -157,7 +157,9 @@ impl<S: Source, J: Jobs> Crew<S, J> {
 
     /// Is one more runner of use?
     pub(super) fn is_short_handed(&self, duty: &Duty) -> bool {
-        duty.runners < self.most.load(Relaxed) && duty.coming < self.jobs.len()
+        // Those that cannot go on may wait for what is to be run.
+        let runners = duty.runners.saturating_sub(self.roll.blocked());
+        runners < self.most.load(Relaxed) && duty.coming < self.jobs.len()
     }
 
     /// A scope may be in another pool than the thread that made the crew.
@@ -181,6 +183,15 @@ impl<S: Source, J: Jobs> Crew<S, J> {
         // A runner may set aside again what it took: then it calls `tend`, which
         // makes a new keeper unless the call itself is to be there.
         (duty.runners == 0 || !self.waits) && (self.jobs.len() == 0 || self.is_over())
+    }
+
+    /// There is no keeper any more.
+    pub(super) fn strike_off(&self, duty: &mut Duty) {
+        duty.keeper = None;
+        self.roll.set_keeper(None);
+        // In the same step, so that it is not said of the next one. What was asked
+        // for may stand in line for a moment yet.
+        self.asking.store(0, Relaxed);
     }
 
     pub(super) fn duty(&self) -> MutexGuard<'_, Duty> {
@@ -217,12 +228,7 @@ pub(super) fn tend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
                     duty.keeper = Some(Arc::clone(&mailbox));
                     crew.roll.set_keeper(Some(Arc::clone(&mailbox)));
                     drop(duty);
-                    let crew = crew.clone();
-                    scope.spawn(move |scope| {
-                        // Beneath this there may be anything that began before.
-                        let born = frames::number_call();
-                        keeper::keep(&crew, scope, &mailbox, born);
-                    });
+                    Keeper::new(mailbox, None).spawn(crew, scope);
                 }
                 return;
             }
@@ -266,7 +272,8 @@ pub(super) fn attend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
         Arc::clone(duty.keeper.insert(Mailbox::new()))
     };
     crew.roll.set_keeper(Some(Arc::clone(&mailbox)));
-    keeper::keep(crew, scope, &mailbox, crew.born);
+    let keeper = Keeper::new(mailbox, Some(crew.born));
+    keeper.keep(crew, scope);
 }
 
 /// Hires one more runner. Counted only now that it has its papers: a keeper that

@@ -11,18 +11,21 @@ use std::{
     marker::PhantomData,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
-    thread,
 };
 
 use super::{
     broker,
+    census::Sum,
     loan::{Loan, Terms},
     mailbox::Mailbox,
     source::Id,
     stuck,
 };
+#[cfg(shuttle)]
+use crate::sync::WithBorrow as _;
+use crate::sync::{AtomicU64, statics, thread, thread_local};
 
 /// Permits in use on this thread.
 struct Frame {
@@ -49,8 +52,10 @@ thread_local! {
     static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Counts the throttled calls.
-static CALLS: AtomicU64 = AtomicU64::new(0);
+statics! {
+    /// Counts the throttled calls.
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+}
 
 /// The number of a call that begins now. What is nested in a job has a larger
 /// one than the job's frame: one thing follows from the other.
@@ -101,34 +106,35 @@ impl Drop for Entered {
     }
 }
 
-/// What the jobs beneath hold of one source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Beneath {
-    /// All together.
-    pub(super) held: u64,
-    /// The most that one has and can share.
-    pub(super) shares: u32,
-}
-
 /// Is this thread in no throttled job at all?
 pub(super) fn are_none() -> bool {
     FRAMES.with_borrow(Vec::is_empty)
 }
 
-/// What the jobs hold that are suspended on this thread and older than call
-/// number `born`: a call that began before may well have nothing to do with
-/// them.
-pub(super) fn beneath(id: Id, born: u64) -> Beneath {
+/// The most that one job can share of those that are suspended on this thread and
+/// older than call number `born`: a call that began before may well have nothing to
+/// do with them.
+pub(super) fn shares(id: Id, born: u64) -> Option<u32> {
     FRAMES.with_borrow(|frames| {
-        let mut beneath = Beneath { held: 0, shares: 0 };
-        let older = |frame: &&Frame| frame.id == id && frame.born < born;
-        for frame in frames.iter().filter(older) {
-            beneath.held += u64::from(frame.permits);
-            if !frame.is_out() {
-                beneath.shares = beneath.shares.max(frame.permits);
+        let shares = |frame: &&Frame| frame.id == id && frame.born < born && !frame.is_out();
+        let permits = frames.iter().filter(shares).map(|frame| frame.permits);
+        permits.max()
+    })
+}
+
+/// What the jobs of this thread hold, lend and borrow.
+pub(super) fn sum(id: Id) -> Sum {
+    FRAMES.with_borrow(|frames| {
+        let mut sum = Sum::default();
+        for frame in frames.iter().filter(|frame| frame.id == id) {
+            if frame.borrowed {
+                sum.borrowed += 1;
+            } else {
+                sum.held += u64::from(frame.permits);
             }
+            sum.lent += usize::from(frame.is_out());
         }
-        beneath
+        sum
     })
 }
 
@@ -161,6 +167,8 @@ pub(super) struct Plea {
     mailbox: Arc<Mailbox>,
     /// There has been an answer, or one will come when some loan is back.
     answered: AtomicBool,
+    /// The most that is held on one thread, and is too little.
+    held: AtomicU64,
 }
 
 impl Plea {
@@ -171,6 +179,7 @@ impl Plea {
             born,
             mailbox,
             answered: AtomicBool::new(false),
+            held: AtomicU64::new(0),
         }
     }
 }
@@ -178,7 +187,7 @@ impl Plea {
 impl Drop for Plea {
     fn drop(&mut self) {
         if !*self.answered.get_mut() {
-            self.mailbox.deny();
+            self.mailbox.deny(self.need, self.held.load(Relaxed));
         }
     }
 }
@@ -186,8 +195,8 @@ impl Drop for Plea {
 /// Run by a worker with nothing better to do: lends the caller of the plea what
 /// a job holds that is suspended on this thread and older than the call, and
 /// keeps that job suspended until the loan is back.
-pub(super) fn lend(plea: &Plea, max: usize) {
-    if let Some(terms) = find(plea, max) {
+pub(super) fn lend(plea: &Plea) {
+    if let Some(terms) = find(plea) {
         plea.answered.store(true, Relaxed);
         let loan = Loan::new(Arc::clone(&terms), plea.id, plea.need);
         if plea.mailbox.offer(loan) {
@@ -197,15 +206,14 @@ pub(super) fn lend(plea: &Plea, max: usize) {
 }
 
 /// A frame to lend from, marked as lent.
-fn find(plea: &Plea, max: usize) -> Option<Arc<Terms>> {
+fn find(plea: &Plea) -> Option<Arc<Terms>> {
     FRAMES.with_borrow_mut(|frames| {
         let mut held = 0;
-        let mut busy = false;
         for frame in frames.iter_mut().rev() {
             if frame.id != plea.id || frame.permits == 0 || frame.born >= plea.born {
                 continue;
             }
-            held += u64::from(frame.permits);
+            held += u64::from(if frame.borrowed { 0 } else { frame.permits });
             if frame.permits < plea.need {
                 continue;
             }
@@ -214,7 +222,6 @@ fn find(plea: &Plea, max: usize) -> Option<Arc<Terms>> {
                 .as_ref()
                 .is_some_and(|terms| terms.want(&plea.mailbox))
             {
-                busy = true;
                 plea.answered.store(true, Relaxed);
                 continue;
             }
@@ -222,10 +229,7 @@ fn find(plea: &Plea, max: usize) -> Option<Arc<Terms>> {
             frame.loan = Some(Arc::clone(&terms));
             return Some(terms);
         }
-        if !busy && held > 0 && is_hopeless(plea.need, held, max) {
-            plea.answered.store(true, Relaxed);
-            plea.mailbox.refuse(held);
-        }
+        plea.held.fetch_max(held, Relaxed);
         None
     })
 }

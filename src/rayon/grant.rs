@@ -1,12 +1,13 @@
 //! The right to run jobs, on the thread that has it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{
     frames::{self, Entered},
     loan::Loan,
     source::{Permit, Source},
 };
+use crate::sync::Instant;
 
 /// How long a loan is used for more than one job. The lender is suspended
 /// meanwhile.
@@ -65,29 +66,15 @@ impl<P: Permit> Grant<P> {
 
     /// The right to run what needs `n` permits, for call number `born`, under
     /// those of a job that is suspended on this thread.
-    ///
-    /// # Panics
-    ///
-    /// When the jobs beneath make sure that `n` can never be had.
     pub(super) fn beneath(source: &impl Source<Permit = P>, born: u64, n: u32) -> Option<Self> {
         if frames::are_none() {
             return None;
         }
-        let beneath = frames::beneath(source.id(), born);
-        if beneath.held == 0 {
-            return None;
-        }
-        if beneath.shares >= n {
-            return Some(Self {
-                entered: None,
-                right: Right::Beneath(beneath.shares),
-            });
-        }
-        let (max, _) = source.max_and_active();
-        if frames::is_hopeless(n, beneath.held, max) && beneath.shares > 0 {
-            panic!("{}", frames::hopeless(n, beneath.held, max));
-        }
-        None
+        let shares = frames::shares(source.id(), born)?;
+        (shares >= n).then_some(Self {
+            entered: None,
+            right: Right::Beneath(shares),
+        })
     }
 
     /// What another thread can go on with; `None` where a frame beneath is

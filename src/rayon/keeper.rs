@@ -1,60 +1,160 @@
 //! Waits for permits on behalf of jobs that were set aside.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use rayon::Scope;
 
 use super::{
     broker,
+    census::Census,
     crew::{self, Handle, Jobs as _},
     frames::{self, Plea},
     grant::Papers,
     mailbox::Mailbox,
     onduty::Blocked,
+    posts::{self, Post},
     source::Source,
     stuck::{self, Beneath},
 };
 use crate::AcquireError;
 
-/// Stands in the semaphore's line for as long as there are jobs set aside, and
-/// hires a runner for each grant. One at a time for each crew: it is in the
-/// crew's books as `mailbox`.
-///
-/// `born` is the number of a call that is on this thread's stack: what is
-/// beneath it cannot go on before the keeper leaves.
-pub(super) fn keep<'s, H: Handle<'s>>(
-    crew: &H,
-    scope: &Scope<'s>,
-    mailbox: &Arc<Mailbox>,
-    born: u64,
-) {
-    let keeper = Keeper {
-        crew,
-        scope,
-        mailbox,
-        born,
-        waker: Waker::from(Arc::clone(mailbox)),
-        ask: None,
-        beneath: frames::held(crew.source.id()),
-    };
-    let blocked = Blocked::new();
-    broker::off_worker(|| keeper.run());
-    drop(blocked);
+/// A crew's keeper, or one to be. There is one at a time: it is in the crew's books
+/// as its mailbox.
+pub(super) struct Keeper<S: Source> {
+    mailbox: Arc<Mailbox>,
+    /// The number of the call that waits for it.
+    call: Option<u64>,
+    waker: Waker,
+    ask: Option<Ask<S>>,
+    plea: Option<Pleaded>,
+    /// How long it waits before it is somebody else's turn.
+    patience: Duration,
+    /// How often it makes way if it comes to lie on a keeper that has left.
+    makes_way: u32,
+    /// How often it has looked whether all stand still.
+    looks: u32,
+    /// Where it was before.
+    last: Option<Arc<Post>>,
 }
 
-struct Keeper<'a, 's, H: Handle<'s>> {
+impl<S: Source> Keeper<S> {
+    /// At first. It doubles until it is [`MOST`](Self::MOST).
+    const PATIENCE: Duration = Duration::from_millis(5);
+
+    /// So many keepers as may lie on each other ([`Places`](super::places::Places))
+    /// cost a few percent of a core by this.
+    const MOST: Duration = Duration::from_millis(200);
+
+    /// `call` is the number of the call that waits for it, if one does.
+    pub(super) fn new(mailbox: Arc<Mailbox>, call: Option<u64>) -> Self {
+        Self {
+            waker: Waker::from(Arc::clone(&mailbox)),
+            mailbox,
+            call,
+            ask: None,
+            plea: None,
+            patience: Self::PATIENCE,
+            makes_way: posts::TRIES,
+            looks: 0,
+            last: None,
+        }
+    }
+
+    /// Stands in the semaphore's line for as long as there are jobs set aside, and
+    /// hires a runner for each grant; or, if it is of a scope, until somebody else is
+    /// to do so ([`posts`]).
+    ///
+    /// What is beneath it on this thread cannot go on meanwhile.
+    pub(super) fn keep<'s, H>(mut self, crew: &H, scope: &Scope<'s>)
+    where
+        S: 's,
+        H: Handle<'s, Source = S>,
+    {
+        let (mut beneath, mut entered) = (None, None);
+        let post = Post::new(Arc::clone(&self.mailbox));
+        if self.call.is_some() {
+            beneath = frames::held(crew.source.id());
+        } else {
+            if self.makes_way > 0 && posts::make_way(self.last.as_ref()) {
+                self.makes_way -= 1;
+                return self.spawn(crew, scope);
+            }
+            if !frames::are_none() {
+                // It was not on top of these when it pleaded.
+                self.plea = None;
+            }
+            entered = Some(Arc::clone(&post).enter());
+        }
+        let stays = entered.as_ref().is_none_or(posts::Entered::is_deep);
+        let mailbox = Arc::clone(&self.mailbox);
+        let mut at_work = AtWork {
+            keeper: self,
+            crew,
+            scope,
+            beneath,
+            stays,
+        };
+        let blocked = Blocked::new();
+        let work = || {
+            let ended = catch_unwind(AssertUnwindSafe(|| at_work.run()));
+            let ended = ended.map(|end| {
+                if let End::Relieved { makes_way } = end {
+                    let mut keeper = at_work.keeper;
+                    keeper.makes_way = makes_way;
+                    keeper.last = Some(Arc::clone(&post));
+                    keeper.spawn(crew, scope);
+                }
+            });
+            // Last of all, so that the worker is told soon.
+            post.leave();
+            ended
+        };
+        let kept = catch_unwind(AssertUnwindSafe(|| broker::off_worker(work)));
+        if let Err(panic) = kept.and_then(|kept| kept) {
+            // Nobody is to count on it.
+            crew.strike_off(&mut crew.duty());
+            mailbox.close();
+            resume_unwind(panic);
+        }
+        drop(blocked);
+        drop(entered);
+    }
+
+    /// Sends it to be on duty, on whatever worker comes by it.
+    pub(super) fn spawn<'s, H>(self, crew: &H, scope: &Scope<'s>)
+    where
+        S: 's,
+        H: Handle<'s, Source = S>,
+    {
+        let crew = crew.clone();
+        scope.spawn(move |scope| self.keep(&crew, scope));
+    }
+}
+
+/// A keeper on duty.
+struct AtWork<'a, 's, H: Handle<'s>> {
+    keeper: Keeper<H::Source>,
     crew: &'a H,
     scope: &'a Scope<'s>,
-    mailbox: &'a Arc<Mailbox>,
-    born: u64,
-    waker: Waker,
-    ask: Option<Ask<H::Source>>,
-    /// What cannot go on before the keeper leaves.
+    /// What waits for the call that the keeper is of.
     beneath: Option<Beneath>,
+    /// Until all is done.
+    stays: bool,
+}
+
+/// Why a keeper stops.
+enum End {
+    AllDone,
+    /// Somebody else is to go on with what it has.
+    Relieved {
+        makes_way: u32,
+    },
 }
 
 /// What there is to be done.
@@ -85,12 +185,12 @@ enum Answer<E> {
 #[derive(Clone, Copy)]
 struct Pleaded {
     need: u32,
-    denied: bool,
+    /// Nobody lends: see [`Mailbox::deny`].
+    denied: Option<u64>,
 }
 
-impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
-    fn run(mut self) {
-        let mut plea: Option<Pleaded> = None;
+impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
+    fn run(&mut self) -> End {
         while let Some(Missing { need, starves }) = self.missing() {
             self.line_up(need);
             let turned_away = match self.answer() {
@@ -99,8 +199,14 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
                 Answer::TurnedAway(error) => Some(error),
             };
             if let (Some(need), true) = (need, starves) {
-                let before = plea.filter(|plea| plea.need == need);
-                if let (Some(error), Some(Pleaded { denied: true, .. })) = (turned_away, before) {
+                let before = self.keeper.plea.filter(|plea| plea.need == need);
+                if let (
+                    Some(error),
+                    Some(Pleaded {
+                        denied: Some(_), ..
+                    }),
+                ) = (turned_away, before)
+                {
                     // Nobody is there by whom it would be told that it has become
                     // worth while to ask again.
                     crew::turn_away(self.crew, self.scope, error);
@@ -108,38 +214,110 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
                 }
                 if before.is_none() {
                     self.plead(need);
-                    let denied = false;
-                    plea = Some(Pleaded { need, denied });
+                    let denied = None;
+                    self.keeper.plea = Some(Pleaded { need, denied });
                 }
             }
             let starving = need.filter(|_| starves && turned_away.is_none());
             let noted = match (&self.beneath, starving) {
                 (Some(beneath), Some(need)) => {
-                    let noted = beneath.note(&self.crew.source, need, self.mailbox);
+                    let noted = beneath.note(&self.crew.source, need, &self.keeper.mailbox);
                     if noted.is_none() {
-                        self.refuse(need, beneath.sum(), stuck::message);
+                        self.refuse(need, beneath.sum());
                         continue;
                     }
                     noted
                 }
                 _ => None,
             };
-            let mail = self.mailbox.wait(noted.as_ref().map(|_| stuck::LOOK));
+            let looks = noted.is_some() || (starving.is_some() && self.is_suspect());
+            let patience = (!self.stays).then_some(self.keeper.patience);
+            let look = looks.then_some(stuck::LOOK);
+            let at_most = patience.into_iter().chain(look).min();
+            let mail = self.keeper.mailbox.wait(at_most);
             drop(noted);
+            let Some(mail) = mail else {
+                if self.is_suspect() {
+                    self.keeper.plea = None;
+                    self.keeper.looks += 1;
+                }
+                if self.stays {
+                    continue;
+                }
+                self.keeper.patience = Keeper::<H::Source>::MOST.min(2 * self.keeper.patience);
+                return End::Relieved {
+                    makes_way: posts::TRIES,
+                };
+            };
             if mail.poked || !mail.loans.is_empty() {
-                plea = None;
-            } else if let Some(plea) = &mut plea {
-                plea.denied |= mail.denied;
+                self.keeper.plea = None;
+            } else if let Some(plea) = &mut self.keeper.plea {
+                let own = mail.denied.filter(|&(need, _)| need == plea.need);
+                plea.denied = own.map(|(_, held)| held).or(plea.denied);
             }
             for loan in mail.loans {
                 crew::hire(self.crew, self.scope, Papers::Loan(loan));
             }
-            if let (Some(held), Some(need)) = (mail.refused, need) {
-                self.refuse(need, held, frames::hopeless);
+            if let (Some(_), Some(need)) = (mail.denied, starving) {
+                self.suspect(need);
+            }
+            if let Some((held, census)) = mail.counted {
+                if let Some(census) = census.upgrade() {
+                    self.look_at(&census, starving, held);
+                    census.end();
+                }
+            }
+            if mail.relieved {
+                return End::Relieved {
+                    makes_way: self.keeper.makes_way.saturating_sub(1),
+                };
             }
         }
-        self.line_up(None);
-        self.mailbox.close();
+        // The next one may be in line already, and is not spoken for.
+        self.keeper.ask = None;
+        self.keeper.mailbox.close();
+        End::AllDone
+    }
+
+    /// Does somebody hold permits who may wait for this call?
+    fn is_suspect(&self) -> bool {
+        let denied = self.keeper.plea.and_then(|plea| plea.denied);
+        denied.is_some_and(|held| held > 0)
+    }
+
+    /// Nobody lends `need` permits.
+    fn suspect(&self, need: u32) {
+        let source = &self.crew.source;
+        let (max, _) = source.max_and_active();
+        if let Some(beneath) = &self.beneath {
+            // What is beneath waits for this call, for certain.
+            if frames::is_hopeless(need, beneath.sum(), max) {
+                return self.refuse(need, beneath.sum());
+            }
+        }
+        let held = self.keeper.plea.and_then(|plea| plea.denied).unwrap_or(0);
+        if held == 0 || !frames::is_hopeless(need, held, max) {
+            return;
+        }
+        let stay = Duration::from_millis(1 << self.keeper.looks.min(5));
+        let mailbox = Arc::clone(&self.keeper.mailbox);
+        if let Some(census) = Census::new(source.id(), mailbox, stay) {
+            self.scope.spawn(move |_| {
+                rayon::spawn_broadcast(move |_| census.attend());
+            });
+        }
+    }
+
+    /// All workers stand still, and the jobs on their stacks hold so much.
+    fn look_at(&self, census: &Census, starving: Option<u32>, held: u64) {
+        let (Some(need), Some(Pleaded { denied, .. })) = (starving, self.keeper.plea) else {
+            return;
+        };
+        let (max, active) = self.crew.source.max_and_active();
+        let beneath = denied.unwrap_or(0);
+        if held == active as u64 && frames::is_hopeless(need, beneath, max) && !census.is_over() {
+            self.refuse(need, beneath);
+        }
     }
 
     /// What there is to be done; `None` when the keeper is off duty.
@@ -148,8 +326,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
         // Looked at while the duty is locked: who adds a job later finds no
         // keeper in the books.
         if self.crew.is_done(&duty) {
-            duty.keeper = None;
-            self.crew.roll.set_keeper(None);
+            self.crew.strike_off(&mut duty);
             return None;
         }
         let is_of_use = self.crew.is_short_handed(&duty);
@@ -163,25 +340,25 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
 
     /// Has a place in line for `need` permits or more, or none.
     fn line_up(&mut self, need: Option<u32>) {
-        if let (Some(ask), Some(need)) = (&self.ask, need) {
+        if let (Some(ask), Some(need)) = (&self.keeper.ask, need) {
             if ask.need >= need {
                 return;
             }
         }
-        self.ask = need.map(|need| Ask {
+        self.keeper.ask = need.map(|need| Ask {
             need,
             future: Box::pin(self.crew.source.ask(need)),
         });
-        let asking = usize::from(self.ask.is_some());
+        let asking = usize::from(self.keeper.ask.is_some());
         self.crew.asking.store(asking, Relaxed);
     }
 
     /// Looks what has come of the place in line.
     fn answer(&mut self) -> Answer<<H::Source as Source>::Error> {
-        let Some(ask) = &mut self.ask else {
+        let Some(ask) = &mut self.keeper.ask else {
             return Answer::Pending;
         };
-        let mut cx = Context::from_waker(&self.waker);
+        let mut cx = Context::from_waker(&self.keeper.waker);
         let Poll::Ready(answer) = ask.future.as_mut().poll(&mut cx) else {
             return Answer::Pending;
         };
@@ -201,17 +378,23 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
     /// Asks every worker of the pool for a loan.
     fn plead(&self, need: u32) {
         let source = &self.crew.source;
-        let plea = Plea::new(source.id(), need, self.born, Arc::clone(self.mailbox));
-        let (max, _) = source.max_and_active();
+        // Beneath a keeper that nobody waits for there may be anything that began
+        // before.
+        let born = self.keeper.call.unwrap_or_else(frames::number_call);
+        let plea = Plea::new(source.id(), need, born, Arc::clone(&self.keeper.mailbox));
         // This thread is in no pool, or in one of its own.
         self.scope.spawn(move |_| {
-            rayon::spawn_broadcast(move |_| frames::lend(&plea, max));
+            rayon::spawn_broadcast(move |_| frames::lend(&plea));
         });
     }
 
     /// Gives the jobs up, with a panic in the scope.
-    fn refuse(&self, need: u32, held: u64, message: fn(u32, u64, usize) -> String) {
+    fn refuse(&self, need: u32, held: u64) {
         let (max, _) = self.crew.source.max_and_active();
-        crew::refuse(self.crew, self.scope, message(need, held, max));
+        let message = match frames::is_hopeless(need, held, max) {
+            true => frames::hopeless(need, held, max),
+            false => stuck::message(need, held, max),
+        };
+        crew::refuse(self.crew, self.scope, message);
     }
 }

@@ -1,8 +1,9 @@
 //! Permits of a suspended job in the hands of another thread.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::{mailbox::Mailbox, source::Id};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Permits on loan, back when this is dropped.
 #[derive(Debug)]

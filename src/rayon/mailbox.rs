@@ -2,12 +2,13 @@
 
 use std::{
     mem,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError, Weak},
     task::Wake,
     time::Duration,
 };
 
-use super::loan::Loan;
+use super::{census::Census, loan::Loan};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Where a [keeper](super::keeper) waits for news. As a waker it tells that its
 /// request for a permit has an answer.
@@ -26,19 +27,31 @@ struct News {
     /// A loan that was refused may be had now.
     poked: bool,
     loans: Vec<Loan>,
-    /// A loan would not do, ever: how much is held beneath.
-    refused: Option<u64>,
-    /// Every worker has been asked for a loan, and none has or will have one.
-    denied: bool,
+    /// How many permits all workers hold that stand still.
+    counted: Option<(u64, Weak<Census>)>,
+    /// Somebody is there to take over.
+    relieved: bool,
+    /// Every worker has been asked for a loan of so many, and none has or will have
+    /// one: how many permits there are at most on one of them, too few.
+    denied: Option<(u32, u64)>,
+}
+
+impl News {
+    fn is_none(&self) -> bool {
+        let told = self.told || self.poked || self.relieved;
+        let answers = self.denied.is_some() || self.counted.is_some();
+        !told && !answers && self.loans.is_empty()
+    }
 }
 
 /// All that has arrived.
 #[derive(Debug)]
 pub(super) struct Mail {
+    pub(super) relieved: bool,
     pub(super) poked: bool,
     pub(super) loans: Vec<Loan>,
-    pub(super) refused: Option<u64>,
-    pub(super) denied: bool,
+    pub(super) counted: Option<(u64, Weak<Census>)>,
+    pub(super) denied: Option<(u32, u64)>,
 }
 
 impl Mailbox {
@@ -59,12 +72,17 @@ impl Mailbox {
         self.post(|news| news.poked = true);
     }
 
-    pub(super) fn refuse(&self, held: u64) {
-        self.post(|news| news.refused = Some(held));
+    /// The reader is to stop.
+    pub(super) fn relieve(&self) {
+        self.post(|news| news.relieved = true);
     }
 
-    pub(super) fn deny(&self) {
-        self.post(|news| news.denied = true);
+    pub(super) fn count(&self, held: u64, census: Weak<Census>) {
+        self.post(|news| news.counted = Some((held, census)));
+    }
+
+    pub(super) fn deny(&self, need: u32, held: u64) {
+        self.post(|news| news.denied = Some((need, held)));
     }
 
     /// Hands `loan` over. False, with the loan back at once, if nobody reads.
@@ -79,13 +97,10 @@ impl Mailbox {
         loan.is_none()
     }
 
-    /// Blocks until there is mail, or for so long.
-    pub(super) fn wait(&self, at_most: Option<Duration>) -> Mail {
+    /// Blocks until there is mail, or for so long: then there is none.
+    pub(super) fn wait(&self, at_most: Option<Duration>) -> Option<Mail> {
         let news = self.lock();
-        let nothing = |news: &mut News| {
-            let told = news.told || news.poked || news.denied;
-            !told && news.refused.is_none() && news.loans.is_empty()
-        };
+        let nothing = |news: &mut News| news.is_none();
         let mut news = match at_most {
             None => {
                 let waited = self.arrived.wait_while(news, nothing);
@@ -96,13 +111,17 @@ impl Mailbox {
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }
         };
+        if news.is_none() {
+            return None;
+        }
         news.told = false;
-        Mail {
+        Some(Mail {
+            relieved: mem::take(&mut news.relieved),
             poked: mem::take(&mut news.poked),
             loans: mem::take(&mut news.loans),
-            refused: news.refused.take(),
-            denied: mem::take(&mut news.denied),
-        }
+            counted: news.counted.take(),
+            denied: news.denied.take(),
+        })
     }
 
     /// Sends back what has not been read, and all that comes from now on.

@@ -4,16 +4,20 @@
 //! while it waits for something else. What is beneath it then cannot go on before
 //! the keeper leaves, and that may be the runners of its own crew, or of another
 //! one whose keeper lies on top of its own runners in turn. Whoever counts on such
-//! a runner waits for ever. So a runner beneath a keeper does not count as one that
+//! a runner waits until the keeper goes elsewhere ([`posts`](super::posts)), and
+//! nobody knows whether that is of use. So a runner beneath a keeper does not count as one that
 //! runs jobs: a crew of which all are, starves.
 
 use std::{
     cell::RefCell,
     marker::PhantomData,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use super::mailbox::Mailbox;
+#[cfg(shuttle)]
+use crate::sync::WithBorrow as _;
+use crate::sync::{Mutex, MutexGuard, thread_local};
 
 /// What is known of a crew beyond its lifetime.
 #[derive(Debug, Default)]

@@ -8,9 +8,10 @@
 //! stack, on top of the keepers that came before. Here is counted how many there
 //! are, so that there is never too little stack for them.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::broker;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// The places of one throttle.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ pub(super) struct Place(Arc<Places>);
 impl Places {
     /// How many there are. In a debug build 2 MiB of stack are enough for 300
     /// keepers one upon the other, and not for 1000.
-    pub(super) const MOST: usize = 64;
+    pub(super) const MOST: usize = if cfg!(shuttle) { 2 } else { 64 };
 
     /// Takes a place. Waits for one if need be; a worker does other jobs
     /// meanwhile.

@@ -4,13 +4,7 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{
-            AtomicUsize,
-            Ordering::{Acquire, Relaxed, Release},
-        },
-    },
+    sync::{Arc, PoisonError},
 };
 
 use rayon::Scope;
@@ -22,14 +16,18 @@ use super::{
     source::{NotNow, Source},
     throttle::Throttle,
 };
-use crate::Semaphore;
+use crate::{
+    Semaphore,
+    sync::{Acquire, AtomicUsize, Mutex, MutexGuard, Relaxed, Release},
+};
 
 /// Spawns jobs in a [`rayon::Scope`] that run when they have their permits, and
 /// may borrow what outlives the scope.
 ///
-/// Made by [`Throttle::scoped`], best within the scope: it keeps the jobs that
-/// wait, so it may not outlive what they borrow. Cloning it gives another
-/// handle, for jobs that spawn jobs.
+/// Made by [`Throttle::scoped`], within the scope: it keeps the jobs that wait, so
+/// it may not outlive what they borrow. Cloning it gives another handle, for jobs
+/// that spawn jobs. It is for the jobs of one scope: where two use it at once, the
+/// one may see to jobs of the other.
 ///
 /// # Fairness
 ///

@@ -19,12 +19,12 @@
 //!
 //! It is looked at by whoever comes last, and again every [`LOOK`], since a permit
 //! that somebody else gives back, and that is not enough for anybody, tells nobody.
-//! Only calls that starve on top of throttled jobs of the same semaphore come here.
+//! Only calls that starve on top of throttled jobs of the same semaphore come here,
+//! and wait there: not the keepers of scopes, which do not [stay](super::posts).
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::ThreadId,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -32,12 +32,15 @@ use super::{
     mailbox::Mailbox,
     source::{Id, Source},
 };
+use crate::sync::{Mutex, MutexGuard, statics, thread::ThreadId};
 
 /// How often to look.
 pub(super) const LOOK: Duration = Duration::from_millis(50);
 
-/// The calls that starve.
-static STUCK: Mutex<Vec<Stuck>> = Mutex::new(Vec::new());
+statics! {
+    /// The calls that starve.
+    static STUCK: Mutex<Vec<Stuck>> = Mutex::new(Vec::new());
+}
 
 struct Stuck {
     id: Id,

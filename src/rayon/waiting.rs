@@ -26,7 +26,7 @@
 use std::{
     mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Wake, Waker},
 };
 
@@ -36,6 +36,8 @@ use super::{
     permit::{Plain, ThrottlePermit},
     source::{Permit, Source},
 };
+use crate::sync::{Mutex, MutexGuard};
+
 /// A job that waits for its permits.
 pub(super) struct Waiting<S: Source, F> {
     home: Home,

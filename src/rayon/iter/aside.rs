@@ -3,13 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     marker::PhantomData,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{
-            AtomicUsize,
-            Ordering::{AcqRel, Acquire, Relaxed},
-        },
-    },
+    sync::PoisonError,
     vec,
 };
 
@@ -19,10 +13,13 @@ use rayon::{
 };
 
 use super::{Weigh, pace::Pace};
-use crate::rayon::{
-    crew::{self, Crew, Handle, Jobs},
-    grant::Grant,
-    source::{Permit as _, Source},
+use crate::{
+    rayon::{
+        crew::{self, Crew, Handle, Jobs},
+        grant::Grant,
+        source::{Permit as _, Source},
+    },
+    sync::{AcqRel, Acquire, AtomicUsize, Mutex, MutexGuard, Relaxed},
 };
 
 /// A place in the order of the items: the number of a run of items that were

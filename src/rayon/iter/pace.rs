@@ -1,6 +1,8 @@
 //! How many items are taken at a time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::sync::Instant;
 
 /// As many items as take about as long as [`Pace::ENOUGH`], one if one takes
 /// longer, so that what is done once for them all costs little.

@@ -1,0 +1,121 @@
+//! What shuttle does not have, made of what it has.
+
+use std::{
+    cell::RefCell,
+    ops::Add,
+    sync::{Arc, LockResult, PoisonError, atomic::AtomicBool},
+    time::Duration,
+};
+
+use shuttle::{
+    future,
+    rand::{Rng, thread_rng},
+    sync::{Condvar as Wakes, MutexGuard},
+    thread::{self, LocalKey},
+};
+
+use super::{AtomicU64, Relaxed, lazy_static};
+
+lazy_static! {
+    /// In nanoseconds.
+    static ref NOW: AtomicU64 = AtomicU64::new(0);
+}
+
+/// A moment. Each look at the clock takes up to three microseconds, and nothing
+/// else does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Instant(Duration);
+
+impl Instant {
+    pub(crate) fn now() -> Self {
+        let took = thread_rng().gen_range(0..3_000);
+        Self(Duration::from_nanos(NOW.fetch_add(took, Relaxed)))
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        Self::now().duration_since(self)
+    }
+
+    pub(crate) fn duration_since(self, earlier: Self) -> Duration {
+        self.0 - earlier.0
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0 + duration)
+    }
+}
+
+/// One whose bounded waits may end at any time: shuttle's end only if told.
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(Arc<Wakes>);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+
+    pub(crate) fn wait_while<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> LockResult<MutexGuard<'a, T>> {
+        self.0.wait_while(guard, condition)
+    }
+
+    pub(crate) fn wait_timeout_while<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        _: Duration,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) -> LockResult<(MutexGuard<'a, T>, ())> {
+        let (late, over) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let timer = {
+            let (wakes, late, over) = (Arc::clone(&self.0), Arc::clone(&late), Arc::clone(&over));
+            move || {
+                late.store(true, Relaxed);
+                // Not under the mutex: the waiter may be about to wait.
+                while !over.load(Relaxed) {
+                    wakes.notify_all();
+                    thread::yield_now();
+                }
+            }
+        };
+        // Whenever its turn comes; nobody waits for it.
+        drop(future::spawn(async move { timer() }));
+        let goes_on = |value: &mut T| condition(value) && !late.load(Relaxed);
+        let guard = self.0.wait_while(guard, goes_on);
+        over.store(true, Relaxed);
+        Ok((guard.unwrap_or_else(PoisonError::into_inner), ()))
+    }
+}
+
+/// What std's keys of cells have.
+pub(crate) trait WithBorrow<T> {
+    fn with_borrow<R>(&'static self, f: impl FnOnce(&T) -> R) -> R;
+    fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R;
+}
+
+impl<T> WithBorrow<T> for LocalKey<RefCell<T>> {
+    fn with_borrow<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+        self.with(|cell| f(&cell.borrow()))
+    }
+
+    fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
+        self.with(|cell| f(&mut cell.borrow_mut()))
+    }
+}
