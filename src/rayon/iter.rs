@@ -27,16 +27,27 @@ pub use throttled::Throttled;
 /// Never more than max items are in the closure at once. A shrink is followed by
 /// each worker as soon as the item that it runs is done; with a max of 0 no item
 /// is begun until it is raised. Growth is followed at the latest when some item
-/// of the call is done, and at once when none runs.
+/// of the call is done, and at once when none runs and all items have come.
+///
+/// # Sources that block
+///
+/// A worker that waits for the iterator's next item, in
+/// [`par_bridge`](rayon::iter::ParallelBridge::par_bridge) over a channel, say, is
+/// blocked, and so are all others that come for one. While none is left, nothing
+/// that was set aside is run: it waits for the next item, or for the end of them. An
+/// iterator whose items come only as others are done may so come to a stop, if
+/// somebody outside of the call has all permits, or max is 0, when an item comes. Use
+/// [`Throttle::spawn`](super::Throttle::spawn) for each of those instead.
 ///
 /// # Fairness
 ///
-/// A call stands in the semaphore's line, once, for as long as it has items set
-/// aside. A worker that has a permit runs one item after another under it, and
-/// gives it up after an item as soon as anybody else waits for one, or max has
-/// become less. (Items that take less than 20 microseconds are fetched several at
-/// a time, as many as take that long and 2048 at most, with a look after each that
-/// is run.)
+/// A call stands in the semaphore's line, once, from when all its items have come
+/// until none is set aside any more; before, it takes what is free whenever an item
+/// comes or is done. A worker that has a permit runs one item after another under
+/// it, and gives it up after an item as soon as anybody else waits for one, or max
+/// has become less. (Items that take less than 20 microseconds are fetched several
+/// at a time, as many as take that long and 2048 at most, with a look after each
+/// that is run.)
 ///
 /// # Nesting
 ///
