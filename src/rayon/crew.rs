@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock, PoisonError},
 };
 
-use rayon::Scope;
+use rayon::{Scope, Yield};
 
 use super::{
     frames,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     AcquireError,
-    sync::{AtomicUsize, Mutex, MutexGuard, Relaxed},
+    sync::{AtomicUsize, Mutex, MutexGuard, Relaxed, SeqCst, fence},
 };
 
 /// Jobs that were set aside.
@@ -202,19 +202,29 @@ impl<S: Source, J: Jobs> Crew<S, J> {
 
 /// Sees to it that the jobs set aside are seen to: called after every addition
 /// to them, and by everybody who stops running them.
-pub(super) fn tend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
+///
+/// True if it has hired runners, which the calling worker has to see [off](see_off)
+/// before it may block.
+pub(super) fn tend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) -> bool {
+    // ORDERING: pairs with itself: of one who has added jobs and finds no permits,
+    // and one who has given permits back and finds no jobs, one sees the other.
+    fence(SeqCst);
+    let mut hired = false;
     while let Some(need) = crew.jobs.need() {
         crew.learn_workers();
         if crew.is_over() {
             crew.give_up();
-            return;
+            break;
         }
         if !crew.is_short_handed(&crew.duty()) {
             // Those that come or run call this when they stop.
-            return;
+            break;
         }
         match crew.source.take(need) {
-            Ok(permit) => hire(crew, scope, Papers::Permit(permit)),
+            Ok(permit) => {
+                hire(crew, scope, Papers::Permit(permit));
+                hired = true;
+            }
             Err(NotNow::Refused(error)) => turn_away(crew, scope, error),
             Err(NotNow::NoPermits) => {
                 let mut duty = crew.duty();
@@ -230,10 +240,18 @@ pub(super) fn tend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
                     drop(duty);
                     Keeper::new(mailbox, None).spawn(crew, scope);
                 }
-                return;
+                break;
             }
         }
     }
+    hired
+}
+
+/// Has runners begun that this worker has spawned, here if nobody else takes them: it
+/// may be about to block in what feeds the iterator, as may all others, and they
+/// have permits.
+pub(super) fn see_off<'s, H: Handle<'s>>(crew: &H) {
+    while crew.duty().coming > 0 && rayon::yield_local() == Some(Yield::Executed) {}
 }
 
 /// Nobody runs the jobs, and there is no place to wait for permits. A call that

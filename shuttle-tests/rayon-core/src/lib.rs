@@ -53,6 +53,24 @@ pub fn spawn(job: impl FnOnce() + Send + 'static) {
     Worker::expect().registry.spawn(Box::new(job));
 }
 
+/// What has come of an offer to run something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Yield {
+    Executed,
+    Idle,
+}
+
+/// Runs one of this worker's own jobs, or a broadcast.
+pub fn yield_local() -> Option<Yield> {
+    Worker::current().map(|worker| match worker.take_local() {
+        Some(job) => {
+            job();
+            Yield::Executed
+        }
+        None => Yield::Idle,
+    })
+}
+
 type Panic = Box<dyn Any + Send>;
 
 fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {

@@ -77,6 +77,14 @@ impl Worker {
         number
     }
 
+    /// One of its own jobs, or a broadcast.
+    pub(crate) fn take_local(&self) -> Option<Job> {
+        self.registry
+            .lock()
+            .next_local(self.index)
+            .map(|(_, job)| job)
+    }
+
     /// Does other jobs until `latch` is set, or until it meets its own job
     /// `wanted`, which is left to the caller.
     pub(crate) fn wait(&self, latch: &Latch, wanted: Option<u64>) -> Option<Job> {
@@ -102,13 +110,17 @@ impl Worker {
 }
 
 impl State {
-    /// What worker number `index` does next.
-    fn next(&mut self, index: usize) -> Option<(Option<u64>, Job)> {
+    fn next_local(&mut self, index: usize) -> Option<(Option<u64>, Job)> {
         if let Some((number, job)) = self.own[index].pop_back() {
             return Some((Some(number), job));
         }
-        if let Some(job) = self.broadcasts[index].pop_front() {
-            return Some((None, job));
+        self.broadcasts[index].pop_front().map(|job| (None, job))
+    }
+
+    /// What worker number `index` does next.
+    fn next(&mut self, index: usize) -> Option<(Option<u64>, Job)> {
+        if let Some(next) = self.next_local(index) {
+            return Some(next);
         }
         let victims = self.own.len();
         let first = thread_rng().gen_range(0..victims);

@@ -1,26 +1,16 @@
 //! What rayon names and nobody calls here.
 
-use crate::{BroadcastContext, Scope};
+use crate::{BroadcastContext, Scope, Yield};
 
 pub struct ThreadBuilder(());
 
 pub struct ScopeFifo<'scope>(#[allow(dead_code)] Scope<'scope>);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Yield {
-    Executed,
-    Idle,
-}
 
 pub fn max_num_threads() -> usize {
     unimplemented!()
 }
 
 pub fn yield_now() -> Option<Yield> {
-    unimplemented!()
-}
-
-pub fn yield_local() -> Option<Yield> {
     unimplemented!()
 }
 

@@ -143,6 +143,7 @@ where
     /// Runs what was taken, or sets it aside.
     fn settle(&mut self) {
         let crew = self.leaves.crew;
+        let mut hired = false;
         while let Some(item) = self.taken.first() {
             if crew.is_over() {
                 self.taken.clear();
@@ -151,19 +152,22 @@ where
             }
             // One item is taken at a time unless all weigh the same.
             let weight = crew.jobs.weigh(item);
-            if !self.run(weight) {
-                self.set_aside(weight);
+            match self.run(weight) {
+                Some(more) => hired |= more,
+                None => hired |= self.set_aside(weight),
             }
+        }
+        if hired {
+            crew::see_off(&crew);
         }
         self.pace.done();
     }
 
-    /// Runs what it can under one grant. False if there is none.
-    fn run(&mut self, weight: u32) -> bool {
+    /// Runs what it can under one grant, and says whether it has hired runners. `None`
+    /// if there is no grant.
+    fn run(&mut self, weight: u32) -> Option<bool> {
         let crew = self.leaves.crew;
-        let Some(mut grant) = crew.admit(weight) else {
-            return false;
-        };
+        let mut grant = crew.admit(weight)?;
         self.setting_aside = None;
         let results = &self.leaves.results;
         let running = self.running.take();
@@ -187,11 +191,11 @@ where
             Aside::run_some(crew, &mut grant, &mut self.pace, 1, || {});
         }
         drop(grant);
-        crew::tend(&crew, self.leaves.scope);
-        true
+        Some(crew::tend(&crew, self.leaves.scope))
     }
 
-    fn set_aside(&mut self, weight: u32) {
+    /// The same without a grant, for all that was taken.
+    fn set_aside(&mut self, weight: u32) -> bool {
         let Leaves {
             crew,
             scope,
@@ -209,7 +213,7 @@ where
         self.setting_aside = Some((run, first + items.len()));
         let consumer = results.split_off_left();
         crew.jobs.add((run, first), items, weight, consumer);
-        crew::tend(crew, scope);
+        crew::tend(crew, scope)
     }
 }
 
