@@ -200,13 +200,8 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
             };
             if let (Some(need), true) = (need, starves) {
                 let before = self.keeper.plea.filter(|plea| plea.need == need);
-                if let (
-                    Some(error),
-                    Some(Pleaded {
-                        denied: Some(_), ..
-                    }),
-                ) = (turned_away, before)
-                {
+                let is_denied = before.is_some_and(|plea| plea.denied.is_some());
+                if let (Some(error), true) = (turned_away, is_denied) {
                     // Nobody is there by whom it would be told that it has become
                     // worth while to ask again.
                     crew::turn_away(self.crew, self.scope, error);
@@ -230,14 +225,14 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
                 }
                 _ => None,
             };
-            let looks = noted.is_some() || (starving.is_some() && self.is_suspect());
+            let looks = noted.is_some() || (starving.is_some() && self.withheld() > 0);
             let patience = (!self.stays).then_some(self.keeper.patience);
             let look = looks.then_some(stuck::LOOK);
             let at_most = patience.into_iter().chain(look).min();
             let mail = self.keeper.mailbox.wait(at_most);
             drop(noted);
             let Some(mail) = mail else {
-                if self.is_suspect() {
+                if self.withheld() > 0 {
                     self.keeper.plea = None;
                     self.keeper.looks += 1;
                 }
@@ -279,10 +274,11 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
         End::AllDone
     }
 
-    /// Does somebody hold permits who may wait for this call?
-    fn is_suspect(&self) -> bool {
+    /// How many permits somebody holds who may wait for this call, and does not lend
+    /// any.
+    fn withheld(&self) -> u64 {
         let denied = self.keeper.plea.and_then(|plea| plea.denied);
-        denied.is_some_and(|held| held > 0)
+        denied.unwrap_or(0)
     }
 
     /// Nobody lends `need` permits.
@@ -295,7 +291,7 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
                 return self.refuse(need, beneath.sum());
             }
         }
-        let held = self.keeper.plea.and_then(|plea| plea.denied).unwrap_or(0);
+        let held = self.withheld();
         if held == 0 || !frames::is_hopeless(need, held, max) {
             return;
         }
@@ -310,11 +306,11 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
 
     /// All workers stand still, and the jobs on their stacks hold so much.
     fn look_at(&self, census: &Census, starving: Option<u32>, held: u64) {
-        let (Some(need), Some(Pleaded { denied, .. })) = (starving, self.keeper.plea) else {
+        let (Some(need), Some(_)) = (starving, self.keeper.plea) else {
             return;
         };
         let (max, active) = self.crew.source.max_and_active();
-        let beneath = denied.unwrap_or(0);
+        let beneath = self.withheld();
         if held == active as u64 && frames::is_hopeless(need, beneath, max) && !census.is_over() {
             self.refuse(need, beneath);
         }
@@ -391,9 +387,10 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
     /// Gives the jobs up, with a panic in the scope.
     fn refuse(&self, need: u32, held: u64) {
         let (max, _) = self.crew.source.max_and_active();
-        let message = match frames::is_hopeless(need, held, max) {
-            true => frames::hopeless(need, held, max),
-            false => stuck::message(need, held, max),
+        let message = if frames::is_hopeless(need, held, max) {
+            frames::hopeless(need, held, max)
+        } else {
+            stuck::message(need, held, max)
         };
         crew::refuse(self.crew, self.scope, message);
     }

@@ -25,7 +25,7 @@ use std::{
 use super::mailbox::Mailbox;
 #[cfg(shuttle)]
 use crate::sync::WithBorrow as _;
-use crate::sync::{Condvar, Mutex, thread, thread_local};
+use crate::sync::{Condvar, Mutex, MutexGuard, thread, thread_local};
 
 /// Where a keeper is at work.
 #[derive(Debug)]
@@ -62,19 +62,22 @@ impl Post {
 
     /// The keeper has stopped, and does nothing here any more.
     pub(super) fn leave(&self) {
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.lock() = true;
         self.changed.notify_all();
     }
 
     fn has_left(&self) -> bool {
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.lock()
     }
 
     /// Blocks until it has left.
     fn wait(&self) {
-        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_while(left, |left| !*left);
+        let waited = self.changed.wait_while(self.lock(), |left| !*left);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -56,6 +56,7 @@ pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
 
     /// Takes `n` permits if nobody has to wait for that.
     #[doc(hidden)]
+    #[track_caller]
     fn take(&self, n: u32) -> Result<Self::Permit, NotNow<Self::Error>>;
 
     /// Asks for `n` permits in line.

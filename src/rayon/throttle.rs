@@ -11,7 +11,7 @@ use super::{
     source::{NotNow, Source},
     waiting::{self, Waiting},
 };
-use crate::{Semaphore, semaphore::checked};
+use crate::Semaphore;
 
 /// Spawns jobs in a rayon pool that run when they have their permits.
 ///
@@ -170,7 +170,6 @@ impl<S: Source + 'static> Throttle<S> {
     where
         F: FnOnce(ThrottlePermit<'_>) + Send + 'static,
     {
-        let n = checked(n as usize);
         match self.source.take(n) {
             Ok(permit) => waiting::spawn(&self.home, permit, job),
             Err(NotNow::NoPermits) => {
