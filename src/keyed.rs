@@ -89,6 +89,8 @@ use std::{
 };
 
 mod acquire;
+#[cfg(all(feature = "rayon", not(loom)))]
+mod ahead;
 mod blocking;
 mod builder;
 mod handle;

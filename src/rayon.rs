@@ -50,9 +50,11 @@
 //!   loan of a permit. One that waits within an older job than the call lends
 //!   its own, and does not return to its job before the loan is back.
 //! - A nested job can share no more permits than the job around it has. If it
-//!   needs more, it waits for them in line like any other. If they can never be
-//!   had, since the jobs around it keep too many, it is refused with a panic that
-//!   says so. Whether a job on another thread is around it or only beside it cannot
+//!   needs more, it waits for them in line like any other, but not for ever behind
+//!   somebody who waits for what those jobs have: when it has waited for 50
+//!   milliseconds, and while no item or job of its call runs, it takes what is free
+//!   ahead of the line. If they can never be had, since the jobs around it keep too
+//!   many, it is refused with a panic that says so. Whether a job on another thread is around it or only beside it cannot
 //!   be seen: there, it is refused only once the whole pool stands still, and nobody
 //!   else has a permit.
 //! - So is one of several that wait for each other: all permits that are out are
@@ -65,8 +67,6 @@
 //! - permits that a job took by other means, such as
 //!   [`blocking_acquire`](crate::Semaphore::blocking_acquire);
 //! - jobs of *another* pool for which a throttled job waits;
-//! - a nested job that needs more than those around it have, and stands in line
-//!   behind somebody who needs what those hold;
 //! - jobs that need more than those around them have, and wait for each other
 //!   by way of *other threads*, which run a plain job between them or the jobs of
 //!   a scope: of a thread that waits for what another one took, rayon does not

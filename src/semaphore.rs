@@ -11,6 +11,8 @@
 use crate::sync::const_fn;
 
 mod acquire;
+#[cfg(all(feature = "rayon", not(loom)))]
+mod ahead;
 mod blocking;
 mod builder;
 mod ended;

@@ -5,7 +5,7 @@
 use std::{
     hash::{BuildHasherDefault, DefaultHasher},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -413,6 +413,40 @@ fn a_scope_that_waits_does_not_hold_up_what_is_beneath() {
             }
         });
         room.check(4, 1);
+        assert_at_rest(&semaphore);
+    });
+}
+
+/// A nested call that needs more than the job around it has, behind somebody in line
+/// who needs what that one holds.
+#[test]
+fn a_nested_call_goes_ahead_of_who_waits_for_what_is_beneath_it() {
+    explore_fairly(2_000, || {
+        let semaphore = Arc::new(Semaphore::new(3));
+        let room = Room::default();
+        let outsider = Mutex::new(None);
+        pool(1 + below(3)).install(|| {
+            let job = |_: u32| {
+                let semaphore = Arc::clone(&semaphore);
+                let mut outsider = outsider.lock().unwrap();
+                outsider
+                    .get_or_insert_with(|| spawn(move || drop(semaphore.blocking_acquire_many(3))));
+            };
+            let job = |n| {
+                job(n);
+                yield_now();
+                let nested = [2, 2].into_par_iter().with_max_len(1);
+                nested
+                    .throttle_weighted_for_each(&semaphore, |&n| n, |_| room.visit())
+                    .unwrap();
+            };
+            [1].into_par_iter()
+                .throttle_for_each(&semaphore, job)
+                .unwrap();
+        });
+        room.check(2, 1);
+        let outsider = outsider.into_inner().unwrap().unwrap();
+        outsider.join().unwrap();
         assert_at_rest(&semaphore);
     });
 }

@@ -349,14 +349,14 @@ impl<K> Map<K> {
         &self,
         hash: u64,
         key: &Q,
-        read: impl FnOnce(&Table<K>, Option<&Entry<K>>) -> T,
+        read: impl FnOnce(&Table<K>, Option<&Arc<Entry<K>>>) -> T,
     ) -> T
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
         let table = lock(self.shard(hash));
-        read(&table, table.find(hash, key).map(|entry| &**entry))
+        read(&table, table.find(hash, key))
     }
 
     /// What `read` says about a shard that every sweep comes to first.

@@ -232,6 +232,11 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
             let mail = self.keeper.mailbox.wait(at_most);
             drop(noted);
             let Some(mail) = mail else {
+                // Those who wait ahead of it may wait for what is beneath.
+                let ahead = starving.filter(|_| at_most == look);
+                if ahead.is_some_and(|need| self.go_ahead(need)) {
+                    continue;
+                }
                 if self.withheld() > 0 {
                     self.keeper.plea = None;
                     self.keeper.looks += 1;
@@ -272,6 +277,16 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
         self.keeper.ask = None;
         self.keeper.mailbox.close();
         End::AllDone
+    }
+
+    /// Takes `need` permits ahead of the line. False if there are not so many free.
+    fn go_ahead(&mut self, need: u32) -> bool {
+        let Some(permit) = self.crew.source.take_ahead(need) else {
+            return false;
+        };
+        self.line_up(None);
+        crew::hire(self.crew, self.scope, Papers::Permit(permit));
+        true
     }
 
     /// How many permits somebody holds who may wait for this call, and does not lend

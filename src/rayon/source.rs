@@ -59,6 +59,11 @@ pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
     #[track_caller]
     fn take(&self, n: u32) -> Result<Self::Permit, NotNow<Self::Error>>;
 
+    /// Takes `n` permits, of which there is one at least, ahead of those who wait, if
+    /// so many are free.
+    #[doc(hidden)]
+    fn take_ahead(&self, n: u32) -> Option<Self::Permit>;
+
     /// Asks for `n` permits in line.
     #[doc(hidden)]
     fn ask(&self, n: u32) -> Self::Ask;
@@ -204,6 +209,10 @@ impl Source for Arc<Semaphore> {
         Ok(Arc::clone(self).try_acquire_many_owned(n)?)
     }
 
+    fn take_ahead(&self, n: u32) -> Option<Self::Permit> {
+        Arc::clone(self).acquire_ahead_owned(n)
+    }
+
     fn ask(&self, n: u32) -> Self::Ask {
         Arc::clone(self).acquire_many_owned(n)
     }
@@ -220,6 +229,10 @@ impl<'a> Source for &'a Semaphore {
     #[inline]
     fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
         Ok(self.try_acquire_many(n)?)
+    }
+
+    fn take_ahead(&self, n: u32) -> Option<Self::Permit> {
+        self.acquire_ahead(n)
     }
 
     fn ask(&self, n: u32) -> Self::Ask {

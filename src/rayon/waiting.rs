@@ -206,6 +206,10 @@ mod tests {
             self.semaphore.take(n)
         }
 
+        fn take_ahead(&self, n: u32) -> Option<Self::Permit> {
+            self.semaphore.take_ahead(n)
+        }
+
         fn ask(&self, _: u32) -> Ask {
             Ask(self.clone())
         }

@@ -66,7 +66,7 @@
 //! allows, in the same step that raises max. (One that steps aside while a
 //! growth is under way may be passed by who comes in that moment, but by nobody
 //! who is in line already.) During a pause, with max 0, nobody steps aside: there
-//! is nobody to be held up.
+//! is nobody to be held up. And a rayon job may go ahead of the line (`ahead.rs`).
 //!
 //! # Why a line that has gone holds up nobody
 //!

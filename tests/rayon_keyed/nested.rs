@@ -1,11 +1,13 @@
 //! Calls within throttled items and jobs, of the same key and of others.
 
 use std::{
+    future::Future,
     hash::{BuildHasherDefault, Hasher},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
+    task::{Context, Waker},
 };
 
 use dynaphore::{
@@ -132,4 +134,38 @@ fn a_worker_that_waits_lends_its_permit_of_the_key() {
         assert_eq!(ran.into_inner(), 2);
         assert!(hosts.is_empty());
     });
+}
+
+/// In line behind somebody who needs what the job around it holds.
+#[test]
+fn a_nested_call_of_a_key_goes_ahead_of_who_waits_for_what_is_beneath_it() {
+    in_child(
+        "a_nested_call_of_a_key_goes_ahead_of_who_waits_for_what_is_beneath_it",
+        || {
+            let hosts = Arc::new(Hosts::new(3));
+            let ran = AtomicUsize::new(0);
+            let all = Mutex::new(Box::pin(hosts.acquire_many("a", 3)));
+            let poll = || {
+                let mut cx = Context::from_waker(Waker::noop());
+                all.lock().unwrap().as_mut().poll(&mut cx)
+            };
+            let visit = |_: &u32| {
+                ran.fetch_add(1, SeqCst);
+            };
+            let job = |()| {
+                assert!(poll().is_pending());
+                let borrowed = [2].par_iter().throttle_by(KeyedSource::new(&hosts, "a"));
+                borrowed.weighted_for_each(|&&n| n, visit).unwrap();
+                let owned = [2].par_iter().throttle_by(key(&hosts, "a"));
+                owned.weighted_for_each(|&&n| n, visit).unwrap();
+            };
+            pool(2).install(|| {
+                let around = [()].into_par_iter().throttle_by(key(&hosts, "a"));
+                around.for_each(job).unwrap();
+            });
+            assert_eq!(ran.load(SeqCst), 2);
+            assert!(poll().is_ready());
+            assert!(hosts.is_empty());
+        },
+    );
 }

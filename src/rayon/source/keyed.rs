@@ -242,6 +242,10 @@ where
         Ok(self.keyed.try_acquire_many(self.key, n)?)
     }
 
+    fn take_ahead(&self, n: u32) -> Option<Self::Permit> {
+        self.keyed.acquire_ahead(self.key, n)
+    }
+
     fn ask(&self, n: u32) -> Self::Ask {
         self.keyed.acquire_many(self.key, n)
     }
@@ -261,6 +265,10 @@ where
 
     fn take(&self, n: u32) -> Result<Self::Permit, NotNow<KeyedAcquireError>> {
         Ok(Arc::clone(&self.keyed).try_acquire_many_owned(&*self.key, n)?)
+    }
+
+    fn take_ahead(&self, n: u32) -> Option<Self::Permit> {
+        Arc::clone(&self.keyed).acquire_ahead_owned(&*self.key, n)
     }
 
     fn ask(&self, n: u32) -> Self::Ask {
