@@ -9,7 +9,7 @@ mod room;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Once,
+        Mutex, Once,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
         mpsc,
     },
@@ -642,4 +642,25 @@ proptest! {
         prop_assert_eq!(ours, items.iter().map(map).collect());
         prop_assert_eq!(semaphore.active(), 0);
     }
+}
+
+/// In as many pieces as there can be: every other item finds no permit.
+#[test]
+fn what_was_set_aside_in_many_pieces_is_put_together_in_order() {
+    watchdog(|| {
+        let semaphore = Semaphore::new(1);
+        let held = Mutex::new(None);
+        let items = (0..200_000_u32).into_par_iter().filter(|n| {
+            let permit = (n % 2 == 0).then(|| semaphore.try_acquire().unwrap());
+            *held.lock().unwrap() = permit;
+            true
+        });
+        let run = || {
+            items
+                .chain(rayon::iter::once(200_000).inspect(|_| *held.lock().unwrap() = None))
+                .throttle_map_collect(&semaphore, |n| n)
+        };
+        let all: Vec<u32> = pool(1).install(run).unwrap();
+        assert!(all.into_iter().eq(0..=200_000));
+    });
 }

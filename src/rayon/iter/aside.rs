@@ -202,8 +202,13 @@ where
 
     pub(super) fn into_results(self) -> Results<C::Result> {
         let results = self.results.into_inner();
-        let results = results.unwrap_or_else(PoisonError::into_inner);
-        Results(results.into_iter().collect())
+        let mut results = results.unwrap_or_else(PoisonError::into_inner);
+        results.sort_unstable_by_key(|&(place, _)| place);
+        let mut runs = BTreeMap::<_, Vec<_>>::new();
+        for ((run, _), result) in results {
+            runs.entry(run).or_default().push(result);
+        }
+        Results(runs)
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Batch<T, C>>> {
@@ -266,15 +271,13 @@ where
     }
 }
 
-/// What came of the items that were set aside.
-pub(super) struct Results<R>(BTreeMap<Place, R>);
+/// What came of the items that were set aside: of each run, in the order of its
+/// items.
+pub(super) struct Results<R>(BTreeMap<usize, Vec<R>>);
 
 impl<R> Results<R> {
-    /// The results of one run, in the order of its items.
+    /// The results of one run.
     pub(super) fn of(&mut self, run: usize) -> impl Iterator<Item = R> {
-        let mut later = self.0.split_off(&(run, 0));
-        let after = later.split_off(&(run + 1, 0));
-        self.0.extend(after);
-        later.into_values()
+        self.0.remove(&run).into_iter().flatten()
     }
 }
