@@ -123,6 +123,7 @@
 //!    too, and nor do they count as so many that another one would be of no use.
 //! 8. It may come to lie on plain jobs, too, for which a job waits that has a
 //!    permit. So it does not stay on one stack: see `posts`.
+//! 9. Workers may be blocked in what feeds an iterator: see `iter/reader`.
 //!
 //! All this has been run on a thread pool whose threads are shuttle's, under some
 //! ten thousand schedules (`shuttle-tests/tests/rayon.rs`).

@@ -11,7 +11,6 @@ use std::{
     sync::{
         Mutex, Once,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
-        mpsc,
     },
     thread,
 };
@@ -155,34 +154,6 @@ fn a_pause_in_the_middle_is_kept_and_growth_resumes() {
             pool(4).install(run).unwrap();
         });
         assert_eq!(room.visits(), 2000);
-    });
-}
-
-#[test]
-fn what_was_set_aside_is_run_with_the_next_item_of_a_source_that_blocks() {
-    let name = "what_was_set_aside_is_run_with_the_next_item_of_a_source_that_blocks";
-    in_child(name, || {
-        let semaphore = Semaphore::new(1);
-        let (sender, receiver) = mpsc::sync_channel(0);
-        let done = AtomicUsize::new(0);
-        thread::scope(|scope| {
-            let run = || {
-                let items = receiver.into_iter().par_bridge();
-                items.throttle_for_each(&semaphore, |_| _ = done.fetch_add(1, SeqCst))
-            };
-            let call = scope.spawn(|| pool(2).install(run));
-            for round in 1..=100 {
-                // One comes while somebody else has the permit.
-                let held = semaphore.blocking_acquire().unwrap();
-                sender.send(()).unwrap();
-                moment();
-                drop(held);
-                sender.send(()).unwrap();
-                until(|| done.load(SeqCst) == 2 * round);
-            }
-            drop(sender);
-            call.join().unwrap().unwrap();
-        });
     });
 }
 

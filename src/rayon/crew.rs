@@ -10,14 +10,14 @@ use rayon::{Scope, Yield};
 use super::{
     frames,
     grant::{Grant, Papers},
-    keeper::Keeper,
+    keeper::{Keeper, Place},
     mailbox::Mailbox,
     onduty::{OnDuty, Roll},
     source::{NotNow, Source},
 };
 use crate::{
     AcquireError,
-    sync::{AtomicUsize, Mutex, MutexGuard, Relaxed, SeqCst, fence},
+    sync::{Acquire, AtomicUsize, Mutex, MutexGuard, Relaxed, Release, SeqCst, fence},
 };
 
 /// Jobs that were set aside.
@@ -30,6 +30,11 @@ pub(super) trait Jobs: Send + Sync {
 
     /// Drops them all.
     fn clear(&self);
+
+    /// Does anybody wait where the jobs come from?
+    fn have_readers(&self) -> bool {
+        false
+    }
 }
 
 /// What the jobs of one throttled call or scope share.
@@ -38,13 +43,15 @@ pub(super) struct Crew<S: Source, J> {
     pub(super) source: S,
     pub(super) jobs: J,
     /// The number of the call.
-    born: u64,
+    pub(super) born: u64,
     /// The call itself waits for the jobs, and is the keeper.
     waits: bool,
     /// How many runners are of any use: as many as the pool has workers.
-    most: AtomicUsize,
+    pub(super) most: AtomicUsize,
     /// See [`asking`](Self::asking): 0 or 1.
     pub(super) asking: AtomicUsize,
+    /// Spawned and not yet gone. Changes with the duty locked.
+    runners: AtomicUsize,
     /// Why nothing is begun any more.
     ended: OnceLock<S::Error>,
     duty: Mutex<Duty>,
@@ -55,9 +62,7 @@ pub(super) struct Crew<S: Source, J> {
 /// Who is on duty.
 #[derive(Debug, Default)]
 pub(super) struct Duty {
-    /// Spawned and not yet gone.
-    pub(super) runners: usize,
-    /// Those of them that have not begun: each will see to a job or more.
+    /// Runners that have not begun: each will see to a job or more.
     coming: usize,
     /// Where it is to be told.
     pub(super) keeper: Option<Arc<Mailbox>>,
@@ -88,6 +93,7 @@ impl<S: Source, J: Jobs> Crew<S, J> {
             waits,
             most: AtomicUsize::new(rayon::current_num_threads()),
             asking: AtomicUsize::new(0),
+            runners: AtomicUsize::new(0),
             ended: OnceLock::new(),
             duty: Mutex::default(),
             roll: Arc::default(),
@@ -144,7 +150,7 @@ impl<S: Source, J: Jobs> Crew<S, J> {
     pub(super) fn would_refuse(&self, n: u32) -> Option<S::Error> {
         let is_idle = {
             let duty = self.duty();
-            duty.runners == 0 && duty.keeper.is_none()
+            self.runners() == 0 && duty.keeper.is_none()
         };
         if is_idle && self.jobs.len() == 0 {
             return self.source.would_refuse(n);
@@ -158,7 +164,7 @@ impl<S: Source, J: Jobs> Crew<S, J> {
     /// Is one more runner of use?
     pub(super) fn is_short_handed(&self, duty: &Duty) -> bool {
         // Those that cannot go on may wait for what is to be run.
-        let runners = duty.runners.saturating_sub(self.roll.blocked());
+        let runners = self.runners().saturating_sub(self.roll.blocked());
         runners < self.most.load(Relaxed) && duty.coming < self.jobs.len()
     }
 
@@ -179,10 +185,25 @@ impl<S: Source, J: Jobs> Crew<S, J> {
     }
 
     /// Has a keeper nothing to wait for any more?
-    pub(super) fn is_done(&self, duty: &Duty) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         // A runner may set aside again what it took: then it calls `tend`, which
         // makes a new keeper unless the call itself is to be there.
-        (duty.runners == 0 || !self.waits) && (self.jobs.len() == 0 || self.is_over())
+        (self.runners() == 0 || !self.waits) && (self.jobs.len() == 0 || self.is_over())
+    }
+
+    /// How many runners are spawned and not yet gone.
+    pub(super) fn runners(&self) -> usize {
+        // ORDERING: pairs with the Release of one that goes: what it has set aside
+        // again is seen by whoever does not see it.
+        self.runners.load(Acquire)
+    }
+
+    /// There is a keeper from now on.
+    pub(super) fn appoint(&self, duty: &mut Duty, place: Place) -> Keeper<S> {
+        let mailbox = Mailbox::new();
+        duty.keeper = Some(Arc::clone(&mailbox));
+        self.roll.set_keeper(Some(Arc::clone(&mailbox)));
+        Keeper::new(mailbox, place)
     }
 
     /// There is no keeper any more.
@@ -234,11 +255,9 @@ pub(super) fn tend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) -> bool {
                         mailbox.tell();
                     }
                 } else if !crew.waits {
-                    let mailbox = Mailbox::new();
-                    duty.keeper = Some(Arc::clone(&mailbox));
-                    crew.roll.set_keeper(Some(Arc::clone(&mailbox)));
+                    let keeper = crew.appoint(&mut duty, Place::Scope);
                     drop(duty);
-                    Keeper::new(mailbox, None).spawn(crew, scope);
+                    keeper.spawn(crew, scope);
                 }
                 break;
             }
@@ -282,15 +301,13 @@ pub(super) fn refuse<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>, message: St
 /// Waits until all that was set aside is done. Called once, when nothing is
 /// added any more but by runners.
 pub(super) fn attend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
-    let mailbox = {
+    let keeper = {
         let mut duty = crew.duty();
-        if duty.runners == 0 && crew.jobs.need().is_none() {
+        if crew.runners() == 0 && crew.jobs.need().is_none() {
             return;
         }
-        Arc::clone(duty.keeper.insert(Mailbox::new()))
+        crew.appoint(&mut duty, Place::Call)
     };
-    crew.roll.set_keeper(Some(Arc::clone(&mailbox)));
-    let keeper = Keeper::new(mailbox, Some(crew.born));
     keeper.keep(crew, scope);
 }
 
@@ -299,7 +316,7 @@ pub(super) fn attend<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>) {
 pub(super) fn hire<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>, papers: PapersOf<H::Source>) {
     {
         let mut duty = crew.duty();
-        duty.runners += 1;
+        crew.runners.fetch_add(1, Relaxed);
         duty.coming += 1;
     }
     let crew = crew.clone();
@@ -324,8 +341,9 @@ struct Shift<'a, 's, H: Handle<'s>> {
 impl<'s, H: Handle<'s>> Drop for Shift<'_, 's, H> {
     fn drop(&mut self) {
         {
-            let mut duty = self.crew.duty();
-            duty.runners -= 1;
+            let duty = self.crew.duty();
+            // ORDERING: pairs with `runners`.
+            self.crew.runners.fetch_sub(1, Release);
             if let Some(mailbox) = &duty.keeper {
                 mailbox.tell();
             }

@@ -8,6 +8,7 @@ use crate::{AcquireError, Semaphore};
 mod aside;
 mod leaf;
 mod pace;
+pub(super) mod reader;
 mod throttled;
 
 pub use throttled::Throttled;
@@ -27,23 +28,30 @@ pub use throttled::Throttled;
 /// Never more than max items are in the closure at once. A shrink is followed by
 /// each worker as soon as the item that it runs is done; with a max of 0 no item
 /// is begun until it is raised. Growth is followed at the latest when some item
-/// of the call is done, and at once when none runs and all items have come.
+/// of the call is done, and at once when none runs and the call stands in line (see
+/// there).
 ///
 /// # Sources that block
 ///
-/// A worker that waits for the iterator's next item, in
+/// A worker that waits for the next item of
 /// [`par_bridge`](rayon::iter::ParallelBridge::par_bridge) over a channel, say, is
-/// blocked, and so are all others that come for one. While none is left, nothing
-/// that was set aside is run: it waits for the next item, or for the end of them. An
-/// iterator whose items come only as others are done may so come to a stop, if
-/// somebody outside of the call has all permits, or max is 0, when an item comes. Use
-/// [`Throttle::spawn`](super::Throttle::spawn) for each of those instead.
+/// blocked, and so are all others that come for one. So while items are set aside one
+/// worker stays out, if another one waits there, and sees to it that they get their
+/// permits, whether more items come or not.
+///
+/// Nobody does where only one worker takes part: in a pool of one, or while the
+/// others are busy with other things. Nor does it help where the permits are those of a
+/// job around the call, on whose thread the next item is waited for, nor where each
+/// part of an iterator blocks by itself, in a `map` before the throttled call. Then
+/// what was set aside waits for the next item that comes to any worker, or for the end
+/// of them; where an item comes only as others are done, use
+/// [`Throttle::spawn`](super::Throttle::spawn).
 ///
 /// # Fairness
 ///
-/// A call stands in the semaphore's line, once, from when all its items have come
-/// until none is set aside any more; before, it takes what is free whenever an item
-/// comes or is done. A worker that has a permit runs one item after another under
+/// A call stands in the semaphore's line, once, from when all its items have come, or a
+/// worker stays out of their source, until none is set aside any more; before, it takes
+/// what is free whenever an item comes or is done. A worker that has a permit runs one item after another under
 /// it, and gives it up after an item as soon as anybody else waits for one, or max
 /// has become less. (Items that take less than 20 microseconds are fetched several
 /// at a time, as many as take that long and 2048 at most, with a look after each

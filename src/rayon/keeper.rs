@@ -2,9 +2,8 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    pin::Pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    task::{Context, Poll, Waker},
+    sync::Arc,
+    task::Waker,
     time::Duration,
 };
 
@@ -12,24 +11,23 @@ use rayon::Scope;
 
 use super::{
     broker,
-    census::Census,
-    crew::{self, Handle, Jobs as _},
-    frames::{self, Plea},
-    grant::Papers,
+    crew::Handle,
+    frames,
     mailbox::Mailbox,
     onduty::Blocked,
     posts::{self, Post},
     source::Source,
-    stuck::{self, Beneath},
 };
-use crate::AcquireError;
+
+mod at_work;
+
+use at_work::{Ask, AtWork, End, Pleaded};
 
 /// A crew's keeper, or one to be. There is one at a time: it is in the crew's books
 /// as its mailbox.
 pub(super) struct Keeper<S: Source> {
     mailbox: Arc<Mailbox>,
-    /// The number of the call that waits for it.
-    call: Option<u64>,
+    place: Place,
     waker: Waker,
     ask: Option<Ask<S>>,
     plea: Option<Pleaded>,
@@ -39,8 +37,21 @@ pub(super) struct Keeper<S: Source> {
     makes_way: u32,
     /// How often it has looked whether all stand still.
     looks: u32,
+    post: Arc<Post>,
     /// Where it was before.
     last: Option<Arc<Post>>,
+}
+
+/// Where a keeper is, and so for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the call itself, which waits until all is done.
+    Call,
+    /// In a leaf of the call, which would be blocked otherwise: as long as others
+    /// are ([`reader`](super::iter::reader)).
+    Leaf,
+    /// On any worker that comes by: until it is somebody else's turn ([`posts`]).
+    Scope,
 }
 
 impl<S: Source> Keeper<S> {
@@ -51,12 +62,12 @@ impl<S: Source> Keeper<S> {
     /// cost a few percent of a core by this.
     const MOST: Duration = Duration::from_millis(200);
 
-    /// `call` is the number of the call that waits for it, if one does.
-    pub(super) fn new(mailbox: Arc<Mailbox>, call: Option<u64>) -> Self {
+    pub(super) fn new(mailbox: Arc<Mailbox>, place: Place) -> Self {
         Self {
             waker: Waker::from(Arc::clone(&mailbox)),
+            post: Post::new(Arc::clone(&mailbox)),
             mailbox,
-            call,
+            place,
             ask: None,
             plea: None,
             patience: Self::PATIENCE,
@@ -66,9 +77,13 @@ impl<S: Source> Keeper<S> {
         }
     }
 
+    /// Where it will be at work.
+    pub(super) fn post(&self) -> Arc<Post> {
+        Arc::clone(&self.post)
+    }
+
     /// Stands in the semaphore's line for as long as there are jobs set aside, and
-    /// hires a runner for each grant; or, if it is of a scope, until somebody else is
-    /// to do so ([`posts`]).
+    /// hires a runner for each grant; or for as long as its [place](Place) allows.
     ///
     /// What is beneath it on this thread cannot go on meanwhile.
     pub(super) fn keep<'s, H>(mut self, crew: &H, scope: &Scope<'s>)
@@ -77,10 +92,10 @@ impl<S: Source> Keeper<S> {
         H: Handle<'s, Source = S>,
     {
         let (mut beneath, mut entered) = (None, None);
-        let post = Post::new(Arc::clone(&self.mailbox));
-        if self.call.is_some() {
+        let post = self.post();
+        if self.place == Place::Call {
             beneath = frames::held(crew.source.id());
-        } else {
+        } else if self.place == Place::Scope {
             if self.makes_way > 0 && posts::make_way(self.last.as_ref()) {
                 self.makes_way -= 1;
                 return self.spawn(crew, scope);
@@ -91,7 +106,11 @@ impl<S: Source> Keeper<S> {
             }
             entered = Some(Arc::clone(&post).enter());
         }
-        let stays = entered.as_ref().is_none_or(posts::Entered::is_deep);
+        let stays = match self.place {
+            Place::Call => true,
+            Place::Leaf => false,
+            Place::Scope => entered.as_ref().is_some_and(posts::Entered::is_deep),
+        };
         let mailbox = Arc::clone(&self.mailbox);
         let mut at_work = AtWork {
             keeper: self,
@@ -107,6 +126,7 @@ impl<S: Source> Keeper<S> {
                 if let End::Relieved { makes_way } = end {
                     let mut keeper = at_work.keeper;
                     keeper.makes_way = makes_way;
+                    keeper.post = Post::new(Arc::clone(&keeper.mailbox));
                     keeper.last = Some(Arc::clone(&post));
                     keeper.spawn(crew, scope);
                 }
@@ -134,279 +154,5 @@ impl<S: Source> Keeper<S> {
     {
         let crew = crew.clone();
         scope.spawn(move |scope| self.keep(&crew, scope));
-    }
-}
-
-/// A keeper on duty.
-struct AtWork<'a, 's, H: Handle<'s>> {
-    keeper: Keeper<H::Source>,
-    crew: &'a H,
-    scope: &'a Scope<'s>,
-    /// What waits for the call that the keeper is of.
-    beneath: Option<Beneath>,
-    /// Until all is done.
-    stays: bool,
-}
-
-/// Why a keeper stops.
-enum End {
-    AllDone,
-    /// Somebody else is to go on with what it has.
-    Relieved {
-        makes_way: u32,
-    },
-}
-
-/// What there is to be done.
-struct Missing {
-    /// What the next job needs, if one more runner is of use.
-    need: Option<u32>,
-    /// Nobody runs jobs, nor will before the keeper leaves.
-    starves: bool,
-}
-
-/// A place in line.
-struct Ask<S: Source> {
-    need: u32,
-    future: Pin<Box<S::Ask>>,
-}
-
-/// What has become of it.
-enum Answer<E> {
-    /// It is over.
-    Served,
-    /// It is pending, or there is none.
-    Pending,
-    /// There was no place to be had.
-    TurnedAway(E),
-}
-
-/// The latest plea.
-#[derive(Clone, Copy)]
-struct Pleaded {
-    need: u32,
-    /// Nobody lends: see [`Mailbox::deny`].
-    denied: Option<u64>,
-}
-
-impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
-    fn run(&mut self) -> End {
-        while let Some(Missing { need, starves }) = self.missing() {
-            self.line_up(need);
-            let turned_away = match self.answer() {
-                Answer::Served => continue,
-                Answer::Pending => None,
-                Answer::TurnedAway(error) => Some(error),
-            };
-            if let (Some(need), true) = (need, starves) {
-                let before = self.keeper.plea.filter(|plea| plea.need == need);
-                let is_denied = before.is_some_and(|plea| plea.denied.is_some());
-                if let (Some(error), true) = (turned_away, is_denied) {
-                    // Nobody is there by whom it would be told that it has become
-                    // worth while to ask again.
-                    crew::turn_away(self.crew, self.scope, error);
-                    continue;
-                }
-                if before.is_none() {
-                    self.plead(need);
-                    let denied = None;
-                    self.keeper.plea = Some(Pleaded { need, denied });
-                }
-            }
-            let starving = need.filter(|_| starves && turned_away.is_none());
-            let noted = match (&self.beneath, starving) {
-                (Some(beneath), Some(need)) => {
-                    let noted = beneath.note(&self.crew.source, need, &self.keeper.mailbox);
-                    if noted.is_none() {
-                        self.refuse(need, beneath.sum());
-                        continue;
-                    }
-                    noted
-                }
-                _ => None,
-            };
-            let looks = noted.is_some() || (starving.is_some() && self.withheld() > 0);
-            let patience = (!self.stays).then_some(self.keeper.patience);
-            let look = looks.then_some(stuck::LOOK);
-            let at_most = patience.into_iter().chain(look).min();
-            let mail = self.keeper.mailbox.wait(at_most);
-            drop(noted);
-            let Some(mail) = mail else {
-                // Those who wait ahead of it may wait for what is beneath.
-                let ahead = starving.filter(|_| at_most == look);
-                if ahead.is_some_and(|need| self.go_ahead(need)) {
-                    continue;
-                }
-                if self.withheld() > 0 {
-                    self.keeper.plea = None;
-                    self.keeper.looks += 1;
-                }
-                if self.stays {
-                    continue;
-                }
-                self.keeper.patience = Keeper::<H::Source>::MOST.min(2 * self.keeper.patience);
-                return End::Relieved {
-                    makes_way: posts::TRIES,
-                };
-            };
-            if mail.poked || !mail.loans.is_empty() {
-                self.keeper.plea = None;
-            } else if let Some(plea) = &mut self.keeper.plea {
-                let own = mail.denied.filter(|&(need, _)| need == plea.need);
-                plea.denied = own.map(|(_, held)| held).or(plea.denied);
-            }
-            for loan in mail.loans {
-                crew::hire(self.crew, self.scope, Papers::Loan(loan));
-            }
-            if let (Some(_), Some(need)) = (mail.denied, starving) {
-                self.suspect(need);
-            }
-            if let Some((held, census)) = mail.counted {
-                if let Some(census) = census.upgrade() {
-                    self.look_at(&census, starving, held);
-                    census.end();
-                }
-            }
-            if mail.relieved {
-                return End::Relieved {
-                    makes_way: self.keeper.makes_way.saturating_sub(1),
-                };
-            }
-        }
-        // The next one may be in line already, and is not spoken for.
-        self.keeper.ask = None;
-        self.keeper.mailbox.close();
-        End::AllDone
-    }
-
-    /// Takes `need` permits ahead of the line. False if there are not so many free.
-    fn go_ahead(&mut self, need: u32) -> bool {
-        let Some(permit) = self.crew.source.take_ahead(need) else {
-            return false;
-        };
-        self.line_up(None);
-        crew::hire(self.crew, self.scope, Papers::Permit(permit));
-        true
-    }
-
-    /// How many permits somebody holds who may wait for this call, and does not lend
-    /// any.
-    fn withheld(&self) -> u64 {
-        let denied = self.keeper.plea.and_then(|plea| plea.denied);
-        denied.unwrap_or(0)
-    }
-
-    /// Nobody lends `need` permits.
-    fn suspect(&self, need: u32) {
-        let source = &self.crew.source;
-        let (max, _) = source.max_and_active();
-        if let Some(beneath) = &self.beneath {
-            // What is beneath waits for this call, for certain.
-            if frames::is_hopeless(need, beneath.sum(), max) {
-                return self.refuse(need, beneath.sum());
-            }
-        }
-        let held = self.withheld();
-        if held == 0 || !frames::is_hopeless(need, held, max) {
-            return;
-        }
-        let stay = Duration::from_millis(1 << self.keeper.looks.min(5));
-        let mailbox = Arc::clone(&self.keeper.mailbox);
-        if let Some(census) = Census::new(source.id(), mailbox, stay) {
-            self.scope.spawn(move |_| {
-                rayon::spawn_broadcast(move |_| census.attend());
-            });
-        }
-    }
-
-    /// All workers stand still, and the jobs on their stacks hold so much.
-    fn look_at(&self, census: &Census, starving: Option<u32>, held: u64) {
-        let (Some(need), Some(_)) = (starving, self.keeper.plea) else {
-            return;
-        };
-        let (max, active) = self.crew.source.max_and_active();
-        let beneath = self.withheld();
-        if held == active as u64 && frames::is_hopeless(need, beneath, max) && !census.is_over() {
-            self.refuse(need, beneath);
-        }
-    }
-
-    /// What there is to be done; `None` when the keeper is off duty.
-    fn missing(&self) -> Option<Missing> {
-        let mut duty = self.crew.duty();
-        // Looked at while the duty is locked: who adds a job later finds no
-        // keeper in the books.
-        if self.crew.is_done(&duty) {
-            self.crew.strike_off(&mut duty);
-            return None;
-        }
-        let is_of_use = self.crew.is_short_handed(&duty);
-        let need = self.crew.jobs.need().filter(|_| is_of_use);
-        duty.asks = need.is_some();
-        Some(Missing {
-            need,
-            starves: duty.runners <= self.crew.roll.blocked(),
-        })
-    }
-
-    /// Has a place in line for `need` permits or more, or none.
-    fn line_up(&mut self, need: Option<u32>) {
-        if let (Some(ask), Some(need)) = (&self.keeper.ask, need) {
-            if ask.need >= need {
-                return;
-            }
-        }
-        self.keeper.ask = need.map(|need| Ask {
-            need,
-            future: Box::pin(self.crew.source.ask(need)),
-        });
-        let asking = usize::from(self.keeper.ask.is_some());
-        self.crew.asking.store(asking, Relaxed);
-    }
-
-    /// Looks what has come of the place in line.
-    fn answer(&mut self) -> Answer<<H::Source as Source>::Error> {
-        let Some(ask) = &mut self.keeper.ask else {
-            return Answer::Pending;
-        };
-        let mut cx = Context::from_waker(&self.keeper.waker);
-        let Poll::Ready(answer) = ask.future.as_mut().poll(&mut cx) else {
-            return Answer::Pending;
-        };
-        self.line_up(None);
-        match answer {
-            Ok(permit) => crew::hire(self.crew, self.scope, Papers::Permit(permit)),
-            Err(error) if error != AcquireError::CLOSED.into() => {
-                return Answer::TurnedAway(error);
-            }
-            Err(error) if self.crew.jobs.len() > 0 => self.crew.end(error),
-            // The last one has begun meanwhile.
-            Err(_) => {}
-        }
-        Answer::Served
-    }
-
-    /// Asks every worker of the pool for a loan.
-    fn plead(&self, need: u32) {
-        let source = &self.crew.source;
-        // Beneath a keeper that nobody waits for there may be anything that began
-        // before.
-        let born = self.keeper.call.unwrap_or_else(frames::number_call);
-        let plea = Plea::new(source.id(), need, born, Arc::clone(&self.keeper.mailbox));
-        // This thread is in no pool, or in one of its own.
-        self.scope.spawn(move |_| {
-            rayon::spawn_broadcast(move |_| frames::lend(&plea));
-        });
-    }
-
-    /// Gives the jobs up, with a panic in the scope.
-    fn refuse(&self, need: u32, held: u64) {
-        let (max, _) = self.crew.source.max_and_active();
-        let message = if frames::is_hopeless(need, held, max) {
-            frames::hopeless(need, held, max)
-        } else {
-            stuck::message(need, held, max)
-        };
-        crew::refuse(self.crew, self.scope, message);
     }
 }

@@ -71,7 +71,7 @@ impl Post {
     }
 
     /// Blocks until it has left.
-    fn wait(&self) {
+    pub(super) fn wait(&self) {
         let waited = self.changed.wait_while(self.lock(), |left| !*left);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }

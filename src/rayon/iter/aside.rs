@@ -12,7 +12,7 @@ use rayon::{
     iter::plumbing::{Folder, UnindexedConsumer},
 };
 
-use super::{Weigh, pace::Pace};
+use super::{Weigh, pace::Pace, reader::Readers};
 use crate::{
     rayon::{
         crew::{self, Crew, Handle, Jobs},
@@ -43,6 +43,7 @@ pub(super) struct Aside<'f, T, R, C: UnindexedConsumer<R>, W, F> {
     /// How many items are in the queue.
     len: AtomicUsize,
     runs: AtomicUsize,
+    pub(super) readers: Readers,
     results: Mutex<Vec<(Place, C::Result)>>,
     returns: PhantomData<fn() -> R>,
 }
@@ -62,6 +63,7 @@ where
             queue: Mutex::default(),
             len: AtomicUsize::new(0),
             runs: AtomicUsize::new(0),
+            readers: Readers::default(),
             results: Mutex::default(),
             returns: PhantomData,
         }
@@ -238,6 +240,10 @@ where
     fn len(&self) -> usize {
         // ORDERING: Acquire, for the additions.
         self.len.load(Acquire)
+    }
+
+    fn have_readers(&self) -> bool {
+        self.readers.at_the_source() > 0
     }
 
     fn clear(&self) {

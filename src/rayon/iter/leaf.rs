@@ -5,7 +5,7 @@ use rayon::{
     iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer},
 };
 
-use super::{Weigh, aside::Aside, pace::Pace};
+use super::{Weigh, aside::Aside, pace::Pace, reader::Reader};
 use crate::rayon::{
     crew::{self, Crew, Jobs as _},
     source::Source,
@@ -26,6 +26,8 @@ pub(super) struct Leaves<'a, 's, S: Source, T, R, C: UnindexedConsumer<R>, W, F>
     crew: CrewOf<'s, S, T, R, C, W, F>,
     scope: &'a Scope<'s>,
     results: C,
+    /// Each leaf has items of its own.
+    is_indexed: bool,
 }
 
 impl<'a, 's, S: Source, T, R, C: UnindexedConsumer<R>, W, F> Leaves<'a, 's, S, T, R, C, W, F> {
@@ -38,6 +40,7 @@ impl<'a, 's, S: Source, T, R, C: UnindexedConsumer<R>, W, F> Leaves<'a, 's, S, T
             crew,
             scope,
             results,
+            is_indexed: false,
         }
     }
 }
@@ -55,11 +58,19 @@ where
     type Reducer = Join;
     type Result = Vec<Piece<C::Result>>;
 
-    fn split_at(self, _: usize) -> (Self, Self, Join) {
+    fn split_at(mut self, _: usize) -> (Self, Self, Join) {
+        self.is_indexed = true;
         (self.split_off_left(), self, Join)
     }
 
     fn into_folder(self) -> Self::Folder {
+        let reader = (!self.is_indexed).then(|| {
+            let mut reader = Reader::new(&self.crew.jobs.readers);
+            if !self.full() {
+                reader.begin(&self.crew, self.scope);
+            }
+            reader
+        });
         Leaf {
             running: None,
             setting_aside: None,
@@ -67,6 +78,7 @@ where
             pieces: Vec::new(),
             pace: Pace::new(W::UNIFORM),
             full: false,
+            reader,
             leaves: self,
         }
     }
@@ -86,7 +98,10 @@ where
     F: Fn(T) -> R + Send + Sync,
 {
     fn split_off_left(&self) -> Self {
-        Self::new(self.crew, self.scope, self.results.split_off_left())
+        Self {
+            results: self.results.split_off_left(),
+            ..*self
+        }
     }
 
     fn to_reducer(&self) -> Join {
@@ -119,6 +134,8 @@ pub(super) struct Leaf<'a, 's, S: Source, T, R, C: UnindexedConsumer<R>, W, F> {
     pieces: Vec<Piece<C::Result>>,
     pace: Pace,
     full: bool,
+    /// If it may have its source in common with others.
+    reader: Option<Reader<'s>>,
 }
 
 impl<'s, S, T, R, C, W, F> Leaf<'_, 's, S, T, R, C, W, F>
@@ -130,6 +147,23 @@ where
     W: Weigh<T>,
     F: Fn(T) -> R + Send + Sync,
 {
+    /// Goes back to the source.
+    fn read_on(&mut self) {
+        if self.full() {
+            return;
+        }
+        if let Some(reader) = &mut self.reader {
+            reader.go_on(&self.leaves.crew, self.leaves.scope);
+        }
+    }
+
+    /// Comes back from there.
+    fn come_back(&mut self) {
+        if let Some(reader) = &mut self.reader {
+            reader.leave();
+        }
+    }
+
     /// Takes as many items as are to be run next.
     #[inline]
     fn fetch(&mut self, items: &mut impl Iterator<Item = T>) {
@@ -200,6 +234,7 @@ where
             crew,
             scope,
             results,
+            ..
         } = &self.leaves;
         if let Some(folder) = self.running.take() {
             self.pieces.push(Piece::Done(folder.complete()));
@@ -229,13 +264,17 @@ where
     type Result = Vec<Piece<C::Result>>;
 
     fn consume(mut self, item: T) -> Self {
+        self.come_back();
         self.taken.push(item);
         self.settle();
+        self.read_on();
         self
     }
 
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, items: I) -> Self {
         let mut items = items.into_iter();
+        // These are its own.
+        self.come_back();
         while !self.full() {
             // No permit is held while the next items come into being.
             self.fetch(&mut items);
@@ -244,6 +283,7 @@ where
             }
             self.settle();
         }
+        self.read_on();
         self
     }
 
