@@ -54,25 +54,25 @@
 //!   somebody who waits for what those jobs have: when it has waited for 50
 //!   milliseconds, and while no item or job of its call runs, it takes what is free
 //!   ahead of the line. If they can never be had, since the jobs around it keep too
-//!   many, it is refused with a panic that says so. Whether a job on another thread is around it or only beside it cannot
-//!   be seen: there, it is refused only once the whole pool stands still, and nobody
-//!   else has a permit.
+//!   many, it is refused with a panic that says so.
 //! - So is one of several that wait for each other: all permits that are out are
-//!   held by jobs beneath nested calls on the same threads, and each of the calls
-//!   needs more than are free. The panic gives back what the jobs around it hold,
-//!   and the others go on.
+//!   held by jobs that wait, and each of the nested calls needs more than are free.
+//!   The panic gives back what the jobs around it hold, and the others go on.
+//! - Whether a job on another thread is around a call or only beside it cannot be seen.
+//!   There, a call is refused only once no worker of the pool goes on, nobody
+//!   outside has a permit, and no call in the pool waits for the permits of another
+//!   semaphore or key. A call that a worker begins by chance on top of a job, and that
+//!   needs more than that one leaves, is refused as if it were nested in it: the job
+//!   cannot go on before the call has ended.
 //!
 //! What cannot be seen, and waits for ever if nobody else gives a permit back:
 //!
 //! - permits that a job took by other means, such as
 //!   [`blocking_acquire`](crate::Semaphore::blocking_acquire);
-//! - jobs of *another* pool for which a throttled job waits;
-//! - jobs that need more than those around them have, and wait for each other
-//!   by way of *other threads*, which run a plain job between them or the jobs of
-//!   a scope: of a thread that waits for what another one took, rayon does not
-//!   tell for what. It may be for something that is nearly done, so that nobody
-//!   can say that the job beneath is stuck. (Where the needs are no larger than
-//!   what is held, a loan solves it.)
+//! - jobs of *another* pool for which a throttled job waits (a call beside it that needs
+//!   more than it leaves may be refused meanwhile);
+//! - jobs that wait for each other by way of *two* semaphores or keys, each with permits
+//!   of the one and in need of those of the other.
 //!
 //! # How it works
 //!
@@ -90,7 +90,8 @@
 //!   the worker that called it there goes on with other jobs, which is the one
 //!   way that rayon's public interface has to wait for something else.
 //! - `frames` knows what the jobs on a thread's stack hold, `stuck` which nested
-//!   calls starve on top of them, and `census` whether a whole pool stands still.
+//!   calls starve on top of them, `asks` what keepers wait for, and `census` whether a
+//!   whole pool stands still.
 //!
 //! Why no job stays behind:
 //!
@@ -135,6 +136,7 @@
 //! If the system has no thread left for a broker, the call or the scope that needs
 //! one panics.
 
+mod asks;
 mod broker;
 mod census;
 mod crew;
@@ -149,6 +151,7 @@ mod onduty;
 mod permit;
 mod places;
 mod posts;
+mod refusals;
 mod scope;
 mod source;
 mod stuck;

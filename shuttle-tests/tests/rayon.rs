@@ -4,9 +4,10 @@
 
 use std::{
     hash::{BuildHasherDefault, DefaultHasher},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -447,6 +448,78 @@ fn a_nested_call_goes_ahead_of_who_waits_for_what_is_beneath_it() {
         room.check(2, 1);
         let outsider = outsider.into_inner().unwrap().unwrap();
         outsider.join().unwrap();
+        assert_at_rest(&semaphore);
+    });
+}
+
+/// A job runs plain ones, one after another, which another worker takes on top of a call
+/// that needs more than the job leaves. They seem to stand still whenever one is done.
+#[test]
+fn a_call_beside_a_job_that_goes_on_is_not_refused() {
+    explore_fairly(2_000, || {
+        let semaphore = Semaphore::new(3);
+        let room = Room::default();
+        let (there, begun) = (AtomicBool::new(false), AtomicBool::new(false));
+        let until = |flag: &AtomicBool| {
+            while !flag.load(Relaxed) {
+                yield_now();
+            }
+        };
+        let job = || {
+            until(&there);
+            begun.store(true, Relaxed);
+            for _ in 0..4 {
+                rayon::join(yield_now, || {
+                    for _ in 0..below(8) {
+                        yield_now();
+                    }
+                });
+            }
+            room.visit();
+        };
+        let call = |n: u32, job: &(dyn Fn() + Sync)| {
+            rayon::iter::once(n)
+                .throttle_weighted_for_each(&semaphore, |&n| n, |_| job())
+                .unwrap();
+        };
+        let beside = || {
+            there.store(true, Relaxed);
+            until(&begun);
+            call(3, &|| room.visit());
+        };
+        pool(2).install(|| rayon::join(|| call(2, &job), beside));
+        room.check(2, 1);
+        assert_at_rest(&semaphore);
+    });
+}
+
+/// A job waits for a plain one on another thread that needs more than the job leaves.
+#[test]
+fn a_call_that_can_never_have_what_it_needs_is_refused_on_another_thread() {
+    explore_fairly(300, || {
+        let semaphore = Semaphore::new(3);
+        let there = AtomicBool::new(false);
+        let call = |n: u32, job: &(dyn Fn() + Sync)| {
+            rayon::iter::once(n)
+                .throttle_weighted_for_each(&semaphore, |&n| n, |_| job())
+                .unwrap();
+        };
+        let job = || {
+            let wait = || {
+                while !there.load(Relaxed) {
+                    yield_now();
+                }
+            };
+            let nested = || {
+                there.store(true, Relaxed);
+                call(3, &|| unreachable!());
+            };
+            rayon::join(wait, nested);
+        };
+        let run = AssertUnwindSafe(|| pool(2).install(|| call(2, &job)));
+        let panic = catch_unwind(run).unwrap_err();
+        let message = panic.downcast::<String>().unwrap();
+        assert!(message.contains("would wait for ever"), "{message}");
         assert_at_rest(&semaphore);
     });
 }

@@ -13,6 +13,7 @@ use super::{
     keeper::{Keeper, Place},
     mailbox::Mailbox,
     onduty::{OnDuty, Roll},
+    refusals::Refusal,
     source::{NotNow, Source},
 };
 use crate::{
@@ -288,14 +289,23 @@ pub(super) fn turn_away<'s, H: Handle<'s>>(
             crew,
             scope,
             format!("throttled jobs were turned away: {error}"),
+            Refusal::new(),
         );
     }
 }
 
 /// Gives the jobs up, with a panic in the scope.
-pub(super) fn refuse<'s, H: Handle<'s>>(crew: &H, scope: &Scope<'s>, message: String) {
+pub(super) fn refuse<'s, H: Handle<'s>>(
+    crew: &H,
+    scope: &Scope<'s>,
+    message: String,
+    refusal: Refusal,
+) {
     crew.give_up();
-    scope.spawn(move |_| panic!("{message}"));
+    scope.spawn(move |_| {
+        let _comes_through = refusal;
+        panic!("{message}");
+    });
 }
 
 /// Waits until all that was set aside is done. Called once, when nothing is

@@ -19,7 +19,7 @@ use super::{
     broker,
     census::Sum,
     loan::{Loan, Terms},
-    mailbox::Mailbox,
+    mailbox::{Denial, Mailbox},
     source::Id,
     stuck,
 };
@@ -167,8 +167,9 @@ pub(super) struct Plea {
     mailbox: Arc<Mailbox>,
     /// There has been an answer, or one will come when some loan is back.
     answered: AtomicBool,
-    /// The most that is held on one thread, and is too little.
-    held: AtomicU64,
+    /// See [`Denial`].
+    most: AtomicU64,
+    all: AtomicU64,
 }
 
 impl Plea {
@@ -179,7 +180,8 @@ impl Plea {
             born,
             mailbox,
             answered: AtomicBool::new(false),
-            held: AtomicU64::new(0),
+            most: AtomicU64::new(0),
+            all: AtomicU64::new(0),
         }
     }
 }
@@ -187,7 +189,11 @@ impl Plea {
 impl Drop for Plea {
     fn drop(&mut self) {
         if !*self.answered.get_mut() {
-            self.mailbox.deny(self.need, self.held.load(Relaxed));
+            self.mailbox.deny(Denial {
+                need: self.need,
+                most: self.most.load(Relaxed),
+                all: self.all.load(Relaxed),
+            });
         }
     }
 }
@@ -196,6 +202,7 @@ impl Drop for Plea {
 /// a job holds that is suspended on this thread and older than the call, and
 /// keeps that job suspended until the loan is back.
 pub(super) fn lend(plea: &Plea) {
+    plea.all.fetch_add(sum(plea.id).held, Relaxed);
     if let Some(terms) = find(plea) {
         plea.answered.store(true, Relaxed);
         let loan = Loan::new(Arc::clone(&terms), plea.id, plea.need);
@@ -229,7 +236,7 @@ fn find(plea: &Plea) -> Option<Arc<Terms>> {
             frame.loan = Some(Arc::clone(&terms));
             return Some(terms);
         }
-        plea.held.fetch_max(held, Relaxed);
+        plea.most.fetch_max(held, Relaxed);
         None
     })
 }

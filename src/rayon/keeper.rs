@@ -1,6 +1,7 @@
 //! Waits for permits on behalf of jobs that were set aside.
 
 use std::{
+    cell::RefCell,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::Arc,
     task::Waker,
@@ -10,6 +11,7 @@ use std::{
 use rayon::Scope;
 
 use super::{
+    asks::{Entry, Spot},
     broker,
     crew::Handle,
     frames,
@@ -18,10 +20,18 @@ use super::{
     posts::{self, Post},
     source::Source,
 };
+#[cfg(shuttle)]
+use crate::sync::WithBorrow as _;
+use crate::sync::{thread, thread_local};
 
 mod at_work;
 
 use at_work::{Ask, AtWork, End, Pleaded};
+
+thread_local! {
+    /// How many there are on this thread's stack.
+    static KEEPERS: RefCell<usize> = const { RefCell::new(0) };
+}
 
 /// A crew's keeper, or one to be. There is one at a time: it is in the crew's books
 /// as its mailbox.
@@ -37,6 +47,12 @@ pub(super) struct Keeper<S: Source> {
     makes_way: u32,
     /// How often it has looked whether all stand still.
     looks: u32,
+    /// How many permits somebody has then who may wait for it.
+    suspected: u64,
+    /// There since it has begun for the first time.
+    entry: Option<Entry>,
+    /// How often it has left a refusal to those on top of it.
+    defers: u32,
     post: Arc<Post>,
     /// Where it was before.
     last: Option<Arc<Post>>,
@@ -73,6 +89,9 @@ impl<S: Source> Keeper<S> {
             patience: Self::PATIENCE,
             makes_way: posts::TRIES,
             looks: 0,
+            suspected: 0,
+            entry: None,
+            defers: 0,
             last: None,
         }
     }
@@ -112,10 +131,21 @@ impl<S: Source> Keeper<S> {
             Place::Scope => entered.as_ref().is_some_and(posts::Entered::is_deep),
         };
         let mailbox = Arc::clone(&self.mailbox);
+        let here = Here::new();
+        // Listed before this worker may seem to stand still.
+        let entry = match self.entry.take() {
+            None => Entry::new(&mailbox, here.spot),
+            Some(entry) => {
+                entry.move_to(here.spot);
+                entry
+            }
+        };
         let mut at_work = AtWork {
             keeper: self,
+            entry,
             crew,
             scope,
+            spot: here.spot,
             beneath,
             stays,
         };
@@ -126,6 +156,7 @@ impl<S: Source> Keeper<S> {
                 if let End::Relieved { makes_way } = end {
                     let mut keeper = at_work.keeper;
                     keeper.makes_way = makes_way;
+                    keeper.entry = Some(at_work.entry);
                     keeper.post = Post::new(Arc::clone(&keeper.mailbox));
                     keeper.last = Some(Arc::clone(&post));
                     keeper.spawn(crew, scope);
@@ -142,6 +173,7 @@ impl<S: Source> Keeper<S> {
             mailbox.close();
             resume_unwind(panic);
         }
+        drop(here);
         drop(blocked);
         drop(entered);
     }
@@ -154,5 +186,29 @@ impl<S: Source> Keeper<S> {
     {
         let crew = crew.clone();
         scope.spawn(move |scope| self.keep(&crew, scope));
+    }
+}
+
+/// A keeper lies on this thread's stack until this is dropped.
+struct Here {
+    spot: Spot,
+}
+
+impl Here {
+    fn new() -> Self {
+        let depth = KEEPERS.with_borrow_mut(|keepers| {
+            *keepers += 1;
+            *keepers
+        });
+        let worker = thread::current().id();
+        Self {
+            spot: Spot { worker, depth },
+        }
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        KEEPERS.with_borrow_mut(|keepers| *keepers -= 1);
     }
 }

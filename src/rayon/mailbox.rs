@@ -2,12 +2,12 @@
 
 use std::{
     mem,
-    sync::{Arc, PoisonError, Weak},
+    sync::{Arc, PoisonError},
     task::Wake,
     time::Duration,
 };
 
-use super::{census::Census, loan::Loan};
+use super::{census::Standstill, loan::Loan};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Where a [keeper](super::keeper) waits for news. As a waker it tells that its
@@ -27,13 +27,24 @@ struct News {
     /// A loan that was refused may be had now.
     poked: bool,
     loans: Vec<Loan>,
-    /// How many permits all workers hold that stand still.
-    counted: Option<(u64, Weak<Census>)>,
+    /// All workers stand still.
+    counted: Option<Standstill>,
     /// Somebody is there to take over.
     relieved: bool,
     /// Every worker has been asked for a loan of so many, and none has or will have
-    /// one: how many permits there are at most on one of them, too few.
-    denied: Option<(u32, u64)>,
+    /// one.
+    denied: Option<Denial>,
+}
+
+/// What the workers answered to whom they cannot lend.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Denial {
+    pub(super) need: u32,
+    /// How many permits are held on one thread at most by jobs that are suspended
+    /// there and older than the call.
+    pub(super) most: u64,
+    /// How many are held by jobs on the stacks of all.
+    pub(super) all: u64,
 }
 
 impl News {
@@ -50,8 +61,8 @@ pub(super) struct Mail {
     pub(super) relieved: bool,
     pub(super) poked: bool,
     pub(super) loans: Vec<Loan>,
-    pub(super) counted: Option<(u64, Weak<Census>)>,
-    pub(super) denied: Option<(u32, u64)>,
+    pub(super) counted: Option<Standstill>,
+    pub(super) denied: Option<Denial>,
 }
 
 impl Mailbox {
@@ -77,12 +88,13 @@ impl Mailbox {
         self.post(|news| news.relieved = true);
     }
 
-    pub(super) fn count(&self, held: u64, census: Weak<Census>) {
-        self.post(|news| news.counted = Some((held, census)));
+    /// All workers stand still.
+    pub(super) fn count(&self, still: Standstill) {
+        self.post(|news| news.counted = Some(still));
     }
 
-    pub(super) fn deny(&self, need: u32, held: u64) {
-        self.post(|news| news.denied = Some((need, held)));
+    pub(super) fn deny(&self, denial: Denial) {
+        self.post(|news| news.denied = Some(denial));
     }
 
     /// Hands `loan` over. False, with the loan back at once, if nobody reads.

@@ -103,6 +103,15 @@ impl Drop for Entered {
     }
 }
 
+/// Has all keepers leave that lie on this thread's stack. How many of those are there,
+/// and how many have left?
+pub(super) fn relieve_all() -> (usize, usize) {
+    let posts = POSTS.with_borrow(Vec::clone);
+    let at_work = posts.iter().filter(|post| !post.has_left());
+    let relieved = at_work.map(|post| post.mailbox.relieve()).count();
+    (relieved, posts.len() - relieved)
+}
+
 /// Has the keepers leave that lie on top of one that has left, or that is about to,
 /// which is `last`. They do so at once. False if there is none.
 pub(super) fn make_way(last: Option<&Arc<Post>>) -> bool {

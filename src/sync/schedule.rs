@@ -77,7 +77,7 @@ impl Condvar {
     pub(crate) fn wait_timeout_while<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
-        _: Duration,
+        at_most: Duration,
         mut condition: impl FnMut(&mut T) -> bool,
     ) -> LockResult<(MutexGuard<'a, T>, ())> {
         let (late, over) = (
@@ -86,7 +86,16 @@ impl Condvar {
         );
         let timer = {
             let (wakes, late, over) = (Arc::clone(&self.0), Arc::clone(&late), Arc::clone(&over));
+            // Longer bounds are longer on the whole, or a wait for many would never end
+            // otherwise.
+            let turns = thread_rng().gen_range(0..=at_most.as_millis());
             move || {
+                for _ in 0..turns {
+                    if over.load(Relaxed) {
+                        return;
+                    }
+                    thread::yield_now();
+                }
                 late.store(true, Relaxed);
                 // Not under the mutex: the waiter may be about to wait.
                 while !over.load(Relaxed) {

@@ -13,11 +13,14 @@ use super::{Keeper, Place};
 use crate::{
     AcquireError,
     rayon::{
-        census::Census,
+        asks::{self, Asks, Spot},
+        census::{Census, Standstill},
         crew::{self, Handle, Jobs as _},
         frames::{self, Plea},
         grant::Papers,
+        mailbox::Denial,
         posts,
+        refusals::Refusal,
         source::Source,
         stuck::{self, Beneath},
     },
@@ -28,11 +31,16 @@ pub(super) struct AtWork<'a, 's, H: Handle<'s>> {
     pub(super) keeper: Keeper<H::Source>,
     pub(super) crew: &'a H,
     pub(super) scope: &'a Scope<'s>,
+    pub(super) entry: asks::Entry,
+    pub(super) spot: Spot,
     /// What waits for the call that the keeper is of.
     pub(super) beneath: Option<Beneath>,
     /// Until all is done.
     pub(super) stays: bool,
 }
+
+/// How often a keeper leaves a refusal to those on top of it.
+const DEFERS: u32 = 4;
 
 /// Why a keeper stops.
 pub(super) enum End {
@@ -70,8 +78,8 @@ enum Answer<E> {
 #[derive(Clone, Copy)]
 pub(super) struct Pleaded {
     need: u32,
-    /// Nobody lends: see `Mailbox::deny`.
-    denied: Option<u64>,
+    /// Nobody lends: if all have answered.
+    denied: Option<Denial>,
 }
 
 impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
@@ -130,20 +138,19 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
             if mail.poked || !mail.loans.is_empty() {
                 self.keeper.plea = None;
             } else if let Some(plea) = &mut self.keeper.plea {
-                let own = mail.denied.filter(|&(need, _)| need == plea.need);
-                plea.denied = own.map(|(_, held)| held).or(plea.denied);
+                let own = mail.denied.filter(|denial| denial.need == plea.need);
+                plea.denied = own.or(plea.denied);
             }
             for loan in mail.loans {
                 crew::hire(self.crew, self.scope, Papers::Loan(loan));
             }
-            if let (Some(_), Some(need)) = (mail.denied, starving) {
-                self.suspect(need);
-            }
-            if let Some((held, census)) = mail.counted {
-                if let Some(census) = census.upgrade() {
-                    self.look_at(&census, starving, held);
-                    census.end();
+            if let (Some(denial), Some(need)) = (mail.denied, starving) {
+                if denial.need == need {
+                    self.suspect(need, denial);
                 }
+            }
+            if let (Some(still), Some(need)) = (mail.counted, starving) {
+                self.look_at(need, &still);
             }
             if mail.relieved {
                 return End::Relieved {
@@ -186,8 +193,8 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
         let Some(permit) = self.crew.source.take_ahead(need) else {
             return false;
         };
-        self.line_up(None);
         crew::hire(self.crew, self.scope, Papers::Permit(permit));
+        self.line_up(None);
         true
     }
 
@@ -195,41 +202,50 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
     /// any.
     fn withheld(&self) -> u64 {
         let denied = self.keeper.plea.and_then(|plea| plea.denied);
-        denied.unwrap_or(0)
+        denied.map_or(0, |denial| denial.most)
     }
 
     /// Nobody lends `need` permits.
-    fn suspect(&self, need: u32) {
+    fn suspect(&mut self, need: u32, denial: Denial) {
         let source = &self.crew.source;
-        let (max, _) = source.max_and_active();
+        let (max, active) = source.max_and_active();
         if let Some(beneath) = &self.beneath {
             // What is beneath waits for this call, for certain.
             if frames::is_hopeless(need, beneath.sum(), max) {
                 return self.refuse(need, beneath.sum());
             }
         }
-        let held = self.withheld();
-        if held == 0 || !frames::is_hopeless(need, held, max) {
+        let is_hopeless = frames::is_hopeless(need, denial.all, max);
+        if denial.most == 0 || denial.all != active as u64 || !is_hopeless {
             return;
         }
         let stay = Duration::from_millis(1 << self.keeper.looks.min(5));
         let mailbox = Arc::clone(&self.keeper.mailbox);
         if let Some(census) = Census::new(source.id(), mailbox, stay) {
-            self.scope.spawn(move |_| {
-                rayon::spawn_broadcast(move |_| census.attend());
-            });
+            self.keeper.suspected = denial.most;
+            self.scope.spawn(move |_| census.call());
         }
     }
 
-    /// All workers stand still, and the jobs on their stacks hold so much.
-    fn look_at(&self, census: &Census, starving: Option<u32>, held: u64) {
-        let (Some(need), Some(_)) = (starving, self.keeper.plea) else {
+    /// No worker goes on.
+    fn look_at(&mut self, need: u32, still: &Standstill) {
+        let source = &self.crew.source;
+        let (max, active) = source.max_and_active();
+        let free = max.saturating_sub(active);
+        let is_stuck = still.held == active as u64
+            && frames::is_hopeless(need, still.held, max)
+            && [&still.asks, &Asks::now()]
+                .iter()
+                .all(|asks| asks.all_need_more(&still.workers, source.id(), free));
+        // Its panic could not come through before those on top of it are done. They look,
+        // too, unless they are older.
+        let comes_through = self.keeper.place == Place::Scope || asks::none_above(self.spot);
+        if is_stuck && !comes_through && self.keeper.defers < DEFERS {
+            self.keeper.defers += 1;
             return;
-        };
-        let (max, active) = self.crew.source.max_and_active();
-        let beneath = self.withheld();
-        if held == active as u64 && frames::is_hopeless(need, beneath, max) && !census.is_over() {
-            self.refuse(need, beneath);
+        }
+        if let (true, Some(refusal)) = (is_stuck, Refusal::after(still.refusals)) {
+            self.refuse_by(need, self.keeper.suspected, refusal);
         }
     }
 
@@ -258,9 +274,14 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
                 return;
             }
         }
+        let source = &self.crew.source;
         self.keeper.ask = need.map(|need| Ask {
             need,
-            future: Box::pin(self.crew.source.ask(need)),
+            future: Box::pin(source.ask(need)),
+        });
+        self.entry.set(match need {
+            None => asks::Ask::Nothing,
+            Some(need) => asks::Ask::Line(source.id(), need),
         });
         let asking = usize::from(self.keeper.ask.is_some());
         self.crew.asking.store(asking, Relaxed);
@@ -275,17 +296,20 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
         let Poll::Ready(answer) = ask.future.as_mut().poll(&mut cx) else {
             return Answer::Pending;
         };
-        self.line_up(None);
+        let mut result = Answer::Served;
         match answer {
             Ok(permit) => crew::hire(self.crew, self.scope, Papers::Permit(permit)),
             Err(error) if error != AcquireError::CLOSED.into() => {
-                return Answer::TurnedAway(error);
+                result = Answer::TurnedAway(error);
             }
             Err(error) if self.crew.jobs.len() > 0 => self.crew.end(error),
             // The last one has begun meanwhile.
             Err(_) => {}
         }
-        Answer::Served
+        // Not before the runner is spawned: whoever takes a census after this call
+        // finds the one or the other.
+        self.line_up(None);
+        result
     }
 
     /// Asks every worker of the pool for a loan.
@@ -305,12 +329,16 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
 
     /// Gives the jobs up, with a panic in the scope.
     fn refuse(&self, need: u32, held: u64) {
+        self.refuse_by(need, held, Refusal::new());
+    }
+
+    fn refuse_by(&self, need: u32, held: u64, refusal: Refusal) {
         let (max, _) = self.crew.source.max_and_active();
         let message = if frames::is_hopeless(need, held, max) {
             frames::hopeless(need, held, max)
         } else {
             stuck::message(need, held, max)
         };
-        crew::refuse(self.crew, self.scope, message);
+        crew::refuse(self.crew, self.scope, message, refusal);
     }
 }
