@@ -468,9 +468,9 @@ fn a_call_beside_a_job_that_goes_on_is_not_refused() {
         let job = || {
             until(&there);
             begun.store(true, Relaxed);
-            for _ in 0..4 {
+            for _ in 0..24 {
                 rayon::join(yield_now, || {
-                    for _ in 0..below(8) {
+                    for _ in 0..below(24) {
                         yield_now();
                     }
                 });
