@@ -185,8 +185,9 @@ impl Semaphore {
         self.word.peek().calm()
     }
 
-    /// Nobody waits, and max is what it was: one load and one comparison that
-    /// tell a holder that [`is_pressed`](Self::is_pressed) is still false.
+    /// Nothing has changed: one comparison that tells a holder that
+    /// [`is_pressed`](Self::is_pressed) is still false. If it fails, that may be so for
+    /// all that.
     #[inline]
     pub(crate) fn is_still(&self, calm: Calm) -> bool {
         self.word.peek().is_still(calm)

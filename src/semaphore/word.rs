@@ -94,19 +94,18 @@ impl State {
         self.0 < QUEUED && self.0 & COUNT <= self.0 >> MAX_SHIFT
     }
 
-    /// All but how many are out, if it is calm.
+    /// The whole of it, if it is calm.
     #[cfg(all(feature = "rayon", not(loom)))]
     #[inline]
     pub(crate) fn calm(self) -> Option<Calm> {
-        self.is_calm().then_some(Calm(self.0 & !COUNT))
+        self.is_calm().then_some(Calm(self.0))
     }
 
-    /// As it was then but for how many are out: then it is calm, since no more
-    /// come to be out than max unless max changes.
+    /// As it was then.
     #[cfg(all(feature = "rayon", not(loom)))]
     #[inline]
     pub(crate) fn is_still(self, calm: Calm) -> bool {
-        self.0 & !COUNT == calm.0
+        self.0 == calm.0
     }
 
     /// Both counts are at most 2^31 - 1, so the sum cannot overflow.
@@ -163,7 +162,7 @@ impl State {
     }
 }
 
-/// What a calm word says apart from how many are out.
+/// A calm word.
 #[cfg(all(feature = "rayon", not(loom)))]
 #[derive(Clone, Copy)]
 pub(crate) struct Calm(u64);
