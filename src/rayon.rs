@@ -69,8 +69,9 @@
 //!
 //! - permits that a job took by other means, such as
 //!   [`blocking_acquire`](crate::Semaphore::blocking_acquire);
-//! - jobs of *another* pool for which a throttled job waits (a call beside it that needs
-//!   more than it leaves may be refused meanwhile);
+//! - jobs of *another* pool for which a throttled job waits, or anything else for which
+//!   it waits with [`rayon::yield_now`] (a call beside it that needs more than it leaves
+//!   may be refused meanwhile);
 //! - jobs that wait for each other by way of *two* semaphores or keys, each with permits
 //!   of the one and in need of those of the other.
 //!

@@ -11,8 +11,9 @@ mod room;
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, Barrier, Mutex},
+    sync::{Arc, Barrier, Mutex, mpsc},
     task::{Context, Poll, Waker},
+    thread,
 };
 
 use child::in_child;
@@ -133,4 +134,47 @@ fn two_of_them_go_one_after_the_other() {
             assert_eq!(room.visits(), 4);
         }
     });
+}
+
+/// Where items come one by one, each when the one before is done.
+#[test]
+fn an_item_goes_ahead_while_the_next_one_is_waited_for() {
+    in_child(
+        "an_item_goes_ahead_while_the_next_one_is_waited_for",
+        || {
+            for workers in [2, 4] {
+                let semaphore = Semaphore::new(3);
+                let room = Room::default();
+                let mut all = pin!(semaphore.acquire_many(3));
+                let in_line = Mutex::new(all.as_mut());
+                thread::scope(|scope| {
+                    let (sender, receiver) = mpsc::sync_channel(0);
+                    let receiver = Mutex::new(Some(receiver));
+                    let room = &room;
+                    scope.spawn(move || {
+                        for n in 0..5 {
+                            sender.send(n).unwrap();
+                            common::until(|| room.visits() == n + 1);
+                        }
+                    });
+                    let job = |()| {
+                        let mut cx = Context::from_waker(Waker::noop());
+                        let polled = in_line.lock().unwrap().as_mut().poll(&mut cx);
+                        assert!(polled.is_pending());
+                        let items = receiver.lock().unwrap().take().unwrap();
+                        let items = items.into_iter().par_bridge();
+                        items
+                            .throttle_weighted_for_each(&semaphore, |_| 2, |_| drop(room.enter(2)))
+                            .unwrap();
+                    };
+                    pool(workers).install(|| {
+                        [()].into_par_iter()
+                            .throttle_for_each(&semaphore, job)
+                            .unwrap();
+                    });
+                });
+                assert_eq!(room.visits(), 5);
+            }
+        },
+    );
 }

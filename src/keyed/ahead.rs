@@ -11,8 +11,7 @@ use super::{
     handle::{Permits, Reach},
 };
 
-/// Takes `n` permits of `key`, of which there is one at least, if so many are free
-/// and the key is in use.
+/// Takes `n` permits of `key` if so many are free and the key is in use.
 fn take_ahead<R, Q>(keyed: R, key: &Q, n: u32) -> Option<Permits<R>>
 where
     R: Reach,

@@ -28,10 +28,10 @@ pub(super) struct Spot {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ask {
-    /// It is about to look.
+    /// It is about to look, or a loan may come.
     Unknown,
     Nothing,
-    /// For so many permits.
+    /// For so many permits, and nobody lends them.
     Line(Id, u32),
 }
 
@@ -83,28 +83,33 @@ impl Drop for Entry {
 
 /// What was asked for at one moment.
 #[derive(Debug)]
-pub(super) struct Asks(Vec<(ThreadId, Ask)>);
+pub(super) struct Asks(Vec<(Arc<Mailbox>, ThreadId, Ask)>);
 
 impl Asks {
     pub(super) fn now() -> Self {
         let keepers = lock();
-        Self(
-            keepers
-                .iter()
-                .map(|own| (own.spot.worker, own.ask))
-                .collect(),
-        )
+        let ask = |own: &Listed| (Arc::clone(&own.keeper), own.spot.worker, own.ask);
+        Self(keepers.iter().map(ask).collect())
     }
 
-    /// Did all keepers of these `workers` who asked for anything wait for permits of
+    /// Did all others of these `workers` who asked for anything wait for permits of
     /// `id`, and each for more than are `free`? One that waits for others may be served
     /// by somebody outside.
-    pub(super) fn all_need_more(&self, workers: &[ThreadId], id: Id, free: usize) -> bool {
-        let mut theirs = self.0.iter().filter(|(worker, _)| workers.contains(worker));
-        theirs.all(|&(_, ask)| match ask {
-            Ask::Unknown => false,
-            Ask::Nothing => true,
-            Ask::Line(of, need) => of == id && need as usize > free,
+    pub(super) fn others_need_more(
+        &self,
+        keeper: &Arc<Mailbox>,
+        workers: &[ThreadId],
+        id: Id,
+        free: usize,
+    ) -> bool {
+        self.0.iter().all(|(other, worker, ask)| {
+            Arc::ptr_eq(other, keeper)
+                || !workers.contains(worker)
+                || match *ask {
+                    Ask::Unknown => false,
+                    Ask::Nothing => true,
+                    Ask::Line(of, need) => of == id && need as usize > free,
+                }
         })
     }
 }

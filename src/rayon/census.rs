@@ -36,9 +36,9 @@ use crate::sync::{
     thread::{self, ThreadId},
 };
 
-/// How many full rounds it takes. More than once each job on the stacks of a pool is
-/// finished by itself, with nothing else to do for anybody.
-const ROUNDS: u32 = if cfg!(shuttle) { 8 } else { 64 };
+/// How many full rounds it takes: more than the jobs on a pool's stacks are likely to
+/// end one after the other, each as soon as the one before has ended on another stack.
+const ROUNDS: u32 = if cfg!(shuttle) { 4 } else { 64 };
 
 /// After how many it is given up.
 const MOST: u32 = 4 * ROUNDS;
@@ -151,15 +151,17 @@ impl Census {
             let waits = |state: &mut State| !state.over && state.round == round;
             let waited = self.changed.wait_timeout_while(state, self.stay, waits);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            // Somebody has not come.
-            state.over |= state.round == round;
+            if state.round == round {
+                // Somebody has not come.
+                state.end();
+            }
         } else if state.end_round() {
             drop(state);
             Arc::clone(self).call();
             state = self.lock();
             state.begin_round();
         } else {
-            state.over = true;
+            state.end();
             let asks = state.asks.take().filter(|_| state.full == ROUNDS);
             if let Some(asks) = asks {
                 self.mailbox.count(Standstill {
@@ -190,6 +192,14 @@ impl State {
         self.full < ROUNDS && self.round < MOST
     }
 
+    /// It is over. Somebody else may take one though the workers have not all heard
+    /// that: who has reason to has heard from all of them after this.
+    fn end(&mut self) {
+        if !mem::replace(&mut self.over, true) {
+            *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        }
+    }
+
     fn begin_round(&mut self) {
         self.round += 1;
         self.workers.clear();
@@ -200,6 +210,7 @@ impl State {
 
 impl Drop for Census {
     fn drop(&mut self) {
-        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        // If no worker ever came.
+        self.lock().end();
     }
 }

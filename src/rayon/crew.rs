@@ -45,13 +45,15 @@ pub(super) struct Crew<S: Source, J> {
     pub(super) jobs: J,
     /// The number of the call.
     pub(super) born: u64,
+    /// It is made within a throttled job.
+    pub(super) is_nested: bool,
     /// The call itself waits for the jobs, and is the keeper.
     waits: bool,
     /// How many runners are of any use: as many as the pool has workers.
     pub(super) most: AtomicUsize,
     /// See [`asking`](Self::asking): 0 or 1.
     pub(super) asking: AtomicUsize,
-    /// Spawned and not yet gone. Changes with the duty locked.
+    /// Spawned and not yet gone. Changes with the duty locked; read without, too.
     runners: AtomicUsize,
     /// Why nothing is begun any more.
     ended: OnceLock<S::Error>,
@@ -91,6 +93,7 @@ impl<S: Source, J: Jobs> Crew<S, J> {
             source,
             jobs,
             born: frames::number_call(),
+            is_nested: !frames::are_none(),
             waits,
             most: AtomicUsize::new(rayon::current_num_threads()),
             asking: AtomicUsize::new(0),
@@ -200,7 +203,7 @@ impl<S: Source, J: Jobs> Crew<S, J> {
     }
 
     /// There is a keeper from now on.
-    pub(super) fn appoint(&self, duty: &mut Duty, place: Place) -> Keeper<S> {
+    pub(super) fn appoint(&self, duty: &mut Duty, place: Place) -> Box<Keeper<S>> {
         let mailbox = Mailbox::new();
         duty.keeper = Some(Arc::clone(&mailbox));
         self.roll.set_keeper(Some(Arc::clone(&mailbox)));

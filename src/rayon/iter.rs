@@ -28,8 +28,7 @@ pub use throttled::Throttled;
 /// Never more than max items are in the closure at once. A shrink is followed by
 /// each worker as soon as the item that it runs is done; with a max of 0 no item
 /// is begun until it is raised. Growth is followed at the latest when some item
-/// of the call is done, and at once when none runs and the call stands in line (see
-/// there).
+/// of the call is done, and at once when none runs and the call stands in line.
 ///
 /// # Sources that block
 ///
@@ -40,12 +39,13 @@ pub use throttled::Throttled;
 /// permits, whether more items come or not.
 ///
 /// Nobody does where only one worker takes part: in a pool of one, or while the
-/// others are busy with other things. Nor does it help where the permits are those of a
-/// job around the call, on whose thread the next item is waited for, nor where each
-/// part of an iterator blocks by itself, in a `map` before the throttled call. Then
-/// what was set aside waits for the next item that comes to any worker, or for the end
-/// of them; where an item comes only as others are done, use
-/// [`Throttle::spawn`](super::Throttle::spawn).
+/// others are busy with other things, such as a second call of this kind. Nor does it
+/// help where the permits are those of a job around the call, on whose thread the next
+/// item is waited for; where items wait for jobs of their own, on top of which a worker
+/// may come for the next item; nor where each part of an iterator blocks by itself, in a
+/// `map` before the throttled call. Then what was set aside waits for the next item that
+/// comes to any worker, or for the end of them. Where an item comes only as others are
+/// done, use [`Throttle::spawn`](super::Throttle::spawn).
 ///
 /// # Fairness
 ///

@@ -22,7 +22,7 @@ use super::{
 };
 #[cfg(shuttle)]
 use crate::sync::WithBorrow as _;
-use crate::sync::{thread, thread_local};
+use crate::sync::{Instant, thread, thread_local};
 
 mod at_work;
 
@@ -34,13 +34,15 @@ thread_local! {
 }
 
 /// A crew's keeper, or one to be. There is one at a time: it is in the crew's books
-/// as its mailbox.
+/// as its mailbox. In a box, since many may come to lie on each other on one stack.
 pub(super) struct Keeper<S: Source> {
     mailbox: Arc<Mailbox>,
     place: Place,
     waker: Waker,
     ask: Option<Ask<S>>,
     plea: Option<Pleaded>,
+    /// For how many permits nobody had a loan when it last asked for one.
+    was_denied: Option<u32>,
     /// How long it waits before it is somebody else's turn.
     patience: Duration,
     /// How often it makes way if it comes to lie on a keeper that has left.
@@ -51,6 +53,12 @@ pub(super) struct Keeper<S: Source> {
     suspected: u64,
     /// There since it has begun for the first time.
     entry: Option<Entry>,
+    /// How often in a row they did.
+    stills: u32,
+    /// When it was found out that it starves.
+    starves_since: Option<Instant>,
+    /// Of a leaf's: when to look whether anybody is at the source.
+    next_look: Option<Instant>,
     /// How often it has left a refusal to those on top of it.
     defers: u32,
     post: Arc<Post>,
@@ -78,22 +86,26 @@ impl<S: Source> Keeper<S> {
     /// cost a few percent of a core by this.
     const MOST: Duration = Duration::from_millis(200);
 
-    pub(super) fn new(mailbox: Arc<Mailbox>, place: Place) -> Self {
-        Self {
+    pub(super) fn new(mailbox: Arc<Mailbox>, place: Place) -> Box<Self> {
+        Box::new(Self {
             waker: Waker::from(Arc::clone(&mailbox)),
             post: Post::new(Arc::clone(&mailbox)),
             mailbox,
             place,
             ask: None,
             plea: None,
+            was_denied: None,
             patience: Self::PATIENCE,
             makes_way: posts::TRIES,
             looks: 0,
             suspected: 0,
             entry: None,
+            stills: 0,
+            starves_since: None,
+            next_look: None,
             defers: 0,
             last: None,
-        }
+        })
     }
 
     /// Where it will be at work.
@@ -105,7 +117,7 @@ impl<S: Source> Keeper<S> {
     /// hires a runner for each grant; or for as long as its [place](Place) allows.
     ///
     /// What is beneath it on this thread cannot go on meanwhile.
-    pub(super) fn keep<'s, H>(mut self, crew: &H, scope: &Scope<'s>)
+    pub(super) fn keep<'s, H>(mut self: Box<Self>, crew: &H, scope: &Scope<'s>)
     where
         S: 's,
         H: Handle<'s, Source = S>,
@@ -140,23 +152,26 @@ impl<S: Source> Keeper<S> {
                 entry
             }
         };
-        let mut at_work = AtWork {
+        let mut at_work = Box::new(AtWork {
             keeper: self,
             entry,
+            is_refused: false,
             crew,
             scope,
             spot: here.spot,
             beneath,
             stays,
-        };
+        });
         let blocked = Blocked::new();
         let work = || {
             let ended = catch_unwind(AssertUnwindSafe(|| at_work.run()));
             let ended = ended.map(|end| {
                 if let End::Relieved { makes_way } = end {
-                    let mut keeper = at_work.keeper;
+                    let AtWork {
+                        mut keeper, entry, ..
+                    } = *at_work;
                     keeper.makes_way = makes_way;
-                    keeper.entry = Some(at_work.entry);
+                    keeper.entry = Some(entry);
                     keeper.post = Post::new(Arc::clone(&keeper.mailbox));
                     keeper.last = Some(Arc::clone(&post));
                     keeper.spawn(crew, scope);
@@ -179,7 +194,7 @@ impl<S: Source> Keeper<S> {
     }
 
     /// Sends it to be on duty, on whatever worker comes by it.
-    pub(super) fn spawn<'s, H>(self, crew: &H, scope: &Scope<'s>)
+    pub(super) fn spawn<'s, H>(self: Box<Self>, crew: &H, scope: &Scope<'s>)
     where
         S: 's,
         H: Handle<'s, Source = S>,

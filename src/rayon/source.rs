@@ -59,8 +59,7 @@ pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
     #[track_caller]
     fn take(&self, n: u32) -> Result<Self::Permit, NotNow<Self::Error>>;
 
-    /// Takes `n` permits, of which there is one at least, ahead of those who wait, if
-    /// so many are free.
+    /// Takes `n` permits ahead of those who wait, if so many are free.
     #[doc(hidden)]
     fn take_ahead(&self, n: u32) -> Option<Self::Permit>;
 

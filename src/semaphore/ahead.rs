@@ -15,9 +15,9 @@ use super::{
 };
 
 impl Semaphore {
-    /// Takes `n` permits, of which there is one at least, if so many are free.
+    /// Takes `n` permits if so many are free. False for none, for which nobody waits.
     pub(crate) fn take_ahead(&self, n: u32) -> bool {
-        self.word.try_acquire(n, true) == Take::Acquired
+        n > 0 && self.word.try_acquire(n, true) == Take::Acquired
     }
 
     fn owe_ahead(&self, n: u32) -> Option<Owed> {

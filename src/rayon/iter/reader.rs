@@ -9,12 +9,13 @@
 //! # Why this holds up nobody
 //!
 //! A leaf stays out only while another one is at the source. What lies beneath it on
-//! its stack cannot go on meanwhile, nor could it if the leaf were there, too; that
-//! one waits for an item, and will be followed by the end of them. As soon as nobody
-//! is at the source (the others may run items for long, and those wait for what lies
-//! beneath) it goes there itself: it looks every few milliseconds.
+//! its stack cannot go on meanwhile, nor could it if the leaf were there, too: both
+//! wait for what the source does. If nobody is at the source any more (the others may
+//! run items for long, and those wait for what lies beneath) it goes there itself: it
+//! looks every few milliseconds.
 //!
-//! It does not stay on top of another leaf, which may be the one at the source.
+//! It does not stay out on top of a leaf that may be the one at the source, nor where
+//! rayon would end it at once.
 //!
 //! # Why nothing is left alone
 //!
@@ -31,7 +32,9 @@
 //!    in 1.
 //!
 //! Not so if there is one leaf only, in a pool of one worker, or while the others are
-//! busy with something else and have not begun theirs.
+//! busy with something else (a second source that blocks, say) and have not begun
+//! theirs. Nor if what the keeper waits for lies beneath a leaf itself, as an item does
+//! that waits for jobs of its own: its worker may have taken on a leaf meanwhile.
 //!
 //! # Leaves on top of one that stays out
 //!
@@ -72,7 +75,8 @@ thread_local! {
 }
 
 struct Here {
-    leaves: usize,
+    /// By their readers; and whether they have begun to take items.
+    leaves: Vec<(*const Readers, bool)>,
     at_the_source: usize,
     /// Those that stay out at their beginning, by their readers.
     beginning: Vec<(*const Readers, Arc<Post>)>,
@@ -80,7 +84,7 @@ struct Here {
 
 impl Here {
     const NOTHING: Self = Self {
-        leaves: 0,
+        leaves: Vec::new(),
         at_the_source: 0,
         beginning: Vec::new(),
     };
@@ -132,19 +136,23 @@ pub(super) struct Reader<'s> {
     readers: &'s Readers,
     /// It is at the source.
     reads: bool,
-    /// It lies on top of another one.
+    /// It lies on top of another one of the call.
     is_nested: bool,
-    /// It lies on top of one that is at the source.
-    is_on_top: bool,
+    /// It is not to stay out: it lies on top of one that is at a source, or will be
+    /// ended at once.
+    goes: bool,
     /// Of one thread.
     not_send: PhantomData<*const ()>,
 }
 
 impl<'s> Reader<'s> {
     pub(super) fn new(readers: &'s Readers) -> Self {
-        let (is_nested, is_on_top) = HERE.with_borrow_mut(|here| {
-            here.leaves += 1;
-            (here.leaves > 1, here.at_the_source > 0)
+        let (is_nested, goes) = HERE.with_borrow_mut(|here| {
+            let of = std::ptr::from_ref(readers);
+            let is_nested = here.leaves.iter().any(|leaf| leaf.0 == of);
+            let is_ended = here.leaves.contains(&(of, true));
+            here.leaves.push((of, false));
+            (is_nested, is_ended || here.at_the_source > 0)
         });
         if !is_nested {
             readers.begun.fetch_add(1, Relaxed);
@@ -153,7 +161,7 @@ impl<'s> Reader<'s> {
             readers,
             reads: false,
             is_nested,
-            is_on_top,
+            goes,
             not_send: PhantomData,
         }
     }
@@ -175,6 +183,11 @@ impl<'s> Reader<'s> {
             drop(beginning);
             Self::look_again(crew, scope);
         }
+        HERE.with_borrow_mut(|here| {
+            if let Some(leaf) = here.leaves.last_mut() {
+                leaf.1 = true;
+            }
+        });
     }
 
     /// Goes to the source again.
@@ -202,7 +215,7 @@ impl<'s> Reader<'s> {
     }
 
     /// Is at the source, or is to be the keeper before.
-    fn arrive<'c, H: Handle<'c>>(&mut self, crew: &H) -> Option<Keeper<H::Source>> {
+    fn arrive<'c, H: Handle<'c>>(&mut self, crew: &H) -> Option<Box<Keeper<H::Source>>> {
         self.reads = true;
         self.readers.at_the_source.fetch_add(1, Relaxed);
         HERE.with_borrow_mut(|here| here.at_the_source += 1);
@@ -215,8 +228,8 @@ impl<'s> Reader<'s> {
     }
 
     #[cold]
-    fn stay_out<S: Source, J: crew::Jobs>(&mut self, crew: &Crew<S, J>) -> Option<Keeper<S>> {
-        if self.is_on_top || crew.is_over() || !self.readers.are_all(crew.most.load(Relaxed)) {
+    fn stay_out<S: Source, J: crew::Jobs>(&mut self, crew: &Crew<S, J>) -> Option<Box<Keeper<S>>> {
+        if self.goes || crew.is_over() || !self.readers.are_all(crew.most.load(Relaxed)) {
             return None;
         }
         let mut duty = crew.duty();
@@ -232,7 +245,8 @@ impl<'s> Reader<'s> {
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
         self.leave();
-        HERE.with_borrow_mut(|here| here.leaves -= 1);
+        let own = HERE.with_borrow_mut(|here| here.leaves.pop());
+        debug_assert!(own.is_some());
         if !self.is_nested {
             self.readers.begun.fetch_sub(1, Relaxed);
         }

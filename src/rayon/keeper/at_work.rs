@@ -24,20 +24,25 @@ use crate::{
         source::Source,
         stuck::{self, Beneath},
     },
+    sync::Instant,
 };
 
 /// A keeper on duty.
 pub(super) struct AtWork<'a, 's, H: Handle<'s>> {
-    pub(super) keeper: Keeper<H::Source>,
+    pub(super) keeper: Box<Keeper<H::Source>>,
     pub(super) crew: &'a H,
     pub(super) scope: &'a Scope<'s>,
     pub(super) entry: asks::Entry,
+    pub(super) is_refused: bool,
     pub(super) spot: Spot,
     /// What waits for the call that the keeper is of.
     pub(super) beneath: Option<Beneath>,
     /// Until all is done.
     pub(super) stays: bool,
 }
+
+/// How long it starves at least before it goes ahead of the line.
+const AHEAD: Duration = Duration::from_millis(if cfg!(shuttle) { 0 } else { 50 });
 
 /// How often a keeper leaves a refusal to those on top of it.
 const DEFERS: u32 = 4;
@@ -85,6 +90,10 @@ pub(super) struct Pleaded {
 impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
     pub(super) fn run(&mut self) -> End {
         while let Some(Missing { need, starves }) = self.missing() {
+            if self.is_missed() {
+                self.crew.strike_off(&mut self.crew.duty());
+                break;
+            }
             self.line_up(need);
             let turned_away = match self.answer() {
                 Answer::Served => continue,
@@ -118,16 +127,17 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
                 }
                 _ => None,
             };
-            let looks = noted.is_some() || (starving.is_some() && self.withheld() > 0);
+            self.list(starving);
+            let looks = noted.is_some() || (starving.is_some() && self.may_be_waited_for());
+            let since = self.keeper.starves_since.unwrap_or_else(Instant::now);
+            self.keeper.starves_since = starving.map(|_| since);
             let patience = (!self.stays).then_some(self.keeper.patience);
             let look = looks.then_some(stuck::LOOK);
             let at_most = patience.into_iter().chain(look).min();
             let mail = self.keeper.mailbox.wait(at_most);
             drop(noted);
             let Some(mail) = mail else {
-                // Those who wait ahead of it may wait for what is beneath.
-                let ahead = starving.filter(|_| at_most == look);
-                if ahead.is_some_and(|need| self.go_ahead(need)) {
+                if starving.is_some_and(|need| looks && self.go_ahead(need)) {
                     continue;
                 }
                 match self.when_nothing_comes() {
@@ -137,9 +147,11 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
             };
             if mail.poked || !mail.loans.is_empty() {
                 self.keeper.plea = None;
+                self.keeper.was_denied = None;
             } else if let Some(plea) = &mut self.keeper.plea {
                 let own = mail.denied.filter(|denial| denial.need == plea.need);
                 plea.denied = own.or(plea.denied);
+                self.keeper.was_denied = plea.denied.map(|denial| denial.need);
             }
             for loan in mail.loans {
                 crew::hire(self.crew, self.scope, Papers::Loan(loan));
@@ -173,23 +185,40 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
         if self.stays {
             return None;
         }
-        self.keeper.patience = Keeper::<H::Source>::MOST.min(2 * self.keeper.patience);
-        if self.keeper.place == Place::Scope {
-            return Some(End::Relieved {
-                makes_way: posts::TRIES,
-            });
-        }
-        if self.crew.jobs.have_readers() {
+        if self.keeper.place == Place::Leaf {
             return None;
         }
-        self.crew.strike_off(&mut self.crew.duty());
-        self.keeper.ask = None;
-        self.keeper.mailbox.close();
-        Some(End::Gone)
+        self.keeper.patience = Keeper::<H::Source>::MOST.min(2 * self.keeper.patience);
+        Some(End::Relieved {
+            makes_way: posts::TRIES,
+        })
     }
 
-    /// Takes `need` permits ahead of the line. False if there are not so many free.
+    /// Is it a leaf's, and nobody is at the source? It looks now and then, not always:
+    /// whoever comes from there goes back soon.
+    fn is_missed(&mut self) -> bool {
+        if self.keeper.place != Place::Leaf {
+            return false;
+        }
+        let now = Instant::now();
+        let next = *self
+            .keeper
+            .next_look
+            .get_or_insert(now + self.keeper.patience);
+        if now < next && !cfg!(shuttle) {
+            return false;
+        }
+        self.keeper.next_look = None;
+        !self.crew.jobs.have_readers()
+    }
+
+    /// Takes `need` permits ahead of the line, if it has starved for a while: those who
+    /// wait before it may wait for what is beneath. False if there are not so many free.
     fn go_ahead(&mut self, need: u32) -> bool {
+        let since = self.keeper.starves_since;
+        if since.is_none_or(|since| since.elapsed() < AHEAD) {
+            return false;
+        }
         let Some(permit) = self.crew.source.take_ahead(need) else {
             return false;
         };
@@ -205,6 +234,12 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
         denied.map_or(0, |denial| denial.most)
     }
 
+    /// Somebody may wait for this call who has permits.
+    fn may_be_waited_for(&self) -> bool {
+        // A leaf's plea is not heard by who waits for the next item.
+        self.withheld() > 0 || (self.keeper.place == Place::Leaf && self.crew.is_nested)
+    }
+
     /// Nobody lends `need` permits.
     fn suspect(&mut self, need: u32, denial: Denial) {
         let source = &self.crew.source;
@@ -215,14 +250,23 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
                 return self.refuse(need, beneath.sum());
             }
         }
+        if self.keeper.place == Place::Leaf {
+            // Its panic would come through only with the end of the items.
+            return;
+        }
         let is_hopeless = frames::is_hopeless(need, denial.all, max);
         if denial.most == 0 || denial.all != active as u64 || !is_hopeless {
             return;
         }
+        self.keeper.suspected = denial.most;
+        self.keeper.stills = 0;
+        self.take_census();
+    }
+
+    fn take_census(&self) {
         let stay = Duration::from_millis(1 << self.keeper.looks.min(5));
         let mailbox = Arc::clone(&self.keeper.mailbox);
-        if let Some(census) = Census::new(source.id(), mailbox, stay) {
-            self.keeper.suspected = denial.most;
+        if let Some(census) = Census::new(self.crew.source.id(), mailbox, stay) {
             self.scope.spawn(move |_| census.call());
         }
     }
@@ -234,14 +278,22 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
         let free = max.saturating_sub(active);
         let is_stuck = still.held == active as u64
             && frames::is_hopeless(need, still.held, max)
-            && [&still.asks, &Asks::now()]
-                .iter()
-                .all(|asks| asks.all_need_more(&still.workers, source.id(), free));
+            && [&still.asks, &Asks::now()].iter().all(|asks| {
+                let own = &self.keeper.mailbox;
+                asks.others_need_more(own, &still.workers, source.id(), free)
+            });
         // Its panic could not come through before those on top of it are done. They look,
         // too, unless they are older.
         let comes_through = self.keeper.place == Place::Scope || asks::none_above(self.spot);
         if is_stuck && !comes_through && self.keeper.defers < DEFERS {
             self.keeper.defers += 1;
+            return;
+        }
+        self.keeper.stills += 1;
+        if is_stuck && self.keeper.stills == 1 {
+            // Once more, after what waits for a worker in the pool's queue: it may be
+            // somebody's plea.
+            self.take_census();
             return;
         }
         if let (true, Some(refusal)) = (is_stuck, Refusal::after(still.refusals)) {
@@ -279,12 +331,18 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
             need,
             future: Box::pin(source.ask(need)),
         });
-        self.entry.set(match need {
-            None => asks::Ask::Nothing,
-            Some(need) => asks::Ask::Line(source.id(), need),
-        });
         let asking = usize::from(self.keeper.ask.is_some());
         self.crew.asking.store(asking, Relaxed);
+    }
+
+    /// Says what it waits for, before it does.
+    fn list(&self, starving: Option<u32>) {
+        let may_get_loan = starving.is_some() && self.keeper.was_denied != starving;
+        self.entry.set(match &self.keeper.ask {
+            _ if may_get_loan || self.is_refused => asks::Ask::Unknown,
+            None => asks::Ask::Nothing,
+            Some(ask) => asks::Ask::Line(self.crew.source.id(), ask.need),
+        });
     }
 
     /// Looks what has come of the place in line.
@@ -328,11 +386,14 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
     }
 
     /// Gives the jobs up, with a panic in the scope.
-    fn refuse(&self, need: u32, held: u64) {
+    fn refuse(&mut self, need: u32, held: u64) {
         self.refuse_by(need, held, Refusal::new());
     }
 
-    fn refuse_by(&self, need: u32, held: u64, refusal: Refusal) {
+    fn refuse_by(&mut self, need: u32, held: u64, refusal: Refusal) {
+        // Until its permits are back nobody else is stuck for certain.
+        self.is_refused = true;
+        self.entry.set(asks::Ask::Unknown);
         let (max, _) = self.crew.source.max_and_active();
         let message = if frames::is_hopeless(need, held, max) {
             frames::hopeless(need, held, max)
