@@ -51,16 +51,16 @@ pub(super) struct Keeper<S: Source> {
     looks: u32,
     /// How many permits somebody has then who may wait for it.
     suspected: u64,
-    /// There since it has begun for the first time.
-    entry: Option<Entry>,
-    /// How often in a row they did.
+    /// How often in a row all stood still.
     stills: u32,
+    /// How often it has left a refusal to those on top of it.
+    defers: u32,
     /// When it was found out that it starves.
     starves_since: Option<Instant>,
     /// Of a leaf's: when to look whether anybody is at the source.
     next_look: Option<Instant>,
-    /// How often it has left a refusal to those on top of it.
-    defers: u32,
+    /// There since it has begun for the first time.
+    entry: Option<Entry>,
     post: Arc<Post>,
     /// Where it was before.
     last: Option<Arc<Post>>,
@@ -99,11 +99,11 @@ impl<S: Source> Keeper<S> {
             makes_way: posts::TRIES,
             looks: 0,
             suspected: 0,
-            entry: None,
             stills: 0,
+            defers: 0,
             starves_since: None,
             next_look: None,
-            defers: 0,
+            entry: None,
             last: None,
         })
     }

@@ -182,10 +182,7 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
             self.keeper.plea = None;
             self.keeper.looks += 1;
         }
-        if self.stays {
-            return None;
-        }
-        if self.keeper.place == Place::Leaf {
+        if self.stays || self.keeper.place == Place::Leaf {
             return None;
         }
         self.keeper.patience = Keeper::<H::Source>::MOST.min(2 * self.keeper.patience);
@@ -335,7 +332,8 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
         self.crew.asking.store(asking, Relaxed);
     }
 
-    /// Says what it waits for, before it does.
+    /// Says what it waits for, before it does, and after it has hired for what came:
+    /// whoever takes a census finds the one or the other.
     fn list(&self, starving: Option<u32>) {
         let may_get_loan = starving.is_some() && self.keeper.was_denied != starving;
         self.entry.set(match &self.keeper.ask {
@@ -354,20 +352,17 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
         let Poll::Ready(answer) = ask.future.as_mut().poll(&mut cx) else {
             return Answer::Pending;
         };
-        let mut result = Answer::Served;
+        self.line_up(None);
         match answer {
             Ok(permit) => crew::hire(self.crew, self.scope, Papers::Permit(permit)),
             Err(error) if error != AcquireError::CLOSED.into() => {
-                result = Answer::TurnedAway(error);
+                return Answer::TurnedAway(error);
             }
             Err(error) if self.crew.jobs.len() > 0 => self.crew.end(error),
             // The last one has begun meanwhile.
             Err(_) => {}
         }
-        // Not before the runner is spawned: whoever takes a census after this call
-        // finds the one or the other.
-        self.line_up(None);
-        result
+        Answer::Served
     }
 
     /// Asks every worker of the pool for a loan.
