@@ -23,21 +23,7 @@ use dynaphore::{
     rayon::{Throttle, ThrottleExt, ThrottlePermit},
 };
 use rayon::prelude::*;
-use room::pool;
-
-/// Runs both, the second on another thread for certain, beside the first.
-fn beside(first: impl FnOnce() + Send, second: impl FnOnce() + Send) {
-    let stolen = AtomicBool::new(false);
-    let first = || {
-        until(|| stolen.load(SeqCst));
-        first();
-    };
-    let second = || {
-        stolen.store(true, SeqCst);
-        second();
-    };
-    rayon::join(first, second);
-}
+use room::{beside, pool};
 
 /// A worker waits within a job for something that another one runs, and comes by
 /// an item that needs more than its job leaves.

@@ -24,7 +24,7 @@ use dynaphore::{
     rayon::{Throttle, ThrottleExt},
 };
 use rayon::prelude::*;
-use room::{Room, message, moment, pool};
+use room::{Room, message, moment, on_another, pool};
 
 const POOLS: [usize; 4] = [1, 2, 3, 8];
 
@@ -97,21 +97,16 @@ fn a_worker_that_waits_lends_its_permit() {
         pool(2).install(|| {
             [()].into_par_iter()
                 .throttle_for_each(&semaphore, |()| {
-                    let stolen = AtomicBool::new(false);
                     holder.store(rayon::current_thread_index().unwrap(), SeqCst);
-                    rayon::join(
-                        || until(|| stolen.load(SeqCst)),
-                        || {
-                            stolen.store(true, SeqCst);
-                            assert_ne!(rayon::current_thread_index(), Some(holder.load(SeqCst)));
-                            [()].into_par_iter()
-                                .throttle_for_each(&semaphore, |()| {
-                                    assert_eq!(semaphore.active(), 1);
-                                    ran.store(true, SeqCst);
-                                })
-                                .unwrap();
-                        },
-                    );
+                    on_another(|| {
+                        assert_ne!(rayon::current_thread_index(), Some(holder.load(SeqCst)));
+                        [()].into_par_iter()
+                            .throttle_for_each(&semaphore, |()| {
+                                assert_eq!(semaphore.active(), 1);
+                                ran.store(true, SeqCst);
+                            })
+                            .unwrap();
+                    });
                 })
                 .unwrap();
         });
@@ -147,14 +142,9 @@ fn a_call_that_was_denied_a_loan_asks_again_for_less() {
                     .unwrap();
             };
             let outer = |()| {
-                let stolen = AtomicBool::new(false);
-                rayon::join(
-                    || until(|| stolen.load(SeqCst)),
-                    || {
-                        stolen.store(true, SeqCst);
-                        nested();
-                    },
-                );
+                on_another(|| {
+                    nested();
+                });
             };
             pool(2).install(|| {
                 let items = [()].into_par_iter();

@@ -25,7 +25,7 @@ use dynaphore::{
     rayon::{Throttle, ThrottleExt},
 };
 use rayon::prelude::*;
-use room::{message, pool};
+use room::{message, on_another, pool};
 
 /// How a call is made.
 #[derive(Clone, Copy, Debug)]
@@ -48,17 +48,6 @@ fn run(form: Form, semaphore: &Arc<Semaphore>, n: u32, job: impl Fn() + Send + S
             jobs.spawn_many(scope, n, |_, _permit| job()).unwrap();
         }),
     }
-}
-
-/// Runs `op` on another thread for certain, and waits for it as a worker does.
-fn on_another(op: impl FnOnce() + Send) {
-    let stolen = AtomicBool::new(false);
-    let wait = || until(|| stolen.load(SeqCst));
-    let op = || {
-        stolen.store(true, SeqCst);
-        op();
-    };
-    rayon::join(wait, op);
 }
 
 /// Longer than it takes to look again.

@@ -55,6 +55,13 @@ fn assert_at_rest(semaphore: &Semaphore) {
     assert_eq!((now.active, now.waiting), (0, 0), "{semaphore:?}");
 }
 
+/// Runs `job` with `n` permits.
+fn call(semaphore: &Semaphore, n: u32, job: impl Fn() + Sync + Send) {
+    rayon::iter::once(n)
+        .throttle_weighted_for_each(semaphore, |&n| n, |_| job())
+        .unwrap();
+}
+
 /// Gives permits back from another thread, at some time.
 fn give_back(held: Option<OwnedSemaphorePermit>) -> shuttle::thread::JoinHandle<()> {
     spawn(move || drop(held))
@@ -477,17 +484,12 @@ fn a_call_beside_a_job_that_goes_on_is_not_refused() {
             }
             room.visit();
         };
-        let call = |n: u32, job: &(dyn Fn() + Sync)| {
-            rayon::iter::once(n)
-                .throttle_weighted_for_each(&semaphore, |&n| n, |_| job())
-                .unwrap();
-        };
         let beside = || {
             there.store(true, Relaxed);
             until(&begun);
-            call(3, &|| room.visit());
+            call(&semaphore, 3, || room.visit());
         };
-        pool(2).install(|| rayon::join(|| call(2, &job), beside));
+        pool(2).install(|| rayon::join(|| call(&semaphore, 2, job), beside));
         room.check(2, 1);
         assert_at_rest(&semaphore);
     });
@@ -499,11 +501,6 @@ fn a_call_that_can_never_have_what_it_needs_is_refused_on_another_thread() {
     explore_fairly(300, || {
         let semaphore = Semaphore::new(3);
         let there = AtomicBool::new(false);
-        let call = |n: u32, job: &(dyn Fn() + Sync)| {
-            rayon::iter::once(n)
-                .throttle_weighted_for_each(&semaphore, |&n| n, |_| job())
-                .unwrap();
-        };
         let job = || {
             let wait = || {
                 while !there.load(Relaxed) {
@@ -512,11 +509,11 @@ fn a_call_that_can_never_have_what_it_needs_is_refused_on_another_thread() {
             };
             let nested = || {
                 there.store(true, Relaxed);
-                call(3, &|| unreachable!());
+                call(&semaphore, 3, || unreachable!());
             };
             rayon::join(wait, nested);
         };
-        let run = AssertUnwindSafe(|| pool(2).install(|| call(2, &job)));
+        let run = AssertUnwindSafe(|| pool(2).install(|| call(&semaphore, 2, job)));
         let panic = catch_unwind(run).unwrap_err();
         let message = panic.downcast::<String>().unwrap();
         assert!(message.contains("would wait for ever"), "{message}");

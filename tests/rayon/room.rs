@@ -4,12 +4,14 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread,
 };
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::common::until;
 
 pub fn pool(workers: usize) -> Arc<ThreadPool> {
     let builder = ThreadPoolBuilder::new().num_threads(workers);
@@ -60,6 +62,25 @@ impl Room {
 /// Gives others the processor.
 pub fn moment() {
     thread::yield_now();
+}
+
+/// Runs both, the second on another thread for certain, beside the first.
+pub fn beside(first: impl FnOnce() + Send, second: impl FnOnce() + Send) {
+    let stolen = AtomicBool::new(false);
+    let first = || {
+        until(|| stolen.load(SeqCst));
+        first();
+    };
+    let second = || {
+        stolen.store(true, SeqCst);
+        second();
+    };
+    rayon::join(first, second);
+}
+
+/// Runs `op` on another thread for certain, and waits for it as a worker does.
+pub fn on_another(op: impl FnOnce() + Send) {
+    beside(|| {}, op);
 }
 
 /// What a panic said.

@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Waker},
 };
@@ -19,9 +19,9 @@ use rayon::prelude::*;
 use crate::{
     Hosts,
     child::in_child,
-    common::{Random, until},
+    common::Random,
     key,
-    room::{Room, moment, pool},
+    room::{Room, moment, on_another, pool},
 };
 
 /// Hashes all keys to one.
@@ -119,15 +119,10 @@ fn a_worker_that_waits_lends_its_permit_of_the_key() {
             [()].into_par_iter()
                 .throttle_by(KeyedSource::new(&hosts, "a"))
                 .for_each(|()| {
-                    let stolen = AtomicBool::new(false);
-                    rayon::join(
-                        || until(|| stolen.load(SeqCst)),
-                        || {
-                            stolen.store(true, SeqCst);
-                            nested(key(&hosts, "a"));
-                            nested(key(&hosts, "b"));
-                        },
-                    );
+                    on_another(|| {
+                        nested(key(&hosts, "a"));
+                        nested(key(&hosts, "b"));
+                    });
                 })
                 .unwrap();
         });
