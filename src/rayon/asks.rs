@@ -58,6 +58,17 @@ impl Entry {
         self.change(|listed| listed.ask = ask);
     }
 
+    /// Does no keeper in line lie on top of it?
+    pub(super) fn is_topmost(&self) -> bool {
+        let keepers = lock();
+        let own = keepers[self.find(&keepers)].spot;
+        !keepers.iter().any(|other| {
+            other.spot.worker == own.worker
+                && other.spot.depth > own.depth
+                && matches!(other.ask, Ask::Line(..))
+        })
+    }
+
     fn change(&self, change: impl FnOnce(&mut Listed)) {
         let mut keepers = lock();
         let at = self.find(&keepers);
@@ -112,16 +123,6 @@ impl Asks {
                 }
         })
     }
-}
-
-/// Does no keeper in line lie on top of one at `spot`?
-pub(super) fn none_above(spot: Spot) -> bool {
-    let is_above = |own: &Listed| {
-        own.spot.worker == spot.worker
-            && own.spot.depth > spot.depth
-            && matches!(own.ask, Ask::Line(..))
-    };
-    !lock().iter().any(is_above)
 }
 
 fn lock() -> MutexGuard<'static, Vec<Listed>> {

@@ -51,11 +51,11 @@ pub use throttled::Throttled;
 ///
 /// A call stands in the semaphore's line, once, from when all its items have come, or a
 /// worker stays out of their source, until none is set aside any more; before, it takes
-/// what is free whenever an item comes or is done. A worker that has a permit runs one item after another under
-/// it, and gives it up after an item as soon as anybody else waits for one, or max
-/// has become less. (Items that take less than 20 microseconds are fetched several
-/// at a time, as many as take that long and 8192 at most, with a look after each
-/// that is run.)
+/// what is free whenever an item comes or is done. A worker that has a permit runs one
+/// item after another under it, and gives it up after an item as soon as anybody else
+/// waits for one, or max has become less. (Items that take less than 20 microseconds are
+/// fetched several at a time, as many as take that long and 8192 at most, with a look
+/// after each that is run.)
 ///
 /// # Nesting
 ///

@@ -158,7 +158,6 @@ impl<S: Source> Keeper<S> {
             is_refused: false,
             crew,
             scope,
-            spot: here.spot,
             beneath,
             stays,
         });

@@ -47,6 +47,7 @@
 use std::{
     cell::RefCell,
     marker::PhantomData,
+    ptr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -70,24 +71,25 @@ use crate::{
 const PATIENCE: Duration = Duration::from_millis(if cfg!(shuttle) { 0 } else { 20 });
 
 thread_local! {
-    /// Leaves of this kind on this thread's stack.
-    static HERE: RefCell<Here> = const { RefCell::new(Here::NOTHING) };
+    /// The leaves of this kind on this thread's stack, the topmost last.
+    static LEAVES: RefCell<Vec<Here>> = const { RefCell::new(Vec::new()) };
 }
 
+/// A leaf on this thread. It changes only while it is the topmost.
 struct Here {
-    /// By their readers; and whether they have begun to take items.
-    leaves: Vec<(*const Readers, bool)>,
-    at_the_source: usize,
-    /// Those that stay out at their beginning, by their readers.
-    beginning: Vec<(*const Readers, Arc<Post>)>,
+    /// Whose call it is of.
+    readers: *const Readers,
+    at_the_source: bool,
+    /// It has got beyond its beginning: rayon ends others of its call at once.
+    has_begun: bool,
+    /// Where it stays out at its beginning.
+    post: Option<Arc<Post>>,
 }
 
 impl Here {
-    const NOTHING: Self = Self {
-        leaves: Vec::new(),
-        at_the_source: 0,
-        beginning: Vec::new(),
-    };
+    fn change(change: impl FnOnce(&mut Self)) {
+        LEAVES.with_borrow_mut(|leaves| leaves.last_mut().map(change));
+    }
 }
 
 /// The leaves of one call.
@@ -113,23 +115,6 @@ impl Readers {
     }
 }
 
-/// A leaf stays out at its beginning, until this is dropped.
-struct Beginning;
-
-impl Beginning {
-    fn new(readers: *const Readers, post: Arc<Post>) -> Self {
-        HERE.with_borrow_mut(|here| here.beginning.push((readers, post)));
-        Self
-    }
-}
-
-impl Drop for Beginning {
-    fn drop(&mut self) {
-        let own = HERE.with_borrow_mut(|here| here.beginning.pop());
-        debug_assert!(own.is_some());
-    }
-}
-
 /// One leaf, as long as it lives.
 #[derive(Debug)]
 pub(super) struct Reader<'s> {
@@ -147,12 +132,19 @@ pub(super) struct Reader<'s> {
 
 impl<'s> Reader<'s> {
     pub(super) fn new(readers: &'s Readers) -> Self {
-        let (is_nested, goes) = HERE.with_borrow_mut(|here| {
-            let of = std::ptr::from_ref(readers);
-            let is_nested = here.leaves.iter().any(|leaf| leaf.0 == of);
-            let is_ended = here.leaves.contains(&(of, true));
-            here.leaves.push((of, false));
-            (is_nested, is_ended || here.at_the_source > 0)
+        let own = Here {
+            readers,
+            at_the_source: false,
+            has_begun: false,
+            post: None,
+        };
+        let (is_nested, goes) = LEAVES.with_borrow_mut(|leaves| {
+            let is_own = |leaf: &&Here| ptr::eq(leaf.readers, readers);
+            let is_nested = leaves.iter().any(|leaf| is_own(&leaf));
+            let is_ended = leaves.iter().filter(is_own).any(|leaf| leaf.has_begun);
+            let goes = is_ended || leaves.iter().any(|leaf| leaf.at_the_source);
+            leaves.push(own);
+            (is_nested, goes)
         });
         if !is_nested {
             readers.begun.fetch_add(1, Relaxed);
@@ -168,26 +160,23 @@ impl<'s> Reader<'s> {
 
     /// Goes to the source for the first time.
     pub(super) fn begin<'c, H: Handle<'c>>(&mut self, crew: &H, scope: &Scope<'c>) {
-        let readers: *const Readers = self.readers;
-        let stays_out = HERE.with_borrow(|here| {
-            let mut beginning = here.beginning.iter().rev();
-            let beneath = beginning.find(|(of, _)| *of == readers)?;
-            Some(Arc::clone(&beneath.1))
+        let beneath = LEAVES.with_borrow(|leaves| {
+            let mut own = leaves
+                .iter()
+                .rev()
+                .filter(|leaf| ptr::eq(leaf.readers, self.readers));
+            own.find_map(|leaf| leaf.post.clone())
         });
-        if let Some(post) = stays_out {
+        if let Some(post) = beneath {
             broker::off_worker(|| post.wait());
         }
         while let Some(keeper) = self.arrive(crew) {
-            let beginning = Beginning::new(readers, keeper.post());
+            Here::change(|leaf| leaf.post = Some(keeper.post()));
             keeper.keep(crew, scope);
-            drop(beginning);
+            Here::change(|leaf| leaf.post = None);
             Self::look_again(crew, scope);
         }
-        HERE.with_borrow_mut(|here| {
-            if let Some(leaf) = here.leaves.last_mut() {
-                leaf.1 = true;
-            }
-        });
+        Here::change(|leaf| leaf.has_begun = true);
     }
 
     /// Goes to the source again.
@@ -210,7 +199,7 @@ impl<'s> Reader<'s> {
         if self.reads {
             self.reads = false;
             self.readers.at_the_source.fetch_sub(1, Relaxed);
-            HERE.with_borrow_mut(|here| here.at_the_source -= 1);
+            Here::change(|leaf| leaf.at_the_source = false);
         }
     }
 
@@ -218,7 +207,7 @@ impl<'s> Reader<'s> {
     fn arrive<'c, H: Handle<'c>>(&mut self, crew: &H) -> Option<Box<Keeper<H::Source>>> {
         self.reads = true;
         self.readers.at_the_source.fetch_add(1, Relaxed);
-        HERE.with_borrow_mut(|here| here.at_the_source += 1);
+        Here::change(|leaf| leaf.at_the_source = true);
         // ORDERING: pairs with itself, and with the one in `tend`: argument 1.
         fence(SeqCst);
         if crew.runners() == 0 && crew.jobs.len() == 0 {
@@ -245,7 +234,7 @@ impl<'s> Reader<'s> {
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
         self.leave();
-        let own = HERE.with_borrow_mut(|here| here.leaves.pop());
+        let own = LEAVES.with_borrow_mut(Vec::pop);
         debug_assert!(own.is_some());
         if !self.is_nested {
             self.readers.begun.fetch_sub(1, Relaxed);

@@ -13,7 +13,7 @@ use super::{Keeper, Place};
 use crate::{
     AcquireError,
     rayon::{
-        asks::{self, Asks, Spot},
+        asks::{self, Asks},
         census::{Census, Standstill},
         crew::{self, Handle, Jobs as _},
         frames::{self, Plea},
@@ -34,7 +34,6 @@ pub(super) struct AtWork<'a, 's, H: Handle<'s>> {
     pub(super) scope: &'a Scope<'s>,
     pub(super) entry: asks::Entry,
     pub(super) is_refused: bool,
-    pub(super) spot: Spot,
     /// What waits for the call that the keeper is of.
     pub(super) beneath: Option<Beneath>,
     /// Until all is done.
@@ -42,7 +41,11 @@ pub(super) struct AtWork<'a, 's, H: Handle<'s>> {
 }
 
 /// How long it starves at least before it goes ahead of the line.
-const AHEAD: Duration = Duration::from_millis(if cfg!(shuttle) { 0 } else { 50 });
+const AHEAD: Duration = if cfg!(shuttle) {
+    Duration::ZERO
+} else {
+    stuck::LOOK
+};
 
 /// How often a keeper leaves a refusal to those on top of it.
 const DEFERS: u32 = 4;
@@ -281,7 +284,7 @@ impl<'s, H: Handle<'s>> AtWork<'_, 's, H> {
             });
         // Its panic could not come through before those on top of it are done. They look,
         // too, unless they are older.
-        let comes_through = self.keeper.place == Place::Scope || asks::none_above(self.spot);
+        let comes_through = self.keeper.place == Place::Scope || self.entry.is_topmost();
         if is_stuck && !comes_through && self.keeper.defers < DEFERS {
             self.keeper.defers += 1;
             return;
