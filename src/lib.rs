@@ -72,9 +72,11 @@
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
 mod error;
+mod foreign;
 pub mod generation;
 #[cfg(feature = "keyed")]
 mod keyed;
+mod park;
 #[cfg(feature = "pool")]
 mod pool;
 #[cfg(all(feature = "rayon", not(loom)))]

@@ -18,7 +18,6 @@ mod builder;
 mod ended;
 mod extras;
 mod owed;
-pub(crate) mod park;
 mod permit;
 mod queue;
 mod read;
@@ -36,15 +35,7 @@ mod word;
 /// What the lease pool builds on.
 #[cfg(feature = "pool")]
 pub(crate) mod inner {
-    pub(crate) use super::{
-        acquire::Attempt,
-        blocking::assert_may_block,
-        owed::Held,
-        park::{Wait, wait},
-        steps::Rest,
-        timeout::after,
-        word::Take,
-    };
+    pub(crate) use super::{acquire::Attempt, owed::Held, steps::Rest, word::Take};
 }
 
 pub use acquire::{Acquire, AcquireOwned};
@@ -55,12 +46,10 @@ pub use read::Snapshot;
 pub use rotate::{Resize, ResizeDrained};
 pub use watch::{Idle, Settled};
 
-pub(crate) use blocking::assert_may_block;
 #[cfg(feature = "stats")]
 pub(crate) use ended::{End, Since};
 use extras::{Extras, Wanted};
 pub(crate) use owed::Held;
-pub(crate) use queue::Deferred;
 use queue::{Goal, Queue};
 use watch::Watch;
 use word::{MAX_PERMITS, Release, Word};
@@ -68,9 +57,7 @@ use word::{MAX_PERMITS, Release, Word};
 pub(crate) use queue::Policy;
 pub(crate) use word::Take;
 #[cfg(feature = "keyed")]
-pub(crate) use {
-    acquire::Attempt, blocking::acquire as block, park::Wait, steps::Rest, timeout::after,
-};
+pub(crate) use {acquire::Attempt, blocking::acquire as block, steps::Rest};
 
 /// A counting semaphore whose maximum can be changed at any moment.
 ///

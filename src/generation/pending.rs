@@ -10,10 +10,7 @@ use std::{
 
 use super::{Tracker, along::Meeting, drain::Drain};
 use crate::{
-    semaphore::{
-        assert_may_block,
-        park::{self, Wait},
-    },
+    park::{self, Wait, assert_may_block},
     sync::Clock,
 };
 

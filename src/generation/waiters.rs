@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, mem, task::Waker};
 
 use crate::{
-    semaphore::Deferred,
+    foreign::Deferred,
     sync::{AtomicUsize, Mutex, MutexGuard, Relaxed, const_fn},
 };
 

@@ -19,10 +19,7 @@ use super::{
     Entered, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit,
     handle::{Permits, Reach, Waiter},
 };
-use crate::{
-    error::KeyedAcquireError,
-    semaphore::{Attempt, Wait},
-};
+use crate::{error::KeyedAcquireError, park::Wait, semaphore::Attempt};
 
 /// A request by a future, which has its key by a pointer of the kind `P`.
 enum Request<R: Reach, P> {

@@ -30,7 +30,7 @@ where
     R::Hasher: BuildHasher,
     Q: Hash + Eq + ToOwned<Owned = R::Key> + ?Sized,
 {
-    semaphore::assert_may_block();
+    crate::park::assert_may_block();
     match keyed.keyed().enter(key, n)? {
         Entered::Holds(entry) => Ok(Permits::taken(keyed, entry, n)),
         Entered::Waits(entry) => {

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     error::{KeyedAcquireError, KeyedTryAcquireError, TooManyKeys},
-    semaphore::{Deferred, Held, Policy, Rest, Semaphore, Take},
+    foreign::Deferred,
+    semaphore::{Held, Policy, Rest, Semaphore, Take},
     sync::{AtomicUsize, Mutex, Relaxed},
 };
 

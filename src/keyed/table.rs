@@ -24,7 +24,10 @@ use hashbrown::HashTable;
 use triomphe::Arc;
 
 use super::users::Users;
-use crate::semaphore::{Deferred, Policy, Semaphore};
+use crate::{
+    foreign::Deferred,
+    semaphore::{Policy, Semaphore},
+};
 
 /// How many entries are kept for keys to come.
 const SPARES: usize = 4;

@@ -8,10 +8,7 @@ use std::{
 };
 
 use super::{KeyedPermit, KeyedSemaphore, OwnedKeyedPermit, blocking::acquire};
-use crate::{
-    error::KeyedAcquireTimeoutError,
-    semaphore::{after, checked},
-};
+use crate::{error::KeyedAcquireTimeoutError, park::after, semaphore::checked};
 
 /// Blocking until the permits are there, or the time is over.
 ///

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Lease, LeasePool, request::block};
 use crate::{
     error::{LeaseError, LeaseTimeoutError},
-    semaphore::inner::{after, assert_may_block},
+    park::{after, assert_may_block},
 };
 
 /// Blocking.

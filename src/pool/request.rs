@@ -16,9 +16,10 @@ use super::{
 };
 use crate::{
     error::{LeaseError, LeaseTimeoutError, TryLeaseError},
+    park::{Wait, wait},
     semaphore::{
         Semaphore,
-        inner::{Attempt, Held, Take, Wait, wait},
+        inner::{Attempt, Held, Take},
     },
 };
 

@@ -10,7 +10,7 @@ use std::{
 use futures_core::{FusedStream, Stream};
 
 use super::{Lease, LeasePool, request::Request, shared::Shared};
-use crate::semaphore::inner::Wait;
+use crate::park::Wait;
 
 impl<K, S> LeasePool<K, S> {
     /// All leases from now on, one after the other, until the pool is

@@ -19,11 +19,10 @@ use super::{
     OwnedSemaphorePermit, Semaphore, SemaphorePermit,
     ended::{End, Since},
     owed::Held,
-    park::Wait,
     queue::{Arrival, Ticket, Verdict},
     word::Take,
 };
-use crate::error::AcquireError;
+use crate::{error::AcquireError, park::Wait};
 
 /// A request for `need` permits by somebody who reaches the semaphore by `S`.
 ///

@@ -8,10 +8,12 @@ use super::{
     checked,
     ended::{End, Since},
     owed::Held,
-    park,
     word::Take,
 };
-use crate::error::{AcquireError, AcquireTimeoutError};
+use crate::{
+    error::{AcquireError, AcquireTimeoutError},
+    park::{self, assert_may_block},
+};
 
 /// Waits for `n` permits, until the deadline if there is one.
 #[track_caller]
@@ -47,16 +49,6 @@ fn acquire_at_last<S: Deref<Target = Semaphore>>(
     // Without a deadline there is no other error.
     acquire(semaphore, n, None).map_err(|_| AcquireError::CLOSED)
 }
-
-/// Panics inside a tokio runtime, in tokio's own words: its mutex can tell.
-#[cfg(feature = "tokio")]
-#[track_caller]
-pub(crate) fn assert_may_block() {
-    drop(tokio::sync::Mutex::const_new(()).blocking_lock());
-}
-
-#[cfg(not(feature = "tokio"))]
-pub(crate) fn assert_may_block() {}
 
 /// Blocking until the permits are there.
 impl Semaphore {

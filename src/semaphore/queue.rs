@@ -134,12 +134,12 @@ mod steps;
 mod wakes;
 mod watch;
 
+use crate::foreign::Deferred;
 pub(crate) use line::{Goal, Ticket, Verdict};
 use line::{Line, Stood};
 pub use policy::Fairness;
 pub(crate) use policy::Policy;
 use shared::Shared;
-pub(crate) use wakes::Deferred;
 
 impl Goal {
     pub(crate) fn is_met(self, state: State) -> bool {

@@ -6,12 +6,7 @@ use std::{
 };
 
 use super::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, blocking::acquire, checked};
-use crate::error::AcquireTimeoutError;
-
-/// A time too far to be told is never.
-pub(crate) fn after(timeout: Duration) -> Option<Instant> {
-    Instant::now().checked_add(timeout)
-}
+use crate::{error::AcquireTimeoutError, park::after};
 
 /// Blocking until the permits are there, or the time is over.
 ///

@@ -9,9 +9,9 @@ use std::{
 
 use super::{
     Semaphore,
-    park::Wait,
     queue::{Goal, Ticket},
 };
+use crate::park::Wait;
 
 /// Waits until the word meets `goal`.
 pub(super) struct Watch<'a> {

@@ -12,10 +12,7 @@ use super::{
     },
     Map, cheap, lock,
 };
-use crate::{
-    error::TooManyKeys,
-    semaphore::{Deferred, Rest},
-};
+use crate::{error::TooManyKeys, foreign::Deferred, semaphore::Rest};
 
 /// Overrides.
 impl<K> Map<K> {

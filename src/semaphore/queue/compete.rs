@@ -33,8 +33,9 @@
 
 use std::mem;
 
-use super::{Deferred, Fairness, Queue, Shared, Verdict, line::Ticket};
+use super::{Fairness, Queue, Shared, Verdict, line::Ticket};
 use crate::{
+    foreign::Deferred,
     semaphore::word::{Take, Word},
     sync::Relaxed,
 };

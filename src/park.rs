@@ -111,3 +111,18 @@ use thread::park_timeout;
 fn park_timeout(_: Duration) {
     thread::yield_now();
 }
+
+/// A time too far to be told is never.
+pub(crate) fn after(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
+/// Panics inside a tokio runtime, in tokio's own words: its mutex can tell.
+#[cfg(feature = "tokio")]
+#[track_caller]
+pub(crate) fn assert_may_block() {
+    drop(tokio::sync::Mutex::const_new(()).blocking_lock());
+}
+
+#[cfg(not(feature = "tokio"))]
+pub(crate) fn assert_may_block() {}
