@@ -135,10 +135,10 @@ pub(crate) fn after(timeout: Duration) -> Option<Instant> {
 #[cfg(feature = "tokio")]
 #[track_caller]
 pub(crate) fn assert_may_block() {
-    use std::panic::{catch_unwind, resume_unwind};
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
     let mutex = tokio::sync::Mutex::const_new(());
-    if let Err(panic) = catch_unwind(|| drop(mutex.blocking_lock())) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(mutex.blocking_lock()))) {
         // While the thread's locals are being dropped, it panics for want of its own.
         let words = panic.downcast_ref::<&str>().copied();
         let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
@@ -150,3 +150,59 @@ pub(crate) fn assert_may_block() {
 
 #[cfg(not(feature = "tokio"))]
 pub(crate) fn assert_may_block() {}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    struct Polled(usize);
+
+    /// A waker that it woke, or another call, has used up its thread's unpark.
+    impl Wait for Polled {
+        type Answer = usize;
+
+        fn poll(&mut self, waker: &Waker) -> Poll<usize> {
+            self.0 += 1;
+            if self.0 == 3 {
+                return Poll::Ready(self.0);
+            }
+            waker.wake_by_ref();
+            thread::park();
+            Poll::Pending
+        }
+
+        fn is_told(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn a_wait_that_has_been_woken_does_not_depend_on_the_unpark() {
+        let (done, wait_for) = std::sync::mpsc::channel();
+        thread::spawn(move || done.send(wait(&mut Polled(0), None)));
+        let polled = wait_for.recv_timeout(Duration::from_secs(60));
+        assert_eq!(polled.expect("it hangs"), Some(3));
+    }
+
+    struct Never(usize);
+
+    impl Wait for Never {
+        type Answer = ();
+
+        fn poll(&mut self, _: &Waker) -> Poll<()> {
+            self.0 += 1;
+            Poll::Pending
+        }
+
+        fn is_told(&self) -> bool {
+            panic!("it looks again, so it has yielded");
+        }
+    }
+
+    #[test]
+    fn a_wait_whose_time_is_over_looks_once_and_does_not_yield() {
+        let mut never = Never(0);
+        assert_eq!(wait(&mut never, Some(Instant::now())), None);
+        assert_eq!(never.0, 1);
+    }
+}

@@ -192,7 +192,8 @@ impl Semaphore {
 
     #[inline(never)]
     fn take_beside_the_line(&self, n: u32) -> Take {
-        if self.queue.may_barge() {
+        let kept = self.queue.kept();
+        if kept == 0 || self.word.load().available(kept) >= n {
             self.word.try_acquire(n, true)
         } else {
             Take::Spoken
@@ -225,7 +226,7 @@ impl Semaphore {
     }
 }
 
-/// Permits that are packed to a semaphore.
+/// Permits that are out, and in whose hands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
     pub(crate) n: u32,
@@ -254,7 +255,7 @@ impl Held {
     }
 }
 
-/// What a permit owes, in one word:
+/// What a permit consists of, in one word:
 ///
 /// ```text
 ///  63 ............ 32  31       30 .............. 0
@@ -313,10 +314,10 @@ impl Packed {
     }
 }
 
-/// Owing to a semaphore.
+/// What a permit consists of, taken and given back.
 impl Semaphore {
     /// Takes `n` permits, if the semaphore's fairness lets the caller. What is
-    /// packed for them means nothing if it does not.
+    /// packed means nothing if it does not.
     #[inline(always)]
     pub(super) fn take_packed(&self, n: u32) -> (Take, Packed) {
         if self.optional.keeps_generations() {
@@ -357,13 +358,13 @@ impl Semaphore {
         (found, Packed::new(Held::taken(n), token))
     }
 
-    /// What the caller of an acquire owes from now on.
+    /// What a permit of the caller consists of.
     #[inline(always)]
     pub(super) fn hand_out(&self, held: Held) -> Packed {
         Packed::new(held, self.optional.token())
     }
 
-    /// All that is packed comes back.
+    /// All that a permit consists of comes back.
     #[inline(always)]
     pub(super) fn take_back(&self, packed: &mut Packed) {
         if packed.has_token() {
@@ -400,7 +401,7 @@ impl Semaphore {
         self.finish_release(released, n);
     }
 
-    /// `packed` owes what `other` owes, too. Of the tokens it keeps the older:
+    /// Puts `other` into `packed`. Of the tokens it keeps the older:
     /// whoever waits for its generation waits for the younger as well.
     pub(super) fn merge(&self, packed: &mut Packed, other: &mut Packed) {
         let mut held = packed.take_held();
@@ -413,7 +414,7 @@ impl Semaphore {
         drop(younger.map(|token| self.optional.give_back(token)));
     }
 
-    /// Takes `n` permits out of what is `packed`, if there are so many.
+    /// Takes `n` permits out of `packed`, if there are so many.
     pub(super) fn split(&self, packed: &mut Packed, n: usize) -> Option<Packed> {
         let mut held = packed.held();
         let part = held.split(n)?;

@@ -4,7 +4,9 @@
 //! it listens for permits that come back, and whoever comes first has them. Under `Fifo`
 //! all stand in line. Under `Barging` requests for one permit compete, and those for
 //! several stand in line. Under `Eventual` a request for one competes until it has
-//! waited for the bound; then it joins the line, and nobody passes that.
+//! waited for the bound; then it joins the line, and nobody passes that. One that is
+//! overdue may not have come to do that: until it comes, a newcomer takes a permit only if
+//! enough are left for all that compete.
 //!
 //! # The line
 //!
@@ -43,13 +45,14 @@
 //!    what W released, and sees C. An aside waiter may leave its counter for the line
 //!    while a resizer looks: whoever moved it looks at the word after that. A closer
 //!    always looks.
-//! 5. *Competing.* A waiter listens, counts itself (C), and then sets QUEUED by a
-//!    read-modify-write that also reads the word (W). If a permit is free, it tries for it
-//!    at once. A releaser that found QUEUED notifies as many as permits are free, and
-//!    by 4 it sees whoever is asleep. A clear of QUEUED that comes after W is followed by a
-//!    look at the counter, which sees C and sets QUEUED again. A waiter that comes in vain
-//!    listens again and does all this again, so what came back meanwhile is not lost on
-//!    it. One that leaves with a notification it has not used passes it on.
+//! 5. *Competing.* A waiter listens, counts itself (C), and then looks at the word: by a
+//!    read-modify-write that sets QUEUED or, if that is set already, by a fence and a load
+//!    (W). If a permit is free, it tries for it at once. A releaser that found QUEUED (X)
+//!    fences and notifies as many as permits are free. If X comes before W, W sees the
+//!    permit; if not, the releaser sees who listens. A clear of QUEUED is followed by a
+//!    fence and a look at the counter, and sets QUEUED again if that sees C. A waiter that
+//!    comes in vain listens again and looks again, so what came back meanwhile is not lost
+//!    on it. One that leaves with a notification it has not used passes it on.
 //! 6. *One who does not come.* A notified waiter may be on a thread that is busy. Permits
 //!    that come back after that notify nobody else while they are as few as those
 //!    notified. After [`PASSED`] such releases one more is notified.
@@ -126,7 +129,7 @@ use crate::{
     foreign::Deferred,
     sync::{
         Acquire, AtomicBool, AtomicU64, AtomicUsize, Clock, Lazy, Mutex, MutexGuard, Relaxed,
-        Release, const_fn,
+        Release, SeqCst, const_fn, fence,
     },
 };
 
@@ -180,8 +183,10 @@ struct Competing {
     /// How many do.
     count: AtomicUsize,
     event: Event,
-    /// Releases that found nobody to notify, since the last that did.
+    /// Releases that found nobody to notify, since the last that did. Some may be missed.
     passed: AtomicUsize,
+    /// When the last that was served came, or the first, by the clock of `Eventual`.
+    oldest: AtomicU64,
 }
 
 /// A state of the word that can be waited for.
@@ -240,18 +245,41 @@ impl Queue {
         self.policy.is_fifo()
     }
 
-    /// May a newcomer take a free permit while others wait?
-    pub(crate) fn may_barge(&self) -> bool {
+    /// How many free permits a newcomer must leave to those who wait.
+    pub(crate) fn kept(&self) -> u32 {
         match self.policy.fairness {
-            Fairness::Fifo => false,
-            Fairness::Barging => true,
-            // ORDERING: Acquire, pairs with the Release in `publish`: who reads that
-            // nobody is in line may conclude that a free permit is not kept for them.
-            Fairness::Eventual => !self
-                .shared
-                .get()
-                .is_some_and(|shared| shared.calm.line.load(Acquire)),
+            Fairness::Fifo => u32::MAX,
+            Fairness::Barging => 0,
+            Fairness::Eventual => self.shared.get().map_or(0, |shared| {
+                if self.is_line_kept(shared) {
+                    return u32::MAX;
+                }
+                let waiting = shared.competing.count.load(Relaxed);
+                if waiting == 0 || !self.is_overdue(shared) {
+                    return 0;
+                }
+                u32::try_from(waiting).unwrap_or(u32::MAX)
+            }),
         }
+    }
+
+    /// Is somebody in line whom nobody may pass?
+    fn is_line_kept(&self, shared: &Shared) -> bool {
+        match self.policy.fairness {
+            Fairness::Fifo => true,
+            Fairness::Barging => false,
+            // ORDERING: Acquire, pairs with the Release in `publish`: who reads that nobody
+            // is in line may conclude that a free permit is not kept for them.
+            Fairness::Eventual => shared.calm.line.load(Acquire),
+        }
+    }
+
+    /// Has the one that competes for longest waited for the bound? Waiters are woken in
+    /// the order of their arrival, more or less. So that one came when the last that was
+    /// served came, or later.
+    fn is_overdue(&self, shared: &Shared) -> bool {
+        let oldest = shared.competing.oldest.load(Relaxed);
+        self.now(shared).saturating_sub(oldest) >= self.policy.bound()
     }
 
     /// Those who wait for permits; watchers do not count.
@@ -269,13 +297,17 @@ impl Queue {
         if need > 1 || self.policy.bound() == 0 {
             return self.enter_line(word, need, waker);
         }
+        let since = self.now(shared);
         let mut waiter = Waiter::Competing {
             listener: shared.competing.event.listen(waker),
-            since: self.now(shared),
+            since,
         };
+        let kept = self.kept();
         // Argument 5: published before the look.
-        shared.competing.count.fetch_add(1, Relaxed);
-        let (verdict, mut deferred) = match self.look(word) {
+        if shared.competing.count.fetch_add(1, Relaxed) == 0 {
+            shared.competing.oldest.store(since, Relaxed);
+        }
+        let (verdict, mut deferred) = match self.look(word, shared, kept) {
             Verdict::Waiting => self.compete(word, &mut waiter, waker),
             verdict => {
                 shared.leave();
@@ -300,7 +332,7 @@ impl Queue {
         let waker = waker.clone();
         let mut line = shared.lock();
         let ticket = loop {
-            if !line.is_empty() && !self.may_barge() {
+            if !line.is_empty() && self.is_line_kept(shared) {
                 // One more is all that has changed: touch no other figure.
                 shared
                     .waiting
@@ -374,7 +406,7 @@ impl Queue {
         match waiter {
             Waiter::InLine(ticket) => self.shared.force().verdict(*ticket) != Verdict::Waiting,
             Waiter::Competing { listener, .. } => {
-                listener.is_woken() || (word.load().fits(1) && self.may_barge())
+                listener.is_woken() || (word.load().fits(1) && self.kept() == 0)
             }
         }
     }
@@ -388,21 +420,22 @@ impl Queue {
         {
             if listener.poll(waker).is_pending() {
                 // Not notified, and a permit may be free all the same.
-                if word.load().fits(1) {
-                    verdict = self.try_once(word);
+                if word.load().fits(1) && self.kept() == 0 {
+                    verdict = self.try_once(word, shared);
                 }
                 break;
             }
             // Its notification is used up by this:
-            verdict = self.try_once(word);
+            verdict = self.try_once(word, shared);
             if verdict != Verdict::Waiting {
+                shared.competing.oldest.store(*since, Relaxed);
                 break;
             }
             if self.now(shared).saturating_sub(*since) >= self.policy.bound() {
                 return self.join_line(word, waiter, waker);
             }
             listener.listen_again(&shared.competing.event);
-            verdict = self.look(word);
+            verdict = self.look(word, shared, 0);
         }
         if verdict != Verdict::Waiting {
             shared.leave();
@@ -410,18 +443,24 @@ impl Queue {
         (verdict, Deferred::default())
     }
 
-    /// Argument 5: it listens and is counted; now it looks by a write.
-    fn look(&self, word: &Word) -> Verdict {
-        let state = word.set_queued();
-        if state.is_closed() || state.fits(1) {
-            self.try_once(word)
+    /// Argument 5: it listens and is counted; now it looks. A newcomer leaves `kept`.
+    fn look(&self, word: &Word, shared: &Shared, kept: u32) -> Verdict {
+        // Most find QUEUED set, and need not write the word that all others write.
+        // ORDERING: SeqCst, pairs with the fences in `notify` and `serve`.
+        fence(SeqCst);
+        let mut state = word.load();
+        if !state.is_queued() {
+            state = word.set_queued();
+        }
+        if state.is_closed() || state.available(kept) > 0 {
+            self.try_once(word, shared)
         } else {
             Verdict::Waiting
         }
     }
 
-    fn try_once(&self, word: &Word) -> Verdict {
-        match word.try_acquire(1, self.may_barge()) {
+    fn try_once(&self, word: &Word, shared: &Shared) -> Verdict {
+        match word.try_acquire(1, !self.is_line_kept(shared)) {
             Take::Acquired => Verdict::Granted,
             Take::Closed => Verdict::Closed,
             Take::Full | Take::Spoken | Take::TooLarge => Verdict::Waiting,
@@ -456,7 +495,9 @@ impl Queue {
     pub(crate) fn hand_over(&self, word: &Word, mut returned: u32) {
         let shared = self.shared.force();
         shared
-            .wake_while(|line, wakes| shared.serve(line, word, &mut returned, wakes))
+            .wake_while(|line, wakes| {
+                shared.serve(line, word, &mut returned, wakes, !self.is_fifo())
+            })
             .merged(self.notify(shared, word))
             .resume();
     }
@@ -477,32 +518,42 @@ impl Queue {
     /// Notifies those who compete, and those who watch.
     fn notify(&self, shared: &Shared, word: &Word) -> Deferred {
         let mut deferred = Deferred::default();
-        let state = word.load();
-        let competing = &shared.competing;
-        // Beside a line whom nobody may pass, one looks whether its time to join has come.
-        let looks = if self.may_barge() {
-            state.free() as usize
-        } else {
-            1
-        };
-        if competing.count.load(Relaxed) > 0 && looks > 0 {
-            let (notified, woken) = competing.event.notify(looks);
-            deferred.merge(woken);
-            if notified > 0 {
-                competing.passed.store(0, Relaxed);
-            } else if competing.passed.fetch_add(1, Relaxed) >= PASSED {
-                // Argument 6.
-                competing.passed.store(0, Relaxed);
-                deferred.merge(competing.event.notify_one_more());
+        if !self.is_fifo() {
+            // ORDERING: SeqCst, pairs with the fence in `look`.
+            fence(SeqCst);
+            if shared.competing.count.load(Relaxed) > 0 {
+                self.notify_competing(shared, word, &mut deferred);
             }
         }
         for goal in [Goal::Settled, Goal::Idle] {
             let watchers = shared.watchers(goal);
-            if watchers.count.load(Relaxed) > 0 && goal.is_met(state) {
+            if watchers.count.load(Relaxed) > 0 && goal.is_met(word.load()) {
                 deferred.merge(watchers.event.notify_all());
             }
         }
         deferred
+    }
+
+    fn notify_competing(&self, shared: &Shared, word: &Word, deferred: &mut Deferred) {
+        let Competing { event, passed, .. } = &*shared.competing;
+        // Beside a line that nobody may pass, one looks whether its time to join has come.
+        let free = word.load().free() as usize;
+        let n = if self.is_line_kept(shared) { 1 } else { free };
+        if n == 0 {
+            return;
+        }
+        let (notified, woken) = event.notify(n);
+        deferred.merge(woken);
+        // Argument 6.
+        let before = passed.load(Relaxed);
+        let mut after = if notified > 0 { 0 } else { before + 1 };
+        if after > PASSED {
+            after = 0;
+            deferred.merge(event.notify_one_more());
+        }
+        if after != before {
+            passed.store(after, Relaxed);
+        }
     }
 
     /// Changes max by `change`, and lets in whom that lets in. `change` is told the
@@ -592,7 +643,9 @@ impl Queue {
             shared.publish(line);
             !wakes.is_full()
         });
-        if shared.competing.count.load(Relaxed) > 0 {
+        if !self.is_fifo() {
+            // ORDERING: SeqCst, pairs with the fence in `look`.
+            fence(SeqCst);
             deferred.merge(shared.competing.event.notify_all());
         }
         deferred.resume();
@@ -618,7 +671,9 @@ impl Queue {
         let mut removed = None;
         let mut deferred = shared.wake_while(|line, wakes| {
             match removed.get_or_insert_with(|| line.remove(ticket)) {
-                Some((Stood::AtTheFront, _)) => shared.serve(line, word, &mut 0, wakes),
+                Some((Stood::AtTheFront, _)) => {
+                    shared.serve(line, word, &mut 0, wakes, !self.is_fifo())
+                }
                 Some((Stood::Elsewhere, _)) => {
                     shared.publish(line);
                     true
@@ -662,7 +717,7 @@ impl Queue {
                 line.put_back(ticket, need, newest.take());
                 let _ = word.set_queued();
             }
-            shared.serve(line, word, &mut returned, wakes)
+            shared.serve(line, word, &mut returned, wakes, !self.is_fifo())
         });
         deferred.run(|| drop(newest));
         deferred.merge(self.notify(shared, word));
@@ -749,7 +804,7 @@ impl Shared {
             } = figures;
             self.calm.closed_at.store(closed_at.0, Relaxed);
             self.calm.aside.store(aside, Relaxed);
-            // ORDERING: Release, pairs with the Acquire in `may_barge`.
+            // ORDERING: Release, pairs with the Acquire in `is_line_kept`.
             self.calm.line.store(!is_empty, Release);
             // ORDERING: Release, pairs with the Acquire in `verdict`.
             self.calm.stragglers.store(stragglers, Release);
@@ -799,7 +854,14 @@ impl Shared {
     /// Serves the line from the front, with `returned` permits that the caller still holds
     /// and with what the word has; gives back what is left over. Stops early when `wakes`
     /// is full. Says whether it is done.
-    fn serve(&self, line: &mut Line, word: &Word, returned: &mut u32, wakes: &mut Wakes) -> bool {
+    fn serve(
+        &self,
+        line: &mut Line,
+        word: &Word,
+        returned: &mut u32,
+        wakes: &mut Wakes,
+        competes: bool,
+    ) -> bool {
         self.rejoin(line, word);
         let mut done = true;
         loop {
@@ -843,9 +905,13 @@ impl Shared {
         if done || line.is_empty() {
             *returned = 0;
         }
-        if line.is_empty() && self.competing.count.load(Relaxed) > 0 {
+        if line.is_empty() && competes {
             // Argument 5: the clear comes before this look.
-            let _ = word.set_queued();
+            // ORDERING: SeqCst, pairs with the fence in `look`.
+            fence(SeqCst);
+            if self.competing.count.load(Relaxed) > 0 {
+                let _ = word.set_queued();
+            }
         }
         self.publish(line);
         done

@@ -92,7 +92,7 @@ impl Semaphore {
     /// ```
     pub fn forget_permits(&self, n: usize) -> usize {
         let n = u32::try_from(n).unwrap_or(u32::MAX);
-        let gone = self.word.forget_available(n, self.queue.may_barge());
+        let gone = self.word.forget_available(n, self.queue.kept());
         // Where waiters compete there may be permits to forget beside a line,
         // whose first may need more than max now, and is in nobody's way.
         if gone > 0 && self.word.load().is_queued() {

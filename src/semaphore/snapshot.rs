@@ -144,7 +144,7 @@ impl Semaphore {
     /// ```
     #[must_use]
     pub fn available_permits(&self) -> usize {
-        self.word.load().available(self.queue.may_barge()) as usize
+        self.word.load().available(self.queue.kept()) as usize
     }
 
     /// What the semaphore looks like now.

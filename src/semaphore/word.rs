@@ -59,19 +59,18 @@ impl State {
         self.0 & CLOSED != 0
     }
 
-    /// Permits that are not out and, unless the caller may `barge`, not spoken
-    /// for by the line.
-    pub(crate) const fn available(self, barge: bool) -> u32 {
-        if self.is_queued() && !barge {
-            0
+    /// Permits that are not out, but for those that are `kept` for whoever waits.
+    pub(crate) const fn available(self, kept: u32) -> u32 {
+        if self.is_queued() {
+            self.free().saturating_sub(kept)
         } else {
-            self.max().saturating_sub(self.active())
+            self.free()
         }
     }
 
-    /// Permits that are not out, spoken for or not.
-    pub(crate) const fn free(self) -> u64 {
-        self.available(true) as u64
+    /// Permits that are not out.
+    pub(crate) const fn free(self) -> u32 {
+        self.max().saturating_sub(self.active())
     }
 
     /// Would `n` not fit even if nobody held a permit? During a pause nothing
@@ -397,12 +396,12 @@ impl Word {
 
     /// Lowers max by `n` permits, or by those that are available. Returns by
     /// how many.
-    pub(crate) fn forget_available(&self, n: u32, barge: bool) -> u32 {
-        self.update(|now| match now.available(barge).min(n) {
+    pub(crate) fn forget_available(&self, n: u32, kept: u32) -> u32 {
+        self.update(|now| match now.available(kept).min(n) {
             0 => None,
             gone => Some(now.with_max(now.max() - gone)),
         })
-        .map_or(0, |before| before.available(barge).min(n))
+        .map_or(0, |before| before.available(kept).min(n))
     }
 
     /// Takes `n` permits that the caller holds out of the count for good: max
