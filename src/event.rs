@@ -9,14 +9,13 @@
 //! 2. Whoever may have caused that (by notifying, or by dropping a listener, which
 //!    passes its notification on) then takes the list and wakes the real wakers. The
 //!    mutex is free by then.
-//! 3. A note that is on a list already is not put on another one. Whoever has it on
-//!    its list takes the newest real waker when its turn comes. A listener that waits
-//!    again meanwhile takes a new note, so that nobody depends on that turn.
 //!
-//! A real waker is cloned and dropped outside of every lock.
+//! A note never changes, so it may be on several lists, and serves its listener for as long
+//! as that is polled with the same waker. A real waker is cloned and dropped outside of
+//! every lock.
 
 use std::{
-    cell::Cell,
+    cell::RefCell,
     mem::{self, ManuallyDrop},
     pin::Pin,
     sync::Arc,
@@ -27,15 +26,25 @@ use event_listener::{EventListener, IntoNotification};
 
 use crate::{
     foreign::Deferred,
-    sync::{Mutex, MutexGuard, const_fn},
+    sync::{AtomicBool, Relaxed, const_fn},
 };
 
 thread_local! {
-    /// The notes to wake, the newest first. It is empty unless a call of this module
-    /// is under way, so there is nothing to drop with the thread, and a thread may
-    /// come here while its other locals are being destroyed.
-    static WOKEN: ManuallyDrop<Cell<Option<Arc<Note>>>> =
-        const { ManuallyDrop::new(Cell::new(None)) };
+    /// It is empty unless a call of this module is under way. So there is nothing to drop
+    /// with the thread, and a thread may come here while its other locals are dropped.
+    static WOKEN: ManuallyDrop<RefCell<Woken>> = const {
+        ManuallyDrop::new(RefCell::new(Woken {
+            first: None,
+            more: Vec::new(),
+        }))
+    };
+}
+
+/// Notes to wake, in order. Often there is one.
+#[derive(Default)]
+struct Woken {
+    first: Option<Arc<Note>>,
+    more: Vec<Arc<Note>>,
 }
 
 /// Something that can be waited for.
@@ -55,6 +64,7 @@ impl Event {
         let note = Note::new(waker.clone());
         Listener {
             place: Some(self.0.listen()),
+            ours: Waker::from(Arc::clone(&note)),
             note,
         }
     }
@@ -91,21 +101,23 @@ pub(crate) struct Listener {
     /// `None` once it has been notified and has seen that.
     place: Option<EventListener>,
     note: Arc<Note>,
+    /// The note, as the event sees it.
+    ours: Waker,
 }
 
 impl Listener {
     /// Has it been notified? If not, `waker` is the one that is woken.
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        // Declared first, so dropped last, and not in the event's mutex.
+        let mut _old = None;
+        if !self.note.waker.will_wake(waker) {
+            _old = Some(mem::replace(&mut self.note, Note::new(waker.clone())));
+            self.ours = Waker::from(Arc::clone(&self.note));
+        }
         let Some(place) = &mut self.place else {
             return Poll::Ready(());
         };
-        // Declared first, so dropped last: what it holds may be foreign.
-        let mut _old = None;
-        if !self.note.set_waker(waker) {
-            _old = Some(mem::replace(&mut self.note, Note::new(waker.clone())));
-        }
-        let ours = Waker::from(Arc::clone(&self.note));
-        let polled = Pin::new(place).poll(&mut Context::from_waker(&ours));
+        let polled = Pin::new(place).poll(&mut Context::from_waker(&self.ours));
         if polled.is_ready() {
             self.place = None;
         }
@@ -114,12 +126,13 @@ impl Listener {
 
     /// Takes a new place at the end, with what it needed for the last one.
     pub(crate) fn listen_again(&mut self, event: &Event) {
+        self.note.woken.store(false, Relaxed);
         self.place = Some(event.0.listen());
     }
 
     /// Has its waker been woken since it was polled?
     pub(crate) fn is_woken(&self) -> bool {
-        self.note.lock().waker.is_none()
+        self.note.woken.load(Relaxed)
     }
 
     /// Gives its place up, and passes a notification that it has not seen to the next.
@@ -145,95 +158,44 @@ impl Drop for Listener {
 }
 
 /// The waker that an event sees.
-struct Note(Mutex<Noted>);
-
-struct Noted {
-    /// The real one, until it is woken.
-    waker: Option<Waker>,
-    /// On the list of some thread.
-    listed: bool,
-    /// The next on that list.
-    next: Option<Arc<Note>>,
+struct Note {
+    waker: Waker,
+    /// The event has woken it since it listened.
+    woken: AtomicBool,
 }
 
 impl Note {
     fn new(waker: Waker) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Noted {
-            waker: Some(waker),
-            listed: false,
-            next: None,
-        })))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Noted> {
-        // No foreign code runs under the lock, so a poisoned one is whole.
-        self.0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// Makes `waker` the real one. `false`, and nothing changed, if it is on a list.
-    fn set_waker(&self, waker: &Waker) -> bool {
-        {
-            let noted = self.lock();
-            if noted.listed {
-                return false;
-            }
-            if noted
-                .waker
-                .as_ref()
-                .is_some_and(|known| known.will_wake(waker))
-            {
-                return true;
-            }
-        }
-        let mut newest = Some(waker.clone());
-        let mut noted = self.lock();
-        if noted.listed {
-            return false;
-        }
-        mem::swap(&mut noted.waker, &mut newest);
-        // The guard goes before the old waker: it was declared later.
-        true
+        Arc::new(Self {
+            waker,
+            woken: AtomicBool::new(false),
+        })
     }
 }
 
 impl Wake for Note {
     fn wake(self: Arc<Self>) {
+        self.woken.store(true, Relaxed);
         WOKEN.with(|woken| {
-            {
-                let mut noted = self.lock();
-                if mem::replace(&mut noted.listed, true) {
-                    return;
-                }
-                noted.next = woken.take();
+            let mut woken = woken.borrow_mut();
+            if woken.first.is_none() {
+                woken.first = Some(self);
+            } else {
+                woken.more.push(self);
             }
-            woken.set(Some(self));
         });
     }
 }
 
-/// Wakes the real wakers of all notes that this thread has on its list, in the order
-/// in which the event has woken them.
+/// Wakes the real wakers of all notes that this thread has on its list.
 fn wake_noted() -> Deferred {
     let mut deferred = Deferred::default();
-    let mut newest = WOKEN.with(|woken| woken.take());
-    let mut oldest = None;
-    while let Some(note) = newest {
-        newest = mem::replace(&mut note.lock().next, oldest);
-        oldest = Some(note);
-    }
-    while let Some(note) = oldest {
-        let waker = {
-            let mut noted = note.lock();
-            noted.listed = false;
-            oldest = noted.next.take();
-            noted.waker.take()
-        };
-        if let Some(waker) = waker {
-            deferred.run(|| waker.wake());
-        }
-        deferred.run(|| drop(note));
+    let woken = WOKEN.with(|woken| mem::take(&mut *woken.borrow_mut()));
+    for note in woken.first.into_iter().chain(woken.more) {
+        deferred.run(|| {
+            note.waker.wake_by_ref();
+            drop(note);
+        });
     }
     deferred
 }
