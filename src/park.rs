@@ -24,6 +24,8 @@ struct Sleeper {
     thread: Thread,
     // std's, also in models: it only says whose unpark it was.
     woken: AtomicBool,
+    #[cfg(loom)]
+    asleep: AtomicBool,
 }
 
 impl Sleeper {
@@ -31,6 +33,8 @@ impl Sleeper {
         Arc::new(Self {
             thread: thread::current(),
             woken: AtomicBool::new(false),
+            #[cfg(loom)]
+            asleep: AtomicBool::new(false),
         })
     }
 
@@ -38,10 +42,14 @@ impl Sleeper {
     fn sleep(&self, at_most: Option<Duration>) {
         // ORDERING: Acquire, pairs with the Release in `wake_by_ref`.
         while !self.woken.swap(false, Acquire) {
+            #[cfg(loom)]
+            self.asleep.store(true, Release);
             match at_most {
                 None => thread::park(),
                 Some(time) => return park_timeout(time),
             }
+            #[cfg(loom)]
+            self.asleep.store(false, Release);
         }
     }
 }
@@ -54,6 +62,11 @@ impl Wake for Sleeper {
     fn wake_by_ref(self: &Arc<Self>) {
         // ORDERING: Release, pairs with the Acquire in `sleep`.
         self.woken.store(true, Release);
+        // loom's `unpark` also lets a thread go on that waits for a lock.
+        #[cfg(loom)]
+        if !self.asleep.load(Acquire) {
+            return;
+        }
         self.thread.unpark();
     }
 }
