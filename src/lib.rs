@@ -85,6 +85,7 @@ mod semaphore;
 #[cfg(feature = "stats")]
 mod stats;
 mod sync;
+mod thread_number;
 
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 #[cfg(feature = "keyed")]

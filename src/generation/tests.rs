@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{manners::Manners, stripe::RING, tracker::Tracker};
+use super::{manners::Manners, stripes::RING, tracker::Tracker};
 
 /// Scenario 42.
 #[test]
@@ -50,16 +50,16 @@ fn copies_hold_up_like_tokens() {
     assert!(pending.is_drained());
 }
 
-/// Increments that are not held up each begin a turn, and none goes further.
+/// Increments that are not held up each begin a phase, and none goes further.
 #[test]
 fn a_turn_for_each_increment() {
     let tracker = Tracker::new();
-    for turn in 0..3 * RING as u64 {
-        assert_eq!(tracker.turn(), turn);
+    for phase in 0..3 * RING as u64 {
+        assert_eq!(tracker.phase(), phase);
         let pending = tracker.increment();
-        assert_eq!(tracker.turn(), turn + 1);
+        assert_eq!(tracker.phase(), phase + 1);
         assert!(pending.is_drained());
-        assert_eq!(tracker.turn(), turn + 1);
+        assert_eq!(tracker.phase(), phase + 1);
     }
     let _oldest = tracker.acquire();
     for _ in 0..3 * RING {
@@ -67,7 +67,7 @@ fn a_turn_for_each_increment() {
         assert!(!pending.is_drained());
     }
     // No further than to where the oldest is counted.
-    assert_eq!(tracker.turn(), 4 * RING as u64 - 1);
+    assert_eq!(tracker.phase(), 4 * RING as u64 - 1);
 }
 
 #[test]
