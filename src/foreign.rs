@@ -36,6 +36,12 @@ impl Deferred {
         }
     }
 
+    /// The same, by value.
+    pub(crate) fn merged(mut self, later: Self) -> Self {
+        self.merge(later);
+        self
+    }
+
     /// Will `resume` unwind?
     pub(crate) fn resumes(&self) -> bool {
         self.0.is_some() && !std::thread::panicking()

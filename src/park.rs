@@ -1,46 +1,61 @@
 //! Blocking a thread until a future-like step has an answer.
+//!
+//! Each wait has a flag of its own, since waits nest: a waker that runs on the waiting
+//! thread may block that thread itself. The inner wait then eats an unpark that was meant
+//! for the outer one. The outer one is not lost: its flag says that it has been woken, and
+//! it looks at that before it parks.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
+    },
     task::{Poll, Wake, Waker},
     time::{Duration, Instant},
 };
 
 use crate::sync::thread::{self, Thread};
 
-/// Unparks the thread that made it.
-struct Unparker(Thread);
+/// One wait of one thread.
+struct Sleeper {
+    thread: Thread,
+    // std's, also in models: it only says whose unpark it was.
+    woken: AtomicBool,
+}
 
-impl Unparker {
-    fn waker() -> Waker {
-        Waker::from(Arc::new(Self(thread::current())))
+impl Sleeper {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            thread: thread::current(),
+            woken: AtomicBool::new(false),
+        })
+    }
+
+    /// Sleeps until it is woken, or for `at_most` so long.
+    fn sleep(&self, at_most: Option<Duration>) {
+        // ORDERING: Acquire, pairs with the Release in `wake_by_ref`.
+        while !self.woken.swap(false, Acquire) {
+            match at_most {
+                None => thread::park(),
+                Some(time) => return park_timeout(time),
+            }
+        }
     }
 }
 
-impl Wake for Unparker {
+impl Wake for Sleeper {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
+        // ORDERING: Release, pairs with the Acquire in `sleep`.
+        self.woken.store(true, Release);
+        self.thread.unpark();
     }
-}
-
-/// This thread's waker, made once a thread.
-#[cfg(not(any(loom, shuttle)))]
-fn waker() -> Waker {
-    thread_local!(static WAKER: Waker = Unparker::waker());
-    // Gone while the thread's locals are being dropped.
-    WAKER
-        .try_with(Waker::clone)
-        .unwrap_or_else(|_| Unparker::waker())
-}
-
-// The threads of a model share one real thread, and its locals.
-#[cfg(any(loom, shuttle))]
-fn waker() -> Waker {
-    Unparker::waker()
 }
 
 /// Something that can be waited for.
@@ -60,27 +75,26 @@ pub(crate) trait Wait {
     }
 }
 
-/// Polls until there is an answer, parking the thread in between. `None` if
-/// the deadline comes first.
+/// Polls until there is an answer, parking the thread in between. `None` if the deadline
+/// comes first.
+///
+/// It may use up an unpark that was meant for the caller.
 pub(crate) fn wait<W: Wait>(wait: &mut W, deadline: Option<Instant>) -> Option<W::Answer> {
-    let waker = waker();
+    let sleeper = Sleeper::new();
+    let waker = Waker::from(Arc::clone(&sleeper));
     loop {
         if let Poll::Ready(answer) = wait.poll(&waker) {
             return Some(answer);
         }
-        linger(|| wait.is_told());
-        // Where waiters compete the next poll may be in vain, again and again:
-        // look at the time before it, too.
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if left == Some(Duration::ZERO) {
-            return None;
+        match left {
+            Some(Duration::ZERO) => return None,
+            // Beside busy threads, to yield is to be late by many milliseconds.
+            Some(_) => {}
+            None => linger(|| wait.is_told()),
         }
-        if wait.is_told() {
-            continue;
-        }
-        match left.into_iter().chain(wait.nap()).min() {
-            None => thread::park(),
-            Some(sleep) => park_timeout(sleep),
+        if !wait.is_told() {
+            sleeper.sleep(left.into_iter().chain(wait.nap()).min());
         }
     }
 }
@@ -121,7 +135,17 @@ pub(crate) fn after(timeout: Duration) -> Option<Instant> {
 #[cfg(feature = "tokio")]
 #[track_caller]
 pub(crate) fn assert_may_block() {
-    drop(tokio::sync::Mutex::const_new(()).blocking_lock());
+    use std::panic::{catch_unwind, resume_unwind};
+
+    let mutex = tokio::sync::Mutex::const_new(());
+    if let Err(panic) = catch_unwind(|| drop(mutex.blocking_lock())) {
+        // While the thread's locals are being dropped, it panics for want of its own.
+        let words = panic.downcast_ref::<&str>().copied();
+        let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        if words.is_some_and(|words| words.contains("runtime")) {
+            resume_unwind(panic);
+        }
+    }
 }
 
 #[cfg(not(feature = "tokio"))]

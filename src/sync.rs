@@ -6,7 +6,7 @@
 pub(crate) use std::{
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicU64, AtomicUsize, fence},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, fence},
     },
     thread,
 };
@@ -16,7 +16,7 @@ pub(crate) use loom::{
     lazy_static,
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicU64, AtomicUsize, fence},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, fence},
     },
     thread, thread_local,
 };
@@ -26,7 +26,7 @@ pub(crate) use shuttle::{
     lazy_static,
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicU64, AtomicUsize, fence},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, fence},
     },
     thread, thread_local,
 };

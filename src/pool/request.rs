@@ -20,10 +20,7 @@ use super::{
 use crate::{
     error::{LeaseError, LeaseTimeoutError, TryLeaseError},
     park::{Wait, wait},
-    semaphore::{
-        Semaphore,
-        inner::{Attempt, Held, Take},
-    },
+    semaphore::{Attempt, Held, Semaphore, Take},
 };
 
 /// How a request reaches the gate, and keeps the pool alive.

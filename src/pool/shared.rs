@@ -84,10 +84,7 @@ use super::{
     ring::Ring,
 };
 use crate::{
-    semaphore::{
-        Semaphore,
-        inner::{Held, Rest},
-    },
+    semaphore::{Held, Rest, Semaphore},
     sync::{Mutex, MutexGuard},
 };
 

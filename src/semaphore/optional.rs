@@ -1,8 +1,9 @@
-//! What a semaphore does besides counting, where its builder asked for it:
-//! permits that know their generation, and statistics.
+//! What a semaphore does besides counting, where its builder asked for it: permits that
+//! know their generation, and statistics.
 
+use super::outcome::{End, Since};
 #[cfg(feature = "stats")]
-use crate::stats::Counters;
+use super::stats::Counters;
 use crate::{
     generation::{ShortToken, Tracker},
     sync::{Lazy, const_fn},
@@ -10,13 +11,13 @@ use crate::{
 
 /// What the builder asked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
+pub(super) struct Options {
     pub(super) generations: bool,
     #[cfg(feature = "stats")]
     pub(super) stats: bool,
 }
 
-impl Wanted {
+impl Options {
     pub(super) const NOTHING: Self = Self {
         generations: false,
         #[cfg(feature = "stats")]
@@ -24,26 +25,26 @@ impl Wanted {
     };
 }
 
-pub(super) struct Extras {
-    wanted: Wanted,
+pub(super) struct Optional {
+    options: Options,
     /// Allocated when any of it is first needed.
-    kept: Lazy<Kept>,
+    state: Lazy<State>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct State {
     tracker: Tracker,
     /// Large, so allocated by themselves.
     #[cfg(feature = "stats")]
     counters: Lazy<Counters>,
 }
 
-impl Extras {
+impl Optional {
     const_fn! {
-        pub(super) fn new(wanted: Wanted) -> Self {
+        pub(super) fn new(options: Options) -> Self {
             Self {
-                wanted,
-                kept: Lazy::new(),
+                options,
+                state: Lazy::new(),
             }
         }
     }
@@ -51,31 +52,53 @@ impl Extras {
     /// The permits' generations, if they have any.
     #[inline]
     pub(super) fn tracker(&self) -> Option<&Tracker> {
-        self.wanted.generations.then(|| self.generations())
+        self.options.generations.then(|| self.generations())
     }
 
     #[inline(always)]
     pub(super) fn keeps_generations(&self) -> bool {
-        self.wanted.generations
+        self.options.generations
     }
 
     #[inline(always)]
     pub(super) fn generations(&self) -> &Tracker {
-        &self.kept.force().tracker
+        &self.state.force().tracker
     }
 
-    #[cfg(feature = "stats")]
     #[inline(always)]
     pub(super) fn keeps_stats(&self) -> bool {
-        self.wanted.stats
+        #[cfg(feature = "stats")]
+        return self.options.stats;
+        #[cfg(not(feature = "stats"))]
+        false
+    }
+
+    /// A request has ended that began to wait at `since`.
+    #[inline(never)]
+    pub(super) fn count(&self, end: End, since: Since) {
+        #[cfg(feature = "stats")]
+        if let Some(counters) = self.counters() {
+            counters.count(end, since);
+        }
+        #[cfg(not(feature = "stats"))]
+        let _ = (end, since);
+    }
+
+    /// The time, for a request that begins to wait.
+    pub(super) fn now(&self) -> Since {
+        #[cfg(feature = "stats")]
+        if let Some(counters) = self.counters() {
+            return Since::at(counters.nanos());
+        }
+        Since::NEVER
     }
 
     /// The statistics, if it keeps any.
     #[cfg(feature = "stats")]
     #[inline]
     pub(super) fn counters(&self) -> Option<&Counters> {
-        if self.wanted.stats {
-            Some(self.kept.force().counters.force())
+        if self.options.stats {
+            Some(self.state.force().counters.force())
         } else {
             None
         }
@@ -84,7 +107,7 @@ impl Extras {
     /// What a permit that is handed out now has to keep.
     #[inline(always)]
     pub(super) fn token(&self) -> Option<ShortToken> {
-        if self.wanted.generations {
+        if self.options.generations {
             Some(self.acquire_token())
         } else {
             None

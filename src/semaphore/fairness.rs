@@ -9,8 +9,13 @@ use std::time::Duration;
 /// | | order of the waiters | may a newcomer pass them | how long a wait may be |
 /// |---|---|---|---|
 /// | `Fifo` | exact | never | as long as those before it hold their permits |
-/// | `Eventual` | as they are woken | until the first has waited for the bound | the bound, then as for `Fifo` |
+/// | `Eventual` | as they are woken, then exact | until one has waited for the bound | the bound, then as for `Fifo` |
 /// | `Barging` | as they are woken | always | without end, under constant load |
+///
+/// Where waiters are woken rather than served (`Eventual` and `Barging`), that goes for
+/// requests for one permit. A request for several stands in line from the start, and is
+/// handed its permits when they are there. Under `Eventual` nobody passes it; under
+/// `Barging` everybody may.
 ///
 /// Handing a permit to a thread that sleeps leaves it unused until that thread
 /// runs. Where holds are short, letting whoever runs have it multiplies the
@@ -31,12 +36,13 @@ pub enum Fairness {
     /// and nobody who comes later passes. What tokio promises. The default.
     #[default]
     Fifo,
-    /// Whoever comes takes a free permit, until the first in line has waited
-    /// for longer than a [bound](crate::Builder::bound): from then on it is as
-    /// with `Fifo` until the line has moved on.
+    /// Whoever comes takes a free permit. A waiter that has waited for longer than a
+    /// [bound](crate::Builder::bound), and is woken in vain, joins a line; as long
+    /// as somebody is in it, it is as with `Fifo`.
     Eventual,
-    /// Whoever comes takes a free permit. Waiters are woken in order and
-    /// compete; one may lose again and again.
+    /// Whoever comes takes a free permit. Waiters are woken in order, as many as
+    /// permits are free, and compete; one may lose again and again. (When one that
+    /// has been woken does not come, the next is woken after some more releases.)
     Barging,
 }
 
@@ -69,10 +75,16 @@ impl Policy {
         Self { bound, ..self }
     }
 
-    pub(crate) const fn bound(self) -> Duration {
-        Duration::from_micros(self.bound as u64)
+    /// How long one competes, in nanoseconds.
+    pub(crate) const fn bound(self) -> u64 {
+        match self.fairness {
+            Fairness::Fifo => 0,
+            Fairness::Eventual => self.bound as u64 * 1_000,
+            Fairness::Barging => u64::MAX,
+        }
     }
 
+    /// Do all stand in line?
     pub(crate) const fn is_fifo(self) -> bool {
         matches!(self.fairness, Fairness::Fifo)
     }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-#[cfg(all(feature = "rayon", not(loom)))]
-use super::word::Calm;
-use super::{Fairness, Semaphore};
+#[cfg(feature = "stats")]
+use super::stats::Stats;
+use super::{core::Semaphore, fairness::Fairness};
 
 /// What a semaphore looked like at one moment.
 ///
@@ -176,38 +176,29 @@ impl Semaphore {
     }
 }
 
-/// What a holder wants to know again and again.
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(feature = "stats")]
 impl Semaphore {
-    /// See [`is_still`](Self::is_still).
-    #[inline]
-    pub(crate) fn calm(&self) -> Option<Calm> {
-        self.word.peek().calm()
-    }
-
-    /// Nothing has changed: one comparison that tells a holder that
-    /// [`is_pressed`](Self::is_pressed) is still false. If it fails, that may be so for
-    /// all that.
-    #[inline]
-    pub(crate) fn is_still(&self, calm: Calm) -> bool {
-        self.word.peek().is_still(calm)
-    }
-
-    /// Should a holder that could go on give its permits back? More are out
-    /// than max, or others than the caller's `own` requests wait, or it is
-    /// closed.
-    #[inline]
-    pub(crate) fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool {
-        !self.word.peek().is_calm() && self.is_pressed_now(own())
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn is_pressed_now(&self, own: usize) -> bool {
-        let state = self.word.load();
-        !state.is_settled()
-            || state.is_closed()
-            || (state.is_queued() && self.queue.waiting() > own)
+    /// How its requests end, and how long they wait.
+    ///
+    /// # Panics
+    ///
+    /// When the semaphore was built without [`stats`](crate::Builder::stats).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// semaphore.close();
+    /// assert!(semaphore.try_acquire().is_err());
+    /// assert_eq!(semaphore.stats().take().closed, 1);
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn stats(&self) -> Stats<'_> {
+        match self.optional.counters() {
+            Some(counters) => Stats(counters),
+            None => panic!("`stats` needs a semaphore that was built with `stats(true)`"),
+        }
     }
 }
 

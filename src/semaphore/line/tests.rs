@@ -17,7 +17,7 @@ fn needs(line: &mut Line) -> Vec<u32> {
 fn verdict(line: &mut Line, ticket: Ticket) -> Verdict {
     if ticket >= line.served() {
         Verdict::Waiting
-    } else if line.stragglers > 0 {
+    } else if line.figures().stragglers > 0 {
         line.look_up(ticket)
     } else if ticket >= line.closed_at {
         Verdict::Closed
@@ -29,7 +29,7 @@ fn verdict(line: &mut Line, ticket: Ticket) -> Verdict {
 #[test]
 fn arrivals_are_served_in_order() {
     let mut line = Line::default();
-    let tickets = [1, 2, 3, 4].map(|need| line.push(need, 0, noop()));
+    let tickets = [1, 2, 3, 4].map(|need| line.push(need, noop()));
     assert!(
         tickets
             .iter()
@@ -46,7 +46,7 @@ fn arrivals_are_served_in_order() {
 #[test]
 fn a_removed_waiter_leaves_the_others_in_order() {
     let mut line = Line::default();
-    let tickets = [0, 1, 2, 3, 4, 5].map(|need| line.push(need, 0, noop()));
+    let tickets = [0, 1, 2, 3, 4, 5].map(|need| line.push(need, noop()));
     let stood = |line: &mut Line, at: usize| line.remove(tickets[at]).map(|r| r.0);
     assert_eq!(stood(&mut line, 2), Some(Stood::Elsewhere));
     assert_eq!(stood(&mut line, 0), Some(Stood::AtTheFront));
@@ -60,37 +60,37 @@ fn a_removed_waiter_leaves_the_others_in_order() {
 #[test]
 fn holes_between_the_living_do_not_pile_up() {
     let mut line = Line::default();
-    let _first = line.push(1, 0, noop());
-    let mut last = line.push(1, 0, noop());
+    let _first = line.push(1, noop());
+    let mut last = line.push(1, noop());
     for _ in 0..100_000 {
-        let next = line.push(1, 0, noop());
+        let next = line.push(1, noop());
         line.remove(last).expect("still waits");
         last = next;
     }
     assert_eq!(line.len(), 2);
-    assert!(line.places.len() <= 2 * line.len() + SWEEP_FROM + 1);
-    assert!(line.places.capacity() < 256);
+    assert!(line.ring.len() <= 2 * line.len() + SWEEP_FROM + 1);
+    assert!(line.ring.capacity() < 256);
 }
 
 #[test]
 fn who_stepped_aside_rejoins_by_ticket() {
     let mut line = Line::default();
-    let _tickets = [9, 7, 1, 8, 2].map(|need| line.push(need, 0, noop()));
+    let _tickets = [9, 7, 1, 8, 2].map(|need| line.push(need, noop()));
     line.step_aside();
     line.step_aside();
-    assert_eq!((line.aside(), line.stragglers), (2, 2));
+    assert_eq!((line.aside(), line.figures().stragglers), (2, 2));
     assert!(!line.rejoin(5));
     assert!(line.rejoin(7));
     assert_eq!((line.front(), line.aside()), (Some(7), 1));
     assert!(line.rejoin(9));
     assert_eq!(needs(&mut line), [9, 7, 1, 8, 2]);
-    assert_eq!(line.stragglers, 0);
+    assert_eq!(line.figures().stragglers, 0);
 }
 
 #[test]
 fn a_straggler_is_not_taken_for_granted() {
     let mut line = Line::default();
-    let [heavy, light] = [9, 1].map(|need| line.push(need, 0, noop()));
+    let [heavy, light] = [9, 1].map(|need| line.push(need, noop()));
     line.step_aside();
     line.grant_front().expect("the light one");
     assert_eq!(verdict(&mut line, light), Verdict::Granted);
@@ -102,13 +102,13 @@ fn a_straggler_is_not_taken_for_granted() {
 }
 
 #[test]
-fn an_arrival_aside_that_rejoins_in_time_is_no_straggler() {
+fn an_arrival_aside_that_rejoins_keeps_its_place() {
     let mut line = Line::default();
-    let first = line.push(1, 0, noop());
-    let heavy = line.push_aside(9, 0, noop());
+    let first = line.push(1, noop());
+    let heavy = line.push_aside(9, noop());
     line.rejoin(9);
-    assert_eq!(line.stragglers, 0);
     assert_eq!(needs(&mut line), [1, 9]);
+    assert_eq!(line.figures().stragglers, 0);
     assert_eq!(verdict(&mut line, first), Verdict::Granted);
     assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
 }
@@ -118,7 +118,7 @@ fn an_arrival_aside_that_rejoins_in_time_is_no_straggler() {
 #[test]
 fn who_is_closed_out_is_told_so_as_often_as_it_asks() {
     let mut line = Line::default();
-    let [heavy, light] = [9, 1].map(|need| line.push(need, 0, noop()));
+    let [heavy, light] = [9, 1].map(|need| line.push(need, noop()));
     line.step_aside();
     line.grant_front().expect("the light one");
     while line.refuse_one().is_some() {}
@@ -131,8 +131,8 @@ fn who_is_closed_out_is_told_so_as_often_as_it_asks() {
 #[test]
 fn closing_tells_waiters_from_those_served_before() {
     let mut line = Line::default();
-    let [served, heavy, last] = [1, 9, 1].map(|need| line.push(need, 0, noop()));
-    let aside = line.push_aside(8, 0, noop());
+    let [served, heavy, last] = [1, 9, 1].map(|need| line.push(need, noop()));
+    let aside = line.push_aside(8, noop());
     line.grant_front().expect("the first");
     line.step_aside();
     while line.refuse_one().is_some() {}
@@ -144,21 +144,9 @@ fn closing_tells_waiters_from_those_served_before() {
 }
 
 #[test]
-fn the_line_is_due_when_its_front_is() {
-    let mut line = Line::default();
-    assert_eq!(line.due(), u64::MAX);
-    let _tickets = [7, 9].map(|due| line.push(1, due, noop()));
-    assert_eq!(line.due(), 7);
-    line.grant_front().expect("the first");
-    assert_eq!(line.due(), 9);
-    line.grant_front().expect("the second");
-    assert_eq!(line.figures().due, u64::MAX);
-}
-
-#[test]
 fn the_least_request_aside_is_known_through_all_changes() {
     let mut line = Line::default();
-    let [large, small, middle] = [9, 5, 7].map(|need| line.push_aside(need, 0, noop()));
+    let [large, small, middle] = [9, 5, 7].map(|need| line.push_aside(need, noop()));
     assert_eq!(line.least_aside(), Some(5));
     line.remove(small).expect("it waits");
     assert_eq!(line.least_aside(), Some(7));
@@ -172,36 +160,11 @@ fn the_least_request_aside_is_known_through_all_changes() {
 }
 
 #[test]
-fn a_called_waiter_is_refused_without_a_waker() {
-    let mut line = Line::default();
-    let _tickets = [1, 1].map(|need| line.push(need, 0, noop()));
-    line.call().expect("the first");
-    assert_eq!(line.called(), 1);
-    assert!(line.refuse_one().expect("the first").is_none());
-    assert_eq!(line.called(), 0);
-    assert!(line.refuse_one().expect("the second").is_some());
-    assert!(line.refuse_one().is_none());
-}
-
-#[test]
-fn watchers_are_told_by_their_goal() {
-    let mut line = Line::default();
-    let idle = line.watch(Goal::Idle, noop());
-    let settled = line.watch(Goal::Settled, noop());
-    assert!(line.tell_watcher(|goal| goal == Goal::Settled).is_some());
-    assert!(line.tell_watcher(|goal| goal == Goal::Settled).is_none());
-    assert!(line.watcher_mut(settled).is_none());
-    assert!(line.watcher_mut(idle).is_some());
-    assert!(line.unwatch(idle).is_some());
-    assert_eq!(line.watching(), 0);
-}
-
-#[test]
 fn a_long_buffer_goes_when_the_line_is_empty() {
     let mut line = Line::default();
     for _ in 0..10 * KEEP {
-        line.push(1, 0, noop());
+        line.push(1, noop());
     }
     while line.refuse_one().is_some() {}
-    assert_eq!(line.places.capacity(), 0);
+    assert_eq!(line.ring.capacity(), 0);
 }

@@ -19,9 +19,9 @@ use std::{
 use crossbeam_utils::CachePadded;
 use histogram::{AtomicHistogram, Histogram};
 
+use super::outcome::{End, Since};
 use crate::{
     generation::{self, Swap},
-    semaphore::{End, Semaphore, Since},
     sync::Clock,
 };
 
@@ -154,31 +154,6 @@ impl Counters {
     }
 }
 
-impl Semaphore {
-    /// How its requests end, and how long they wait.
-    ///
-    /// # Panics
-    ///
-    /// When the semaphore was built without [`stats`](crate::Builder::stats).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
-    /// semaphore.close();
-    /// assert!(semaphore.try_acquire().is_err());
-    /// assert_eq!(semaphore.stats().take().closed, 1);
-    /// ```
-    #[must_use]
-    #[track_caller]
-    pub fn stats(&self) -> Stats<'_> {
-        match self.counters() {
-            Some(counters) => Stats(counters),
-            None => panic!("`stats` needs a semaphore that was built with `stats(true)`"),
-        }
-    }
-}
-
 /// Reads the statistics of a [`Semaphore`](crate::Semaphore); see
 /// [`Semaphore::stats`](crate::Semaphore::stats).
 ///
@@ -191,7 +166,7 @@ impl Semaphore {
 /// assert_eq!(stats.take().acquired, 1);
 /// ```
 #[derive(Clone, Copy)]
-pub struct Stats<'a>(&'a Counters);
+pub struct Stats<'a>(pub(super) &'a Counters);
 
 impl Stats<'_> {
     /// What has been counted since the last call, or since the semaphore was
