@@ -34,12 +34,10 @@
 //! ```
 
 mod barrier;
-mod manners;
 mod pending;
 mod stripes;
 mod swap;
 mod tracker;
-mod waiters;
 
 #[cfg(feature = "stats")]
 pub(crate) use crate::thread_number::{number as thread_number, stripes};

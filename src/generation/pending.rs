@@ -10,11 +10,12 @@ use std::{
 
 use super::{
     barrier::{Meeting, meet},
-    tracker::{Drain, Tracker},
+    tracker::{Drain, Tracker, Waiting},
 };
 use crate::{
+    event::Listener,
     park::{self, Wait, assert_may_block},
-    sync::{AcqRel, Clock},
+    sync::{AcqRel, Clock, Relaxed},
 };
 
 /// How long a future goes on looking by itself: some hundred times what it takes
@@ -204,13 +205,8 @@ impl<'a> Pending<'a> {
     #[track_caller]
     fn wait_until(&self, deadline: Option<Instant>) -> bool {
         assert_may_block();
-        self.drains_soon() || park::wait(&mut Watch::new(self), deadline).is_some()
-    }
-
-    /// A look or two, before anybody has to know that somebody waits.
-    fn drains_soon(&self) -> bool {
-        let manners = &self.tracker.waiting.manners;
-        manners.look(|| self.is_drained())
+        // Nobody has to know that somebody waits if it has drained already.
+        self.is_drained() || park::wait(&mut Watch::new(self), deadline).is_some()
     }
 }
 
@@ -231,13 +227,13 @@ impl fmt::Debug for Pending<'_> {
     }
 }
 
-/// Somebody who waits, in the list or about to be.
+/// Somebody who waits.
 struct Watch<'a> {
     tracker: &'a Tracker,
     meeting: Option<&'a dyn Meeting>,
     phase: u64,
-    /// Its number in the list.
-    number: Option<u64>,
+    /// From the first poll on. It counts among the waiters then.
+    listener: Option<Listener>,
     /// The current phase when it last looked, and for how long it has been that.
     seen: Option<(u64, Clock)>,
     nap: Duration,
@@ -249,7 +245,7 @@ impl<'a> Watch<'a> {
             tracker: pending.tracker,
             meeting: pending.meeting,
             phase: pending.phase,
-            number: None,
+            listener: None,
             seen: None,
             nap: NAP,
         }
@@ -286,16 +282,27 @@ impl Wait for Watch<'_> {
         if self.is_drained() {
             return Poll::Ready(());
         }
-        self.tracker
-            .waiting
-            .waiters
-            .register(&mut self.number, waker);
-        // Argument 4: in the list first, then the look that counts.
-        if self.is_drained() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        let Waiting { event, waiters, .. } = &*self.tracker.waiting;
+        if self.listener.is_none() {
+            let listener = event.listen(waker);
+            waiters.fetch_add(1, Relaxed);
+            self.listener = Some(listener);
+            // Argument 4: it listens first, then comes the look that counts.
+            if self.is_drained() {
+                return Poll::Ready(());
+            }
         }
+        while let Some(listener) = &mut self.listener {
+            if listener.poll(waker).is_pending() {
+                break;
+            }
+            // Something is new: as above.
+            listener.listen_again(event);
+            if self.is_drained() {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
     }
 
     fn is_told(&self) -> bool {
@@ -315,8 +322,8 @@ impl Wait for Watch<'_> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.tracker.waiting.waiters.remove(number);
+        if self.listener.is_some() {
+            self.tracker.waiting.waiters.fetch_sub(1, Relaxed);
         }
     }
 }
@@ -324,7 +331,8 @@ impl Drop for Watch<'_> {
 /// Waits until a generation has drained. Made by awaiting a [`Pending`].
 ///
 /// For the first 200 microseconds it has itself polled again; after that it
-/// sleeps until the last token goes.
+/// sleeps until the last token goes. Polled after it has returned `Ready`, it returns
+/// `Ready` again.
 ///
 /// # Cancel safety
 ///

@@ -1,8 +1,6 @@
 //! What cannot be reached from outside.
 
-use std::cell::Cell;
-
-use super::{manners::Manners, stripes::RING, tracker::Tracker};
+use super::{stripes::RING, tracker::Tracker};
 
 /// Scenario 42.
 #[test]
@@ -80,25 +78,4 @@ fn a_short_token_counts_a_million_generations() {
     }
     assert_eq!(token.age(tracker.generation()), 0, "as documented");
     tracker.release(token);
-}
-
-#[test]
-fn a_look_that_comes_too_early_is_followed_by_one_more_and_by_many_that_come_later() {
-    let manners = Manners::new();
-    let looks = Cell::new(0);
-    let look = |seen: bool| {
-        looks.set(0);
-        let said = manners.look(|| {
-            looks.set(looks.get() + 1);
-            seen
-        });
-        (said, looks.get())
-    };
-    assert_eq!(look(true), (true, 1));
-    assert_eq!(look(false), (false, 2));
-    // They give way before they look, and then look once.
-    assert_eq!(look(false), (false, 1));
-    let polite = (0..).take_while(|_| look(false).1 == 1).count();
-    assert_eq!(polite, 999);
-    assert_eq!(look(true), (true, 1));
 }

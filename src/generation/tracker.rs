@@ -50,19 +50,18 @@
 //!
 //! # Why no wake-up is lost
 //!
-//! 4. *Late count-out against waiter.* A waiter enters the list, fences (W),
-//!    and scans. A holder whose phase is over counts itself out, fences (H), and
+//! 4. *Late count-out against waiter.* A waiter counts itself among the waiters, listens
+//!    to the event, fences (W), and scans. A holder whose phase is over counts itself out, fences (H), and
 //!    looks whether somebody waits. If H is first, the scan sees the count-out.
 //!    If W is first, the holder sees the waiter; if it also finds the place
-//!    empty, it wakes everybody in the list, and who needs more comes back to
-//!    it. If two leave at once, the one whose fence is later sees both go.
+//!    empty, it notifies all that listen, and who needs more listens again. If two leave at once, the one whose fence is later sees both go.
 //!    The place may count again by then, for phase T + RING. Then it is whoever
 //!    has begun that phase who wakes: it fences (B) after it has moved the phase,
 //!    and looks whether somebody waits. If W is before B, it sees the waiter; if
 //!    B is first, the waiter reads a phase by which its own has drained.
 //! 5. *The window.* A holder does not fence before it looks whether its phase is
 //!    over. Its count-out may still be on the way to other cores when it reads
-//!    the phase, then the phase ends, a waiter enters the list and scans, and
+//!    the phase, then the phase ends, a waiter listens and scans, and
 //!    neither sees the other. An exact hand-shake needs a fence in each release
 //!    (Attiya et al., "Laws of Order", POPL 2011), which is half of what a
 //!    token costs. But a store is on its way for some nanoseconds, or
@@ -70,7 +69,7 @@
 //!    Fence-Free Asymmetric Synchronization", ASPLOS 2015), and an interrupt
 //!    between the two does not lengthen that. So waiters look again by
 //!    themselves: a future for a while (`WINDOW` in `pending.rs`) after it has
-//!    entered the list or the phase has moved, a thread after sleeps that become
+//!    begun to listen or the phase has moved, a thread after sleeps that become
 //!    longer and longer. This concerns how soon a waiter goes on, never whether
 //!    it may.
 //!
@@ -79,7 +78,7 @@
 //! `acquire` is lock-free: it starts again only if a phase has begun meanwhile;
 //! while none does, it is wait-free. `increment` is wait-free. Dropping a token
 //! is wait-free, unless it is the last of a generation that somebody waits for:
-//! then it takes the lock of the list of wakers. The first `acquire` on a
+//! then it takes the lock of the event. The first `acquire` on a
 //! tracker allocates, and another that comes in that moment waits for it. Wakers
 //! are cloned, woken and dropped with the lock free.
 //!
@@ -120,11 +119,12 @@ use crossbeam_utils::CachePadded;
 
 use super::{
     barrier::{self, Meeting, meet},
-    manners::Manners,
     stripes::{Mark, Place, Position, RING, Stripe, Stripes},
-    waiters::Waiters,
 };
-use crate::sync::{AcqRel, Acquire, AtomicU64, Relaxed, SeqCst, const_fn, fence};
+use crate::{
+    event::Event,
+    sync::{AcqRel, Acquire, AtomicU64, AtomicUsize, Relaxed, SeqCst, const_fn, fence},
+};
 
 /// Tells when nobody uses the old one any more.
 ///
@@ -190,19 +190,22 @@ pub(super) struct Words {
 
 /// What only those who increment and wait write.
 pub(super) struct Waiting {
-    pub(super) waiters: Waiters,
+    /// That something has drained, or a phase has begun.
+    pub(super) event: Event,
+    /// How many listen for that, or are about to. Only a fence before a look makes a zero
+    /// mean something.
+    pub(super) waiters: AtomicUsize,
     /// All phases below have drained: not the only place that says so.
     pub(super) drained: AtomicU64,
-    pub(super) manners: Manners,
 }
 
 impl Waiting {
     const_fn! {
         fn new() -> Self {
             Self {
-                waiters: Waiters::new(),
+                event: Event::new(),
+                waiters: AtomicUsize::new(0),
                 drained: AtomicU64::new(0),
-                manners: Manners::new(),
             }
         }
     }
@@ -415,8 +418,8 @@ impl Tracker {
             if begun.is_ok() {
                 // ORDERING: argument 4, B. Pairs with the fence in `are_empty`.
                 fence(SeqCst);
-                if self.waiting.waiters.waiting() > 0 {
-                    self.waiting.waiters.wake();
+                if self.has_waiters() {
+                    self.waiting.event.notify_all().resume();
                 }
             }
         }
@@ -442,9 +445,13 @@ impl Tracker {
         // waiters. Pairs with the fence in `are_empty`, and with this one of
         // others who leave.
         fence(SeqCst);
-        if self.waiting.waiters.waiting() > 0 && self.stripes.is_empty(mark.position) {
-            self.waiting.waiters.wake();
+        if self.has_waiters() && self.stripes.is_empty(mark.position) {
+            self.waiting.event.notify_all().resume();
         }
+    }
+
+    fn has_waiters(&self) -> bool {
+        self.waiting.waiters.load(Relaxed) > 0
     }
 }
 
@@ -556,7 +563,7 @@ impl fmt::Debug for Tracker {
         f.debug_struct("Tracker")
             .field("generation", &self.generation())
             .field("stripes", &self.stripes.len())
-            .field("waiting", &self.waiting.waiters.waiting())
+            .field("waiting", &self.waiting.waiters.load(Relaxed))
             .finish_non_exhaustive()
     }
 }
