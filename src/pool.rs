@@ -11,8 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pin_project_lite::pin_project;
-
 mod entry;
 mod lease;
 mod request;
@@ -27,10 +25,10 @@ pub use request::Leases;
 
 use crate::{
     error::{LeaseError, LeaseTimeoutError, TryLeaseError},
-    park::{after, assert_may_block},
-    semaphore::{Acquire, Idle},
+    park::{Wait, after, assert_may_block, wait},
+    semaphore::Idle,
 };
-use request::{Request, block};
+use request::{End, Request, block};
 use shared::{MAX_LEASES, Overflow, Shared};
 
 /// Hands out leases of keys, as many of each as its target says, to whoever
@@ -340,8 +338,8 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_stopped(&self) {
-        // There are no permits: what comes is the end.
-        let _closed = self.shared.end.blocking_acquire();
+        assert_may_block();
+        let _ended = wait(&mut End::new(&self.shared), None);
     }
 
     /// [`idle`](Self::idle), blocking the thread.
@@ -573,9 +571,7 @@ impl<K, S> LeasePool<K, S> {
     /// # });
     /// ```
     pub fn stopped(&self) -> Stopped<'_> {
-        Stopped {
-            end: self.shared.end.acquire(),
-        }
+        Stopped(End::new(&self.shared))
     }
 
     /// Waits until no lease is out, and none on its way to a request that has
@@ -637,38 +633,39 @@ impl<K, S> fmt::Debug for LeasePool<K, S> {
     }
 }
 
-pin_project! {
-    /// The future of [`LeasePool::stopped`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it leaves no trace.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use dynaphore::{LeasePool, Stopped};
-    ///
-    /// # futures::executor::block_on(async {
-    /// let pool = LeasePool::<String>::new();
-    /// let stopped: Stopped<'_> = pool.stopped();
-    /// pool.stop();
-    /// stopped.await;
-    /// # });
-    /// ```
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct Stopped<'a> {
-        #[pin]
-        end: Acquire<'a>,
-    }
-}
+/// The future of [`LeasePool::stopped`].
+///
+/// Polled after it has returned `Ready`, it returns `Ready` again.
+///
+/// # Cancel safety
+///
+/// Dropping it leaves no trace.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{LeasePool, Stopped};
+///
+/// # futures::executor::block_on(async {
+/// let pool = LeasePool::<String>::new();
+/// let stopped: Stopped<'_> = pool.stopped();
+/// pool.stop();
+/// stopped.await;
+/// # });
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Stopped<'a>(End<'a>);
 
 impl Future for Stopped<'_> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // There are no permits: what comes is the end.
-        self.project().end.poll(cx).map(drop)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll(cx.waker())
+    }
+}
+
+impl fmt::Debug for Stopped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopped").finish_non_exhaustive()
     }
 }

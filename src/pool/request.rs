@@ -19,8 +19,10 @@ use super::{
 };
 use crate::{
     error::{LeaseError, LeaseTimeoutError, TryLeaseError},
+    event::{Event, Listener},
     park::{Wait, wait},
     semaphore::{Attempt, Held, Semaphore, Take},
+    sync::{SeqCst, fence},
 };
 
 /// How a request reaches the gate, and keeps the pool alive.
@@ -183,6 +185,50 @@ impl<K> Future for AcquireLease<K> {
 impl<K> fmt::Debug for AcquireLease<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AcquireLease").field(&self.0.0).finish()
+    }
+}
+
+/// Waits for the end of a pool.
+pub(super) struct End<'a> {
+    event: &'a Event,
+    gate: &'a Semaphore,
+    /// From the first poll on.
+    listener: Option<Listener>,
+}
+
+impl<'a> End<'a> {
+    pub(super) fn new<K>(shared: &'a Shared<K>) -> Self {
+        Self {
+            event: &shared.end,
+            gate: &shared.gate,
+            listener: None,
+        }
+    }
+}
+
+impl Wait for End<'_> {
+    type Answer = ();
+
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        if self.gate.is_closed() {
+            return Poll::Ready(());
+        }
+        if self.listener.is_none() {
+            self.listener = Some(self.event.listen(waker));
+            // ORDERING: pairs with the fence in `Shared::stop`.
+            fence(SeqCst);
+            if self.gate.is_closed() {
+                return Poll::Ready(());
+            }
+        }
+        // It is notified once, at the end.
+        self.listener
+            .as_mut()
+            .map_or(Poll::Ready(()), |listener| listener.poll(waker))
+    }
+
+    fn is_told(&self) -> bool {
+        self.gate.is_closed()
     }
 }
 

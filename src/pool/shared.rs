@@ -84,8 +84,10 @@ use super::{
     ring::Ring,
 };
 use crate::{
+    event::Event,
+    foreign::Deferred,
     semaphore::{Held, Rest, Semaphore},
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, SeqCst, fence},
 };
 
 /// All targets together, and the leases beyond them.
@@ -97,8 +99,8 @@ const KEEP: usize = 64;
 pub(super) struct Shared<K> {
     /// Who waits for a lease waits here for a permit.
     pub(super) gate: Semaphore,
-    /// Never has a permit. Who waits for the end waits for it to be closed.
-    pub(super) end: Semaphore,
+    /// Notified when the gate has been closed.
+    pub(super) end: Event,
     table: Mutex<Table<K>>,
 }
 
@@ -131,7 +133,7 @@ impl<K> Shared<K> {
     pub(super) fn new() -> Self {
         Self {
             gate: Semaphore::new(0),
-            end: Semaphore::new(0),
+            end: Event::new(),
             table: Mutex::new(Table {
                 index: Index::new(),
                 ring: Ring::new(),
@@ -209,22 +211,18 @@ impl<K> Shared<K> {
 
     /// Lets no more leases out, and tells all who wait.
     pub(super) fn stop(&self) {
-        /// Also when a waker panics.
-        struct Tell<'a>(&'a Semaphore);
-
-        impl Drop for Tell<'_> {
-            fn drop(&mut self) {
-                self.0.close();
-            }
-        }
-
         let rest = {
             let mut table = self.lock();
             table.stopped = true;
             self.gate.begin_close()
         };
-        let _last = Tell(&self.end);
-        self.gate.finish(rest);
+        let mut deferred = Deferred::default();
+        deferred.run(|| self.gate.finish(rest));
+        // ORDERING: the gate is closed before this, and who listens fences before it looks
+        // whether the gate is closed: one of the two sees the other.
+        fence(SeqCst);
+        deferred.merge(self.end.notify_all());
+        deferred.resume();
     }
 }
 
