@@ -165,11 +165,22 @@ pub(super) struct Shards<K> {
     sweeper: Mutex<()>,
 }
 
-/// The key, if it takes no memory to make one: that is cheaper than to lock
-/// once more when it turns out to be needed.
+/// Drops what may be the last of an entry, whose key is foreign code. A key that panics
+/// does so here, but not while unwinding.
 #[inline]
-fn cheap<K, Q: ToOwned<Owned = K> + ?Sized>(key: &Q) -> Option<K> {
-    (!mem::needs_drop::<K>()).then(|| key.to_owned())
+fn let_go<K>(entry: Arc<Entry<K>>) {
+    if mem::needs_drop::<K>() {
+        let mut deferred = Deferred::default();
+        deferred.run(|| drop(entry));
+        deferred.resume();
+    }
+}
+
+/// Does it take neither memory nor long to make a key? That is cheaper than to lock once
+/// more when it turns out to be needed.
+#[inline]
+const fn is_cheap<K>() -> bool {
+    !mem::needs_drop::<K>() && size_of::<K>() <= 64
 }
 
 impl<K> Shards<K> {
@@ -246,47 +257,109 @@ impl<K> Shards<K> {
         K: Borrow<Q>,
         Q: Eq + ToOwned<Owned = K> + ?Sized,
     {
-        let mut owned = cheap(key);
-        loop {
-            let mut table = lock(self.shard(hash));
-            if table.closed {
-                return Err(Refusal::Closed);
+        if is_cheap::<K>() {
+            return self.enter_cheap(hash, key, n, max_waiters);
+        }
+        {
+            let table = lock(self.shard(hash));
+            if let Some(answer) = self.enter_known(&table, hash, key, n, max_waiters) {
+                return answer;
             }
-            if let Some(entry) = table.share(hash, key) {
-                return match entry.semaphore.take(n) {
-                    Take::Acquired if n > 0 => Ok(Entered::Holds(entry)),
-                    found => self.enter_without(entry, found, max_waiters),
-                };
-            }
-            let max = table.default_max;
-            let fits = n <= max;
-            if !fits && max_waiters == 0 {
-                return Err(Refusal::Busy);
-            }
-            let Some(key) = owned.take() else {
-                // To clone a key is foreign code.
-                drop(table);
-                self.has_room().map_err(|_| Refusal::TooManyKeys)?;
-                owned = Some(key.to_owned());
-                continue;
-            };
-            if self.count_key().is_err() {
-                // So is to drop one.
-                drop(table);
-                return Err(Refusal::TooManyKeys);
-            }
-            let active = if fits { n } else { 0 };
-            let entry = table.insert(hash, key, (max, active), self.settings.policy);
-            return Ok(if active > 0 {
-                Entered::Holds(entry)
-            } else if fits {
-                entry.users.join_empty();
-                Entered::Holds(entry)
-            } else {
-                entry.users.join_waiting();
-                Entered::Waits(entry)
+        }
+        // To clone a key is foreign code.
+        self.has_room().map_err(|_| Refusal::TooManyKeys)?;
+        self.enter_cloned(hash, key, n, max_waiters)
+    }
+
+    /// Clones the key, whether it is needed or not, and locks once.
+    #[inline]
+    fn enter_cheap<Q>(
+        &self,
+        hash: u64,
+        key: &Q,
+        n: u32,
+        max_waiters: u32,
+    ) -> Result<Entered<K>, Refusal>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let owned = key.to_owned();
+        let table = lock(self.shard(hash));
+        match self.enter_known(&table, hash, key, n, max_waiters) {
+            Some(answer) => answer,
+            None => self.enter_new(table, hash, owned, n),
+        }
+    }
+
+    /// By itself, so that nobody else needs stack for a key.
+    #[inline(never)]
+    fn enter_cloned<Q>(
+        &self,
+        hash: u64,
+        key: &Q,
+        n: u32,
+        max_waiters: u32,
+    ) -> Result<Entered<K>, Refusal>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        self.enter_cheap(hash, key, n, max_waiters)
+    }
+
+    /// The answer, unless it takes a new entry.
+    #[inline]
+    fn enter_known<Q>(
+        &self,
+        table: &Table<K>,
+        hash: u64,
+        key: &Q,
+        n: u32,
+        max_waiters: u32,
+    ) -> Option<Result<Entered<K>, Refusal>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        if table.closed {
+            return Some(Err(Refusal::Closed));
+        }
+        if let Some(entry) = table.share(hash, key) {
+            return Some(match entry.semaphore.take(n) {
+                Take::Acquired if n > 0 => Ok(Entered::Holds(entry)),
+                found => self.enter_without(entry, found, max_waiters),
             });
         }
+        (n > table.default_max && max_waiters == 0).then_some(Err(Refusal::Busy))
+    }
+
+    /// Makes an entry for a key that has none.
+    #[inline]
+    fn enter_new(
+        &self,
+        mut table: MutexGuard<'_, Table<K>>,
+        hash: u64,
+        key: K,
+        n: u32,
+    ) -> Result<Entered<K>, Refusal> {
+        if self.count_key().is_err() {
+            // To drop a key is foreign code.
+            drop(table);
+            return Err(Refusal::TooManyKeys);
+        }
+        let max = table.default_max;
+        let active = if n <= max { n } else { 0 };
+        let entry = table.insert(hash, key, (max, active), self.settings.policy);
+        Ok(if active > 0 {
+            Entered::Holds(entry)
+        } else if n <= max {
+            entry.users.join_empty();
+            Entered::Holds(entry)
+        } else {
+            entry.users.join_waiting();
+            Entered::Waits(entry)
+        })
     }
 
     /// For the lock's holder: lets one in that has no permits.
@@ -329,7 +402,7 @@ impl<K> Shards<K> {
             entry
         };
         match entry.semaphore.begin_release(held) {
-            rest if rest.is_nothing() => Gone::Entry(entry).bury(),
+            rest if rest.is_nothing() => let_go(entry),
             rest => self.finish_leave(entry, rest),
         }
     }
@@ -362,7 +435,7 @@ impl<K> Shards<K> {
             if entry.is_unneeded() {
                 self.remove_unneeded(entry);
             } else {
-                Gone::Entry(entry).bury();
+                let_go(entry);
             }
         });
         deferred.resume();
@@ -387,7 +460,7 @@ impl<K> Shards<K> {
         if left == Left::Nobody && entry.semaphore.confirm_active() == 0 {
             self.remove_unneeded(entry);
         } else {
-            Gone::Entry(entry).bury();
+            let_go(entry);
         }
     }
 
@@ -418,7 +491,7 @@ impl<K> Shards<K> {
                 self.uncount_key();
                 gone.bury();
             }
-            Err(entry) => Gone::Entry(entry).bury(),
+            Err(entry) => let_go(entry),
         }
     }
 }
@@ -431,39 +504,58 @@ impl<K> Shards<K> {
         K: Borrow<Q>,
         Q: Eq + ToOwned<Owned = K> + ?Sized,
     {
-        let mut owned = cheap(key);
-        loop {
-            let mut table = lock(self.shard(hash));
-            if let Some(entry) = table.find(hash, key) {
-                entry.users.set_override();
-                let (before, rest) = entry.semaphore.begin_set_max(max);
-                let rest = left(entry, rest);
-                drop(table);
-                finish(rest);
-                return Ok(before);
-            }
-            let Some(key) = owned.take() else {
-                drop(table);
-                self.has_room()?;
-                owned = Some(key.to_owned());
-                continue;
-            };
-            if let Err(refused) = self.count_key() {
-                drop(table);
-                return Err(refused);
-            }
-            let before = table.default_max;
-            let policy = self.settings.policy;
-            let entry = table.insert(hash, key, (max, 0), policy);
-            entry.users.set_override();
-            if table.closed {
-                // Nobody waits yet.
-                let _ = entry.semaphore.begin_close();
-            }
-            // Under the lock, so it is not the last.
-            drop(entry);
+        if let Some(before) = self.override_known(lock(self.shard(hash)), hash, key, max) {
             return Ok(before);
         }
+        self.has_room()?;
+        self.override_new(hash, key, max)
+    }
+
+    fn override_known<Q>(
+        &self,
+        table: MutexGuard<'_, Table<K>>,
+        hash: u64,
+        key: &Q,
+        max: u32,
+    ) -> Option<u32>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let entry = table.find(hash, key)?;
+        entry.users.set_override();
+        let (before, rest) = entry.semaphore.begin_set_max(max);
+        let rest = left(entry, rest);
+        drop(table);
+        finish(rest);
+        Some(before)
+    }
+
+    /// By itself, as [`enter_cloned`](Self::enter_cloned).
+    #[inline(never)]
+    fn override_new<Q>(&self, hash: u64, key: &Q, max: u32) -> Result<u32, TooManyKeys>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let owned = key.to_owned();
+        let mut table = lock(self.shard(hash));
+        if table.find(hash, key).is_some() {
+            let before = self.override_known(table, hash, key, max);
+            return Ok(before.expect("found under the same lock"));
+        }
+        // The key is dropped after the lock.
+        self.count_key()?;
+        let before = table.default_max;
+        let entry = table.insert(hash, owned, (max, 0), self.settings.policy);
+        entry.users.set_override();
+        if table.closed {
+            // Nobody waits yet.
+            let _ = entry.semaphore.begin_close();
+        }
+        // Under the lock, so it is not the last.
+        drop(entry);
+        Ok(before)
     }
 
     /// Makes `key` follow the default again. Returns the max that it had, if
