@@ -149,6 +149,14 @@ use crate::{
 /// of an older one), by those that are taken until the wait finds them gone.
 /// Newer ones that come after that never prolong it.
 ///
+/// # Signal handlers and `fork`
+///
+/// A signal handler may call [`generation`](Self::generation) and nothing else: to take or
+/// drop a token is a plain load and store of a count of this thread, and one that the
+/// handler interrupts could lose what the handler counts. After a fork the child counts
+/// the tokens that were out in the parent as its own. Those of threads that it does not
+/// have are never given back, so it should begin with a tracker of its own.
+///
 /// # Memory ordering
 ///
 /// All that a holder did before dropping its token is visible to who has waited
