@@ -84,6 +84,7 @@ mod pool;
 pub mod rayon;
 mod semaphore;
 mod sync;
+mod thread_number;
 
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 #[cfg(feature = "keyed")]

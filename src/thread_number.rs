@@ -1,14 +1,16 @@
-//! A small number for each thread, so that a stripe can belong to one.
+//! A small number for each thread, so that counters can belong to one.
 //!
 //! Numbers are dense: a thread takes the smallest that is free when it first
 //! needs one, and gives it back when it ends. They are bits in a few words, so
 //! that neither takes a lock. Who finds none free, or has given its own back
 //! already, gets a number that others may have too, and owns nothing by it.
 
+use std::sync::OnceLock;
+
 use crate::sync::{AcqRel, AtomicU64, Relaxed, Release};
 
 /// How many threads at once may have a number of their own.
-pub(super) const NUMBERS: usize = WORDS * 64;
+pub(crate) const NUMBERS: usize = WORDS * 64;
 
 const WORDS: usize = if cfg!(loom) { 1 } else { 8 };
 
@@ -55,13 +57,13 @@ mod local {
         // Two, because one without a destructor costs no check on each access,
         // and can be read as long as the thread runs.
         static NUMBER: Cell<usize> = const { Cell::new(NONE) };
-        static KEPT: Kept = const { Kept };
+        static GUARD: Guard = const { Guard };
     }
 
     /// Gives the number back at the end of the thread.
-    struct Kept;
+    struct Guard;
 
-    impl Drop for Kept {
+    impl Drop for Guard {
         fn drop(&mut self) {
             let number = NUMBER.replace(shared());
             if number < NUMBERS {
@@ -88,8 +90,8 @@ mod local {
     #[cold]
     fn first() -> usize {
         // A thread that cannot give a number back any more takes none.
-        let kept = KEPT.try_with(|_| ()).ok();
-        let number = kept.and_then(|()| NUMBERS_TAKEN.take());
+        let guard = GUARD.try_with(|_| ()).ok();
+        let number = guard.and_then(|()| NUMBERS_TAKEN.take());
         let number = number.unwrap_or_else(shared);
         NUMBER.set(number);
         number
@@ -116,15 +118,15 @@ mod local {
     }
 
     thread_local! {
-        static KEPT: Kept = Kept::new();
+        static GUARD: Guard = Guard::new();
     }
 
-    struct Kept {
+    struct Guard {
         number: usize,
         numbers: Arc<Numbers>,
     }
 
-    impl Kept {
+    impl Guard {
         fn new() -> Self {
             let numbers = Arc::clone(&NUMBERS_TAKEN);
             let number = numbers.take().expect("fewer threads than numbers");
@@ -132,14 +134,14 @@ mod local {
         }
     }
 
-    impl Drop for Kept {
+    impl Drop for Guard {
         fn drop(&mut self) {
             self.numbers.give_back(self.number);
         }
     }
 
     pub(crate) fn number() -> usize {
-        KEPT.try_with(|kept| kept.number).unwrap_or(NUMBERS)
+        GUARD.try_with(|guard| guard.number).unwrap_or(NUMBERS)
     }
 
     pub(crate) fn known() -> usize {
@@ -147,47 +149,20 @@ mod local {
     }
 }
 
-pub(super) use local::known;
-pub(crate) use local::number;
+pub(crate) use local::{known, number};
+
+/// How many threads have counters of their own: two for each thread that can run at once: more threads than that are about
+/// in most programs, and each that finds no stripe of its own has to share.
+pub(crate) fn stripes() -> usize {
+    if cfg!(loom) {
+        return 1;
+    }
+    // Asking reads files, so it is done once.
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    let threads =
+        *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
+    (2 * threads).min(NUMBERS)
+}
 
 #[cfg(all(test, not(any(loom, shuttle))))]
-mod tests {
-    use super::*;
-
-    fn numbers() -> Numbers {
-        Numbers([const { AtomicU64::new(0) }; WORDS])
-    }
-
-    #[test]
-    fn the_smallest_that_is_free() {
-        let numbers = numbers();
-        for expected in 0..70 {
-            assert_eq!(numbers.take(), Some(expected));
-        }
-        for number in [66, 3, 64] {
-            numbers.give_back(number);
-        }
-        for expected in [3, 64, 66, 70] {
-            assert_eq!(numbers.take(), Some(expected));
-        }
-    }
-
-    #[test]
-    fn none_when_all_are_taken() {
-        let numbers = numbers();
-        for _ in 0..NUMBERS {
-            assert!(numbers.take().is_some());
-        }
-        assert_eq!(numbers.take(), None);
-        numbers.give_back(NUMBERS - 1);
-        assert_eq!(numbers.take(), Some(NUMBERS - 1));
-    }
-
-    #[test]
-    fn a_thread_keeps_its_number_and_nobody_else_has_it() {
-        let own = number();
-        assert_eq!(number(), own);
-        let other = std::thread::spawn(number).join().unwrap();
-        assert_ne!(other, own);
-    }
-}
+mod tests;

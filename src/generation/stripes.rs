@@ -15,7 +15,7 @@
 //!
 //! A count-in must be followed by a fence (`tracker.rs`, argument 1). It is a
 //! read-modify-write because that is one already: on most processors it costs no
-//! more than the fence alone. (A plain store will do for permits, see `along.rs`.) It
+//! more than the fence alone. (A plain store will do for permits, see `tracker.rs`.) It
 //! would have to wait for the count-out right before it if that were a store to the
 //! same place, which is why `came` and `left` are two.
 //!
@@ -33,42 +33,37 @@
 //! alive: in another one the scan could pass before the copy comes, and reach
 //! the original's after it has gone.
 //!
-//! # Several turns
+//! # Several phases
 //!
-//! There are [`RING`] counts of each kind, one for each turn that may still have
-//! tokens (`drain.rs`).
+//! There are [`RING`] counts of each kind, one for each phase that may still have
+//! tokens (`tracker.rs`).
 
-use std::{
-    array,
-    num::NonZeroU16,
-    sync::{OnceLock, atomic::compiler_fence},
-};
+use std::{array, num::NonZeroU16, sync::atomic::compiler_fence};
 
 use crossbeam_utils::CachePadded;
 
-use super::{
-    barrier,
-    thread::{self, NUMBERS},
-    token::Mark,
+use super::barrier;
+use crate::{
+    sync::{Acquire, AtomicU64, Lazy, Relaxed, Release, SeqCst, fence_for_loom},
+    thread_number::{self, NUMBERS, stripes},
 };
-use crate::sync::{Acquire, AtomicU64, Lazy, Relaxed, Release, SeqCst, fence_for_loom};
 
-/// Turns whose tokens can be told apart, a power of two. With more, a holder
+/// Phases whose tokens can be told apart, a power of two. With more, a holder
 /// may lag behind by more increments before those after it have to be counted
 /// together. The models take the smallest that works.
 pub(super) const RING: usize = if cfg!(loom) { 2 } else { 4 };
 
-/// Where in the ring a turn is counted.
+/// Where in the ring a phase is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position(pub(super) u8);
 
 impl Position {
     #[inline(always)]
-    pub(super) const fn of(turn: u64) -> Self {
-        Self((turn % RING as u64) as u8)
+    pub(super) const fn of(phase: u64) -> Self {
+        Self((phase % RING as u64) as u8)
     }
 
-    /// How many turns it is from the last one that was counted here to `now`.
+    /// How many phases it is from the last one that was counted here to `now`.
     pub(super) const fn age(self, now: u64) -> u64 {
         now.wrapping_sub(self.0 as u64) % RING as u64
     }
@@ -181,8 +176,16 @@ impl Place {
     #[inline(always)]
     pub(super) fn is_own(self) -> bool {
         // A thread without a number owns nothing.
-        thread::known() == self.stripe()
+        thread_number::known() == self.stripe()
     }
+}
+
+/// Where a token is counted. Whoever has it owes it to the tracker.
+#[must_use = "the generation never drains unless this is given back"]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub(super) place: Place,
+    pub(super) position: Position,
 }
 
 /// All stripes of a tracker, allocated when the first token is taken.
@@ -209,7 +212,7 @@ impl Stripes {
     #[inline(always)]
     pub(super) fn count_in(&self, position: Position) -> (&Stripe, Place) {
         let stripes = self.0.force_with(make);
-        let number = thread::known();
+        let number = thread_number::known();
         let Some(stripe) = stripes.get(number) else {
             return count_in_elsewhere(stripes, position);
         };
@@ -229,7 +232,7 @@ impl Stripes {
     /// if the calling thread owns no stripe.
     #[inline(always)]
     pub(super) fn count_in_plainly(&self, position: Position) -> Option<Place> {
-        let number = thread::known();
+        let number = thread_number::known();
         let stripe = self.0.get()?.get(number)?;
         stripe.count_in_plainly(position);
         Some(Place::new(number))
@@ -261,7 +264,7 @@ impl Stripes {
 /// For a thread that owns no stripe, or does not know so far.
 #[inline(never)]
 fn count_in_elsewhere(stripes: &[Stripe], position: Position) -> (&Stripe, Place) {
-    let number = thread::number() % stripes.len();
+    let number = thread_number::number() % stripes.len();
     let stripe = &stripes[number];
     // ORDERING: as in `count_in`.
     stripe.shared.added[position.index()].fetch_add(1, SeqCst);
@@ -274,17 +277,4 @@ fn make() -> Box<[Stripe]> {
     // Acquirers ask which way to count in only after this.
     barrier::prepare();
     (0..stripes()).map(|_| Stripe::new()).collect()
-}
-
-/// Two for each thread that can run at once: more threads than that are about
-/// in most programs, and each that finds no stripe of its own has to share.
-pub(crate) fn stripes() -> usize {
-    if cfg!(loom) {
-        return 1;
-    }
-    // Asking reads files, so it is done once.
-    static THREADS: OnceLock<usize> = OnceLock::new();
-    let threads =
-        *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
-    (2 * threads).min(NUMBERS)
 }

@@ -1,4 +1,5 @@
-//! Who needs an entry without having a permit out, in one `AtomicU64`.
+//! What there is of a key that is in use: the key, its semaphore, and the word that counts
+//! those who need it without having a permit out.
 //!
 //! ```text
 //!  63         62 .............. 32  31 ............... 0
@@ -15,7 +16,45 @@
 
 use std::fmt;
 
-use crate::sync::{AcqRel, Acquire, AtomicU64, Relaxed};
+use crate::{
+    semaphore::Semaphore,
+    sync::{AcqRel, Acquire, AtomicU64, Relaxed},
+};
+
+/// One key that is in use.
+// In order: what every call needs is in the first cache line, if the key is not
+// too large.
+#[repr(C)]
+pub(super) struct Entry<K> {
+    /// Missing only while the entry is a spare.
+    pub(super) key: Option<K>,
+    pub(super) hash: u64,
+    pub(super) users: Users,
+    pub(super) semaphore: Semaphore,
+    #[cfg(all(feature = "rayon", not(loom)))]
+    pub(super) number: Number,
+}
+
+impl<K> Entry<K> {
+    /// Does nobody need it but one who has `n` permits, and asks? To that one it
+    /// stays true as long as nobody else is let in.
+    #[inline]
+    pub(super) fn is_alone(&self, n: u32) -> bool {
+        // In this order: a waiter counts itself out when it has its permits.
+        self.users.are_none() && self.semaphore.active() == n as usize
+    }
+
+    /// Does nobody need it?
+    #[inline]
+    pub(super) fn is_unneeded(&self) -> bool {
+        self.is_alone(0)
+    }
+
+    #[inline]
+    pub(super) fn key(&self) -> &K {
+        self.key.as_ref().expect("in use")
+    }
+}
 
 const EMPTY: u64 = 1;
 const EMPTIES: u64 = (1 << 32) - 1;
@@ -122,6 +161,36 @@ impl fmt::Debug for Users {
             .field("empties", &(word & EMPTIES))
             .field("override", &self.is_overridden())
             .finish()
+    }
+}
+
+/// A number that no other entry ever has, for a thread's own list of what it holds. The
+/// address of an entry will not do: as soon as its key is out of use it may be another
+/// key's. It is 0 until it is first asked for: keys that no throttled job uses cost no
+/// write for it.
+#[cfg(all(feature = "rayon", not(loom)))]
+#[derive(Debug, Default)]
+pub(super) struct Number(AtomicU64);
+
+/// How many were given out.
+#[cfg(all(feature = "rayon", not(loom)))]
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
+#[cfg(all(feature = "rayon", not(loom)))]
+impl Number {
+    /// It stands for nothing but itself, so that no order is needed.
+    pub(super) fn get(&self) -> u64 {
+        match self.0.load(Relaxed) {
+            0 => self.give(),
+            number => number,
+        }
+    }
+
+    #[cold]
+    fn give(&self) -> u64 {
+        let number = NUMBERS.fetch_add(1, Relaxed) + 1;
+        let given = self.0.compare_exchange(0, number, Relaxed, Relaxed);
+        given.map_or_else(|other| other, |_| number)
     }
 }
 
