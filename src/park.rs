@@ -71,6 +71,38 @@ impl Wake for Sleeper {
     }
 }
 
+/// The sleeper of the last wait of this thread, for the next one: there is none during
+/// a wait, so one that nests takes a new one.
+#[cfg(not(any(loom, shuttle)))]
+mod spare {
+    use std::cell::Cell;
+
+    use super::{Arc, Sleeper};
+
+    thread_local!(static SPARE: Cell<Option<Arc<Sleeper>>> = const { Cell::new(None) });
+
+    // Gone while the thread's locals are being dropped.
+    pub(super) fn take() -> Option<Arc<Sleeper>> {
+        SPARE.try_with(Cell::take).ok().flatten()
+    }
+
+    pub(super) fn put(sleeper: Arc<Sleeper>) {
+        let _ = SPARE.try_with(|spare| spare.set(Some(sleeper)));
+    }
+}
+
+// The threads of a model share one real thread, and its locals.
+#[cfg(any(loom, shuttle))]
+mod spare {
+    use super::{Arc, Sleeper};
+
+    pub(super) fn take() -> Option<Arc<Sleeper>> {
+        None
+    }
+
+    pub(super) fn put(_: Arc<Sleeper>) {}
+}
+
 /// Something that can be waited for.
 pub(crate) trait Wait {
     type Answer;
@@ -93,10 +125,21 @@ pub(crate) trait Wait {
 ///
 /// It may use up an unpark that was meant for the caller.
 pub(crate) fn wait<W: Wait>(wait: &mut W, deadline: Option<Instant>) -> Option<W::Answer> {
-    let sleeper = Sleeper::new();
+    let sleeper = spare::take().unwrap_or_else(Sleeper::new);
     let waker = Waker::from(Arc::clone(&sleeper));
+    let answer = wait_with(&sleeper, &waker, wait, deadline);
+    spare::put(sleeper);
+    answer
+}
+
+fn wait_with<W: Wait>(
+    sleeper: &Sleeper,
+    waker: &Waker,
+    wait: &mut W,
+    deadline: Option<Instant>,
+) -> Option<W::Answer> {
     loop {
-        if let Poll::Ready(answer) = wait.poll(&waker) {
+        if let Poll::Ready(answer) = wait.poll(waker) {
             return Some(answer);
         }
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

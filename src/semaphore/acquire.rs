@@ -338,13 +338,10 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             return Poll::Ready(self.finish(false));
         }
         match semaphore.queue.arrive(&semaphore.word, self.need, waker) {
+            // Others may have seen that it waits.
             Arrival::Acquired(deferred) => {
-                if deferred.resumes() {
-                    // The caller will not get them.
-                    semaphore.release(Held::taken(self.need));
-                }
-                deferred.resume();
-                Poll::Ready(self.finish(true))
+                self.since = semaphore.begins_to_wait();
+                Poll::Ready(self.finish_wait(true, deferred))
             }
             Arrival::Closed => Poll::Ready(self.finish(false)),
             Arrival::Waits(waiter) => {

@@ -748,6 +748,9 @@ impl Queue {
     ) -> Poll<()> {
         let watchers = self.shared.force().watchers(goal);
         while listener.poll(waker).is_ready() {
+            if goal.is_met(word.load()) {
+                return Poll::Ready(());
+            }
             listener.listen_again(&watchers.event);
             if goal.is_met(word.confirm()) {
                 return Poll::Ready(());
