@@ -655,8 +655,8 @@ impl<K> Shards<K> {
         let len = |shard: &CachePadded<Mutex<Table<K>>>| match shard.try_lock() {
             Ok(table) => Some(table.len()),
             // As in `lock`.
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner().len()),
-            Err(TryLockError::WouldBlock) => None,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner().len()),
+            Err(std::sync::TryLockError::WouldBlock) => None,
         };
         self.shards.iter().map(len).sum()
     }

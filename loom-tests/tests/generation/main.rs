@@ -8,12 +8,35 @@ mod parked;
 mod swap;
 mod tokens;
 
+use std::cell::RefCell;
+
 use dynaphore::generation::{Pending, Tracker};
 use dynaphore_loom_tests::Data;
 
-/// One that tokens can borrow on any thread. It is never freed.
+thread_local! {
+    /// The trackers of one execution. loom runs all its threads on one real thread.
+    static TRACKERS: RefCell<Vec<*mut Tracker>> = const { RefCell::new(Vec::new()) };
+}
+
+/// One that tokens can borrow on any thread, until the execution is over.
 fn tracker(stripes: usize, exact: bool) -> &'static Tracker {
-    Box::leak(Box::new(Tracker::modelled(stripes, exact)))
+    let tracker = Box::into_raw(Box::new(Tracker::modelled(stripes, exact)));
+    TRACKERS.with_borrow_mut(|trackers| trackers.push(tracker));
+    // SAFETY: it is freed by `model` only, when nobody borrows it any more.
+    unsafe { &*tracker }
+}
+
+/// Frees the trackers after each execution: loom takes what they hold for leaked.
+#[track_caller]
+fn model(bound: usize, f: impl Fn() + Send + Sync + 'static) {
+    dynaphore_loom_tests::model(bound, move || {
+        f();
+        for tracker in TRACKERS.take() {
+            // SAFETY: `f` has joined all its threads, and what borrows a tracker belongs
+            // to them or to `f`.
+            drop(unsafe { Box::from_raw(tracker) });
+        }
+    });
 }
 
 /// What tokens protect: of two holders, each in generations 0 to 3.

@@ -1,8 +1,8 @@
 //! Those who wait asleep, and have to be told.
 
-use dynaphore_loom_tests::{Data, block_on, model, spawn};
+use dynaphore_loom_tests::{Data, block_on, spawn};
 
-use crate::{Generations, tracker};
+use crate::{Generations, model, tracker};
 
 /// Nobody looks again by itself here: a wake-up that is lost is a deadlock.
 #[test]

@@ -1,8 +1,8 @@
 //! Tokens that come, go and change hands while generations do.
 
-use dynaphore_loom_tests::{model, spawn};
+use dynaphore_loom_tests::spawn;
 
-use crate::{Generations, tracker};
+use crate::{Generations, model, tracker};
 
 /// After the wait nobody who had a token of the old generation is still at it.
 #[test]
