@@ -1,9 +1,10 @@
 //! Wakers that panic where the panic surfaces in somebody who was about to get
 //! a permit, or to give up: no permit may be lost or made by it.
 
+mod common;
+
 use std::{
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
     task::{Context, Wake, Waker},
@@ -11,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use common::silently;
 use dynaphore::{AcquireTimeoutError, Fairness, Semaphore, Snapshot};
 
 struct Panics;
@@ -93,9 +95,7 @@ fn a_poll_that_wakes_a_panicking_waker_loses_no_permit() {
         let loud = &mut Context::from_waker(&panicking);
         assert!(front.as_mut().poll(loud).is_pending(), "called in vain");
         drop(newcomer);
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            last.as_mut().poll(&mut quiet).is_ready()
-        }));
+        let polled = silently(|| last.as_mut().poll(&mut quiet).is_ready());
         assert!(polled.is_err(), "the front was woken");
         drop((front, heavy, last));
         assert_eq!(semaphore.snapshot(), at_rest(3));
