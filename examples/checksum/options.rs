@@ -16,7 +16,8 @@ path, in the format that `sha256sum -c` reads.
 Options:
   --max N         open at most N files at once (default: the number of cores)
   --workers N     threads that walk and hash (default: four times the number of
-                  cores); those without a file to hash do not wait for one
+                  cores, at most 256); those without a file to hash do not wait
+                  for one
   --resize LIST   change the max while running: '2@25%,16@60%' makes it 2 once a
                   quarter of the bytes are done, and 16 once 60 % are. Each max
                   is at least 1: at 0 nothing would move, and so nothing would
