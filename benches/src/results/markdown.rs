@@ -103,6 +103,10 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
         None,
         &lines_of::<SizeLine, _>(&results.sizes),
     );
+    if results.sweeps.len() > 1 {
+        // Of a report of everything; measured by a script of its own.
+        text += include_str!("checksum.md");
+    }
     text
 }
 
