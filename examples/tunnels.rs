@@ -15,12 +15,13 @@
 //! that are out, and the connections that the server has.
 //!
 //! Exit status: 0 when the connections came to what the targets say after each
-//! change, 1 when they did not within the patience, 2 for bad arguments. With
+//! change, 1 when they did not within the patience or the lines cannot be written,
+//! 2 for bad arguments. With
 //! fewer agents than connections are wanted they never do: try `--agents 5`.
 
 use std::{
-    fmt::Write as _,
-    io,
+    fmt::{self, Write as _},
+    io::{self, Write as _},
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
     sync::{
@@ -54,11 +55,12 @@ fn main() -> ExitCode {
     let options = match options() {
         Ok(Some(options)) => options,
         Ok(None) => {
-            print!("{USAGE}");
+            // Nothing is left to do when nobody reads the help.
+            let _ = io::stdout().write_all(USAGE.as_bytes());
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprint!("tunnels: {error}\n\n{USAGE}");
+            let _ = write!(io::stderr(), "tunnels: {error}\n\n{USAGE}");
             return ExitCode::from(2);
         }
     };
@@ -66,7 +68,7 @@ fn main() -> ExitCode {
     match runtime.block_on(run(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tunnels: {error}");
+            let _ = writeln!(io::stderr(), "tunnels: {error}");
             ExitCode::FAILURE
         }
     }
@@ -115,7 +117,7 @@ async fn run(options: &Options) -> Result<(), String> {
     for _ in 0..options.agents {
         agents.spawn(agent(pool.clone()));
     }
-    let mut watch = Watch::new(&pool, options.patience);
+    let mut watch = Watch::new(&pool, options.patience)?;
 
     pool.set(alpha, 3);
     pool.set(beta, 2);
@@ -285,14 +287,14 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(pool: &'a LeasePool<SocketAddr>, patience: Duration) -> Self {
-        println!("seconds  target/leases/connections");
-        Self {
+    fn new(pool: &'a LeasePool<SocketAddr>, patience: Duration) -> Result<Self, String> {
+        say(format_args!("seconds  target/leases/connections"))?;
+        Ok(Self {
             pool,
             patience,
             start: Instant::now(),
             last: String::new(),
-        }
+        })
     }
 
     async fn until(
@@ -301,14 +303,13 @@ impl<'a> Watch<'a> {
         endpoints: &[Endpoint; 3],
         expected: [usize; 3],
     ) -> Result<(), String> {
-        println!("-- {step}");
+        say(format_args!("-- {step}"))?;
         let start = Instant::now();
         loop {
             let open = endpoints.each_ref().map(|end| end.open.load(Relaxed));
-            self.print(endpoints, &open);
+            self.print(endpoints, &open)?;
             if open == expected {
-                println!("   so it is, after {:.0?}", start.elapsed());
-                return Ok(());
+                return say(format_args!("   so it is, after {:.0?}", start.elapsed()));
             }
             if start.elapsed() > self.patience {
                 return Err(format!(
@@ -319,7 +320,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn print(&mut self, endpoints: &[Endpoint; 3], open: &[usize; 3]) {
+    fn print(&mut self, endpoints: &[Endpoint; 3], open: &[usize; 3]) -> Result<(), String> {
         let mut line = String::new();
         for (endpoint, open) in endpoints.iter().zip(open) {
             let counts = self.pool.counts(&endpoint.address);
@@ -328,8 +329,21 @@ impl<'a> Watch<'a> {
             let _ = write!(line, "   {name} {target}/{active}/{open}");
         }
         if line != self.last {
-            println!("{:7.3}{line}", self.start.elapsed().as_secs_f64());
+            let seconds = self.start.elapsed().as_secs_f64();
+            say(format_args!("{seconds:7.3}{line}"))?;
             self.last = line;
         }
+        Ok(())
+    }
+}
+
+/// Writes a line to standard output. Whoever closes that has seen what he wanted: the
+/// story goes on without him.
+fn say(line: fmt::Arguments<'_>) -> Result<(), String> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("standard output: {error}"))
+        }
+        _ => Ok(()),
     }
 }

@@ -71,6 +71,20 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("dynaphore counts in 64-bit atomics, which this target does not have");
+
+/// The README's examples, compiled with the crate's own.
+#[cfg(all(
+    doctest,
+    feature = "keyed",
+    feature = "pool",
+    feature = "rayon",
+    feature = "stats"
+))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod error;
 mod event;
 mod foreign;

@@ -18,6 +18,13 @@ use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 
 const MAX: usize = Semaphore::MAX_PERMITS;
 
+/// Would be 0 if it were cut to 32 bits. Where `usize` has no more, all ones.
+const BEYOND_32_BITS: usize = if usize::BITS > 32 {
+    1 << (usize::BITS / 2)
+} else {
+    usize::MAX
+};
+
 // Scenario 10.
 #[test]
 fn a_failed_try_acquire_changes_nothing() {
@@ -167,7 +174,14 @@ fn more_than_there_are_cannot_be_split_off() {
     let semaphore = Semaphore::new(5);
     let mut three = semaphore.try_acquire_many(3).unwrap();
     // The last two would be 0 and 1 if they were cut to 32 bits.
-    for n in [4, MAX, MAX + 1, usize::MAX, 1 << 32, (1 << 32) + 1] {
+    for n in [
+        4,
+        MAX,
+        MAX + 1,
+        usize::MAX,
+        BEYOND_32_BITS,
+        BEYOND_32_BITS | 1,
+    ] {
         assert!(three.split(n).is_none(), "{n}");
         assert_eq!(three.num_permits(), 3);
     }
@@ -274,7 +288,7 @@ fn forgetting_more_than_max_leaves_no_debt_behind() {
 fn sizes_out_of_range_are_refused_by_name_and_never_cut() {
     let semaphore = Semaphore::new(5);
     let before = semaphore.snapshot();
-    for size in [MAX + 1, 1 << 32, (1 << 32) + 5, usize::MAX] {
+    for size in [MAX + 1, BEYOND_32_BITS, BEYOND_32_BITS | 5, usize::MAX] {
         let said = [
             panic_of(|| Semaphore::new(size)),
             panic_of(|| Semaphore::const_new(size)),
@@ -287,5 +301,5 @@ fn sizes_out_of_range_are_refused_by_name_and_never_cut() {
         }
         assert_eq!(semaphore.snapshot(), before);
     }
-    assert_eq!(semaphore.forget_permits(1 << 32), 5, "not zero");
+    assert_eq!(semaphore.forget_permits(BEYOND_32_BITS), 5, "not zero");
 }

@@ -83,7 +83,8 @@ fn futures_and_permits_can_move_to_another_thread_in_a_task() {
 fn an_idle_semaphore_is_small() {
     assert!(size_of::<Semaphore>() <= 64, "{}", size_of::<Semaphore>());
     let (permit, reference) = (size_of::<SemaphorePermit<'_>>(), size_of::<&Semaphore>());
-    assert!(permit <= 2 * reference);
+    // The semaphore, how many, and the generation.
+    assert!(permit <= reference + 8, "{permit}");
 }
 
 #[test]

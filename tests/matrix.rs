@@ -5,12 +5,11 @@ mod common;
 
 use std::{
     fmt::Debug,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use common::watchdog;
+use common::{silently, watchdog};
 use dynaphore::{AcquireError, AcquireTimeoutError, Semaphore, Snapshot, TryAcquireError};
 use futures::FutureExt;
 
@@ -33,7 +32,7 @@ fn check<T: Debug + PartialEq + 'static>(
             if closed {
                 semaphore.close();
             }
-            let said = catch_unwind(AssertUnwindSafe(|| operation(&semaphore, n)));
+            let said = silently(|| operation(&semaphore, n));
             let said = said.map_or(Outcome::Panics, Outcome::Says);
             let snapshot = semaphore.snapshot();
             let (expected, left) = expected(closed, n);

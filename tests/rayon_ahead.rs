@@ -1,6 +1,7 @@
 //! Nested calls that need more than the jobs around them have, in line behind
 //! somebody who needs what those hold. Where one of these hangs, so do all workers of
 //! its pool: each runs in a process of its own.
+#![cfg(feature = "rayon")]
 
 #[path = "rayon/child.rs"]
 mod child;

@@ -1,6 +1,7 @@
 //! Throttled jobs that have nothing to do with each other, and come to lie on the
 //! same stacks. Where one of these hangs, so do all workers of its pool: each runs
 //! in a process of its own.
+#![cfg(feature = "rayon")]
 
 #[path = "rayon/child.rs"]
 mod child;

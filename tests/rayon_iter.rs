@@ -1,4 +1,5 @@
 //! Throttled parallel iterators.
+#![cfg(feature = "rayon")]
 
 #[path = "rayon/child.rs"]
 mod child;
@@ -7,7 +8,6 @@ mod common;
 mod room;
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, Once,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -16,7 +16,7 @@ use std::{
 };
 
 use child::in_child;
-use common::{Random, until, watchdog};
+use common::{Random, silence, silently, until, watchdog};
 use dynaphore::{Fairness, Semaphore, rayon::ThrottleExt};
 use proptest::prelude::*;
 use rayon::prelude::*;
@@ -540,6 +540,7 @@ fn what_is_not_begun_is_dropped_when_it_is_closed() {
 #[test]
 fn a_panic_reaches_the_caller_and_the_others_finish() {
     in_child("a_panic_reaches_the_caller_and_the_others_finish", || {
+        silence("twenty");
         for (workers, max) in [(1, 1), (4, 1), (4, 2)] {
             let semaphore = Semaphore::new(max);
             let room = Room::default();
@@ -554,8 +555,8 @@ fn a_panic_reaches_the_caller_and_the_others_finish() {
                         });
                     })
             };
-            let run = AssertUnwindSafe(|| pool(workers).install(run));
-            let panic = catch_unwind(run).unwrap_err();
+            let run = || pool(workers).install(run);
+            let panic = silently(run).unwrap_err();
             assert_eq!(message(panic), "twenty");
             // Each item was a piece of work of its own.
             assert_eq!((room.visits(), room.inside()), (64, 0));
@@ -567,6 +568,7 @@ fn a_panic_reaches_the_caller_and_the_others_finish() {
 #[test]
 fn panics_all_over_lose_no_permit() {
     in_child("panics_all_over_lose_no_permit", || {
+        silence("three");
         let semaphore = Semaphore::new(2);
         for _ in 0..20 {
             let run = || {
@@ -575,8 +577,8 @@ fn panics_all_over_lose_no_permit() {
                     assert!(n % 3 != 0, "three");
                 })
             };
-            let run = AssertUnwindSafe(|| pool(3).install(run));
-            assert_eq!(message(catch_unwind(run).unwrap_err()), "three");
+            let run = || pool(3).install(run);
+            assert_eq!(message(silently(run).unwrap_err()), "three");
             assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
         }
     });

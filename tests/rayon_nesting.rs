@@ -1,5 +1,6 @@
 //! Throttled jobs that wait for throttled jobs. Where one of these hangs, so do
 //! all workers of its pool: each runs in a process of its own.
+#![cfg(feature = "rayon")]
 
 #[path = "rayon/child.rs"]
 mod child;
@@ -8,7 +9,6 @@ mod common;
 mod room;
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Barrier,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -18,7 +18,7 @@ use std::{
 };
 
 use child::in_child;
-use common::{Random, until};
+use common::{Random, silence, silently, until};
 use dynaphore::{
     Semaphore,
     rayon::{Throttle, ThrottleExt},
@@ -354,8 +354,8 @@ fn what_is_nested_and_can_never_be_had_is_refused() {
                     },
                 )
             };
-            let run = AssertUnwindSafe(|| pool(workers).install(run));
-            let message = message(catch_unwind(run).unwrap_err());
+            let run = || pool(workers).install(run);
+            let message = message(silently(run).unwrap_err());
             assert_eq!(
                 message,
                 "a throttled job that needs 3 permits is nested in others that hold 2 of the \
@@ -398,12 +398,12 @@ fn two_that_need_more(
             until(|| semaphore.waiting() == 2 || semaphore.active() == 0);
             meanwhile();
         });
-        catch_unwind(AssertUnwindSafe(|| {
+        silently(|| {
             pool(2).install(|| {
                 let outer = (0..2).into_par_iter().with_max_len(1);
                 outer.throttle_for_each(semaphore, nested).unwrap();
             });
-        }))
+        })
     });
     assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
     (ended, visits.into_inner())
@@ -488,6 +488,7 @@ fn two_that_wait_for_each_other_during_a_pause_are_not_refused() {
 #[test]
 fn panics_among_nested_jobs_lose_no_permit() {
     in_child("panics_among_nested_jobs_lose_no_permit", || {
+        silence("seven");
         for workers in POOLS {
             let semaphore = Semaphore::new(1);
             let run = || {
@@ -506,8 +507,8 @@ fn panics_among_nested_jobs_lose_no_permit() {
                         });
                     })
             };
-            let run = AssertUnwindSafe(|| pool(workers).install(run));
-            assert_eq!(message(catch_unwind(run).unwrap_err()), "seven");
+            let run = || pool(workers).install(run);
+            assert_eq!(message(silently(run).unwrap_err()), "seven");
             assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
         }
     });

@@ -1,4 +1,5 @@
 //! Throttled jobs of their own.
+#![cfg(feature = "rayon")]
 
 #[path = "rayon/child.rs"]
 mod child;
@@ -16,7 +17,7 @@ use std::{
 };
 
 use child::in_child;
-use common::{until, watchdog};
+use common::{silence, until, watchdog};
 use dynaphore::{Semaphore, rayon::Throttle};
 use futures::executor::block_on;
 use rayon::ThreadPoolBuilder;
@@ -300,6 +301,7 @@ fn a_job_that_panics_gives_its_permit_back_and_the_others_run() {
     in_child(
         "a_job_that_panics_gives_its_permit_back_and_the_others_run",
         || {
+            silence("ten");
             let (sender, panics) = mpsc::channel();
             let sender = Mutex::new(sender);
             let builder = ThreadPoolBuilder::new().num_threads(2);

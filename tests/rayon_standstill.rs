@@ -1,6 +1,7 @@
 //! Calls that need more than the jobs leave that are suspended on other threads: they
 //! are refused if nobody could ever give them what they need, and only then. Where one
 //! of these hangs, so do all workers of its pool: each runs in a process of its own.
+#![cfg(feature = "rayon")]
 
 #[path = "rayon/child.rs"]
 mod child;
@@ -9,7 +10,6 @@ mod common;
 mod room;
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Barrier,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -19,7 +19,7 @@ use std::{
 };
 
 use child::in_child;
-use common::until;
+use common::{silently, until};
 use dynaphore::{
     Semaphore,
     rayon::{Throttle, ThrottleExt},
@@ -146,7 +146,7 @@ fn of_those_that_wait_for_each_other_by_way_of_other_threads_one_is_refused() {
                 };
                 let call = || {
                     let run = || pool.install(|| run(form, &semaphore, 2, job));
-                    catch_unwind(AssertUnwindSafe(run)).err()
+                    silently(run).err()
                 };
                 let refused: Vec<_> = thread::scope(|scope| {
                     let calls = [(), (), ()].map(|()| scope.spawn(call));

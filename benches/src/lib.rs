@@ -4,7 +4,7 @@
 //! for; a workload is one function, generic over its subject, so that all run
 //! the same loop without dynamic dispatch. [`workload::ALL`] is the table of
 //! who runs what. [`measure`] runs the subjects of a workload by turns and
-//! compares them round by round. [`waits`], [`timeouts`], [`keys`] and [`sweep`]
+//! compares them round by round. [`waits`], [`timeouts`], [`growth`], [`keys`] and [`sweep`]
 //! ask what one figure an operation cannot tell, and [`jobs`] what throttled rayon
 //! jobs cost. [`options`] reads the command line of
 //! the `compare` binary, [`session`] does what it says, [`report`] prints what
@@ -19,6 +19,7 @@
 #![warn(missing_docs)]
 
 pub mod alloc;
+pub mod growth;
 pub mod jobs;
 pub mod keys;
 pub mod line;

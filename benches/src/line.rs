@@ -25,6 +25,8 @@ pub const WAITS: &str = "waits";
 pub const TIMEOUTS: &str = "timeouts";
 /// The workload name of the lines about keys that come and go.
 pub const KEYS: &str = "keys";
+/// The workload name of the lines about many waiters at once.
+pub const LINE_GROWTH: &str = "line_growth";
 /// The workload name of the lines about growing queues.
 pub const GROWTH: &str = "waiters_growth";
 
@@ -48,7 +50,7 @@ pub struct Column {
     pub is_name: bool,
 }
 
-const fn name(heading: &'static str, width: usize) -> Column {
+pub(crate) const fn name(heading: &'static str, width: usize) -> Column {
     Column {
         heading,
         width,
@@ -56,7 +58,7 @@ const fn name(heading: &'static str, width: usize) -> Column {
     }
 }
 
-const fn figure(heading: &'static str, width: usize) -> Column {
+pub(crate) const fn figure(heading: &'static str, width: usize) -> Column {
     Column {
         heading,
         width,
@@ -64,7 +66,7 @@ const fn figure(heading: &'static str, width: usize) -> Column {
     }
 }
 
-const WORKLOAD: Column = name("workload", 24);
+pub(crate) const WORKLOAD: Column = name("workload", 24);
 const SUBJECT: Column = name("subject", 20);
 
 /// A subject in a workload.
@@ -195,7 +197,7 @@ fn or_dash(value: Option<impl ToString>) -> String {
 }
 
 /// More digits than the measurement is good for only get in the way.
-fn rounded(value: f64, digits: i32) -> f64 {
+pub(crate) fn rounded(value: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (value * scale).round() / scale
 }

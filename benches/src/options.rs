@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use lexopt::prelude::*;
 
-use crate::line::{KEYS, SIZE, TIMEOUTS, WAITS};
+use crate::line::{KEYS, LINE_GROWTH, SIZE, TIMEOUTS, WAITS};
 use crate::report::Format;
 use crate::subject::{SIZES, Size};
 use crate::sweep::{self, Sweep};
@@ -22,10 +22,10 @@ usage: compare [--quick] [--json] [--report] [--only WORKLOAD]... [--subject NAM
   --quick           fewer and shorter rounds and a tenth of the time-outs, done
                     within 40 seconds
   --json            one JSON object a line instead of a table
-  --report          also write RESULTS.md and plots/ beside the benches; runs the
+  --report          also write docs/RESULTS.md and docs/plots/; runs the
                     sweeps `threads` and `permits` too
   --only WORKLOAD   only this workload, or `waits` (also with `blocking_8t`),
-                    `timeouts`, `keys`, a `rayon_` one, `threads`, `permits` or `size`;
+                    `timeouts`, `line_growth`, `keys`, a `rayon_` one, `threads`, `permits` or `size`;
                     may be repeated
   --subject NAME    only this subject; may be repeated
   -h, --help        this text";
@@ -148,6 +148,11 @@ impl Options {
         selected.collect()
     }
 
+    /// Whether to measure what many waiters at once cost dynaphore.
+    pub fn line_growth(&self) -> bool {
+        self.selects_workload(LINE_GROWTH) && self.selects_subject("dynaphore")
+    }
+
     /// Whose keys to let come and go.
     pub fn keys(&self) -> Vec<&'static keys::Entry> {
         if !self.selects_workload(KEYS) {
@@ -196,6 +201,7 @@ impl Options {
         self.workloads().is_empty()
             && self.waits().is_empty()
             && self.timeouts().is_empty()
+            && !self.line_growth()
             && self.keys().is_empty()
             && self.jobs().is_empty()
             && self.sweeps().is_empty()
@@ -211,7 +217,7 @@ fn workload_names() -> Vec<&'static str> {
     let workloads = workload::ALL.iter().map(|workload| workload.name);
     let sweeps = sweep::ALL.iter().map(|sweep| sweep.name);
     workloads
-        .chain([WAITS, TIMEOUTS, KEYS])
+        .chain([WAITS, TIMEOUTS, LINE_GROWTH, KEYS])
         .chain(jobs::ALL.iter().map(|workload| workload.name))
         .chain(sweeps)
         .chain([SIZE])

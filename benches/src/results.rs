@@ -6,7 +6,7 @@ use crate::subject::Size;
 use crate::sweep::{self, Sweep};
 use crate::timeouts;
 use crate::waits::Waits;
-use crate::{jobs, keys};
+use crate::{growth, jobs, keys};
 
 mod lock;
 mod markdown;
@@ -24,6 +24,8 @@ pub struct Results {
     pub waits: Vec<Waits>,
     /// What acquires cost that were given up.
     pub timeouts: Vec<timeouts::Outcome>,
+    /// What many waiters at once cost.
+    pub line_growth: Vec<growth::Outcome>,
     /// What keys cost that come and go.
     pub keys: Vec<keys::Outcome>,
     /// What throttled rayon jobs cost.

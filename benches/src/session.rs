@@ -11,7 +11,7 @@ use crate::options::Options;
 use crate::plot;
 use crate::report::Report;
 use crate::results::{self, Place, Results};
-use crate::{jobs, keys, sweep, timeouts, waits};
+use crate::{growth, jobs, keys, sweep, timeouts, waits};
 
 /// What `--quick` may take; the rest of its 40 seconds is for what cannot be
 /// cut short.
@@ -56,6 +56,12 @@ pub fn run(options: &Options, out: impl Write) -> io::Result<Results> {
     };
     results.timeouts = timeouts::measure(&options.timeouts(), plan_of_timeouts);
     report.section(results.timeouts.iter().map(TimeoutLine::from))?;
+
+    if options.line_growth() {
+        let (sizes, turns) = if options.quick { (2, 1) } else { (3, 3) };
+        results.line_growth = growth::measure(sizes, turns);
+    }
+    report.section(results.line_growth.iter().cloned())?;
 
     let plan_of_keys = if options.quick {
         keys::Plan::QUICK

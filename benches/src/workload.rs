@@ -61,9 +61,9 @@ pub struct Entry {
     pub prepare: fn() -> Runner,
 }
 
-macro_rules! workload {
-    ($workload:ident * $slices:literal, $what:literal, [$($subject:ident),+]) => {
-        Workload {
+macro_rules! workloads {
+    ($($workload:ident * $slices:literal: $what:literal [$($subject:ident),+];)+) => {
+        &[$(Workload {
             name: stringify!($workload),
             what: $what,
             slices: $slices,
@@ -71,198 +71,69 @@ macro_rules! workload {
                 subject: $subject::NAME,
                 prepare: $workload::<$subject>,
             }),+],
-        }
+        }),+]
     };
 }
 
 /// Every workload with its subjects, in the order of the output.
-pub const ALL: &[Workload] = &[
-    workload!(
-        try_1t * 1,
-        "one thread: try, drop",
-        [
-            Dynaphore,
-            DynaphoreGenerations,
-            DynaphoreStats,
-            Tokio,
-            AsyncLock,
-            Asyncband,
-            Floor
-        ]
-    ),
-    workload!(
-        async_1t * 1,
-        "one thread: await, drop",
-        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor]
-    ),
-    workload!(
-        owned_1t * 1,
-        "one thread: await a permit that holds its semaphore by `Arc`, drop",
-        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor]
-    ),
-    workload!(
-        try_2t * 1,
-        "two threads: try, drop, on the same semaphore",
-        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor]
-    ),
-    workload!(
-        handoff_mt * 1,
-        "64 tasks on two workers, 4 permits, one yield while holding",
-        [
-            Dynaphore,
-            DynaphoreEventual,
-            DynaphoreBarging,
-            Tokio,
-            AsyncLock,
-            Asyncband
-        ]
-    ),
-    workload!(
-        handoff_ct * 1,
-        "the same on a current-thread runtime",
-        [
-            Dynaphore,
-            DynaphoreEventual,
-            DynaphoreBarging,
-            Tokio,
-            AsyncLock,
-            Asyncband
-        ]
-    ),
-    workload!(
-        parking_mt * 1,
-        "handoff_mt, with prototypes that park on event-listener",
-        [Dynaphore, Tokio, EventPerWaiter, EventLanes]
-    ),
-    workload!(
-        parking_ct * 1,
-        "handoff_ct, with prototypes that park on event-listener",
-        [Dynaphore, Tokio, EventPerWaiter, EventLanes]
-    ),
-    workload!(
-        weighted_mt * 1,
-        "64 tasks on two workers with weights of 1 to 4 over 8 permits, one yield while holding",
-        [Dynaphore, Tokio, Asyncband]
-    ),
+pub const ALL: &[Workload] = workloads! {
+    try_1t * 1: "one thread: try, drop"
+        [Dynaphore, DynaphoreGenerations, DynaphoreStats, Tokio, AsyncLock, Asyncband, Floor];
+    async_1t * 1: "one thread: await, drop"
+        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor];
+    owned_1t * 1: "one thread: await a permit that holds its semaphore by `Arc`, drop"
+        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor];
+    try_2t * 1: "two threads: try, drop, on the same semaphore"
+        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor];
+    handoff_mt * 1: "64 tasks on two workers, 4 permits, one yield while holding"
+        [Dynaphore, DynaphoreEventual, DynaphoreBarging, Tokio, AsyncLock, Asyncband];
+    handoff_ct * 1: "the same on a current-thread runtime"
+        [Dynaphore, DynaphoreEventual, DynaphoreBarging, Tokio, AsyncLock, Asyncband];
+    parking_mt * 1: "handoff_mt, with prototypes that park on event-listener"
+        [Dynaphore, Tokio, EventPerWaiter, EventLanes];
+    parking_ct * 1: "handoff_ct, with prototypes that park on event-listener"
+        [Dynaphore, Tokio, EventPerWaiter, EventLanes];
+    weighted_mt * 1: "64 tasks on two workers with weights of 1 to 4 over 8 permits, one yield while holding"
+        [Dynaphore, Tokio, Asyncband];
     // Only those with a queue: with barging hardly anybody would wait.
-    workload!(
-        waiters_10 * 1,
-        "10 tasks on 4 permits and a current-thread runtime, each acquires and drops without end",
-        [Dynaphore, Tokio, Asyncband]
-    ),
-    workload!(
-        waiters_1k * 1,
-        "the same with 1,000 tasks",
-        [Dynaphore, Tokio, Asyncband]
-    ),
-    workload!(
-        waiters_100k * 1,
-        "the same with 100,000 tasks",
-        [Dynaphore, Tokio, Asyncband]
-    ),
+    waiters_10 * 1: "10 tasks on 4 permits and a current-thread runtime, each acquires and drops without end"
+        [Dynaphore, Tokio, Asyncband];
+    waiters_1k * 1: "the same with 1,000 tasks"
+        [Dynaphore, Tokio, Asyncband];
+    waiters_100k * 1: "the same with 100,000 tasks"
+        [Dynaphore, Tokio, Asyncband];
     // Threads get by each other until one is preempted while it holds a permit.
     // Only from then on does a queue form, and with FIFO it stays.
-    workload!(
-        blocking_8t * 10,
-        "8 threads, 2 permits: hold for one microsecond, pause for one",
-        [
-            Dynaphore,
-            DynaphoreEventual,
-            DynaphoreBarging,
-            Tokio,
-            AsyncLock,
-            Asyncband,
-            ParkingLotCondvar
-        ]
-    ),
-    workload!(
-        resize_storm_2t * 1,
-        "one thread awaits and drops while another resizes without pause",
-        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor]
-    ),
-    workload!(
-        token_1t * 1,
-        "one thread: take a token (pin, read-lock, load), drop",
-        [
-            Tokens,
-            CrossbeamEpoch,
-            StdRwLock,
-            ParkingLotRwLock,
-            CrossbeamSharded,
-            ArcSwapLoad
-        ]
-    ),
-    workload!(
-        token_2t * 1,
-        "two threads: the same, on the same tracker",
-        [
-            Tokens,
-            CrossbeamEpoch,
-            StdRwLock,
-            ParkingLotRwLock,
-            CrossbeamSharded,
-            ArcSwapLoad
-        ]
-    ),
-    workload!(
-        token_while_increment_2t * 1,
-        "one thread takes and drops tokens while another increments and waits (write-locks, stores) without pause",
-        [
-            Tokens,
-            StdRwLock,
-            ParkingLotRwLock,
-            CrossbeamSharded,
-            ArcSwapLoad
-        ]
-    ),
-    workload!(
-        increment_wait * 1,
-        "one thread increments and waits (write-locks, stores), with nobody there",
-        [
-            Tokens,
-            StdRwLock,
-            ParkingLotRwLock,
-            CrossbeamSharded,
-            ArcSwapLoad
-        ]
-    ),
-    workload!(
-        keyed_1t * 1,
-        "one thread: take a permit of one of 1,024 keys after the other, drop, forget the key",
-        [Dynaphore, DashmapTokio, Lockable, Bare]
-    ),
-    workload!(
-        keyed_2t * 1,
-        "the same with two threads on the same keys",
-        [Dynaphore, DashmapTokio, Lockable, Bare]
-    ),
-    workload!(
-        keyed_hot_2t * 1,
-        "two threads: take a permit of the one key, drop, forget the key if nobody has it",
-        [Dynaphore, DashmapTokio, Bare]
-    ),
-    workload!(
-        keyed_blocked * 1,
-        "64 tasks on two workers, 16 for each of 4 keys with 1 permit, one yield while holding",
-        [Dynaphore, DashmapTokio, Lockable, Bare]
-    ),
-    workload!(
-        keyed_rotating * 1,
-        "the same where each task goes on to the next of the keys every time",
-        [Dynaphore, DashmapTokio, Lockable, Bare]
-    ),
-    workload!(
-        pool_churn * 1,
-        "64 tasks on two workers, 16 keys with one lease each, one yield while holding; tokio: a semaphore for each key and `select_all`",
-        [Dynaphore, Tokio]
-    ),
-    workload!(
-        pool_1t * 1,
-        "one thread: await a lease of one of 16 keys, drop",
-        [Dynaphore, Tokio]
-    ),
-    workload!(pool_1m_1t * 1, "the same with 1,000,000 keys", [Dynaphore]),
-];
+    blocking_8t * 10: "8 threads, 2 permits: hold for one microsecond, pause for one"
+        [Dynaphore, DynaphoreEventual, DynaphoreBarging, Tokio, AsyncLock, Asyncband,
+        ParkingLotCondvar];
+    resize_storm_2t * 1: "one thread awaits and drops while another resizes without pause"
+        [Dynaphore, Tokio, AsyncLock, Asyncband, Floor];
+    token_1t * 1: "one thread: take a token (pin, read-lock, load), drop"
+        [Tokens, CrossbeamEpoch, StdRwLock, ParkingLotRwLock, CrossbeamSharded, ArcSwapLoad];
+    token_2t * 1: "two threads: the same, on the same tracker"
+        [Tokens, CrossbeamEpoch, StdRwLock, ParkingLotRwLock, CrossbeamSharded, ArcSwapLoad];
+    token_while_increment_2t * 1: "one thread takes and drops tokens while another increments and waits (write-locks, stores) without pause"
+        [Tokens, StdRwLock, ParkingLotRwLock, CrossbeamSharded, ArcSwapLoad];
+    increment_wait * 1: "one thread increments and waits (write-locks, stores), with nobody there"
+        [Tokens, StdRwLock, ParkingLotRwLock, CrossbeamSharded, ArcSwapLoad];
+    keyed_1t * 1: "one thread: take a permit of one of 1,024 keys after the other, drop, forget the key"
+        [Dynaphore, DashmapTokio, Lockable, Bare];
+    keyed_2t * 1: "the same with two threads on the same keys"
+        [Dynaphore, DashmapTokio, Lockable, Bare];
+    keyed_hot_2t * 1: "two threads: take a permit of the one key, drop, forget the key if nobody has it"
+        [Dynaphore, DashmapTokio, Bare];
+    keyed_blocked * 1: "64 tasks on two workers, 16 for each of 4 keys with 1 permit, one yield while holding"
+        [Dynaphore, DashmapTokio, Lockable, Bare];
+    keyed_rotating * 1: "the same where each task goes on to the next of the keys every time"
+        [Dynaphore, DashmapTokio, Lockable, Bare];
+    pool_churn * 1: "64 tasks on two workers, 16 keys with one lease each, one yield while holding; tokio: a semaphore for each key and `select_all`"
+        [Dynaphore, Tokio];
+    pool_1t * 1: "one thread: await a lease of one of 16 keys, drop"
+        [Dynaphore, Tokio];
+    pool_1m_1t * 1: "the same with 1,000,000 keys"
+        [Dynaphore];
+};
 
 /// The workload of that name.
 pub fn find(name: &str) -> Option<&'static Workload> {

@@ -124,9 +124,13 @@ fn run(options: &Options) -> ExitCode {
     }
 }
 
-/// A pool of so many workers, or of as many as the system lets us have: fewer do
-/// the same work.
-fn pool(mut workers: usize) -> Result<ThreadPool, rayon::ThreadPoolBuildError> {
+/// More would only be in each other's way: whoever looks for a job looks at all others.
+const MOST_WORKERS: usize = 256;
+
+/// A pool of so many workers, or of as many as are of use and the system lets us
+/// have: fewer do the same work.
+fn pool(workers: usize) -> Result<ThreadPool, rayon::ThreadPoolBuildError> {
+    let mut workers = workers.min(MOST_WORKERS);
     loop {
         let builder = ThreadPoolBuilder::new().stack_size(WORKER_STACK);
         match builder.num_threads(workers).build() {

@@ -14,9 +14,11 @@ Prints the SHA-256 of every regular file under DIR (default: .), sorted by
 path, in the format that `sha256sum -c` reads.
 
 Options:
-  --max N         open at most N files at once (default: the number of cores)
+  --max N         open at most N files at once (default: eight times the number
+                  of cores)
   --workers N     threads that walk and hash (default: four times the number of
-                  cores); those without a file to hash do not wait for one
+                  cores, at most 256); those without a file to hash do not wait
+                  for one
   --resize LIST   change the max while running: '2@25%,16@60%' makes it 2 once a
                   quarter of the bytes are done, and 16 once 60 % are. Each max
                   is at least 1: at 0 nothing would move, and so nothing would
@@ -58,7 +60,9 @@ pub struct Resize {
 pub fn parse() -> Result<Request, lexopt::Error> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let mut dir = None;
-    let mut max = cores.min(Semaphore::MAX_PERMITS);
+    // Small files wait for the disk and the system more than for a core: measured in
+    // `docs/RESULTS.md`.
+    let mut max = cores.saturating_mul(8).min(Semaphore::MAX_PERMITS);
     let mut workers = cores.saturating_mul(4);
     let mut resizes = Vec::new();
 

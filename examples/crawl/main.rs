@@ -19,8 +19,8 @@
 //! | `verdict` | what was seen against what was allowed |
 //!
 //! Exit status: 0 when all went well, 1 when a host or all together saw more at
-//! once than was allowed or a page was not fetched exactly once, 2 for bad
-//! arguments.
+//! once than was allowed or a page was not fetched exactly once, or the table
+//! cannot be written, 2 for bad arguments.
 
 mod crawl;
 mod fetch;
@@ -59,7 +59,7 @@ async fn run(options: &Options) -> ExitCode {
     let outcome = async {
         let site = Site::start(options).await?;
         let crawled = crawl::crawl(options, &site).await?;
-        Ok::<_, io::Error>(verdict::print(options, &site, &crawled))
+        verdict::print(options, &site, &crawled)
     };
     match outcome.await {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,5 +1,7 @@
 //! What the test files share.
-#![allow(dead_code)] // Each file uses its part of it.
+#![allow(dead_code, unused_imports)] // Each file uses its part of it.
+
+mod silent;
 
 use std::{
     any::Any,
@@ -13,6 +15,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+pub use silent::{place, silence, silently};
 
 /// How long a test may hang before that is a failure. No outcome depends on it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -103,7 +107,7 @@ impl Random {
 
 /// What `call` panics with.
 pub fn panic_of<T>(call: impl FnOnce() -> T) -> String {
-    match catch_unwind(AssertUnwindSafe(call)) {
+    match silently(call) {
         Ok(_) => panic!("no panic where one belongs"),
         Err(panic) => message(&*panic),
     }

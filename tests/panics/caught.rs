@@ -1,12 +1,6 @@
 //! Where a panic says that it comes from.
 
-use std::{
-    cell::Cell,
-    panic::{self, AssertUnwindSafe, catch_unwind},
-    sync::Once,
-};
-
-use crate::common::message;
+use crate::common::{message, place, silently};
 
 /// A panic as the hook has seen it.
 pub struct Caught {
@@ -15,30 +9,10 @@ pub struct Caught {
     pub message: String,
 }
 
-thread_local! {
-    /// Set while this thread expects a panic.
-    static EXPECTS: Cell<bool> = const { Cell::new(false) };
-    static PLACE: Cell<Option<(String, u32)>> = const { Cell::new(None) };
-}
-
-/// The panic of `call`, if there is one. The other tests' panics take their
-/// usual way: the hook is the process's, what it records is the thread's.
+/// The panic of `call`, if there is one.
 pub fn caught(call: impl FnOnce()) -> Option<Caught> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| match panic.location() {
-            Some(place) if EXPECTS.get() => {
-                PLACE.set(Some((place.file().to_owned(), place.line())));
-            }
-            _ => usual(panic),
-        }));
-    });
-    EXPECTS.set(true);
-    let result = catch_unwind(AssertUnwindSafe(call));
-    EXPECTS.set(false);
-    let message = message(&*result.err()?);
-    let (file, line) = PLACE.take()?;
+    let message = message(&*silently(call).err()?);
+    let (file, line) = place()?;
     Some(Caught {
         file,
         line,

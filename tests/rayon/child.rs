@@ -3,6 +3,7 @@
 
 use std::{
     env,
+    io::Read,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -21,21 +22,34 @@ pub fn in_child(name: &str, test: impl FnOnce()) {
     }
     let mut command = Command::new(env::current_exe().unwrap());
     command.args([&path(name), "--exact", "--nocapture", "--test-threads=1"]);
-    command.env(CHILD, name).stdout(Stdio::piped());
+    command.env(CHILD, name);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
+    // Read meanwhile: who fills a pipe waits.
+    let said = reader(child.stdout.take().unwrap());
+    let complained = reader(child.stderr.take().unwrap());
     let start = Instant::now();
     while child.try_wait().unwrap().is_none() {
         if start.elapsed() > PATIENCE {
             child.kill().unwrap();
             child.wait().unwrap();
-            panic!("{name} hangs");
+            let (said, complained) = (said.join().unwrap(), complained.join().unwrap());
+            panic!("{name} hangs: {said}{complained}");
         }
         thread::sleep(Duration::from_millis(5));
     }
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{name} fails: {said}");
+    let status = child.wait().unwrap();
+    let (said, complained) = (said.join().unwrap(), complained.join().unwrap());
+    assert!(status.success(), "{name} fails: {said}{complained}");
     assert!(said.contains("1 passed"), "{name} was not run: {said}");
+}
+
+fn reader(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }
 
 /// The name of a test with that of the module in which it stands.

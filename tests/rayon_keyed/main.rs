@@ -1,4 +1,5 @@
 //! Jobs and iterators that are throttled by a key of a keyed semaphore.
+#![cfg(feature = "rayon")]
 #![cfg(feature = "keyed")]
 
 #[path = "../rayon/child.rs"]

@@ -1,11 +1,8 @@
 //! Keys that are refused, since too many are in use or too many wait.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
 };
 
 use dynaphore::{
@@ -17,7 +14,7 @@ use rayon::prelude::*;
 use crate::{
     Hosts,
     child::in_child,
-    common::{until, watchdog},
+    common::{silence, silently, until, watchdog},
     key,
     room::{message, moment, pool},
 };
@@ -97,6 +94,7 @@ fn a_call_whose_key_is_refused_returns_the_reason() {
 #[test]
 fn a_scope_whose_key_is_refused_says_so() {
     in_child("a_scope_whose_key_is_refused_says_so", || {
+        silence("throttled jobs were turned away");
         for workers in [1, 4] {
             let hosts = Hosts::builder(1).max_keys(1).max_waiters_per_key(0).build();
             let hosts = Arc::new(hosts);
@@ -137,7 +135,7 @@ fn a_scope_whose_key_is_refused_says_so() {
                     begun.store(true, SeqCst);
                 });
             };
-            let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+            let panic = silently(run).unwrap_err();
             assert_eq!(
                 message(panic),
                 "throttled jobs were turned away: too many wait for this key"

@@ -1,4 +1,5 @@
 //! Throttled jobs in a rayon scope.
+#![cfg(feature = "rayon")]
 
 mod alone;
 #[path = "../rayon/child.rs"]

@@ -38,7 +38,7 @@ fn run(options: &Options) -> io::Result<()> {
     let place = Place::here(&arguments);
     let results = session::run(options, io::stdout().lock())?;
     if options.report {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"));
         session::write(&place, &results, folder)?;
         eprintln!("compare: wrote {}", folder.join("RESULTS.md").display());
     }

@@ -67,6 +67,17 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
     );
     section(
         &mut text,
+        "Many waiters at once",
+        "Nanoseconds for each of so many waiters, the best of three: requests for more than max \
+         that rejoin a line as long as they are many in one `set_max`; permits that come back one \
+         by one, and all take theirs; requests aside that are given up; watchers of a state that \
+         does not come. The last column is the growth from 1k to the most that was measured. \
+         Aim: 10 at most.",
+        None,
+        &results.line_growth,
+    );
+    section(
+        &mut text,
         "Keys that come and go",
         "So many keys, each taken once: first one after the other, then all held together and \
          dropped after that. Aim: no live bytes more than before but for a few that are kept, \
@@ -92,6 +103,10 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
         None,
         &lines_of::<SizeLine, _>(&results.sizes),
     );
+    if results.sweeps.len() > 1 {
+        // Of a report of everything; measured by a script of its own.
+        text += include_str!("checksum.md");
+    }
     text
 }
 
