@@ -122,17 +122,17 @@ impl<T: ?Sized> Lazy<T> {
 }
 
 /// Time since it was made.
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown"))))]
 pub(crate) struct Clock(std::time::Instant);
 
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown"))))]
 impl Default for Clock {
     fn default() -> Self {
         Self(std::time::Instant::now())
     }
 }
 
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown"))))]
 impl Clock {
     pub(crate) fn nanos(&self) -> u64 {
         // Over 500 years.
@@ -152,13 +152,13 @@ impl Clock {
     }
 }
 
-/// Under shuttle, where a schedule must be all that decides, each look at the
-/// clock takes a microsecond.
-#[cfg(shuttle)]
+/// Under shuttle, where a schedule must be all that decides, and where std has no clock,
+/// each look at it takes a microsecond.
+#[cfg(any(shuttle, all(target_family = "wasm", target_os = "unknown")))]
 #[derive(Default)]
 pub(crate) struct Clock(AtomicU64);
 
-#[cfg(shuttle)]
+#[cfg(any(shuttle, all(target_family = "wasm", target_os = "unknown")))]
 impl Clock {
     pub(crate) fn nanos(&self) -> u64 {
         self.0.fetch_add(1_000, Relaxed)

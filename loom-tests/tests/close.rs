@@ -2,7 +2,8 @@
 
 use std::task::Poll;
 
-use dynaphore_loom_tests::{Waiter, assert_ended, block_on, model, semaphore, spawn, take};
+use dynaphore::{Semaphore, TryAcquireError};
+use dynaphore_loom_tests::{Data, Waiter, assert_ended, block_on, model, semaphore, spawn, take};
 
 /// Served or refused, and either way it ends.
 #[test]
@@ -179,4 +180,30 @@ fn close_in_batches() {
         arrival.join().unwrap();
         assert_ended(&s);
     });
+}
+
+/// Who is refused sees what the closer did before, however it asks.
+#[test]
+fn refusal_sees_what_the_closer_did() {
+    for asks in [
+        |s: &Semaphore| s.try_acquire().is_err_and(|e| e == TryAcquireError::Closed),
+        |s: &Semaphore| {
+            s.try_acquire_many(0)
+                .is_err_and(|e| e == TryAcquireError::Closed)
+        },
+        |s: &Semaphore| s.blocking_acquire().is_err(),
+    ] {
+        model(3, move || {
+            let (s, data) = (semaphore(1), Data::new());
+            let (theirs, before) = (s.clone(), data.clone());
+            let closer = spawn(move || {
+                before.bump();
+                theirs.close();
+            });
+            if asks(&s) {
+                assert_eq!(data.bump(), 2);
+            }
+            closer.join().unwrap();
+        });
+    }
 }
