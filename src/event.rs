@@ -18,16 +18,16 @@ use std::{
     cell::RefCell,
     mem::{self, ManuallyDrop},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, Wake, Waker},
 };
 
 use event_listener::{EventListener, IntoNotification};
 
-use crate::{
-    foreign::Deferred,
-    sync::{AtomicBool, Relaxed, const_fn},
-};
+use crate::{foreign::Deferred, sync::const_fn};
 
 thread_local! {
     /// It is empty unless a call of this module is under way. So there is nothing to drop
@@ -160,7 +160,8 @@ impl Drop for Listener {
 /// The waker that an event sees.
 struct Note {
     waker: Waker,
-    /// The event has woken it since it listened.
+    /// The event has woken it since it listened. A hint, so std's in models too: they must
+    /// not switch threads inside the event's mutex.
     woken: AtomicBool,
 }
 
