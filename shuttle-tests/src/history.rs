@@ -242,7 +242,7 @@ impl Recorder {
         let mut records = std::mem::take(&mut *lock(&self.records));
         records.sort_by_key(|record| record.begun);
         assert!(records.len() <= 128, "a bit for each");
-        if !search::explains(self.kind, &records, Model::new(self.max)) {
+        if !search::explains(self.kind, &records, Model::new(self.kind, self.max)) {
             let mut story = String::new();
             for Record { call, begun, ended } in &records {
                 story += &format!("\n{begun:3} to {ended:3}  {call:?}");

@@ -343,12 +343,13 @@ impl Queue {
                 word.acquire_or_queue(need)
             } else {
                 match word.try_acquire(need, true) {
-                    Take::Full => {
+                    Take::Full if !word.load().is_too_large(need) => {
                         // Argument 4: publish, then look by a write.
                         line.published = None;
                         shared.calm.line.store(true, Relaxed);
                         word.acquire_or_queue(need)
                     }
+                    Take::Full => Take::TooLarge,
                     found => found,
                 }
             };
@@ -929,7 +930,9 @@ impl Shared {
     /// Lets those aside whom max allows back into the line.
     fn rejoin(&self, line: &mut Line, word: &Word) {
         if line.aside() > 0 && line.rejoin(word.load().max()) {
-            // Releasers must take the lock from here on, argument 1.
+            // Releasers must take the lock from here on, arguments 1 and 4.
+            line.published = None;
+            self.calm.line.store(true, Relaxed);
             let _ = word.set_queued();
         }
     }

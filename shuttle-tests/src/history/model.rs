@@ -8,6 +8,10 @@ use crate::Kind;
 /// A semaphore.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Model {
+    /// Requests for one permit compete: they are woken, and look for themselves.
+    pub(super) competes: bool,
+    /// One that has competed for long may be in line, too.
+    timed: bool,
     max: usize,
     active: usize,
     pub(super) closed: bool,
@@ -54,8 +58,10 @@ impl Stands {
 }
 
 impl Model {
-    pub(super) fn new(max: usize) -> Self {
+    pub(super) fn new(kind: Kind, max: usize) -> Self {
         Self {
+            competes: kind != Kind::Fifo,
+            timed: matches!(kind, Kind::Eventual(_)),
             max,
             active: 0,
             closed: false,
@@ -65,11 +71,29 @@ impl Model {
         }
     }
 
-    /// The first that does not stand aside.
+    /// The first that stands in line for certain.
     fn front(&self) -> Option<usize> {
         self.line
             .iter()
-            .position(|place| place.stands == Stands::InLine)
+            .position(|place| place.stands == Stands::InLine && !self.may_compete(place.n))
+    }
+
+    fn may_compete(&self, n: usize) -> bool {
+        self.competes && n == 1
+    }
+
+    /// What the semaphore may do by itself, and need not: grant one that has competed for
+    /// long what it needs, or find out that nobody waits.
+    pub(super) fn may_serve(&self) -> impl Iterator<Item = Self> {
+        let late = self.timed && !self.closed && self.fits(1);
+        let late = self.line.iter().filter(move |place| late && place.n == 1);
+        late.map(|place| {
+            let mut next = self.clone();
+            next.line.retain(|other| other.id != place.id);
+            next.active += 1;
+            next.told.insert(place.id, (Answer::Granted, 1));
+            next
+        })
     }
 
     fn fits(&self, n: usize) -> bool {
@@ -112,8 +136,9 @@ impl Model {
             return (next != *self).then_some(next);
         }
         let Some(at) = self.front() else {
+            // QUEUED may stay for a while where waiters compete: it refuses nobody there.
             next.queued = false;
-            return self.queued.then_some(next);
+            return (self.queued && !self.competes).then_some(next);
         };
         let Place { id, n, .. } = self.line[at];
         let returns = |place: &Place| place.stands == Stands::JustAside && place.n <= self.max;
@@ -143,18 +168,27 @@ impl Model {
             return &[No];
         }
         match kind {
+            // One that just comes, and leaves again, may hold others up for that moment.
+            Kind::Eventual(_) => &[Granted, No],
             _ if !self.queued => &[Granted],
             Kind::Fifo => &[No],
             Kind::Barging(_) => &[Granted],
+        }
+    }
+
+    /// The same for one that competes, whom the closer may not have told yet.
+    fn looks(&self, kind: Kind) -> &'static [Answer] {
+        use Answer::{Closed, Granted, No};
+        match kind {
+            _ if self.closed => &[Closed, No],
+            _ if !self.fits(1) => &[No],
             Kind::Eventual(_) => &[Granted, No],
+            _ => &[Granted],
         }
     }
 
     /// The call, if it may have its outcome now.
     pub(super) fn step(mut self, kind: Kind, call: Call, growing: bool) -> Option<(Self, Then)> {
-        let fifo = kind == Kind::Fifo;
-        // Those who compete are called by a release, rather than served.
-        let released = if fifo { Then::Serve } else { Then::Nothing };
         let then = match call {
             Call::Try { n, got } => {
                 if !self.answers(kind, n).contains(&got) {
@@ -171,13 +205,16 @@ impl Model {
                 }
                 let place = self.line.iter().position(|place| place.id == id);
                 let waits = place.is_some();
-                if self.queued != self.front().is_some() && !self.closed && got == Answer::No {
+                let in_line = !self.may_compete(n);
+                let takes_the_lock = in_line && !self.closed && got == Answer::No;
+                if self.queued != self.front().is_some() && takes_the_lock && !self.competes {
                     // It has to look under the lock, which is taken.
                     return None;
                 }
                 let possible = match kind {
                     // Told by others only, however well it would fit.
-                    _ if waits && (fifo || self.closed) => &[Answer::No],
+                    _ if waits && in_line => &[Answer::No],
+                    _ if waits => self.looks(kind),
                     _ => self.answers(kind, n),
                 };
                 if !possible.contains(&got) {
@@ -185,7 +222,7 @@ impl Model {
                 }
                 match (place, got) {
                     (None, Answer::No) => {
-                        let aside = self.front().is_none() && self.is_too_large(n);
+                        let aside = in_line && self.front().is_none() && self.is_too_large(n);
                         let stands = if aside {
                             Stands::aside(growing)
                         } else {
@@ -194,17 +231,13 @@ impl Model {
                         self.queued |= !aside;
                         self.line.push(Place { id, n, stands });
                     }
-                    (Some(at), Answer::Granted) => drop(self.line.remove(at)),
+                    (Some(at), Answer::Granted | Answer::Closed) => drop(self.line.remove(at)),
                     _ => {}
                 }
                 if got == Answer::Granted {
                     self.active += n;
                 }
-                if waits && !fifo {
-                    Then::Serve
-                } else {
-                    Then::Nothing
-                }
+                Then::Nothing
             }
             Call::Drop { id } => {
                 let place = self.line.iter().position(|place| place.id == id);
@@ -212,22 +245,18 @@ impl Model {
                     (Some(at), _) => {
                         let front = self.front() == Some(at);
                         self.line.remove(at);
-                        if front || !fifo {
-                            Then::Serve
-                        } else {
-                            Then::Nothing
-                        }
+                        if front { Then::Serve } else { Then::Nothing }
                     }
                     (None, Some((Answer::Granted, n))) => {
                         self.active -= n;
-                        released
+                        Then::Serve
                     }
                     (None, _) => Then::Nothing,
                 }
             }
             Call::Release { n } => {
                 self.active -= n;
-                released
+                Then::Serve
             }
             Call::Forget { n } => {
                 self.active -= n;
@@ -240,7 +269,7 @@ impl Model {
                     _ if !self.queued => gone == free,
                     Kind::Fifo => gone == 0,
                     Kind::Barging(_) => gone == free,
-                    Kind::Eventual(_) => gone == 0 || gone == free,
+                    Kind::Eventual(_) => gone <= free,
                 };
                 if !possible {
                     return None;

@@ -38,7 +38,8 @@ pub(super) fn explains(kind: Kind, records: &[Record], model: Model) -> bool {
         // What ended first is tried first: it is likely to be right.
         let mut calls: Vec<_> = calls.collect();
         calls.sort_by_key(|&(ended, _)| Reverse(ended));
-        let grants = model.serve(growing).map(|next| (progress, next));
+        let grants = model.serve(growing).chain(model.may_serve());
+        let grants = grants.map(|next| (progress, next));
         let next = grants.chain(calls.into_iter().map(|(_, place)| place));
         places.extend(next.filter(|place| seen.insert(place.clone())));
     }
@@ -67,7 +68,13 @@ impl Progress {
         for (at, record) in serving.collect::<Vec<_>>() {
             let closes = matches!(record.call, Call::Close);
             // Only the closer tells of it.
-            let excused = !closes && (model.closed || Some(record.ended) < last);
+            // Where waiters compete, one that changes max at the same time serves the line
+            // that it makes, and nobody waits for it.
+            let changes = |other: &Record| {
+                other.call.may_grow() && other.begun < record.ended && other.ended > record.ended
+            };
+            let leaves_it = model.competes && records.iter().any(changes);
+            let excused = !closes && (model.closed || leaves_it || Some(record.ended) < last);
             if served || excused {
                 self.serves &= !bit(at);
                 self.over |= bit(at);
@@ -92,7 +99,7 @@ mod tests {
                 ended: 2 * at + 1,
             })
             .collect();
-        explains(Kind::Fifo, &records, Model::new(max))
+        explains(Kind::Fifo, &records, Model::new(Kind::Fifo, max))
     }
 
     const fn poll(id: usize, got: Answer) -> Call {
