@@ -8,6 +8,11 @@ use std::num::NonZero;
 use std::thread;
 
 use crate::stats::median;
+use crate::table::{
+    Column, Row,
+    Value::{Figure, Text},
+    figure, name,
+};
 
 mod memory;
 mod mixed;
@@ -190,6 +195,17 @@ pub fn measure(workload: &Workload, entries: &[&Entry], plan: Plan) -> Vec<Outco
         }
     })
     .collect()
+}
+
+impl Row for Outcome {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "workload", 24, |o| Text(o.workload)),
+        name("subject", "subject", 22, |o| Text(o.subject)),
+        figure("value", "value", 9, |o| Figure(Some(o.value), 2, 2)),
+        figure("unit", "unit", 8, |o| Text(o.unit)),
+        figure("ratio", "ratio", 8, |o| Figure(Some(o.ratio), 3, 2)),
+        figure("base", "to", 22, |o| Text(o.base)),
+    ];
 }
 
 #[cfg(test)]

@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 use crate::alloc::{self, Heap};
 use crate::stats::median;
 use crate::subject::{DashmapTokio, Dynaphore, Keyed, Lockable, Subject};
+use crate::table::{
+    Column, Row,
+    Value::{Count, Figure, Text},
+    figure, name,
+};
 
 /// How much to measure.
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +145,32 @@ fn trial<S: Keyed>(keys: u64, watch: Watch) -> Trial {
         held.clear();
     });
     Trial { once, together }
+}
+
+/// The workload name of the lines.
+pub const NAME: &str = "keys";
+
+impl Row for Outcome {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "workload", 24, |_| Text(NAME)),
+        name("subject", "subject", 20, |o| Text(o.subject)),
+        figure("keys", "keys", 9, |o| Count(o.keys as i64)),
+        figure("ns_per_key", "ns/key", 9, |o| Figure(Some(o.ns_each), 1, 1)),
+        figure("peak_bytes", "+peak B", 9, |o| Count(o.once.peak)),
+        figure("live_bytes", "+live B", 10, |o| Count(o.once.growth)),
+        figure("together_ns_per_key", "held ns", 10, |o| {
+            Figure(Some(o.ns_together), 1, 1)
+        }),
+        figure("together_peak_bytes", "held +peak", 10, |o| {
+            Count(o.together.peak)
+        }),
+        figure("together_live_bytes", "held +live", 10, |o| {
+            Count(o.together.growth)
+        }),
+        figure("bytes_per_key", "B/key", 7, |o| {
+            Figure(Some(o.bytes_per_key()), 1, 0)
+        }),
+    ];
 }
 
 #[cfg(test)]

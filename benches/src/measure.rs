@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 use crate::alloc;
 use crate::stats::{median, median_ratio};
 use crate::subject::{BY_TOKIO, EPOCH, FLOORS};
+use crate::table::{
+    Column, Row,
+    Value::{Figure, Text},
+    figure, name,
+};
 use crate::workload::{Entry, Runner};
 
 /// How much to measure.
@@ -173,6 +178,23 @@ fn allocations(runner: &mut Runner, ops: u64, counts: usize) -> f64 {
         (count(2 * ops) - once) / ops as f64
     }));
     per_op.max(0.0)
+}
+
+/// With the name of the workload.
+impl Row for (&'static str, Outcome) {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "workload", 24, |o| Text(o.0)),
+        name("subject", "subject", 20, |o| Text(o.1.subject)),
+        figure("ns_per_op", "ns/op", 9, |o| {
+            Figure(Some(o.1.ns_per_op), 1, 1)
+        }),
+        figure("vs_tokio", "vs_tokio", 9, |o| Figure(o.1.vs_tokio, 3, 2)),
+        figure("vs_floor", "vs_floor", 9, |o| Figure(o.1.vs_floor, 3, 2)),
+        figure("vs_epoch", "vs_epoch", 9, |o| Figure(o.1.vs_epoch, 3, 2)),
+        figure("allocs_per_op", "allocs/op", 10, |o| {
+            Figure(Some(o.1.allocs_per_op), 4, 3)
+        }),
+    ];
 }
 
 #[cfg(test)]

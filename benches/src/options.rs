@@ -5,12 +5,11 @@ use std::ffi::OsString;
 
 use lexopt::prelude::*;
 
-use crate::line::{KEYS, LINE_GROWTH, SIZE, TIMEOUTS, WAITS};
 use crate::report::Format;
-use crate::subject::{SIZES, Size};
+use crate::subject::{SIZE, SIZES, Size};
 use crate::sweep::{self, Sweep};
 use crate::workload::{self, Entry, Workload};
-use crate::{jobs, keys, timeouts, waits};
+use crate::{growth, jobs, keys, timeouts, waits};
 
 /// The workload under whose load single waits are measured.
 const WAITS_OF: &str = "blocking_8t";
@@ -130,7 +129,7 @@ impl Options {
     /// Whose single waits to measure; with `blocking_8t`, whose load they are
     /// under, as well.
     pub fn waits(&self) -> Vec<&'static waits::Entry> {
-        if !self.selects_workload(WAITS) && !self.selects_workload(WAITS_OF) {
+        if !self.selects_workload(waits::NAME) && !self.selects_workload(WAITS_OF) {
             return Vec::new();
         }
         let entries = waits::ALL.iter();
@@ -140,7 +139,7 @@ impl Options {
 
     /// Whose acquires to give up.
     pub fn timeouts(&self) -> Vec<&'static timeouts::Entry> {
-        if !self.selects_workload(TIMEOUTS) {
+        if !self.selects_workload(timeouts::NAME) {
             return Vec::new();
         }
         let entries = timeouts::ALL.iter();
@@ -150,12 +149,12 @@ impl Options {
 
     /// Whether to measure what many waiters at once cost dynaphore.
     pub fn line_growth(&self) -> bool {
-        self.selects_workload(LINE_GROWTH) && self.selects_subject("dynaphore")
+        self.selects_workload(growth::NAME) && self.selects_subject("dynaphore")
     }
 
     /// Whose keys to let come and go.
     pub fn keys(&self) -> Vec<&'static keys::Entry> {
-        if !self.selects_workload(KEYS) {
+        if !self.selects_workload(keys::NAME) {
             return Vec::new();
         }
         let entries = keys::ALL.iter();
@@ -217,7 +216,7 @@ fn workload_names() -> Vec<&'static str> {
     let workloads = workload::ALL.iter().map(|workload| workload.name);
     let sweeps = sweep::ALL.iter().map(|sweep| sweep.name);
     workloads
-        .chain([WAITS, TIMEOUTS, LINE_GROWTH, KEYS])
+        .chain([waits::NAME, timeouts::NAME, growth::NAME, keys::NAME])
         .chain(jobs::ALL.iter().map(|workload| workload.name))
         .chain(sweeps)
         .chain([SIZE])

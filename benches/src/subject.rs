@@ -11,6 +11,12 @@
 
 use std::sync::Arc;
 
+use crate::table::{
+    Column, Row,
+    Value::{Count, Figure, Text},
+    figure, name,
+};
+
 mod async_lock;
 mod asyncband;
 mod condvar;
@@ -144,4 +150,21 @@ fn size<S: Subject>() -> Size {
         semaphore_bytes: size_of_val(&S::semaphore(1)),
         acquire_future_bytes: S::acquire_future_bytes(),
     }
+}
+
+/// The workload name of the lines about sizes.
+pub const SIZE: &str = "size";
+
+impl Row for Size {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "bytes", 16, |_| Text(SIZE)),
+        name("subject", "subject", 20, |o| Text(o.subject)),
+        figure("semaphore_bytes", "idle semaphore", 15, |o| {
+            Count(o.semaphore_bytes as i64)
+        }),
+        figure("acquire_future_bytes", "acquire future", 20, |o| {
+            o.acquire_future_bytes
+                .map_or(Figure(None, 0, 0), |bytes| Count(bytes as i64))
+        }),
+    ];
 }

@@ -4,6 +4,11 @@ use std::time::Instant;
 
 use crate::measure::{self, Plan};
 use crate::subject::{AsyncLock, Asyncband, Dynaphore, DynaphoreEventual, Subject, Tokio};
+use crate::table::{
+    Column, Row,
+    Value::{Count, Figure, Text},
+    figure, name,
+};
 use crate::workload::{Entry, blocking_half, tasks_per_permit};
 
 /// A workload and the values of its number.
@@ -111,4 +116,16 @@ pub fn measure(
         }
     }
     all
+}
+
+/// With the name of the sweep.
+impl Row for (&'static str, Outcome) {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "workload", 24, |o| Text(o.0)),
+        name("subject", "subject", 20, |o| Text(o.1.subject)),
+        figure("value", "value", 9, |o| Count(o.1.value.into())),
+        figure("million_ops_per_second", "Mop/s", 9, |o| {
+            Figure(Some(o.1.ops_per_second / 1e6), 4, 3)
+        }),
+    ];
 }

@@ -13,6 +13,11 @@ use std::time::{Duration, Instant};
 use crate::alloc::{self, Heap};
 use crate::stats::median;
 use crate::subject::{AsyncAcquire, Asyncband, Dynaphore, Subject, Tokio};
+use crate::table::{
+    Column, Row,
+    Value::{Count, Figure, Text},
+    figure, name,
+};
 
 /// How much to measure.
 #[derive(Clone, Copy, Debug)]
@@ -192,6 +197,29 @@ fn timed_drop(permit: impl Sized) -> Duration {
     let start = Instant::now();
     drop(permit);
     start.elapsed()
+}
+
+/// The workload name of the lines.
+pub const NAME: &str = "timeouts";
+
+impl Row for Outcome {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "workload", 24, |_| Text(NAME)),
+        name("subject", "subject", 20, |o| Text(o.subject)),
+        figure("cancelled", "given up", 9, |o| Count(o.cancelled as i64)),
+        figure("ns_per_op", "ns/op", 9, |o| Figure(Some(o.ns_each), 1, 1)),
+        figure("live_bytes", "+live B", 9, |o| Count(o.heap.growth)),
+        figure("peak_bytes", "+peak B", 10, |o| Count(o.heap.peak)),
+        figure("release_ns", "release ns", 10, |o| {
+            Figure(Some(o.release_ns), 1, 0)
+        }),
+        figure("ordinary_release_ns", "usual ns", 10, |o| {
+            Figure(Some(o.ordinary_ns), 1, 0)
+        }),
+        figure("release_ratio", "ratio", 6, |o| {
+            Figure(Some(o.release_ns / o.ordinary_ns.max(1.0)), 3, 2)
+        }),
+    ];
 }
 
 #[cfg(test)]

@@ -11,6 +11,11 @@ use crate::subject::{
     AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, ParkingLotCondvar,
     Subject, Tokio,
 };
+use crate::table::{
+    Column, Row, Value,
+    Value::{Count, Figure, Text},
+    figure, name,
+};
 use crate::workload::blocking_8t_waits;
 
 /// How much to measure.
@@ -82,6 +87,10 @@ impl Waits {
         Duration::from_nanos(self.nanos.value_at_quantile(part))
     }
 
+    fn micros(&self, part: f64) -> Value {
+        Figure(Some(self.within(part).as_secs_f64() * 1e6), 2, 2)
+    }
+
     /// These waits, in nanoseconds.
     #[cfg(test)]
     pub(crate) fn of(subject: &'static str, nanos: impl Iterator<Item = u64>) -> Self {
@@ -115,9 +124,26 @@ pub fn measure(entries: &[&Entry], plan: Plan) -> Vec<Waits> {
     all
 }
 
+/// The workload name of the lines.
+pub const NAME: &str = "waits";
+
+impl Row for Waits {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "us", 16, |_| Text(NAME)),
+        name("subject", "subject", 20, |o| Text(o.subject)),
+        figure("acquires", "acquires", 9, |o| Count(o.count() as i64)),
+        figure("p50_us", "p50", 9, |o| o.micros(0.5)),
+        figure("p99_us", "p99", 9, |o| o.micros(0.99)),
+        figure("p99_9_us", "p99.9", 10, |o| o.micros(0.999)),
+        figure("p99_99_us", "p99.99", 10, |o| o.micros(0.9999)),
+        figure("longest_us", "longest", 10, |o| o.micros(1.0)),
+    ];
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table;
 
     /// 1 to 1000 microseconds, each once, and a minute once.
     fn fake(_time: Duration) -> Histogram<u64> {
@@ -149,5 +175,22 @@ mod tests {
         about(waits.within(0.5), 501.0);
         about(waits.within(0.99), 991.0);
         about(waits.within(1.0), 60e6);
+    }
+
+    #[test]
+    fn waits_in_microseconds() {
+        // 10,000 waits, of which the last hundredth takes a thousand times as
+        // long, and the very last one a million times.
+        let nanos = (1..=10_000).map(|number| match number {
+            10_000 => 100_000_000,
+            9_901.. => 100_000,
+            _ => 100,
+        });
+        let cells = table::cells(&Waits::of("tokio", nanos));
+        assert_eq!(cells[..5], ["waits", "tokio", "10000", "0.10", "0.10"]);
+        for (cell, micros) in cells[5..].iter().zip([100.0, 100.0, 100_000.0]) {
+            let found: f64 = cell.parse().expect("a figure");
+            assert!((found / micros - 1.0).abs() < 0.001, "{found}");
+        }
     }
 }
