@@ -17,28 +17,23 @@ use crate::table::{
     figure, name,
 };
 
-mod async_lock;
-mod asyncband;
 mod condvar;
-mod dynaphore;
 mod events;
 mod floor;
 mod keyed;
 mod pool;
-mod tokio;
+mod semaphores;
 mod trackers;
 
-pub use self::async_lock::AsyncLock;
-pub use self::asyncband::Asyncband;
 pub use self::condvar::ParkingLotCondvar;
-pub use self::dynaphore::{
-    Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations, DynaphoreStats,
-};
 pub use self::events::{EventLanes, EventPerWaiter};
 pub use self::floor::Floor;
 pub use self::keyed::{AsyncKeyed, Bare, DashmapTokio, Keyed, Lockable};
 pub use self::pool::{Key, Leases};
-pub use self::tokio::Tokio;
+pub use self::semaphores::{
+    AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations,
+    DynaphoreStats, Tokio,
+};
 pub use self::trackers::{
     ArcSwapLoad, CrossbeamEpoch, CrossbeamSharded, EPOCH, ParkingLotRwLock, Replaces, StdRwLock,
     Tokens, Tracks,
