@@ -74,7 +74,7 @@ pub const ALL: &[Case] = &[
 const TIME: Duration = Duration::from_secs(1);
 
 /// Measures all of them with so many of [`WAITERS`], the best of a few turns each.
-pub fn measure(sizes: usize, turns: usize) -> Vec<Outcome> {
+pub fn measure((sizes, turns): (usize, usize)) -> Vec<Outcome> {
     let each = |run: fn(usize) -> Duration, waiters: usize| {
         let start = Instant::now();
         let in_time = |turn: &usize| *turn == 0 || start.elapsed() < TIME;
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn every_way_is_measured() {
-        let outcomes = measure(1, 1);
+        let outcomes = measure((1, 1));
         assert_eq!(outcomes.len(), ALL.len());
         for outcome in outcomes {
             assert!(outcome.ns_per_waiter[0] > 0.0, "{outcome:?}");

@@ -40,42 +40,21 @@ pub fn run(options: &Options, out: impl Write) -> io::Result<Results> {
     }
     report.section(results.growth())?;
 
-    let plan_of_waits = if options.quick {
-        waits::Plan::QUICK
-    } else {
-        waits::Plan::FULL
-    };
-    results.waits = waits::measure(&options.waits(), plan_of_waits);
+    results.waits = waits::measure(&options.waits(), plan);
     report.section(results.waits.iter().cloned())?;
 
-    let plan_of_timeouts = if options.quick {
-        timeouts::Plan::QUICK
-    } else {
-        timeouts::Plan::FULL
-    };
-    results.timeouts = timeouts::measure(&options.timeouts(), plan_of_timeouts);
+    results.timeouts = timeouts::measure(&options.timeouts(), plan);
     report.section(results.timeouts.iter().cloned())?;
 
     if options.line_growth() {
-        let (sizes, turns) = if options.quick { (2, 1) } else { (3, 3) };
-        results.line_growth = growth::measure(sizes, turns);
+        results.line_growth = growth::measure(plan.growth);
     }
     report.section(results.line_growth.iter().cloned())?;
 
-    let plan_of_keys = if options.quick {
-        keys::Plan::QUICK
-    } else {
-        keys::Plan::FULL
-    };
-    results.keys = keys::measure(&options.keys(), plan_of_keys);
+    results.keys = keys::measure(&options.keys(), plan);
     report.section(results.keys.iter().cloned())?;
-    let plan_of_jobs = if options.quick {
-        jobs::Plan::QUICK
-    } else {
-        jobs::Plan::FULL
-    };
     for (workload, entries) in options.jobs() {
-        let outcomes = jobs::measure(workload, &entries, plan_of_jobs);
+        let outcomes = jobs::measure(workload, &entries, plan);
         report.section(outcomes.iter().copied())?;
         results.jobs.extend(outcomes);
     }

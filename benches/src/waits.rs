@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::measure::{self, Plan, entries};
 use crate::subject::{
     AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, ParkingLotCondvar,
     Subject, Tokio,
@@ -18,55 +19,17 @@ use crate::table::{
 };
 use crate::workload::blocking_8t_waits;
 
-/// How much to measure.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// How often each subject gets its turn.
-    pub turns: usize,
-    /// How long a turn takes.
-    pub time: Duration,
-}
-
-impl Plan {
-    /// For figures to quote.
-    pub const FULL: Self = Self {
-        turns: 4,
-        time: Duration::from_millis(500),
-    };
-
-    /// For a look.
-    pub const QUICK: Self = Self {
-        turns: 2,
-        time: Duration::from_millis(100),
-    };
-}
-
 /// A subject that takes part.
-pub struct Entry {
-    /// The subject's name.
-    pub subject: &'static str,
-    run: fn(Duration) -> Histogram<u64>,
-}
-
-macro_rules! entries {
-    ($($subject:ident),+) => {
-        &[$(Entry {
-            subject: $subject::NAME,
-            run: blocking_8t_waits::<$subject>,
-        }),+]
-    };
-}
+pub type Entry = measure::Entry<fn(Duration) -> Histogram<u64>>;
 
 /// Those who take part, in the order of the output.
-pub const ALL: &[Entry] = entries!(
-    Dynaphore,
+pub const ALL: &[Entry] = entries!(blocking_8t_waits; Dynaphore,
     DynaphoreEventual,
     DynaphoreBarging,
     Tokio,
     AsyncLock,
     Asyncband,
-    ParkingLotCondvar
-);
+    ParkingLotCondvar);
 
 /// The waits of one subject.
 #[derive(Clone, Debug)]
@@ -107,9 +70,9 @@ impl Waits {
 /// all alike.
 pub fn measure(entries: &[&Entry], plan: Plan) -> Vec<Waits> {
     let mut all: Vec<Waits> = Vec::new();
-    for turn in 0..plan.turns.max(1) {
+    for turn in 0..plan.waits.0.max(1) {
         for (index, entry) in entries.iter().enumerate() {
-            let nanos = (entry.run)(plan.time);
+            let nanos = (entry.run)(plan.waits.1);
             if turn == 0 {
                 all.push(Waits {
                     subject: entry.subject,
@@ -162,8 +125,8 @@ mod tests {
             run: fake,
         };
         let plan = Plan {
-            turns: 3,
-            time: Duration::ZERO,
+            waits: (3, Duration::ZERO),
+            ..Plan::QUICK
         };
         let waits = &measure(&[&entry], plan)[0];
         assert_eq!(waits.subject, "fake");
