@@ -130,27 +130,29 @@ fn about(place: &Place) -> String {
     table(&["", ""], 2, &rows)
 }
 
+/// A list of what was measured, each with what is done.
+fn list<'a>(measured: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let lines: Vec<String> = measured
+        .map(|(name, what)| format!("- `{name}`: {what}"))
+        .collect();
+    lines.join("\n")
+}
+
 /// What the workloads are that were measured.
 fn workloads(results: &Results) -> String {
-    let known = results
-        .workloads
-        .iter()
-        .filter_map(|(name, _)| workload::find(name));
-    let mut text = String::new();
-    for workload in known {
-        let _ = writeln!(text, "- `{}`: {}", workload.name, workload.what);
-    }
-    text.trim_end().to_owned()
+    let names = results.workloads.iter().map(|(name, _)| name);
+    list(
+        names
+            .filter_map(|name| workload::find(name))
+            .map(|found| (found.name, found.what)),
+    )
 }
 
 /// What the workloads of rayon jobs are that were measured.
 fn job_workloads(results: &Results) -> String {
     let measured = |name| results.jobs.iter().any(|outcome| outcome.workload == name);
-    let mut text = String::new();
-    for workload in jobs::ALL.iter().filter(|workload| measured(workload.name)) {
-        let _ = writeln!(text, "- `{}`: {}", workload.name, workload.what);
-    }
-    text.trim_end().to_owned()
+    let all = jobs::ALL.iter().filter(|workload| measured(workload.name));
+    list(all.map(|workload| (workload.name, workload.what)))
 }
 
 /// Nothing if there is no line.
