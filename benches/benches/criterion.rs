@@ -29,7 +29,7 @@ fn benches(criterion: &mut Criterion) {
             .sample_size(20);
         for entry in workload.entries {
             group.bench_function(entry.subject, |bencher| {
-                bencher.iter_custom((entry.prepare)());
+                bencher.iter_custom((entry.run)());
             });
         }
         group.finish();

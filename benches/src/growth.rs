@@ -6,39 +6,47 @@ use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use dynaphore::{Fairness, Semaphore};
-use serde::Serialize;
 
-use crate::line::{Column, LINE_GROWTH, Line, WORKLOAD, figure, rounded};
+use crate::table::{
+    Column, Row, Value,
+    Value::{Figure, Figures, Text},
+    figure, name, rounded,
+};
+
+/// The workload name of the lines.
+pub const NAME: &str = "line_growth";
 
 /// How many waiters there are.
 pub const WAITERS: [usize; 3] = [1_000, 10_000, 100_000];
 
 /// What one way to have many waiters costs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
-    workload: &'static str,
     what: &'static str,
     /// For each number of [`WAITERS`]; fewer with `--quick`.
     ns_per_waiter: Vec<f64>,
 }
 
-impl Line for Outcome {
-    const COLUMNS: &'static [Column] = &[
-        WORKLOAD,
-        crate::line::name("ns/waiter", 28),
-        figure("1k", 9),
-        figure("10k", 9),
-        figure("100k", 9),
-        figure("last/1k", 8),
+impl Row for Outcome {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "workload", 24, |_| Text(NAME)),
+        name("what", "ns/waiter", 28, |o| Text(o.what)),
+        figure("ns_per_waiter", "", 0, |o| Figures(o.ns_per_waiter.clone())),
+        figure("", "1k", 9, |o| o.figure(0)),
+        figure("", "10k", 9, |o| o.figure(1)),
+        figure("", "100k", 9, |o| o.figure(2)),
+        figure("", "last/1k", 8, |o| o.growth()),
     ];
+}
 
-    fn cells(&self) -> Vec<String> {
+impl Outcome {
+    fn figure(&self, at: usize) -> Value {
+        Figure(self.ns_per_waiter.get(at).copied(), 1, 1)
+    }
+
+    fn growth(&self) -> Value {
         let ns = &self.ns_per_waiter;
-        let mut cells = vec![self.workload.to_owned(), self.what.to_owned()];
-        let known = |at: usize| ns.get(at).map(|ns| format!("{ns:.1}"));
-        cells.extend((0..WAITERS.len()).map(|at| known(at).unwrap_or_else(|| "-".to_owned())));
-        cells.push(format!("{:.2}", ns[ns.len() - 1] / ns[0].max(0.1)));
-        cells
+        Figure(Some(ns[ns.len() - 1] / ns[0].max(0.1)), 9, 2)
     }
 }
 
@@ -66,7 +74,7 @@ pub const ALL: &[Case] = &[
 const TIME: Duration = Duration::from_secs(1);
 
 /// Measures all of them with so many of [`WAITERS`], the best of a few turns each.
-pub fn measure(sizes: usize, turns: usize) -> Vec<Outcome> {
+pub fn measure((sizes, turns): (usize, usize)) -> Vec<Outcome> {
     let each = |run: fn(usize) -> Duration, waiters: usize| {
         let start = Instant::now();
         let in_time = |turn: &usize| *turn == 0 || start.elapsed() < TIME;
@@ -77,7 +85,6 @@ pub fn measure(sizes: usize, turns: usize) -> Vec<Outcome> {
     let sizes = &WAITERS[..sizes];
     ALL.iter()
         .map(|&(what, run)| Outcome {
-            workload: LINE_GROWTH,
             what,
             ns_per_waiter: sizes.iter().map(|&waiters| each(run, waiters)).collect(),
         })
@@ -165,11 +172,10 @@ mod tests {
 
     #[test]
     fn every_way_is_measured() {
-        let outcomes = measure(1, 1);
+        let outcomes = measure((1, 1));
         assert_eq!(outcomes.len(), ALL.len());
         for outcome in outcomes {
             assert!(outcome.ns_per_waiter[0] > 0.0, "{outcome:?}");
-            assert_eq!(outcome.cells().len(), Outcome::COLUMNS.len());
         }
     }
 }

@@ -7,32 +7,18 @@
 use std::num::NonZero;
 use std::thread;
 
+use crate::measure::{self, Plan};
 use crate::stats::median;
+use crate::table::{
+    Column, Row,
+    Value::{Figure, Text},
+    figure, name,
+};
 
 mod memory;
 mod mixed;
 mod overhead;
 mod resize;
-
-/// How much to measure.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// How often each subject gets its turn.
-    pub rounds: usize,
-    /// How much of a workload a turn is: 1 for all of it.
-    pub part: u32,
-}
-
-impl Plan {
-    /// For figures to quote.
-    pub const FULL: Self = Self {
-        rounds: 25,
-        part: 1,
-    };
-
-    /// For a look.
-    pub const QUICK: Self = Self { rounds: 3, part: 4 };
-}
 
 /// A workload of throttled jobs.
 pub struct Workload {
@@ -50,17 +36,12 @@ pub struct Workload {
     pub entries: &'static [Entry],
 }
 
-/// A subject that takes part.
-pub struct Entry {
-    /// The subject's name.
-    pub subject: &'static str,
-    /// One turn of a `part` of the workload.
-    turn: fn(part: u32) -> Turn,
-}
+/// A subject that takes part; one turn of a `part` of the workload.
+pub type Entry = measure::Entry<fn(part: u32) -> Turn>;
 
 /// What came of a turn.
 #[derive(Clone, Copy, Debug)]
-struct Turn {
+pub struct Turn {
     /// In the workload's unit.
     value: f64,
     /// What it is compared with, if that is not the turn of another subject.
@@ -92,7 +73,7 @@ pub struct Outcome {
 
 macro_rules! entries {
     ($($subject:literal => $turn:path),+ $(,)?) => {
-        &[$(Entry { subject: $subject, turn: $turn }),+]
+        &[$(Entry { subject: $subject, run: $turn }),+]
     };
 }
 
@@ -165,10 +146,10 @@ fn pool(workers: usize) -> rayon::ThreadPool {
 /// Measures the entries of one workload against each other, by turns.
 pub fn measure(workload: &Workload, entries: &[&Entry], plan: Plan) -> Vec<Outcome> {
     let mut turns: Vec<Vec<Turn>> = vec![Vec::new(); entries.len()];
-    for round in 0..plan.rounds.min(workload.rounds) {
+    for round in 0..plan.job_rounds.min(workload.rounds) {
         for turn in 0..entries.len() {
             let index = (round + turn) % entries.len();
-            turns[index].push((entries[index].turn)(plan.part));
+            turns[index].push((entries[index].run)(plan.job_part));
         }
     }
     let base = entries
@@ -192,6 +173,17 @@ pub fn measure(workload: &Workload, entries: &[&Entry], plan: Plan) -> Vec<Outco
     .collect()
 }
 
+impl Row for Outcome {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "workload", 24, |o| Text(o.workload)),
+        name("subject", "subject", 22, |o| Text(o.subject)),
+        figure("value", "value", 9, |o| Figure(Some(o.value), 2, 2)),
+        figure("unit", "unit", 8, |o| Text(o.unit)),
+        figure("ratio", "ratio", 8, |o| Figure(Some(o.ratio), 3, 2)),
+        figure("base", "to", 22, |o| Text(o.base)),
+    ];
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,8 +196,9 @@ mod tests {
         {
             let all: Vec<&Entry> = workload.entries.iter().collect();
             let plan = Plan {
-                rounds: 1,
-                part: 50,
+                job_rounds: 1,
+                job_part: 50,
+                ..Plan::QUICK
             };
             for outcome in measure(workload, &all, plan) {
                 assert!(outcome.value > 0.0, "{outcome:?}");

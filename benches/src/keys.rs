@@ -1,52 +1,22 @@
 //! What keys cost that come and go, each of them once: time, and memory.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::alloc::{self, Heap};
+use crate::alloc::{Heap, Watch};
+use crate::measure::{self, Plan, entries};
 use crate::stats::median;
 use crate::subject::{DashmapTokio, Dynaphore, Keyed, Lockable, Subject};
-
-/// How much to measure.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// How many keys.
-    pub keys: u64,
-    /// How often that is timed.
-    pub rounds: usize,
-}
-
-impl Plan {
-    /// For figures to quote.
-    pub const FULL: Self = Self {
-        keys: 1_000_000,
-        rounds: 9,
-    };
-
-    /// For a look.
-    pub const QUICK: Self = Self {
-        keys: 100_000,
-        rounds: 3,
-    };
-}
+use crate::table::{
+    Column, Row,
+    Value::{Count, Figure, Text},
+    figure, name,
+};
 
 /// A subject that takes part.
-pub struct Entry {
-    /// The subject's name.
-    pub subject: &'static str,
-    trial: fn(u64, Watch) -> Trial,
-}
-
-macro_rules! entries {
-    ($($subject:ident),+) => {
-        &[$(Entry {
-            subject: $subject::NAME,
-            trial: trial::<$subject>,
-        }),+]
-    };
-}
+pub type Entry = measure::Entry<fn(u64, Watch) -> Trial>;
 
 /// Those who take part, in the order of the output.
-pub const ALL: &[Entry] = entries!(Dynaphore, DashmapTokio, Lockable);
+pub const ALL: &[Entry] = entries!(trial; Dynaphore, DashmapTokio, Lockable);
 
 /// What it cost one subject.
 #[derive(Clone, Copy, Debug)]
@@ -76,21 +46,21 @@ impl Outcome {
 /// Measures each subject, the rounds by turns.
 pub fn measure(entries: &[&Entry], plan: Plan) -> Vec<Outcome> {
     let mut trials: Vec<Vec<Trial>> = vec![Vec::new(); entries.len()];
-    for _ in 0..plan.rounds.max(1) {
+    for _ in 0..plan.trials.max(1) {
         for (entry, trials) in entries.iter().zip(&mut trials) {
-            trials.push((entry.trial)(plan.keys, Watch::Clock));
+            trials.push((entry.run)(plan.many, Watch::Clock));
         }
     }
     let both = entries.iter().zip(trials);
     both.map(|(entry, trials)| {
-        let heap = (entry.trial)(plan.keys, Watch::Heap);
+        let heap = (entry.run)(plan.many, Watch::Heap);
         let each = |time: fn(&Trial) -> Duration| {
             let times = trials.iter().map(|trial| time(trial).as_nanos() as f64);
-            median(times) / plan.keys.max(1) as f64
+            median(times) / plan.many.max(1) as f64
         };
         Outcome {
             subject: entry.subject,
-            keys: plan.keys,
+            keys: plan.many,
             ns_each: each(|trial| trial.once.0),
             once: heap.once.1,
             ns_together: each(|trial| trial.together.0),
@@ -100,28 +70,9 @@ pub fn measure(entries: &[&Entry], plan: Plan) -> Vec<Outcome> {
     .collect()
 }
 
-/// What to look at; counting takes time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Watch {
-    Clock,
-    Heap,
-}
-
-impl Watch {
-    fn run(self, body: impl FnOnce()) -> (Duration, Heap) {
-        match self {
-            Self::Clock => {
-                let start = Instant::now();
-                body();
-                (start.elapsed(), Heap::default())
-            }
-            Self::Heap => (Duration::ZERO, alloc::watch(body)),
-        }
-    }
-}
-
+/// What came of one.
 #[derive(Clone, Copy, Debug)]
-struct Trial {
+pub struct Trial {
     once: (Duration, Heap),
     together: (Duration, Heap),
 }
@@ -142,6 +93,32 @@ fn trial<S: Keyed>(keys: u64, watch: Watch) -> Trial {
     Trial { once, together }
 }
 
+/// The workload name of the lines.
+pub const NAME: &str = "keys";
+
+impl Row for Outcome {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "workload", 24, |_| Text(NAME)),
+        name("subject", "subject", 20, |o| Text(o.subject)),
+        figure("keys", "keys", 9, |o| Count(o.keys as i64)),
+        figure("ns_per_key", "ns/key", 9, |o| Figure(Some(o.ns_each), 1, 1)),
+        figure("peak_bytes", "+peak B", 9, |o| Count(o.once.peak)),
+        figure("live_bytes", "+live B", 10, |o| Count(o.once.growth)),
+        figure("together_ns_per_key", "held ns", 10, |o| {
+            Figure(Some(o.ns_together), 1, 1)
+        }),
+        figure("together_peak_bytes", "held +peak", 10, |o| {
+            Count(o.together.peak)
+        }),
+        figure("together_live_bytes", "held +live", 10, |o| {
+            Count(o.together.growth)
+        }),
+        figure("bytes_per_key", "B/key", 7, |o| {
+            Figure(Some(o.bytes_per_key()), 1, 0)
+        }),
+    ];
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,8 +126,9 @@ mod tests {
     #[test]
     fn every_subject_is_measured() {
         let plan = Plan {
-            keys: 3_000,
-            rounds: 1,
+            many: 3_000,
+            trials: 1,
+            ..Plan::QUICK
         };
         let entries: Vec<&Entry> = ALL.iter().collect();
         let outcomes = measure(&entries, plan);

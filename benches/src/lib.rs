@@ -7,7 +7,7 @@
 //! compares them round by round. [`waits`], [`timeouts`], [`growth`], [`keys`] and [`sweep`]
 //! ask what one figure an operation cannot tell, and [`jobs`] what throttled rayon
 //! jobs cost. [`options`] reads the command line of
-//! the `compare` binary, [`session`] does what it says, [`report`] prints what
+//! the `compare` binary, [`session`] does what it says, [`report`] prints in [`table`]s what
 //! came out line by line, and [`results`] and [`plot`] make `RESULTS.md` and
 //! its pictures of it. The Criterion benches time the same functions one at a
 //! time.
@@ -22,7 +22,6 @@ pub mod alloc;
 pub mod growth;
 pub mod jobs;
 pub mod keys;
-pub mod line;
 pub mod measure;
 pub mod options;
 pub mod plot;
@@ -32,6 +31,7 @@ pub mod session;
 pub mod stats;
 pub mod subject;
 pub mod sweep;
+pub mod table;
 pub mod timeouts;
 pub mod waits;
 pub mod workload;

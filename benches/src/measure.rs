@@ -5,7 +5,34 @@ use std::time::{Duration, Instant};
 use crate::alloc;
 use crate::stats::{median, median_ratio};
 use crate::subject::{BY_TOKIO, EPOCH, FLOORS};
-use crate::workload::{Entry, Runner};
+use crate::table::{
+    Column, Row,
+    Value::{Figure, Text},
+    figure, name,
+};
+use crate::workload::Runner;
+
+/// Sets a workload up for a subject.
+pub type Prepare = Entry<fn() -> Runner>;
+
+/// A subject that takes part, and how.
+pub struct Entry<R> {
+    /// The subject's name.
+    pub subject: &'static str,
+    /// Runs it, or sets it up.
+    pub run: R,
+}
+
+/// An [`Entry`] for each subject, of a function generic over it.
+macro_rules! entries {
+    ($run:ident; $($subject:ident),+) => {
+        &[$($crate::measure::Entry {
+            subject: <$subject>::NAME,
+            run: $run::<$subject>,
+        }),+]
+    };
+}
+pub(crate) use entries;
 
 /// How much to measure.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +43,18 @@ pub struct Plan {
     pub slice: Duration,
     /// How often allocations are counted.
     pub counts: usize,
+    /// How often single waits are recorded, and for how long each time.
+    pub waits: (usize, Duration),
+    /// How many acquires are given up, or keys come and go.
+    pub many: u64,
+    /// How often that is timed.
+    pub trials: usize,
+    /// How many sizes of a line grow, and the turns of each.
+    pub growth: (usize, usize),
+    /// How often each rayon workload is run, at most.
+    pub job_rounds: usize,
+    /// How much of a rayon workload a turn is: 1 for all of it.
+    pub job_part: u32,
 }
 
 impl Plan {
@@ -24,6 +63,12 @@ impl Plan {
         rounds: 25,
         slice: Duration::from_millis(40),
         counts: 5,
+        waits: (4, Duration::from_millis(500)),
+        many: 1_000_000,
+        trials: 9,
+        growth: (3, 3),
+        job_rounds: 25,
+        job_part: 1,
     };
 
     /// For a look.
@@ -31,6 +76,12 @@ impl Plan {
         rounds: 11,
         slice: Duration::from_millis(20),
         counts: 3,
+        waits: (2, Duration::from_millis(100)),
+        many: 100_000,
+        trials: 3,
+        growth: (2, 1),
+        job_rounds: 3,
+        job_part: 4,
     };
 
     /// The same with turns that many times as long.
@@ -75,11 +126,11 @@ struct Contestant {
 /// Every round gives each of them a turn, and every round starts with another
 /// one, so that a change of the machine's pace hits all alike. No round begins
 /// after `until`, except the first.
-pub fn compare(entries: &[&Entry], plan: Plan, until: Option<Instant>) -> Vec<Outcome> {
+pub fn compare(entries: &[&Prepare], plan: Plan, until: Option<Instant>) -> Vec<Outcome> {
     let mut contestants: Vec<Contestant> = entries
         .iter()
         .map(|entry| {
-            let mut runner = (entry.prepare)();
+            let mut runner = (entry.run)();
             Contestant {
                 subject: entry.subject,
                 ops: calibrate(&mut runner, plan.slice),
@@ -175,6 +226,23 @@ fn allocations(runner: &mut Runner, ops: u64, counts: usize) -> f64 {
     per_op.max(0.0)
 }
 
+/// With the name of the workload.
+impl Row for (&'static str, Outcome) {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "workload", 24, |o| Text(o.0)),
+        name("subject", "subject", 20, |o| Text(o.1.subject)),
+        figure("ns_per_op", "ns/op", 9, |o| {
+            Figure(Some(o.1.ns_per_op), 1, 1)
+        }),
+        figure("vs_tokio", "vs_tokio", 9, |o| Figure(o.1.vs_tokio, 3, 2)),
+        figure("vs_floor", "vs_floor", 9, |o| Figure(o.1.vs_floor, 3, 2)),
+        figure("vs_epoch", "vs_epoch", 9, |o| Figure(o.1.vs_epoch, 3, 2)),
+        figure("allocs_per_op", "allocs/op", 10, |o| {
+            Figure(Some(o.1.allocs_per_op), 4, 3)
+        }),
+    ];
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +252,7 @@ mod tests {
         rounds: 3,
         slice: Duration::from_micros(100),
         counts: 3,
+        ..Plan::QUICK
     };
 
     /// Pretends to take `NS` nanoseconds an operation.
@@ -193,17 +262,17 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_against_those_who_took_part() {
-        let ours = Entry {
+        let ours: Prepare = Entry {
             subject: "ours",
-            prepare: fake::<10>,
+            run: fake::<10>,
         };
-        let tokio = Entry {
+        let tokio: Prepare = Entry {
             subject: TOKIO,
-            prepare: fake::<20>,
+            run: fake::<20>,
         };
-        let floor = Entry {
+        let floor: Prepare = Entry {
             subject: FLOOR,
-            prepare: fake::<5>,
+            run: fake::<5>,
         };
 
         let all = compare(&[&ours, &tokio, &floor], PLAN, None);
@@ -221,9 +290,9 @@ mod tests {
 
     #[test]
     fn out_of_time_still_gives_one_round() {
-        let ours = Entry {
+        let ours: Prepare = Entry {
             subject: "ours",
-            prepare: fake::<10>,
+            run: fake::<10>,
         };
         let outcomes = compare(&[&ours], PLAN, Some(Instant::now()));
         assert_eq!(outcomes[0].ns_per_op, 10.0);

@@ -5,12 +5,12 @@ use std::ffi::OsString;
 
 use lexopt::prelude::*;
 
-use crate::line::{KEYS, LINE_GROWTH, SIZE, TIMEOUTS, WAITS};
+use crate::measure::{Entry, Prepare};
 use crate::report::Format;
-use crate::subject::{SIZES, Size};
+use crate::subject::{SIZE, SIZES, Size};
 use crate::sweep::{self, Sweep};
-use crate::workload::{self, Entry, Workload};
-use crate::{jobs, keys, timeouts, waits};
+use crate::workload::{self, Workload};
+use crate::{growth, jobs, keys, timeouts, waits};
 
 /// The workload under whose load single waits are measured.
 const WAITS_OF: &str = "blocking_8t";
@@ -103,16 +103,35 @@ fn parse_args(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
 impl Options {
     /// The selected workloads with those selected subjects that take part,
     /// leaving out workloads with none.
-    pub fn workloads(&self) -> Vec<(&'static Workload, Vec<&'static Entry>)> {
-        workload::ALL
-            .iter()
-            .filter(|workload| self.selects_workload(workload.name))
+    pub fn workloads(&self) -> Vec<(&'static Workload, Vec<&'static Prepare>)> {
+        self.selected(workload::ALL, |workload| (workload.name, workload.entries))
+    }
+
+    /// The same of rayon jobs.
+    pub fn jobs(&self) -> Vec<(&'static jobs::Workload, Vec<&'static jobs::Entry>)> {
+        self.selected(jobs::ALL, |workload| (workload.name, workload.entries))
+    }
+
+    fn selected<W, R>(
+        &self,
+        all: &'static [W],
+        about: fn(&'static W) -> (&'static str, &'static [Entry<R>]),
+    ) -> Vec<(&'static W, Vec<&'static Entry<R>>)> {
+        all.iter()
             .map(|workload| {
-                let entries = workload.entries.iter();
-                let selected = entries.filter(|entry| self.selects_subject(entry.subject));
-                (workload, selected.collect::<Vec<_>>())
+                let (name, entries) = about(workload);
+                (workload, self.entries(&[name], entries))
             })
             .filter(|(_, entries)| !entries.is_empty())
+            .collect()
+    }
+
+    /// The selected subjects, if one of the workloads `names` is selected.
+    fn entries<R>(&self, names: &[&str], all: &'static [Entry<R>]) -> Vec<&'static Entry<R>> {
+        let is_selected = names.iter().any(|name| self.selects_workload(name));
+        let entries = all.iter().filter(|_| is_selected);
+        entries
+            .filter(|entry| self.selects_subject(entry.subject))
             .collect()
     }
 
@@ -130,52 +149,22 @@ impl Options {
     /// Whose single waits to measure; with `blocking_8t`, whose load they are
     /// under, as well.
     pub fn waits(&self) -> Vec<&'static waits::Entry> {
-        if !self.selects_workload(WAITS) && !self.selects_workload(WAITS_OF) {
-            return Vec::new();
-        }
-        let entries = waits::ALL.iter();
-        let selected = entries.filter(|entry| self.selects_subject(entry.subject));
-        selected.collect()
+        self.entries(&[waits::NAME, WAITS_OF], waits::ALL)
     }
 
     /// Whose acquires to give up.
     pub fn timeouts(&self) -> Vec<&'static timeouts::Entry> {
-        if !self.selects_workload(TIMEOUTS) {
-            return Vec::new();
-        }
-        let entries = timeouts::ALL.iter();
-        let selected = entries.filter(|entry| self.selects_subject(entry.subject));
-        selected.collect()
+        self.entries(&[timeouts::NAME], timeouts::ALL)
     }
 
     /// Whether to measure what many waiters at once cost dynaphore.
     pub fn line_growth(&self) -> bool {
-        self.selects_workload(LINE_GROWTH) && self.selects_subject("dynaphore")
+        self.selects_workload(growth::NAME) && self.selects_subject("dynaphore")
     }
 
     /// Whose keys to let come and go.
     pub fn keys(&self) -> Vec<&'static keys::Entry> {
-        if !self.selects_workload(KEYS) {
-            return Vec::new();
-        }
-        let entries = keys::ALL.iter();
-        let selected = entries.filter(|entry| self.selects_subject(entry.subject));
-        selected.collect()
-    }
-
-    /// The selected workloads of rayon jobs with those selected subjects that
-    /// take part, leaving out workloads with none.
-    pub fn jobs(&self) -> Vec<(&'static jobs::Workload, Vec<&'static jobs::Entry>)> {
-        jobs::ALL
-            .iter()
-            .filter(|workload| self.selects_workload(workload.name))
-            .map(|workload| {
-                let entries = workload.entries.iter();
-                let selected = entries.filter(|entry| self.selects_subject(entry.subject));
-                (workload, selected.collect::<Vec<_>>())
-            })
-            .filter(|(_, entries)| !entries.is_empty())
-            .collect()
+        self.entries(&[keys::NAME], keys::ALL)
     }
 
     /// The sweeps that were asked for by name; all with a report of everything.
@@ -217,7 +206,7 @@ fn workload_names() -> Vec<&'static str> {
     let workloads = workload::ALL.iter().map(|workload| workload.name);
     let sweeps = sweep::ALL.iter().map(|sweep| sweep.name);
     workloads
-        .chain([WAITS, TIMEOUTS, LINE_GROWTH, KEYS])
+        .chain([waits::NAME, timeouts::NAME, growth::NAME, keys::NAME])
         .chain(jobs::ALL.iter().map(|workload| workload.name))
         .chain(sweeps)
         .chain([SIZE])

@@ -1,9 +1,13 @@
 //! All that came out of a run, and `RESULTS.md` about it.
 
-use crate::line::GrowthLine;
 use crate::measure::Outcome;
 use crate::subject::Size;
 use crate::sweep::{self, Sweep};
+use crate::table::{
+    Column, Row,
+    Value::{Figure, Text},
+    figure, name,
+};
 use crate::timeouts;
 use crate::waits::Waits;
 use crate::{growth, jobs, keys};
@@ -36,6 +40,27 @@ pub struct Results {
     pub sizes: Vec<Size>,
 }
 
+/// How the cost of a hand-off grows with the queue: a subject, and nanoseconds with 10,
+/// 1,000 and 100,000 waiters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Growth(&'static str, f64, f64, f64);
+
+impl Row for Growth {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "ns/op", 16, |_| Text("waiters_growth")),
+        name("subject", "subject", 20, |o| Text(o.0)),
+        figure("ns_with_10", "10", 9, |o| Figure(Some(o.1), 1, 1)),
+        figure("ns_with_1k", "1k", 9, |o| Figure(Some(o.2), 1, 1)),
+        figure("ns_with_100k", "100k", 9, |o| Figure(Some(o.3), 1, 1)),
+        figure("ratio_1k_to_10", "1k/10", 10, |o| {
+            Figure(Some(o.2 / o.1), 3, 2)
+        }),
+        figure("ratio_100k_to_10", "100k/10", 10, |o| {
+            Figure(Some(o.3 / o.1), 3, 2)
+        }),
+    ];
+}
+
 impl Results {
     /// The outcomes of a workload; none if it was not selected.
     pub fn workload(&self, name: &str) -> &[Outcome] {
@@ -45,7 +70,7 @@ impl Results {
 
     /// How the cost of a hand-off grows, for subjects measured with every
     /// number of waiters.
-    pub fn growth(&self) -> Vec<GrowthLine> {
+    pub fn growth(&self) -> Vec<Growth> {
         let ns = |workload, subject| {
             let mut outcomes = self.workload(workload).iter();
             outcomes
@@ -55,7 +80,7 @@ impl Results {
         let subjects = self.workload("waiters_10").iter();
         subjects
             .filter_map(|outcome| {
-                Some(GrowthLine::new(
+                Some(Growth(
                     outcome.subject,
                     outcome.ns_per_op,
                     ns("waiters_1k", outcome.subject)?,
@@ -91,6 +116,12 @@ mod tests {
             ("waiters_100k", vec![outcome("a", 15.0)]),
         ];
         let growth = results.growth();
-        assert_eq!(growth, [GrowthLine::new("a", 10.0, 11.0, 15.0)]);
+        assert_eq!(growth, [Growth("a", 10.0, 11.0, 15.0)]);
+    }
+
+    #[test]
+    fn growth_is_a_ratio_to_ten() {
+        let cells = crate::table::cells(&Growth("tokio", 100.0, 110.0, 150.04));
+        assert_eq!(cells[2..], ["100.0", "110.0", "150.0", "1.10", "1.50"]);
     }
 }

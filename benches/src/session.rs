@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::line::{JobLine, KeysLine, SizeLine, SweepLine, TimeoutLine, WaitLine, WorkloadLine};
 use crate::measure::{self, Plan};
 use crate::options::Options;
 use crate::plot;
@@ -36,48 +35,27 @@ pub fn run(options: &Options, out: impl Write) -> io::Result<Results> {
         let plan = plan.slower(workload.slices);
         let outcomes = measure::compare(&entries, plan, budget.next());
         let lines = outcomes.iter();
-        report.section(lines.map(|outcome| WorkloadLine::new(workload.name, outcome)))?;
+        report.section(lines.map(|outcome| (workload.name, *outcome)))?;
         results.workloads.push((workload.name, outcomes));
     }
     report.section(results.growth())?;
 
-    let plan_of_waits = if options.quick {
-        waits::Plan::QUICK
-    } else {
-        waits::Plan::FULL
-    };
-    results.waits = waits::measure(&options.waits(), plan_of_waits);
-    report.section(results.waits.iter().map(WaitLine::from))?;
+    results.waits = waits::measure(&options.waits(), plan);
+    report.section(results.waits.iter().cloned())?;
 
-    let plan_of_timeouts = if options.quick {
-        timeouts::Plan::QUICK
-    } else {
-        timeouts::Plan::FULL
-    };
-    results.timeouts = timeouts::measure(&options.timeouts(), plan_of_timeouts);
-    report.section(results.timeouts.iter().map(TimeoutLine::from))?;
+    results.timeouts = timeouts::measure(&options.timeouts(), plan);
+    report.section(results.timeouts.iter().cloned())?;
 
     if options.line_growth() {
-        let (sizes, turns) = if options.quick { (2, 1) } else { (3, 3) };
-        results.line_growth = growth::measure(sizes, turns);
+        results.line_growth = growth::measure(plan.growth);
     }
     report.section(results.line_growth.iter().cloned())?;
 
-    let plan_of_keys = if options.quick {
-        keys::Plan::QUICK
-    } else {
-        keys::Plan::FULL
-    };
-    results.keys = keys::measure(&options.keys(), plan_of_keys);
-    report.section(results.keys.iter().map(KeysLine::from))?;
-    let plan_of_jobs = if options.quick {
-        jobs::Plan::QUICK
-    } else {
-        jobs::Plan::FULL
-    };
+    results.keys = keys::measure(&options.keys(), plan);
+    report.section(results.keys.iter().cloned())?;
     for (workload, entries) in options.jobs() {
-        let outcomes = jobs::measure(workload, &entries, plan_of_jobs);
-        report.section(outcomes.iter().map(JobLine::from))?;
+        let outcomes = jobs::measure(workload, &entries, plan);
+        report.section(outcomes.iter().copied())?;
         results.jobs.extend(outcomes);
     }
 
@@ -85,12 +63,12 @@ pub fn run(options: &Options, out: impl Write) -> io::Result<Results> {
         let selects = |name: &str| options.selects_subject(name);
         let outcomes = sweep::measure(sweep, plan, budget.next(), selects);
         let lines = outcomes.iter();
-        report.section(lines.map(|outcome| SweepLine::new(sweep.name, outcome)))?;
+        report.section(lines.map(|outcome| (sweep.name, *outcome)))?;
         results.sweeps.push((sweep, outcomes));
     }
 
     results.sizes = options.sizes();
-    report.section(results.sizes.iter().map(SizeLine::from))?;
+    report.section(results.sizes.iter().cloned())?;
     Ok(results)
 }
 

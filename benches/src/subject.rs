@@ -11,28 +11,29 @@
 
 use std::sync::Arc;
 
-mod async_lock;
-mod asyncband;
+use crate::table::{
+    Column, Row,
+    Value::{Count, Figure, Text},
+    figure, name,
+};
+
 mod condvar;
-mod dynaphore;
 mod events;
 mod floor;
 mod keyed;
 mod pool;
-mod tokio;
+mod semaphores;
 mod trackers;
 
-pub use self::async_lock::AsyncLock;
-pub use self::asyncband::Asyncband;
 pub use self::condvar::ParkingLotCondvar;
-pub use self::dynaphore::{
-    Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations, DynaphoreStats,
-};
 pub use self::events::{EventLanes, EventPerWaiter};
 pub use self::floor::Floor;
 pub use self::keyed::{AsyncKeyed, Bare, DashmapTokio, Keyed, Lockable};
 pub use self::pool::{Key, Leases};
-pub use self::tokio::Tokio;
+pub use self::semaphores::{
+    AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations,
+    DynaphoreStats, Tokio,
+};
 pub use self::trackers::{
     ArcSwapLoad, CrossbeamEpoch, CrossbeamSharded, EPOCH, ParkingLotRwLock, Replaces, StdRwLock,
     Tokens, Tracks,
@@ -144,4 +145,21 @@ fn size<S: Subject>() -> Size {
         semaphore_bytes: size_of_val(&S::semaphore(1)),
         acquire_future_bytes: S::acquire_future_bytes(),
     }
+}
+
+/// The workload name of the lines about sizes.
+pub const SIZE: &str = "size";
+
+impl Row for Size {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "bytes", 16, |_| Text(SIZE)),
+        name("subject", "subject", 20, |o| Text(o.subject)),
+        figure("semaphore_bytes", "idle semaphore", 15, |o| {
+            Count(o.semaphore_bytes as i64)
+        }),
+        figure("acquire_future_bytes", "acquire future", 20, |o| {
+            o.acquire_future_bytes
+                .map_or(Figure(None, 0, 0), |bytes| Count(bytes as i64))
+        }),
+    ];
 }

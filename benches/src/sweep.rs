@@ -2,9 +2,14 @@
 
 use std::time::Instant;
 
-use crate::measure::{self, Plan};
+use crate::measure::{self, Entry, Plan, Prepare};
 use crate::subject::{AsyncLock, Asyncband, Dynaphore, DynaphoreEventual, Subject, Tokio};
-use crate::workload::{Entry, blocking_half, tasks_per_permit};
+use crate::table::{
+    Column, Row,
+    Value::{Count, Figure, Text},
+    figure, name,
+};
+use crate::workload::{blocking_half, tasks_per_permit};
 
 /// A workload and the values of its number.
 pub struct Sweep {
@@ -27,7 +32,7 @@ pub struct Point {
     /// The value.
     pub value: u32,
     /// Those who take part.
-    pub entries: &'static [Entry],
+    pub entries: &'static [Prepare],
 }
 
 /// What came out for one subject at one point.
@@ -43,16 +48,13 @@ pub struct Outcome {
 
 macro_rules! points {
     ($workload:ident, $($value:literal)+, $subjects:tt) => {
-        &[$(Point {
-            value: $value,
-            entries: points!(@entries $workload $value $subjects),
-        }),+]
+        &[$(points!(@point $workload $value $subjects)),+]
     };
-    (@entries $workload:ident $value:literal [$($subject:ident),+]) => {
-        &[$(Entry {
-            subject: $subject::NAME,
-            prepare: $workload::<$subject, $value>,
-        }),+]
+    (@point $workload:ident $value:literal [$($subject:ident),+]) => {
+        Point { value: $value, entries: &[$(Entry {
+                subject: $subject::NAME,
+                run: $workload::<$subject, $value>,
+            }),+] }
     };
 }
 
@@ -99,7 +101,7 @@ pub fn measure(
     let mut all = Vec::new();
     for (done, point) in sweep.points.iter().enumerate() {
         let entries = point.entries.iter();
-        let entries: Vec<&Entry> = entries.filter(|entry| selects(entry.subject)).collect();
+        let entries: Vec<&Prepare> = entries.filter(|entry| selects(entry.subject)).collect();
         let left = (sweep.points.len() - done) as u32;
         let until = until.map(|until| measure::share_of_time(until, left));
         for outcome in measure::compare(&entries, plan, until) {
@@ -111,4 +113,16 @@ pub fn measure(
         }
     }
     all
+}
+
+/// With the name of the sweep.
+impl Row for (&'static str, Outcome) {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "workload", 24, |o| Text(o.0)),
+        name("subject", "subject", 20, |o| Text(o.1.subject)),
+        figure("value", "value", 9, |o| Count(o.1.value.into())),
+        figure("million_ops_per_second", "Mop/s", 9, |o| {
+            Figure(Some(o.1.ops_per_second / 1e6), 4, 3)
+        }),
+    ];
 }

@@ -10,51 +10,21 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::alloc::{self, Heap};
+use crate::alloc::{Heap, Watch};
+use crate::measure::{self, Plan, entries};
 use crate::stats::median;
 use crate::subject::{AsyncAcquire, Asyncband, Dynaphore, Subject, Tokio};
-
-/// How much to measure.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// How many acquires are given up before a release.
-    pub cancelled: u64,
-    /// How often that is timed.
-    pub rounds: usize,
-}
-
-impl Plan {
-    /// For figures to quote.
-    pub const FULL: Self = Self {
-        cancelled: 1_000_000,
-        rounds: 9,
-    };
-
-    /// For a look.
-    pub const QUICK: Self = Self {
-        cancelled: 100_000,
-        rounds: 3,
-    };
-}
+use crate::table::{
+    Column, Row,
+    Value::{Count, Figure, Text},
+    figure, name,
+};
 
 /// A subject that takes part.
-pub struct Entry {
-    /// The subject's name.
-    pub subject: &'static str,
-    trial: fn(u64, Watch) -> Trial,
-}
-
-macro_rules! entries {
-    ($($subject:ident),+) => {
-        &[$(Entry {
-            subject: $subject::NAME,
-            trial: trial::<$subject>,
-        }),+]
-    };
-}
+pub type Entry = measure::Entry<fn(u64, Watch) -> Trial>;
 
 /// Those who take part, in the order of the output.
-pub const ALL: &[Entry] = entries!(Dynaphore, Tokio, Asyncband);
+pub const ALL: &[Entry] = entries!(trial; Dynaphore, Tokio, Asyncband);
 
 /// What it cost one subject.
 #[derive(Clone, Copy, Debug)]
@@ -76,19 +46,18 @@ pub struct Outcome {
 /// Times each subject, the rounds by turns.
 pub fn measure(entries: &[&Entry], plan: Plan) -> Vec<Outcome> {
     let mut trials: Vec<(Vec<Trial>, Vec<Trial>)> = vec![Default::default(); entries.len()];
-    for _ in 0..plan.rounds.max(1) {
+    for _ in 0..plan.trials.max(1) {
         for (entry, (after, ordinary)) in entries.iter().zip(&mut trials) {
-            after.push((entry.trial)(plan.cancelled, Watch::Clock));
-            ordinary.extend((0..9).map(|_| (entry.trial)(0, Watch::Clock)));
+            after.push((entry.run)(plan.many, Watch::Clock));
+            ordinary.extend((0..9).map(|_| (entry.run)(0, Watch::Clock)));
         }
     }
     let both = entries.iter().zip(trials);
     both.map(|(entry, (after, ordinary))| Outcome {
         subject: entry.subject,
-        cancelled: plan.cancelled,
-        ns_each: median(after.iter().map(|trial| nanos(trial.giving_up)))
-            / plan.cancelled.max(1) as f64,
-        heap: (entry.trial)(plan.cancelled, Watch::Heap).heap,
+        cancelled: plan.many,
+        ns_each: median(after.iter().map(|trial| nanos(trial.giving_up))) / plan.many.max(1) as f64,
+        heap: (entry.run)(plan.many, Watch::Heap).heap,
         release_ns: median(after.iter().map(|trial| nanos(trial.release))),
         ordinary_ns: median(ordinary.iter().map(|trial| nanos(trial.release))),
     })
@@ -99,15 +68,9 @@ fn nanos(time: Duration) -> f64 {
     time.as_nanos() as f64
 }
 
-/// What to look at while acquires are given up; counting takes time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Watch {
-    Clock,
-    Heap,
-}
-
+/// What came of one.
 #[derive(Clone, Copy, Debug)]
-struct Trial {
+pub struct Trial {
     /// All of them together.
     giving_up: Duration,
     heap: Heap,
@@ -140,14 +103,7 @@ fn trial<S: AsyncAcquire>(cancelled: u64, watch: Watch) -> Trial {
     };
     // Room that a queue makes for so many at a time is not growth.
     give_up(cancelled.min(FIRST));
-    let start = Instant::now();
-    let heap = if watch == Watch::Heap {
-        alloc::watch(|| give_up(cancelled))
-    } else {
-        give_up(cancelled);
-        Heap::default()
-    };
-    let giving_up = start.elapsed();
+    let (giving_up, heap) = watch.run(|| give_up(cancelled));
 
     let mut last = pin!(S::acquire(&semaphore));
     assert!(poll(last.as_mut()).is_none(), "two holders of one permit");
@@ -194,6 +150,29 @@ fn timed_drop(permit: impl Sized) -> Duration {
     start.elapsed()
 }
 
+/// The workload name of the lines.
+pub const NAME: &str = "timeouts";
+
+impl Row for Outcome {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "workload", 24, |_| Text(NAME)),
+        name("subject", "subject", 20, |o| Text(o.subject)),
+        figure("cancelled", "given up", 9, |o| Count(o.cancelled as i64)),
+        figure("ns_per_op", "ns/op", 9, |o| Figure(Some(o.ns_each), 1, 1)),
+        figure("live_bytes", "+live B", 9, |o| Count(o.heap.growth)),
+        figure("peak_bytes", "+peak B", 10, |o| Count(o.heap.peak)),
+        figure("release_ns", "release ns", 10, |o| {
+            Figure(Some(o.release_ns), 1, 0)
+        }),
+        figure("ordinary_release_ns", "usual ns", 10, |o| {
+            Figure(Some(o.ordinary_ns), 1, 0)
+        }),
+        figure("release_ratio", "ratio", 6, |o| {
+            Figure(Some(o.release_ns / o.ordinary_ns.max(1.0)), 3, 2)
+        }),
+    ];
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,8 +180,9 @@ mod tests {
     #[test]
     fn every_subject_survives_them() {
         let plan = Plan {
-            cancelled: 1000,
-            rounds: 1,
+            many: 1000,
+            trials: 1,
+            ..Plan::QUICK
         };
         let all: Vec<&Entry> = ALL.iter().collect();
         for outcome in measure(&all, plan) {

@@ -7,61 +7,29 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::measure::{self, Plan, entries};
 use crate::subject::{
     AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, ParkingLotCondvar,
     Subject, Tokio,
 };
+use crate::table::{
+    Column, Row, Value,
+    Value::{Count, Figure, Text},
+    figure, name,
+};
 use crate::workload::blocking_8t_waits;
 
-/// How much to measure.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// How often each subject gets its turn.
-    pub turns: usize,
-    /// How long a turn takes.
-    pub time: Duration,
-}
-
-impl Plan {
-    /// For figures to quote.
-    pub const FULL: Self = Self {
-        turns: 4,
-        time: Duration::from_millis(500),
-    };
-
-    /// For a look.
-    pub const QUICK: Self = Self {
-        turns: 2,
-        time: Duration::from_millis(100),
-    };
-}
-
 /// A subject that takes part.
-pub struct Entry {
-    /// The subject's name.
-    pub subject: &'static str,
-    run: fn(Duration) -> Histogram<u64>,
-}
-
-macro_rules! entries {
-    ($($subject:ident),+) => {
-        &[$(Entry {
-            subject: $subject::NAME,
-            run: blocking_8t_waits::<$subject>,
-        }),+]
-    };
-}
+pub type Entry = measure::Entry<fn(Duration) -> Histogram<u64>>;
 
 /// Those who take part, in the order of the output.
-pub const ALL: &[Entry] = entries!(
-    Dynaphore,
+pub const ALL: &[Entry] = entries!(blocking_8t_waits; Dynaphore,
     DynaphoreEventual,
     DynaphoreBarging,
     Tokio,
     AsyncLock,
     Asyncband,
-    ParkingLotCondvar
-);
+    ParkingLotCondvar);
 
 /// The waits of one subject.
 #[derive(Clone, Debug)]
@@ -82,6 +50,10 @@ impl Waits {
         Duration::from_nanos(self.nanos.value_at_quantile(part))
     }
 
+    fn micros(&self, part: f64) -> Value {
+        Figure(Some(self.within(part).as_secs_f64() * 1e6), 2, 2)
+    }
+
     /// These waits, in nanoseconds.
     #[cfg(test)]
     pub(crate) fn of(subject: &'static str, nanos: impl Iterator<Item = u64>) -> Self {
@@ -98,9 +70,9 @@ impl Waits {
 /// all alike.
 pub fn measure(entries: &[&Entry], plan: Plan) -> Vec<Waits> {
     let mut all: Vec<Waits> = Vec::new();
-    for turn in 0..plan.turns.max(1) {
+    for turn in 0..plan.waits.0.max(1) {
         for (index, entry) in entries.iter().enumerate() {
-            let nanos = (entry.run)(plan.time);
+            let nanos = (entry.run)(plan.waits.1);
             if turn == 0 {
                 all.push(Waits {
                     subject: entry.subject,
@@ -115,9 +87,26 @@ pub fn measure(entries: &[&Entry], plan: Plan) -> Vec<Waits> {
     all
 }
 
+/// The workload name of the lines.
+pub const NAME: &str = "waits";
+
+impl Row for Waits {
+    const COLUMNS: &'static [Column<Self>] = &[
+        name("workload", "us", 16, |_| Text(NAME)),
+        name("subject", "subject", 20, |o| Text(o.subject)),
+        figure("acquires", "acquires", 9, |o| Count(o.count() as i64)),
+        figure("p50_us", "p50", 9, |o| o.micros(0.5)),
+        figure("p99_us", "p99", 9, |o| o.micros(0.99)),
+        figure("p99_9_us", "p99.9", 10, |o| o.micros(0.999)),
+        figure("p99_99_us", "p99.99", 10, |o| o.micros(0.9999)),
+        figure("longest_us", "longest", 10, |o| o.micros(1.0)),
+    ];
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table;
 
     /// 1 to 1000 microseconds, each once, and a minute once.
     fn fake(_time: Duration) -> Histogram<u64> {
@@ -136,8 +125,8 @@ mod tests {
             run: fake,
         };
         let plan = Plan {
-            turns: 3,
-            time: Duration::ZERO,
+            waits: (3, Duration::ZERO),
+            ..Plan::QUICK
         };
         let waits = &measure(&[&entry], plan)[0];
         assert_eq!(waits.subject, "fake");
@@ -149,5 +138,22 @@ mod tests {
         about(waits.within(0.5), 501.0);
         about(waits.within(0.99), 991.0);
         about(waits.within(1.0), 60e6);
+    }
+
+    #[test]
+    fn waits_in_microseconds() {
+        // 10,000 waits, of which the last hundredth takes a thousand times as
+        // long, and the very last one a million times.
+        let nanos = (1..=10_000).map(|number| match number {
+            10_000 => 100_000_000,
+            9_901.. => 100_000,
+            _ => 100,
+        });
+        let cells = table::cells(&Waits::of("tokio", nanos));
+        assert_eq!(cells[..5], ["waits", "tokio", "10000", "0.10", "0.10"]);
+        for (cell, micros) in cells[5..].iter().zip([100.0, 100.0, 100_000.0]) {
+            let found: f64 = cell.parse().expect("a figure");
+            assert!((found / micros - 1.0).abs() < 0.001, "{found}");
+        }
     }
 }

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::measure::{Prepare, entries};
 use crate::subject::{
     ArcSwapLoad, AsyncLock, Asyncband, Bare, CrossbeamEpoch, CrossbeamSharded, DashmapTokio,
     Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations, DynaphoreStats,
@@ -50,15 +51,7 @@ pub struct Workload {
     /// ever.
     pub slices: u32,
     /// Those who can do it.
-    pub entries: &'static [Entry],
-}
-
-/// A subject that takes part in a workload.
-pub struct Entry {
-    /// The subject's name.
-    pub subject: &'static str,
-    /// Sets the workload up for this subject.
-    pub prepare: fn() -> Runner,
+    pub entries: &'static [Prepare],
 }
 
 macro_rules! workloads {
@@ -67,10 +60,7 @@ macro_rules! workloads {
             name: stringify!($workload),
             what: $what,
             slices: $slices,
-            entries: &[$(Entry {
-                subject: $subject::NAME,
-                prepare: $workload::<$subject>,
-            }),+],
+            entries: entries!($workload; $($subject),+),
         }),+]
     };
 }
@@ -164,7 +154,7 @@ mod tests {
     fn every_workload_runs_on_every_subject() {
         for workload in ALL {
             for entry in workload.entries {
-                let mut runner = (entry.prepare)();
+                let mut runner = (entry.run)();
                 // Twice: the second run starts from what the first left.
                 for ops in [1, 200] {
                     let wall = runner(ops);

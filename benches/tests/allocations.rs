@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use dynaphore_benches::alloc;
-use dynaphore_benches::measure::{self, Plan};
-use dynaphore_benches::workload::{self, Entry, Runner};
+use dynaphore_benches::measure::{self, Entry, Plan, Prepare};
+use dynaphore_benches::workload::{self, Runner};
 
 /// Tests in one file run at the same time; hence a single one.
 #[test]
@@ -42,9 +42,9 @@ fn set_up_does_not_count() {
             Duration::from_nanos(ops)
         })
     }
-    let entry = Entry {
+    let entry: Prepare = Entry {
         subject: "three",
-        prepare: three_an_operation,
+        run: three_an_operation,
     };
     assert_eq!(
         measure::compare(&[&entry], PLAN, None)[0].allocs_per_op,
@@ -72,4 +72,5 @@ const PLAN: Plan = Plan {
     rounds: 1,
     slice: Duration::from_micros(500),
     counts: 5,
+    ..Plan::QUICK
 };

@@ -4,11 +4,9 @@ use std::fmt::Write as _;
 
 use super::{Place, Results};
 use crate::jobs;
-use crate::line::{
-    GrowthLine, JobLine, KeysLine, Line, SizeLine, SweepLine, TimeoutLine, WaitLine, WorkloadLine,
-};
 use crate::plot::Plot;
 use crate::sweep::{Outcome, Sweep};
+use crate::table::{self, Row};
 use crate::workload;
 
 /// The whole document. Of `plots` those are shown that were drawn.
@@ -21,10 +19,10 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
     text += &about(place);
     let plot = |file| plots.iter().find(|plot| plot.file == file);
 
-    let lines: Vec<WorkloadLine> = results
+    let lines: Vec<_> = results
         .workloads
         .iter()
-        .flat_map(|(name, all)| all.iter().map(|outcome| WorkloadLine::new(name, outcome)))
+        .flat_map(|(name, all)| all.iter().map(|outcome| (*name, *outcome)))
         .collect();
     section(
         &mut text,
@@ -40,9 +38,8 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
          measured in a pass of its own. The longest wait contains whatever the system let other \
          threads run meanwhile.",
         plot("waits.svg"),
-        &lines_of::<WaitLine, _>(&results.waits),
+        &results.waits,
     );
-    let growth: Vec<GrowthLine> = results.growth();
     section(
         &mut text,
         "How a hand-off grows with the queue",
@@ -50,7 +47,7 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
          10. What grows is also the memory that the tasks are spread over, in the runtime as in \
          the queue.",
         None,
-        &growth,
+        &results.growth(),
     );
     section(
         &mut text,
@@ -63,7 +60,7 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
          release took about 15 times the usual for dynaphore, 31 for tokio, 11 for asyncband, \
          whatever had been cancelled.",
         None,
-        &lines_of::<TimeoutLine, _>(&results.timeouts),
+        &results.timeouts,
     );
     section(
         &mut text,
@@ -84,14 +81,14 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
          whatever the number of keys. `B/key` is the peak of the second part for each key, \
          without the permits.",
         None,
-        &lines_of::<KeysLine, _>(&results.keys),
+        &results.keys,
     );
     section(
         &mut text,
         "Throttled rayon jobs",
         &job_workloads(results),
         None,
-        &lines_of::<JobLine, _>(&results.jobs),
+        &results.jobs,
     );
     for (sweep, outcomes) in &results.sweeps {
         text += &sweep_section(sweep, outcomes, plot(sweep.plot));
@@ -101,17 +98,13 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
         "Sizes",
         "Bytes, without what may be allocated at the first wait.",
         None,
-        &lines_of::<SizeLine, _>(&results.sizes),
+        &results.sizes,
     );
     if results.sweeps.len() > 1 {
         // Of a report of everything; measured by a script of its own.
         text += include_str!("checksum.md");
     }
     text
-}
-
-fn lines_of<'a, L: From<&'a T>, T>(all: &'a [T]) -> Vec<L> {
-    all.iter().map(L::from).collect()
 }
 
 fn about(place: &Place) -> String {
@@ -137,37 +130,41 @@ fn about(place: &Place) -> String {
     table(&["", ""], 2, &rows)
 }
 
+/// A list of what was measured, each with what is done.
+fn list<'a>(measured: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let lines: Vec<String> = measured
+        .map(|(name, what)| format!("- `{name}`: {what}"))
+        .collect();
+    lines.join("\n")
+}
+
 /// What the workloads are that were measured.
 fn workloads(results: &Results) -> String {
-    let known = results
-        .workloads
-        .iter()
-        .filter_map(|(name, _)| workload::find(name));
-    let mut text = String::new();
-    for workload in known {
-        let _ = writeln!(text, "- `{}`: {}", workload.name, workload.what);
-    }
-    text.trim_end().to_owned()
+    let names = results.workloads.iter().map(|(name, _)| name);
+    list(
+        names
+            .filter_map(|name| workload::find(name))
+            .map(|found| (found.name, found.what)),
+    )
 }
 
 /// What the workloads of rayon jobs are that were measured.
 fn job_workloads(results: &Results) -> String {
     let measured = |name| results.jobs.iter().any(|outcome| outcome.workload == name);
-    let mut text = String::new();
-    for workload in jobs::ALL.iter().filter(|workload| measured(workload.name)) {
-        let _ = writeln!(text, "- `{}`: {}", workload.name, workload.what);
-    }
-    text.trim_end().to_owned()
+    let all = jobs::ALL.iter().filter(|workload| measured(workload.name));
+    list(all.map(|workload| (workload.name, workload.what)))
 }
 
 /// Nothing if there is no line.
-fn section<L: Line>(text: &mut String, title: &str, words: &str, plot: Option<&Plot>, lines: &[L]) {
+fn section<R: Row>(text: &mut String, title: &str, words: &str, plot: Option<&Plot>, lines: &[R]) {
     if lines.is_empty() {
         return;
     }
-    let headings: Vec<&str> = L::COLUMNS.iter().map(|column| column.heading).collect();
-    let names = L::COLUMNS.iter().filter(|column| column.is_name).count();
-    let rows: Vec<Vec<String>> = lines.iter().map(Line::cells).collect();
+    let headings: Vec<&str> = table::columns::<R>().map(|column| column.heading).collect();
+    let names = table::columns::<R>()
+        .filter(|column| column.is_name)
+        .count();
+    let rows: Vec<Vec<String>> = lines.iter().map(table::cells).collect();
     let _ = write!(text, "\n## {title}\n\n{words}\n\n");
     text.push_str(&image(plot));
     text.push_str(&table(&headings, names, &rows));
@@ -193,7 +190,7 @@ fn sweep_section(sweep: &Sweep, outcomes: &[Outcome], plot: Option<&Plot>) -> St
         .map(|subject| {
             let of_subject = outcomes.iter().filter(|other| other.subject == *subject);
             let figures =
-                of_subject.filter_map(|outcome| SweepLine::new(sweep.name, outcome).cells().pop());
+                of_subject.filter_map(|outcome| table::cells(&(sweep.name, *outcome)).pop());
             [(*subject).to_owned()].into_iter().chain(figures).collect()
         })
         .collect();

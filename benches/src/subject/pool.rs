@@ -89,6 +89,6 @@ impl Leases for Tokio {
             .iter()
             .map(|semaphore| Box::pin(Arc::clone(semaphore).acquire_owned()));
         let (permit, key, _others) = select_all(waits).await;
-        (key, permit.expect(super::tokio::OPEN))
+        (key, permit.expect(super::semaphores::OPEN))
     }
 }

@@ -1,0 +1,181 @@
+//! Semaphores that one can have: how each of them does what a workload asks for.
+
+use std::sync::Arc;
+
+use asyncband::blocking::FutureExt;
+use dynaphore::{Fairness, Semaphore};
+
+use super::{
+    AsyncAcquire, BlockingAcquire, OwnedAcquire, Resize, Subject, TryAcquire, WeightedAcquire,
+};
+
+pub(super) const OPEN: &str = "the semaphore is never closed";
+const FREE: &str = "enough permits are free in the workload";
+
+/// A subject and its calls, each for a semaphore of the given name.
+macro_rules! subject {
+    (
+        $(#[$doc:meta])* $subject:ident, $name:literal: $type:ty;
+        new($permits:ident) $new:expr;
+        size($sized:ident) $future:expr;
+        $($call:ident($($argument:ident),+) $does:expr;)+
+    ) => {
+        $(#[$doc])*
+        pub struct $subject;
+
+        impl Subject for $subject {
+            const NAME: &'static str = $name;
+            type Semaphore = $type;
+
+            fn semaphore($permits: usize) -> $type {
+                $new
+            }
+
+            fn acquire_future_bytes() -> Option<usize> {
+                let $sized = Self::semaphore(1);
+                Some(size_of_val(&$future))
+            }
+        }
+
+        $(subject!(@$call $subject, $type, ($($argument),+) $does);)+
+    };
+    (@try_acquire $subject:ident, $type:ty, ($semaphore:ident) $does:expr) => {
+        impl TryAcquire for $subject {
+            #[inline]
+            fn try_acquire($semaphore: &$type) -> Option<impl Sized> {
+                $does
+            }
+        }
+    };
+    (@acquire $subject:ident, $type:ty, ($semaphore:ident) $does:expr) => {
+        impl AsyncAcquire for $subject {
+            async fn acquire($semaphore: &$type) -> impl Send {
+                $does
+            }
+        }
+    };
+    (@acquire_owned $subject:ident, $type:ty, ($semaphore:ident) $does:expr) => {
+        impl OwnedAcquire for $subject {
+            async fn acquire_owned($semaphore: &Arc<$type>) -> impl Send + 'static {
+                $does
+            }
+        }
+    };
+    (@acquire_many $subject:ident, $type:ty, ($semaphore:ident, $n:ident) $does:expr) => {
+        impl WeightedAcquire for $subject {
+            async fn acquire_many($semaphore: &$type, $n: u32) -> impl Send {
+                $does
+            }
+        }
+    };
+    (@acquire_blocking $subject:ident, $type:ty, ($semaphore:ident) $does:expr) => {
+        impl BlockingAcquire for $subject {
+            #[inline]
+            fn acquire_blocking($semaphore: &$type) -> impl Sized {
+                $does
+            }
+        }
+    };
+    (@resize $subject:ident, $type:ty, ($semaphore:ident, $from:ident, $to:ident) $does:expr) => {
+        impl Resize for $subject {
+            fn resize($semaphore: &$type, $from: usize, $to: usize) {
+                $does
+            }
+        }
+    };
+}
+
+/// dynaphore in one of its ways.
+macro_rules! dynaphore {
+    ($(#[$doc:meta])* $subject:ident, $name:literal: |$builder:ident| $way:expr) => {
+        subject! {
+            $(#[$doc])* $subject, $name: Semaphore;
+            new(permits) {
+                let $builder = Semaphore::builder(permits);
+                $way.build()
+            };
+            size(semaphore) semaphore.acquire();
+            try_acquire(semaphore) semaphore.try_acquire().ok();
+            acquire(semaphore) semaphore.acquire().await.expect(OPEN);
+            acquire_owned(semaphore) Arc::clone(semaphore).acquire_owned().await.expect(OPEN);
+            acquire_many(semaphore, n) semaphore.acquire_many(n).await.expect(OPEN);
+            acquire_blocking(semaphore) semaphore.blocking_acquire().expect(OPEN);
+            resize(semaphore, _from, to) _ = semaphore.set_max(to);
+        }
+    };
+}
+
+dynaphore! {
+    /// `dynaphore::Semaphore` as it is by default.
+    Dynaphore, "dynaphore": |builder| builder
+}
+dynaphore! {
+    /// `dynaphore::Semaphore` with `Fairness::Eventual` and the usual bound.
+    DynaphoreEventual, "dynaphore_eventual": |builder| builder.fairness(Fairness::Eventual)
+}
+dynaphore! {
+    /// `dynaphore::Semaphore` with `Fairness::Barging`.
+    DynaphoreBarging, "dynaphore_barging": |builder| builder.fairness(Fairness::Barging)
+}
+dynaphore! {
+    /// `dynaphore::Semaphore` whose permits know their generation.
+    DynaphoreGenerations, "dynaphore_generations": |builder| builder.generations(true)
+}
+dynaphore! {
+    /// `dynaphore::Semaphore` that keeps statistics.
+    DynaphoreStats, "dynaphore_stats": |builder| builder.stats(true)
+}
+
+subject! {
+    /// `tokio::sync::Semaphore`, which dynaphore is a drop-in for.
+    Tokio, "tokio": tokio::sync::Semaphore;
+    new(permits) tokio::sync::Semaphore::new(permits);
+    size(semaphore) semaphore.acquire();
+    try_acquire(semaphore) semaphore.try_acquire().ok();
+    acquire(semaphore) semaphore.acquire().await.expect(OPEN);
+    acquire_owned(semaphore) Arc::clone(semaphore).acquire_owned().await.expect(OPEN);
+    acquire_many(semaphore, n) semaphore.acquire_many(n).await.expect(OPEN);
+    acquire_blocking(semaphore) semaphore.blocking_acquire().expect(OPEN);
+    resize(semaphore, from, to) if to > from {
+        semaphore.add_permits(to - from);
+    } else {
+        // Takes free permits only, and enough are free in the workload.
+        let removed = semaphore.forget_permits(from - to);
+        debug_assert_eq!(removed, from - to);
+    };
+}
+
+subject! {
+    /// `async_lock::Semaphore`: barging, one permit at a time, on event-listener.
+    AsyncLock, "async_lock": async_lock::Semaphore;
+    new(permits) async_lock::Semaphore::new(permits);
+    size(semaphore) semaphore.acquire();
+    try_acquire(semaphore) semaphore.try_acquire();
+    acquire(semaphore) semaphore.acquire().await;
+    acquire_owned(semaphore) semaphore.acquire_arc().await;
+    acquire_blocking(semaphore) semaphore.acquire_blocking();
+    resize(semaphore, from, to) if to > from {
+        semaphore.add_permits(to - from);
+    } else {
+        // It cannot shrink; forgetting a permit comes to the same.
+        (to..from).for_each(|_| semaphore.try_acquire().expect(FREE).forget());
+    };
+}
+
+subject! {
+    /// `asyncband::semaphore::Semaphore`, the maintained successor of mea: FIFO,
+    /// weights, no closing.
+    Asyncband, "asyncband": asyncband::semaphore::Semaphore;
+    new(permits) asyncband::semaphore::Semaphore::new(permits);
+    size(semaphore) semaphore.acquire(1);
+    try_acquire(semaphore) semaphore.try_acquire(1);
+    acquire(semaphore) semaphore.acquire(1).await;
+    acquire_owned(semaphore) Arc::clone(semaphore).acquire_owned(1).await;
+    acquire_many(semaphore, n) semaphore.acquire(n as usize).await;
+    acquire_blocking(semaphore) semaphore.acquire(1).block_on();
+    resize(semaphore, from, to) if to > from {
+        semaphore.release(to - from);
+    } else {
+        semaphore.reduce_permits(from - to);
+    };
+}
