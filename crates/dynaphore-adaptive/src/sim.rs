@@ -1,0 +1,10 @@
+//! draft
+
+mod peers;
+mod random;
+mod report;
+mod scenario;
+mod server;
+mod world;
+
+pub use report::report;
