@@ -10,8 +10,9 @@ use crate::{Controller, Window, tally::Tally};
 
 /// Windows end once they are this long,
 const SHORTEST: Duration = Duration::from_millis(250);
-/// and this many requests have ended in them,
+/// and this many requests have ended in them, or ten for each permit,
 const SAMPLES: u64 = 100;
+const FOR_EACH: u64 = 10;
 /// or after this time in any case.
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -43,7 +44,7 @@ impl Pace {
             controller,
             bounds: 1..=1024,
             shortest: SHORTEST,
-            samples: std::env::var("SAMPLES").map_or(SAMPLES, |s| s.parse().unwrap()),
+            samples: SAMPLES,
             longest: LONGEST,
             hold: Duration::ZERO,
             panicked: false,
@@ -59,7 +60,7 @@ impl Pace {
     pub(crate) fn is_due(&self, tally: &Tally, now: Duration, max: u32) -> bool {
         let length = tally.length(now);
         length >= self.longest
-            || length >= self.shortest.max(self.hold) && tally.samples() >= self.samples.min(10 * u64::from(max))
+            || length >= self.shortest.max(self.hold) && tally.samples() >= self.samples.min(FOR_EACH * u64::from(max))
     }
 
     /// Asks the controller. Where the program was not limited by max, the answer

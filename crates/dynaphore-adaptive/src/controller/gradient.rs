@@ -104,6 +104,8 @@ const COMPARED: f64 = 0.4;
 /// A change of latency that is no effect of max, as a logarithm.
 const JUMP: f64 = 0.3;
 const SMOOTHING: f64 = 0.3;
+/// How much the base rises without an incident, for one comparison.
+const CAREFUL: f64 = 1.025;
 const PROBE: f64 = 1.4;
 const PROBE_WINDOWS: u32 = 2;
 const FIRST_PATIENCE: u32 = 4;
@@ -134,7 +136,7 @@ impl Default for Gradient {
             settle: 1,
             here: None,
             from: None,
-            elasticity: 0.0,
+            elasticity: 1.0,
             probe: None,
             since: 0,
             patience: FIRST_PATIENCE,
@@ -182,8 +184,11 @@ impl Gradient {
             self.base = self.hold;
         } else if self.hold < clearly_less(2.0) * self.base {
             // An incident is over.
-            let as_before = self.hold < 1.3 * self.base_before;
-            self.base = if as_before { self.hold.min(self.base_before) } else { self.hold };
+            self.base = self.hold;
+            if self.hold < 1.3 * self.base_before {
+                self.base = self.hold.min(self.base_before);
+                self.base_before = 0.0;
+            }
         } else if self.hold < self.base * (1.0 - 0.3 * error) {
             // Slowly, or the base would be what chance makes the least of.
             self.base += 0.05 * (self.hold - self.base);
@@ -201,10 +206,12 @@ impl Gradient {
         let follows = elasticity >= FOLLOWS;
         if follows && self.elasticity >= FOLLOWS {
             if hold > 1.5 * self.base {
-                self.base_before = self.base;
+                if self.base_before == 0.0 || self.base < self.base_before {
+                    self.base_before = self.base;
+                }
                 self.base = hold;
             } else {
-                self.base = self.base.max(hold.min(1.05 * self.base));
+                self.base = self.base.max(hold.min(CAREFUL * self.base));
             }
         } else if elasticity < STAYS {
             let part = elasticity.max(0.0) / FOLLOWS;
@@ -268,6 +275,7 @@ impl Controller for Gradient {
         if failed > 0.1 || hold <= 0.0 || window.length.is_zero() {
             self.forget();
             self.patience = FIRST_PATIENCE;
+            self.elasticity = 1.0;
             return self.move_to((self.level * (1.0 - failed / 2.0)).max(1.0));
         }
         self.time(hold, window.holds.error());

@@ -26,7 +26,7 @@ pub(super) enum Change {
     Failing(bool),
 }
 
-/// What a scenario is to show, with the figure to reach.
+/// The figure to reach.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Aim {
     /// Mean max in windows 50 to 100 within 20 % of the knee.
@@ -49,7 +49,6 @@ pub(super) enum Aim {
 pub(super) struct Scenario {
     pub(super) name: &'static str,
     pub(super) what: &'static str,
-    pub(super) seed: u64,
     pub(super) length: f64,
     /// The span of time that the figures are of.
     pub(super) measured: (f64, f64),
@@ -79,7 +78,6 @@ impl Scenario {
         Self {
             name,
             what,
-            seed: 1,
             length: 120.0,
             measured: (30.0, 120.0),
             max: 10,
@@ -193,4 +191,21 @@ pub(super) fn all() -> Vec<Scenario> {
             ..new("light load", "0.7 of what can be served", Goodput(0.95))
         },
     ]
+}
+
+impl Aim {
+    /// What is to be reached.
+    pub(super) fn words(self) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::Settles => "within 20 % of 20".to_owned(),
+            Self::Goodput(part) => format!("goodput {:.0} % of the best static max", part * 100.0),
+            Self::GoodputAndLatency(part) => {
+                format!("goodput {:.0} %, p99 twice that without load", part * 100.0)
+            }
+            Self::NotAbove(..) => "max afterwards not above that before".to_owned(),
+            Self::Unchanged(..) => "max unchanged".to_owned(),
+            Self::Fair(index) => format!("Jain's index {index}"),
+        }
+    }
 }

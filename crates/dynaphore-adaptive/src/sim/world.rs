@@ -97,6 +97,7 @@ fn nanos(seconds: f64) -> u64 {
 
 pub(super) fn run(
     scenario: &Scenario,
+    seed: u64,
     max: u32,
     controller: &dyn Fn() -> Box<dyn Controller>,
 ) -> Run {
@@ -111,7 +112,7 @@ pub(super) fn run(
     });
     let mut world = World {
         scenario,
-        random: Random::new(scenario.seed + std::env::var("SEED").map_or(0, |s| s.parse::<u64>().unwrap())),
+        random: Random::new(seed),
         server: Server::new(scenario.knee),
         failing: false,
         version: 0,
@@ -327,9 +328,6 @@ impl World<'_> {
             return;
         }
         let window = here.tally.take(time, here.max);
-        if std::env::var_os("SIM_TRACE").is_some() {
-            eprintln!("{:.2} c{client} max {} act {:.1} X {:.0} hold {:?} over {:.2} lim {}", self.now, here.max, window.mean_active, window.throughput(), window.holds.mean(), window.overload(), window.limited);
-        }
         match here.pace.decide(&window) {
             Decision::Keep => {}
             Decision::Change(max) => here.max = max,
