@@ -77,13 +77,20 @@ impl Shared {
         match steering.pace.decide(&window) {
             Decision::Keep => Ok(None),
             Decision::Panicked(message) => {
-                let panicked =
-                    ControllerPanicked { controller: steering.pace.name(), message };
+                let panicked = ControllerPanicked {
+                    controller: steering.pace.name(),
+                    message,
+                };
                 steering.panicked = Some(panicked.clone());
                 Err(panicked)
             }
             Decision::Change(to) => {
-                let change = Change { from: max, to, shadow: steering.shadow, window };
+                let change = Change {
+                    from: max,
+                    to,
+                    shadow: steering.shadow,
+                    window,
+                };
                 if !change.shadow {
                     self.semaphore.set_max(to as usize);
                 }
@@ -190,7 +197,11 @@ impl Adaptive {
     }
 
     fn with(self, set: impl FnOnce(&mut Steering)) -> Self {
-        set(&mut self.shared.steering.lock().unwrap_or_else(PoisonError::into_inner));
+        set(&mut self
+            .shared
+            .steering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner));
         self
     }
 
@@ -213,8 +224,14 @@ impl Adaptive {
     #[must_use]
     #[track_caller]
     pub fn bounds(self, bounds: RangeInclusive<u32>) -> Self {
-        assert!(!bounds.is_empty(), "the bounds {bounds:?} are the wrong way round");
-        assert!(*bounds.start() > 0, "the lower bound must be at least 1: max 0 is a pause");
+        assert!(
+            !bounds.is_empty(),
+            "the bounds {bounds:?} are the wrong way round"
+        );
+        assert!(
+            *bounds.start() > 0,
+            "the lower bound must be at least 1: max 0 is a pause"
+        );
         assert!(
             *bounds.end() as usize <= Semaphore::MAX_PERMITS,
             "the upper bound must be at most MAX_PERMITS ({})",
@@ -233,7 +250,10 @@ impl Adaptive {
     #[track_caller]
     pub fn windows(self, shortest: Duration, samples: u64, longest: Duration) -> Self {
         assert!(!shortest.is_zero(), "a window must have a length");
-        assert!(shortest <= longest, "the shortest window is above the longest");
+        assert!(
+            shortest <= longest,
+            "the shortest window is above the longest"
+        );
         assert!(samples > 0, "a window must have a sample");
         self.with(|steering| {
             steering.pace.shortest = shortest;
@@ -301,7 +321,10 @@ impl Adaptive {
     #[must_use]
     pub fn panicked(&self) -> Option<ControllerPanicked> {
         let steering = self.shared.steering.lock();
-        steering.unwrap_or_else(PoisonError::into_inner).panicked.clone()
+        steering
+            .unwrap_or_else(PoisonError::into_inner)
+            .panicked
+            .clone()
     }
 
     /// Waits for a permit.
@@ -364,7 +387,9 @@ impl Adaptive {
 
 impl fmt::Debug for Adaptive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Adaptive").field("semaphore", &self.shared.semaphore).finish_non_exhaustive()
+        f.debug_struct("Adaptive")
+            .field("semaphore", &self.shared.semaphore)
+            .finish_non_exhaustive()
     }
 }
 
@@ -378,7 +403,11 @@ struct Arrival<'a> {
 impl<'a> Arrival<'a> {
     fn new(shared: &'a Arc<Shared>) -> Self {
         shared.tally().arrives();
-        Self { shared, waits_since: None, served: false }
+        Self {
+            shared,
+            waits_since: None,
+            served: false,
+        }
     }
 
     fn waits(&mut self) {
@@ -389,8 +418,12 @@ impl<'a> Arrival<'a> {
     fn starts(mut self, permit: OwnedSemaphorePermit) -> Request {
         self.served = true;
         let now = Instant::now();
-        let waited = self.waits_since.map(|since| now.saturating_duration_since(since));
-        self.shared.tally().starts(self.shared.since_began(now), waited);
+        let waited = self
+            .waits_since
+            .map(|since| now.saturating_duration_since(since));
+        self.shared
+            .tally()
+            .starts(self.shared.since_began(now), waited);
         Request {
             shared: self.shared.clone(),
             permit: Some(permit),
@@ -454,7 +487,9 @@ impl Request {
             return;
         };
         let hold = now.saturating_duration_since(self.began);
-        self.shared.tally().ends(self.shared.since_began(now), hold, self.delay, outcome);
+        self.shared
+            .tally()
+            .ends(self.shared.since_began(now), hold, self.delay, outcome);
         drop(permit);
     }
 }
@@ -467,6 +502,8 @@ impl Drop for Request {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("began", &self.began).finish_non_exhaustive()
+        f.debug_struct("Request")
+            .field("began", &self.began)
+            .finish_non_exhaustive()
     }
 }

@@ -88,7 +88,11 @@ struct Fraction(f64);
 impl Fraction {
     /// The exact value that belongs to max, which someone else may have changed.
     fn of(self, max: u32) -> f64 {
-        if self.rounded() == max { self.0 } else { f64::from(max) }
+        if self.rounded() == max {
+            self.0
+        } else {
+            f64::from(max)
+        }
     }
 
     fn set(&mut self, value: f64) -> u32 {

@@ -60,7 +60,8 @@ impl Pace {
     pub(crate) fn is_due(&self, tally: &Tally, now: Duration, max: u32) -> bool {
         let length = tally.length(now);
         length >= self.longest
-            || length >= self.shortest.max(self.hold) && tally.samples() >= self.samples.min(FOR_EACH * u64::from(max))
+            || length >= self.shortest.max(self.hold)
+                && tally.samples() >= self.samples.min(FOR_EACH * u64::from(max))
     }
 
     /// Asks the controller. Where the program was not limited by max, the answer

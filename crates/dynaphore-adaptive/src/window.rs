@@ -57,7 +57,9 @@ impl Times {
     #[must_use]
     pub fn mean(&self) -> Option<Duration> {
         let mean = self.nanos.checked_div(u128::from(self.count))?;
-        Some(Duration::from_nanos(u64::try_from(mean).unwrap_or(u64::MAX)))
+        Some(Duration::from_nanos(
+            u64::try_from(mean).unwrap_or(u64::MAX),
+        ))
     }
 
     /// How far the [mean](Self::mean) is off by chance, as a part of it: the standard
@@ -194,7 +196,11 @@ impl Window {
     pub fn overload(&self) -> f64 {
         let failed = self.rejected + self.timed_out;
         let all = failed + self.served;
-        if all == 0 { 0.0 } else { failed as f64 / all as f64 }
+        if all == 0 {
+            0.0
+        } else {
+            failed as f64 / all as f64
+        }
     }
 
     /// Requests served a second. 0.0 for a window of no length.
@@ -211,7 +217,11 @@ impl Window {
     #[must_use]
     pub fn throughput(&self) -> f64 {
         let seconds = self.length.as_secs_f64();
-        if seconds > 0.0 { self.served as f64 / seconds } else { 0.0 }
+        if seconds > 0.0 {
+            self.served as f64 / seconds
+        } else {
+            0.0
+        }
     }
 
     /// Whether it says anything about max: requests found it in their way, and
@@ -222,6 +232,8 @@ impl Window {
     /// [`max`](Self::max) as it is.
     #[must_use]
     pub fn tells(&self) -> bool {
-        self.limited && self.mean_active.is_finite() && self.mean_active * 2.0 >= f64::from(self.max)
+        self.limited
+            && self.mean_active.is_finite()
+            && self.mean_active * 2.0 >= f64::from(self.max)
     }
 }

@@ -38,7 +38,12 @@ pub struct Aimd {
 
 impl Default for Aimd {
     fn default() -> Self {
-        Self { increase: 1.0, decrease: 0.9, tolerate: 0.0, max: Fraction::default() }
+        Self {
+            increase: 1.0,
+            decrease: 0.9,
+            tolerate: 0.0,
+            max: Fraction::default(),
+        }
     }
 }
 
@@ -51,7 +56,10 @@ impl Aimd {
     #[must_use]
     #[track_caller]
     pub fn increase(self, increase: f64) -> Self {
-        Self { increase: in_range("increase", increase, 0.01..=1000.0), ..self }
+        Self {
+            increase: in_range("increase", increase, 0.01..=1000.0),
+            ..self
+        }
     }
 
     /// What max is multiplied by in a window with failures.
@@ -62,7 +70,10 @@ impl Aimd {
     #[must_use]
     #[track_caller]
     pub fn decrease(self, decrease: f64) -> Self {
-        Self { decrease: in_range("decrease", decrease, 0.1..=0.99), ..self }
+        Self {
+            decrease: in_range("decrease", decrease, 0.1..=0.99),
+            ..self
+        }
     }
 
     /// The part of requests whose failure is taken for chance.
@@ -73,7 +84,10 @@ impl Aimd {
     #[must_use]
     #[track_caller]
     pub fn tolerate(self, tolerate: f64) -> Self {
-        Self { tolerate: in_range("tolerate", tolerate, 0.0..=0.9), ..self }
+        Self {
+            tolerate: in_range("tolerate", tolerate, 0.0..=0.9),
+            ..self
+        }
     }
 }
 

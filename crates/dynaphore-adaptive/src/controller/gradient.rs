@@ -155,7 +155,10 @@ impl Gradient {
     #[must_use]
     #[track_caller]
     pub fn queue(self, queue: f64) -> Self {
-        Self { queue: in_range("queue", queue, 0.5..=1000.0), ..self }
+        Self {
+            queue: in_range("queue", queue, 0.5..=1000.0),
+            ..self
+        }
     }
 
     /// Sets max to the level, and looks anew at what that is like.
@@ -283,7 +286,11 @@ impl Controller for Gradient {
             self.settle -= 1;
             return window.max;
         }
-        let now = Point { active: window.mean_active, throughput: window.throughput(), hold };
+        let now = Point {
+            active: window.mean_active,
+            throughput: window.throughput(),
+            hold,
+        };
         if let Some(probe) = self.probe {
             return self.probed(probe, now);
         }

@@ -67,7 +67,10 @@ impl QueueDelay {
     #[track_caller]
     pub fn target(self, target: Duration) -> Self {
         in_range("target in seconds", target.as_secs_f64(), 1e-6..=3600.0);
-        Self { target: Some(target), ..self }
+        Self {
+            target: Some(target),
+            ..self
+        }
     }
 
     /// Permits to add in a window whose delay is below the target.
@@ -78,7 +81,10 @@ impl QueueDelay {
     #[must_use]
     #[track_caller]
     pub fn increase(self, increase: f64) -> Self {
-        Self { increase: in_range("increase", increase, 0.01..=1000.0), ..self }
+        Self {
+            increase: in_range("increase", increase, 0.01..=1000.0),
+            ..self
+        }
     }
 
     /// How much of max goes for a delay of twice the target.
@@ -89,7 +95,10 @@ impl QueueDelay {
     #[must_use]
     #[track_caller]
     pub fn decrease(self, decrease: f64) -> Self {
-        Self { decrease: in_range("decrease", decrease, 0.001..=1.0), ..self }
+        Self {
+            decrease: in_range("decrease", decrease, 0.001..=1.0),
+            ..self
+        }
     }
 }
 
@@ -108,7 +117,10 @@ impl Controller for QueueDelay {
             return self.max.set(max * (1.0 - failed / 2.0));
         };
         let work = hold.saturating_sub(delay);
-        let target = self.target.unwrap_or(work / 10).max(Duration::from_micros(1));
+        let target = self
+            .target
+            .unwrap_or(work / 10)
+            .max(Duration::from_micros(1));
         let excess = delay.as_secs_f64() / target.as_secs_f64() - 1.0;
         if excess > -0.5 {
             self.slow_start = false;

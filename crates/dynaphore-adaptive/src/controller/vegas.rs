@@ -69,7 +69,11 @@ impl Vegas {
     #[track_caller]
     pub fn low(self, low: f64) -> Self {
         let low = in_range("low", low, 0.1..=100.0);
-        Self { low, high: self.high.max(low), ..self }
+        Self {
+            low,
+            high: self.high.max(low),
+            ..self
+        }
     }
 
     /// The queue above which max goes down.
@@ -80,7 +84,10 @@ impl Vegas {
     #[must_use]
     #[track_caller]
     pub fn high(self, high: f64) -> Self {
-        Self { high: in_range("high", high, self.low..=100.0), ..self }
+        Self {
+            high: in_range("high", high, self.low..=100.0),
+            ..self
+        }
     }
 
     /// By how much the base rises in each window, as a part of it.
@@ -91,7 +98,10 @@ impl Vegas {
     #[must_use]
     #[track_caller]
     pub fn forget(self, forget: f64) -> Self {
-        Self { forget: in_range("forget", forget, 0.0..=0.1), ..self }
+        Self {
+            forget: in_range("forget", forget, 0.0..=0.1),
+            ..self
+        }
     }
 }
 
@@ -118,12 +128,20 @@ impl Controller for Vegas {
         let (Some(hold), Some(base)) = (hold, self.base) else {
             return window.max;
         };
-        let queue = if hold > 0.0 { max * (1.0 - base / hold) } else { 0.0 };
+        let queue = if hold > 0.0 {
+            max * (1.0 - base / hold)
+        } else {
+            0.0
+        };
         if queue > self.high * step {
             self.slow_start = false;
             self.max.set(max - step)
         } else if queue < self.low * step {
-            self.max.set(if self.slow_start { max * 2.0 } else { max + step })
+            self.max.set(if self.slow_start {
+                max * 2.0
+            } else {
+                max + step
+            })
         } else {
             self.slow_start = false;
             window.max

@@ -57,20 +57,30 @@ pub(super) fn goodput(run: &Run, (from, to): Span) -> f64 {
 
 /// In milliseconds, 0.0 if nothing was answered.
 pub(super) fn quantiles<const N: usize>(run: &Run, (from, to): Span, of: [f64; N]) -> [f64; N] {
-    let within = run.ended.iter().filter(|ended| (from..to).contains(&ended.at));
+    let within = run
+        .ended
+        .iter()
+        .filter(|ended| (from..to).contains(&ended.at));
     let mut times: Vec<f64> = within.filter_map(|ended| ended.took).collect();
     times.sort_by(f64::total_cmp);
     of.map(|quantile| {
         let last = times.len().saturating_sub(1) as f64;
-        times.get((last * quantile) as usize).map_or(0.0, |time| time * 1e3)
+        times
+            .get((last * quantile) as usize)
+            .map_or(0.0, |time| time * 1e3)
     })
 }
 
 fn mean_max(log: &[(f64, u32)], (from, to): Span) -> f64 {
-    let ends = log.iter().skip(1).map(|entry| entry.0).chain([f64::INFINITY]);
-    let parts = log.iter().zip(ends).map(|(&(begin, max), end)| {
-        (end.min(to) - begin.max(from)).max(0.0) * f64::from(max)
-    });
+    let ends = log
+        .iter()
+        .skip(1)
+        .map(|entry| entry.0)
+        .chain([f64::INFINITY]);
+    let parts = log
+        .iter()
+        .zip(ends)
+        .map(|(&(begin, max), end)| (end.min(to) - begin.max(from)).max(0.0) * f64::from(max));
     parts.sum::<f64>() / (to - from)
 }
 
@@ -87,7 +97,11 @@ fn jain(run: &Run, clients: usize, (from, to): Span) -> f64 {
     }
     let sum: f64 = good.iter().sum();
     let squares: f64 = good.iter().map(|good| good * good).sum();
-    if squares > 0.0 { sum * sum / clients as f64 / squares } else { 0.0 }
+    if squares > 0.0 {
+        sum * sum / clients as f64 / squares
+    } else {
+        0.0
+    }
 }
 
 /// The figures of a run; `best` and `calm_p99` are from others.
@@ -102,7 +116,11 @@ pub(super) fn row(
     let clients = scenario.clients.len();
     let log = &run.max[0];
     let [p50, p99] = quantiles(run, span, [0.5, 0.99]);
-    let within = || run.ended.iter().filter(|ended| (span.0..span.1).contains(&ended.at));
+    let within = || {
+        run.ended
+            .iter()
+            .filter(|ended| (span.0..span.1).contains(&ended.at))
+    };
     let knee = scenario.knee / clients as f64;
     let near = |max: f64| (max / knee - 1.0).abs() <= 0.2;
     let settled = (0..log.len().saturating_sub(10)).find(|at| near(mean(&log[*at..at + 10])));
@@ -133,7 +151,10 @@ fn aim(scenario: &Scenario, row: &Row, log: &[(f64, u32)]) -> Option<(String, bo
         Aim::Settles => {
             let windows = log.get(50..100.min(log.len()).max(50)).unwrap_or_default();
             let max = mean(windows);
-            (format!("max {max:.1} in windows 50 to 100"), (max / scenario.knee - 1.0).abs() <= 0.2)
+            (
+                format!("max {max:.1} in windows 50 to 100"),
+                (max / scenario.knee - 1.0).abs() <= 0.2,
+            )
         }
         Aim::Goodput(least) => (format!("goodput {:.1} %", part * 100.0), part >= least),
         Aim::GoodputAndLatency(least) => {
@@ -145,13 +166,24 @@ fn aim(scenario: &Scenario, row: &Row, log: &[(f64, u32)]) -> Option<(String, bo
             let before = mean_max(log, (from - 60.0, from));
             let after = mean_max(log, (to, to + 60.0));
             // Half a permit is within what max moves about all the time.
-            (format!("max {before:.1} before, {after:.1} after"), after <= before + 0.5)
+            (
+                format!("max {before:.1} before, {after:.1} after"),
+                after <= before + 0.5,
+            )
         }
         Aim::Unchanged(from, to) => {
-            let at = |time: f64| log.iter().rev().find(|entry| entry.0 <= time).map_or(0, |e| e.1);
+            let at = |time: f64| {
+                log.iter()
+                    .rev()
+                    .find(|entry| entry.0 <= time)
+                    .map_or(0, |e| e.1)
+            };
             // What is still under way as the idle time begins ends in a second.
             let (before, after) = (at(from + 1.0), at(to - 0.001));
-            (format!("max {before} before, {after} after"), before == after)
+            (
+                format!("max {before} before, {after} after"),
+                before == after,
+            )
         }
         Aim::Fair(least) => (format!("Jain's index {:.3}", row.jain), row.jain >= least),
     })

@@ -19,7 +19,12 @@ pub(super) struct NetflixVegas {
 
 impl NetflixVegas {
     pub(super) fn new() -> Self {
-        Self { limit: 0.0, base: 0.0, updates: 0.0, jitter: 0.75 }
+        Self {
+            limit: 0.0,
+            base: 0.0,
+            updates: 0.0,
+            jitter: 0.75,
+        }
     }
 }
 
@@ -80,7 +85,11 @@ pub(super) struct NetflixGradient2 {
 
 impl NetflixGradient2 {
     pub(super) fn new() -> Self {
-        Self { limit: 0.0, long: 0.0, updates: 0 }
+        Self {
+            limit: 0.0,
+            long: 0.0,
+            updates: 0,
+        }
     }
 }
 
@@ -136,7 +145,14 @@ const ENVOY_LEAST: u32 = 3;
 
 impl Envoy {
     pub(super) fn new() -> Self {
-        Self { smallest: 0.0, measures: None, before: 0, left: 0.0, turns: 0, at_least: 0 }
+        Self {
+            smallest: 0.0,
+            measures: None,
+            before: 0,
+            left: 0.0,
+            turns: 0,
+            at_least: 0,
+        }
     }
 }
 
@@ -154,8 +170,11 @@ impl Controller for Envoy {
         if let Some((samples, sum)) = self.measures {
             // The first window still has requests from before.
             let first = samples < 0.0;
-            let (samples, sum) =
-                if first { (0.0, 0.0) } else { (samples + served, sum + served * median) };
+            let (samples, sum) = if first {
+                (0.0, 0.0)
+            } else {
+                (samples + served, sum + served * median)
+            };
             if samples < 50.0 {
                 self.measures = Some((samples, sum));
                 return ENVOY_LEAST;
@@ -175,7 +194,11 @@ impl Controller for Envoy {
         let limit = f64::from(window.max);
         let gradient = (1.25 * self.smallest / median).clamp(0.5, 2.0);
         let new = (limit * gradient + limit.sqrt()).clamp(f64::from(ENVOY_LEAST), 1000.0) as u32;
-        self.at_least = if new == ENVOY_LEAST { self.at_least + 1 } else { 0 };
+        self.at_least = if new == ENVOY_LEAST {
+            self.at_least + 1
+        } else {
+            0
+        };
         new
     }
 }

@@ -9,8 +9,9 @@ const RIGHT: f64 = 150.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 34.0;
 /// Lines that tell eight controllers apart, ours in full, the peers dashed.
-const COLOURS: [&str; 8] =
-    ["#0b6e4f", "#d1495b", "#edae49", "#00798c", "#7a7a7a", "#a05195", "#2f4b7c", "#000000"];
+const COLOURS: [&str; 8] = [
+    "#0b6e4f", "#d1495b", "#edae49", "#00798c", "#7a7a7a", "#a05195", "#2f4b7c", "#000000",
+];
 
 /// One line: its name, whether it is a peer's, and (seconds, max).
 pub(super) struct Line<'a> {
@@ -29,27 +30,40 @@ pub(super) fn plot(title: &str, length: f64, knee: f64, lines: &[Line<'_>]) -> S
     put(format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11">"#
     ));
-    put(format!(r#"<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>"#));
-    put(format!(r#"<text x="{LEFT}" y="18" font-size="13">{title}: max over time</text>"#));
+    put(format!(
+        r#"<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>"#
+    ));
+    put(format!(
+        r#"<text x="{LEFT}" y="18" font-size="13">{title}: max over time</text>"#
+    ));
     for part in 0..=6 {
         let max = top * f64::from(part) / 6.0;
         put(format!(
             r##"<path d="M{LEFT} {0:.1}H{1}" stroke="#ddd"/><text x="{2}" y="{3:.1}" text-anchor="end">{max:.0}</text>"##,
-            y(max), WIDTH - RIGHT, LEFT - 5.0, y(max) + 4.0
+            y(max),
+            WIDTH - RIGHT,
+            LEFT - 5.0,
+            y(max) + 4.0
         ));
         let seconds = length * f64::from(part) / 6.0;
         put(format!(
             r#"<text x="{:.1}" y="{}" text-anchor="middle">{seconds:.0} s</text>"#,
-            x(seconds), HEIGHT - 14.0
+            x(seconds),
+            HEIGHT - 14.0
         ));
     }
     put(format!(
         r##"<path d="M{LEFT} {0:.1}H{1}" stroke="#000" stroke-dasharray="2 3"/>"##,
-        y(knee), WIDTH - RIGHT
+        y(knee),
+        WIDTH - RIGHT
     ));
     for (number, line) in lines.iter().enumerate() {
         let colour = COLOURS[number % COLOURS.len()];
-        let dashes = if line.is_peer { r#" stroke-dasharray="5 3""# } else { "" };
+        let dashes = if line.is_peer {
+            r#" stroke-dasharray="5 3""#
+        } else {
+            ""
+        };
         // As many points as there are columns to draw them in.
         let every = line.points.len().div_ceil(350).max(1);
         let mut path = String::new();
@@ -64,7 +78,10 @@ pub(super) fn plot(title: &str, length: f64, knee: f64, lines: &[Line<'_>]) -> S
         let at = TOP + 14.0 * number as f64 + 8.0;
         put(format!(
             r#"<path d="M{0} {at}h18" stroke="{colour}" stroke-width="2"{dashes}/><text x="{1}" y="{2}">{3}</text>"#,
-            WIDTH - RIGHT + 10.0, WIDTH - RIGHT + 33.0, at + 4.0, line.name
+            WIDTH - RIGHT + 10.0,
+            WIDTH - RIGHT + 33.0,
+            at + 4.0,
+            line.name
         ));
     }
     put("</svg>".to_owned());

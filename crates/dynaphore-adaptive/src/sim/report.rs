@@ -55,7 +55,13 @@ pub fn ours() -> Vec<Row> {
     for scenario in scenario::all() {
         for make in OURS {
             let run = world::run(&scenario, SEED, scenario.max, &make);
-            rows.push(figures::row(&scenario, make().name(), &run, f64::NAN, f64::NAN));
+            rows.push(figures::row(
+                &scenario,
+                make().name(),
+                &run,
+                f64::NAN,
+                f64::NAN,
+            ));
         }
     }
     rows
@@ -82,10 +88,16 @@ pub fn report() -> Report {
         let calm = calm_p99(&scenario);
         let row = |make: &Make, seed| {
             let run = world::run(&scenario, seed, scenario.max, make);
-            (figures::row(&scenario, make().name(), &run, best, calm), run)
+            (
+                figures::row(&scenario, make().name(), &run, best, calm),
+                run,
+            )
         };
-        let runs: Vec<(Row, Run)> =
-            OURS.iter().chain(&PEERS).map(|make| row(make, SEED)).collect();
+        let runs: Vec<(Row, Run)> = OURS
+            .iter()
+            .chain(&PEERS)
+            .map(|make| row(make, SEED))
+            .collect();
         for (row, _) in &runs {
             writeln!(table, "{}", line(row)).expect("a string takes all");
         }
@@ -97,7 +109,9 @@ pub fn report() -> Report {
         .expect("a string takes all");
         if let Some((said, _)) = &runs[0].0.aim {
             let reached: Vec<_> = SEEDS.map(|seed| row(&OURS[0], seed).0).collect();
-            let reached = reached.iter().filter(|row| row.aim.as_ref().is_some_and(|aim| aim.1));
+            let reached = reached
+                .iter()
+                .filter(|row| row.aim.as_ref().is_some_and(|aim| aim.1));
             writeln!(
                 aims,
                 "| {} | {} | {} | {said} | {} of {} |",
@@ -119,14 +133,22 @@ pub fn report() -> Report {
             .collect();
         let file = format!("{}.svg", scenario.name.replace(' ', "-"));
         let knee = scenario.knee / scenario.clients.len() as f64;
-        plots.push((file.clone(), plot::plot(scenario.name, scenario.length, knee, &lines)));
+        plots.push((
+            file.clone(),
+            plot::plot(scenario.name, scenario.length, knee, &lines),
+        ));
         writeln!(links, "![{0}](plots/{file})\n", scenario.name).expect("a string takes all");
     }
-    Report { results: format!("{HEAD}{aims}{MIDDLE}{table}{TAIL}{links}"), plots }
+    Report {
+        results: format!("{HEAD}{aims}{MIDDLE}{table}{TAIL}{links}"),
+        plots,
+    }
 }
 
 fn line(row: &Row) -> String {
-    let settled = row.settled.map_or("-".to_owned(), |window| window.to_string());
+    let settled = row
+        .settled
+        .map_or("-".to_owned(), |window| window.to_string());
     format!(
         "| {} | {} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} | {settled} | {:.1} | {} | {:.3} |",
         row.scenario,

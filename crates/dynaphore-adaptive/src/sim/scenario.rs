@@ -111,37 +111,70 @@ pub(super) fn all() -> Vec<Scenario> {
     });
     let third = |begins| (begins, Demand::Open(vec![(begins, CAPACITY)]));
     vec![
-        Scenario { max: 2, ..new("start at 2", "twice the load that can be served", Settles) },
-        Scenario { max: 400, ..new("start at 400", "the same", Settles) },
+        Scenario {
+            max: 2,
+            ..new("start at 2", "twice the load that can be served", Settles)
+        },
+        Scenario {
+            max: 400,
+            ..new("start at 400", "the same", Settles)
+        },
         Scenario {
             length: 780.0,
             measured: (61.0, 660.0),
             clients: vec![(
                 0.0,
-                Demand::Open(vec![(0.0, 0.9 * CAPACITY), (60.0, 1.8 * CAPACITY), (660.0, 0.9 * CAPACITY)]),
+                Demand::Open(vec![
+                    (0.0, 0.9 * CAPACITY),
+                    (60.0, 1.8 * CAPACITY),
+                    (660.0, 0.9 * CAPACITY),
+                ]),
             )],
-            ..new("load x2", "0.9 of what can be served, twice that for ten minutes", GoodputAndLatency(0.95))
+            ..new(
+                "load x2",
+                "0.9 of what can be served, twice that for ten minutes",
+                GoodputAndLatency(0.95),
+            )
         },
         Scenario {
             length: 240.0,
             measured: (150.0, 240.0),
             changes: vec![(60.0, Change::Speed(0.1)), (120.0, Change::Speed(1.0))],
-            ..new("latency x10", "for 60 s; figures from 30 s after it on", Goodput(0.9))
+            ..new(
+                "latency x10",
+                "for 60 s; figures from 30 s after it on",
+                Goodput(0.9),
+            )
         },
         Scenario {
             length: 900.0,
             measured: (720.0, 900.0),
-            changes: vec![(120.0, Change::Speed(1.0 / 3.0)), (720.0, Change::Speed(1.0))],
-            ..new("slow for long", "three times the latency for ten minutes; figures from its end on", NotAbove(120.0, 720.0))
+            changes: vec![
+                (120.0, Change::Speed(1.0 / 3.0)),
+                (720.0, Change::Speed(1.0)),
+            ],
+            ..new(
+                "slow for long",
+                "three times the latency for ten minutes; figures from its end on",
+                NotAbove(120.0, 720.0),
+            )
         },
         Scenario {
             length: 780.0,
             measured: (660.0, 780.0),
             clients: vec![(
                 0.0,
-                Demand::Open(vec![(0.0, 2.0 * CAPACITY), (60.0, 0.0), (660.0, 2.0 * CAPACITY)]),
+                Demand::Open(vec![
+                    (0.0, 2.0 * CAPACITY),
+                    (60.0, 0.0),
+                    (660.0, 2.0 * CAPACITY),
+                ]),
             )],
-            ..new("idle", "ten minutes without a request; figures from its end on", Unchanged(60.0, 660.0))
+            ..new(
+                "idle",
+                "ten minutes without a request; figures from its end on",
+                Unchanged(60.0, 660.0),
+            )
         },
         Scenario {
             length: 240.0,
@@ -152,38 +185,71 @@ pub(super) fn all() -> Vec<Scenario> {
         },
         Scenario {
             changes: pauses.collect(),
-            ..new("pauses", "the server stops for 200 ms every 5 s", Goodput(0.9))
+            ..new(
+                "pauses",
+                "the server stops for 200 ms every 5 s",
+                Goodput(0.9),
+            )
         },
         Scenario {
             length: 240.0,
             measured: (120.0, 240.0),
             clients: vec![third(0.0), third(0.0), third(0.0)],
             max: 4,
-            ..new("three clients", "each asks for all that the server can serve", Fair(0.95))
+            ..new(
+                "three clients",
+                "each asks for all that the server can serve",
+                Fair(0.95),
+            )
         },
         Scenario {
             length: 240.0,
             measured: (120.0, 240.0),
             clients: vec![third(0.0), third(20.0), third(40.0)],
             max: 4,
-            ..new("late clients", "the same, but they come 20 s apart", Aim::None)
+            ..new(
+                "late clients",
+                "the same, but they come 20 s apart",
+                Aim::None,
+            )
         },
         Scenario {
             length: 180.0,
             measured: (105.0, 180.0),
-            changes: vec![(60.0, Change::Failing(true)), (90.0, Change::Failing(false))],
-            ..new("outage", "30 s of failures; figures from 15 s after it on", Goodput(0.9))
+            changes: vec![
+                (60.0, Change::Failing(true)),
+                (90.0, Change::Failing(false)),
+            ],
+            ..new(
+                "outage",
+                "30 s of failures; figures from 15 s after it on",
+                Goodput(0.9),
+            )
         },
         Scenario {
             length: 240.0,
             measured: (75.0, 150.0),
             changes: vec![(60.0, Change::Knee(10.0)), (150.0, Change::Knee(KNEE))],
-            ..new("half the server", "the knee is 10 for 90 s; figures of these, after 15 s", Goodput(0.9))
+            ..new(
+                "half the server",
+                "the knee is 10 for 90 s; figures of these, after 15 s",
+                Goodput(0.9),
+            )
         },
         Scenario {
-            clients: vec![(0.0, Demand::Closed { users: 100, think: 0.05 })],
+            clients: vec![(
+                0.0,
+                Demand::Closed {
+                    users: 100,
+                    think: 0.05,
+                },
+            )],
             patience: 10.0,
-            ..new("closed loop", "100 users who wait for their answers", Goodput(0.9))
+            ..new(
+                "closed loop",
+                "100 users who wait for their answers",
+                Goodput(0.9),
+            )
         },
         Scenario {
             clients: open(0.7),

@@ -49,7 +49,13 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(knee: f64) -> Self {
-        Self { jobs: BinaryHeap::new(), done: 0.0, at: 0.0, knee, speed: 1.0 }
+        Self {
+            jobs: BinaryHeap::new(),
+            done: 0.0,
+            at: 0.0,
+            knee,
+            speed: 1.0,
+        }
     }
 
     fn rate(&self) -> f64 {
@@ -68,7 +74,10 @@ impl Server {
     }
 
     pub(super) fn add(&mut self, id: usize, work: f64) {
-        self.jobs.push(Job { end: self.done + work, id });
+        self.jobs.push(Job {
+            end: self.done + work,
+            id,
+        });
     }
 
     /// When the next request ends, unless something changes before.

@@ -160,7 +160,8 @@ impl World<'_> {
 
     fn at(&mut self, at: f64, event: Event) {
         self.sequence += 1;
-        self.events.push(Reverse(((nanos(at), self.sequence), event)));
+        self.events
+            .push(Reverse(((nanos(at), self.sequence), event)));
     }
 
     fn time(&self) -> Duration {
@@ -207,12 +208,21 @@ impl World<'_> {
     fn arrives(&mut self, client: usize) {
         let scenario = self.scenario;
         if let Demand::Open(rates) = &scenario.clients[client].1 {
-            while rates.get(self.clients[client].demand + 1).is_some_and(|next| next.0 <= self.now) {
+            while rates
+                .get(self.clients[client].demand + 1)
+                .is_some_and(|next| next.0 <= self.now)
+            {
                 self.clients[client].demand += 1;
             }
             let rate = rates[self.clients[client].demand].1;
-            let next = rates.get(self.clients[client].demand + 1).map_or(f64::INFINITY, |next| next.0);
-            let at = if rate > 0.0 { self.now + self.random.exponential(1.0 / rate) } else { next };
+            let next = rates
+                .get(self.clients[client].demand + 1)
+                .map_or(f64::INFINITY, |next| next.0);
+            let at = if rate > 0.0 {
+                self.now + self.random.exponential(1.0 / rate)
+            } else {
+                next
+            };
             // The rate changes before: what is left is drawn again.
             let at = at.min(next);
             if at.is_finite() {
@@ -224,10 +234,22 @@ impl World<'_> {
         }
         let work = match scenario.work {
             Work::Even(mean) => mean / 2.0 + self.random.exponential(mean / 2.0),
-            Work::Either(short, long) => if self.random.part() < 0.5 { short } else { long },
+            Work::Either(short, long) => {
+                if self.random.part() < 0.5 {
+                    short
+                } else {
+                    long
+                }
+            }
         };
         let request = self.requests.len();
-        self.requests.push(Request { client, due: self.now, started: None, work, gone: false });
+        self.requests.push(Request {
+            client,
+            due: self.now,
+            started: None,
+            work,
+            gone: false,
+        });
         let time = self.time();
         let here = &mut self.clients[client];
         here.tally.arrives();
@@ -272,26 +294,44 @@ impl World<'_> {
     }
 
     fn gives_up(&mut self, request: usize) {
-        let Request { client, started, .. } = self.requests[request];
+        let Request {
+            client, started, ..
+        } = self.requests[request];
         if started.is_some() {
             return;
         }
         self.requests[request].gone = true;
         let here = &mut self.clients[client];
         here.tally.gives_up(true);
-        while here.line.front().is_some_and(|first| self.requests[*first].gone) {
+        while here
+            .line
+            .front()
+            .is_some_and(|first| self.requests[*first].gone)
+        {
             here.line.pop_front();
         }
         let well = self.server.speed == 1.0 && !self.failing;
         let half = self.server.knee / self.clients.len() as f64 / 2.0;
         let here = &self.clients[client];
-        let lowered = f64::from(here.max) < half && here.log.iter().any(|(_, max)| f64::from(*max) >= half);
-        self.ended.push(Ended { client, at: self.now, took: None, probed: well && lowered });
+        let lowered =
+            f64::from(here.max) < half && here.log.iter().any(|(_, max)| f64::from(*max) >= half);
+        self.ended.push(Ended {
+            client,
+            at: self.now,
+            took: None,
+            probed: well && lowered,
+        });
         self.comes_again(client);
     }
 
     fn ends(&mut self, request: usize, failed: bool) {
-        let Request { client, due, started, work, .. } = self.requests[request];
+        let Request {
+            client,
+            due,
+            started,
+            work,
+            ..
+        } = self.requests[request];
         let hold = self.now - started.expect("ends after it has started");
         let outcome = if failed {
             Outcome::Overload(Overload::Rejected)
@@ -307,7 +347,12 @@ impl World<'_> {
         let delay = (!failed).then(|| span(hold - work / self.server.speed.max(0.1)));
         here.tally.ends(time, span(hold), delay, outcome);
         let took = (!failed).then_some(self.now - due);
-        self.ended.push(Ended { client, at: self.now, took, probed: false });
+        self.ended.push(Ended {
+            client,
+            at: self.now,
+            took,
+            probed: false,
+        });
         self.step(client);
         self.serve_line(client);
         self.comes_again(client);
