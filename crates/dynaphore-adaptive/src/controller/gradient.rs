@@ -33,7 +33,9 @@ use crate::Window;
 /// Do not take it for more than about three clients of one server that each steer by
 /// themselves: one who comes when the server is full takes the queue of the others
 /// for the time that requests take. Nor where there are fewer than some ten requests a
-/// second: it decides by differences that drown in chance then. A server that can
+/// second: it decides by differences that drown in chance then. Where throughput does
+/// not fall beyond the knee, and max begins far above, it may come to rest at twice the
+/// knee, since it has never seen the latency without a queue. A server that can
 /// tell how long requests queue does better with [`QueueDelay`](super::QueueDelay).
 ///
 /// | parameter | unit | range | default |
@@ -188,7 +190,7 @@ impl Gradient {
         } else if self.hold < clearly_less(2.0) * self.base {
             // An incident is over.
             self.base = self.hold;
-            if self.hold < 1.3 * self.base_before {
+            if self.hold < 1.8 * self.base_before {
                 self.base = self.hold.min(self.base_before);
                 self.base_before = 0.0;
             }
