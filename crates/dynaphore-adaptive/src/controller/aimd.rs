@@ -26,7 +26,7 @@ use crate::Window;
 /// let mut aimd = Aimd::default();
 /// let busy = Window { max: 10, limited: true, mean_active: 9.5, served: 50, ..Window::default() };
 /// assert_eq!(aimd.window(&busy), 11);
-/// assert_eq!(aimd.window(&Window { max: 20, rejected: 1, ..busy }), 18);
+/// assert_eq!(aimd.window(&Window { max: 10, rejected: 1, ..busy }), 9);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Aimd {

@@ -18,10 +18,10 @@ pub struct Row {
     pub goodput: f64,
     /// That of the best static max.
     pub best: f64,
-    /// The median, and the 99th percentile, of what answered requests took, from when
-    /// they were due, in milliseconds.
+    /// The median of what answered requests took from when they were due, in
+    /// milliseconds.
     pub p50: f64,
-    /// See there.
+    /// The 99th percentile of that.
     pub p99: f64,
     /// The p99 with a tenth of the load.
     pub calm_p99: f64,
