@@ -177,8 +177,8 @@ served, in an open loop, and max begins at 10. No parameter is set anywhere.
 ## To reach
 
 By the default controller, `Gradient`: the figure with the table's seed, and with how many of
-six seeds it is reached. Nothing of the kind is hidden by a choice of the seed: where it says
-less than 6 of 6, chance decides. \"Not above\" allows for half a permit.
+six seeds it is reached. Where that is less than 6, chance decides, and the figure counts as not
+reached. \"Not above\" allows for half a permit.
 
 | scenario | | to reach | figure | reached |
 |---|---|---|---|---|
@@ -206,6 +206,8 @@ and Envoy's of 100 ms, and both turn away at once what finds no room.
 
 const TAIL: &str = "
 ## What was tried where a figure depends on chance
+
+Measured on the way with six seeds each, with versions close to this one.
 
 - 5 and 500 ms: six windows a probe in place of two reach 84 to 90 % of the best static max
   in six seeds (now 80 to 94 %), at the cost of 87 to 94 % after ten times the latency; a `queue` of 3 reaches
