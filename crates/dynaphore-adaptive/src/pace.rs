@@ -1,0 +1,95 @@
+//! When a window ends, and what becomes of the controller's answer.
+
+use std::{
+    ops::RangeInclusive,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use crate::{Controller, Window, tally::Tally};
+
+/// Windows end once they are this long,
+const SHORTEST: Duration = Duration::from_millis(250);
+/// and this many requests have ended in them, or ten for each permit,
+const SAMPLES: u64 = 100;
+const FOR_EACH: u64 = 10;
+/// or after this time in any case.
+const LONGEST: Duration = Duration::from_secs(5);
+
+pub(crate) struct Pace {
+    controller: Box<dyn Controller>,
+    pub(crate) bounds: RangeInclusive<u32>,
+    pub(crate) shortest: Duration,
+    pub(crate) samples: u64,
+    pub(crate) longest: Duration,
+    /// The mean time that permits were held in the last window that tells.
+    hold: Duration,
+    panicked: bool,
+}
+
+/// What a window has led to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Decision {
+    /// Max stays.
+    Keep,
+    /// Max is to become this, which is within the bounds.
+    Change(u32),
+    /// The controller has panicked. It is not called again.
+    Panicked(String),
+}
+
+impl Pace {
+    pub(crate) fn new(controller: Box<dyn Controller>) -> Self {
+        Self {
+            controller,
+            bounds: 1..=1024,
+            shortest: SHORTEST,
+            samples: SAMPLES,
+            longest: LONGEST,
+            hold: Duration::ZERO,
+            panicked: false,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.controller.name()
+    }
+
+    /// Whether the window has all it needs: enough time for requests that began
+    /// in it to have ended in it, and enough of them.
+    pub(crate) fn is_due(&self, tally: &Tally, now: Duration, max: u32) -> bool {
+        let length = tally.length(now);
+        length >= self.longest
+            || length >= self.shortest.max(self.hold)
+                && tally.samples() >= self.samples.min(FOR_EACH * u64::from(max))
+    }
+
+    /// Asks the controller. Where the program was not limited by max, the answer
+    /// is not followed.
+    pub(crate) fn decide(&mut self, window: &Window) -> Decision {
+        if self.panicked || window.length.is_zero() {
+            return Decision::Keep;
+        }
+        if let Some(hold) = window.holds.mean() {
+            self.hold = hold;
+        }
+        // What a panic leaves behind in the controller is not looked at again.
+        let answer = catch_unwind(AssertUnwindSafe(|| self.controller.window(window)));
+        match answer {
+            Ok(max) => {
+                let max = max.clamp(*self.bounds.start(), *self.bounds.end());
+                if window.limited && max != window.max {
+                    Decision::Change(max)
+                } else {
+                    Decision::Keep
+                }
+            }
+            Err(panic) => {
+                self.panicked = true;
+                let told = panic.downcast_ref::<&str>().map(|told| (*told).to_owned());
+                let told = told.or_else(|| panic.downcast_ref::<String>().cloned());
+                Decision::Panicked(told.unwrap_or_else(|| "no message".to_owned()))
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What a run comes to.
+
+use super::{
+    scenario::{Aim, Scenario},
+    world::{DEADLINE, Run},
+};
+
+/// The figures of one scenario under one controller.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The scenario's name.
+    pub scenario: &'static str,
+    /// The controller's.
+    pub controller: &'static str,
+    /// Max on the average over time, that of the first client.
+    pub max: f64,
+    /// Requests a second that were answered within the deadline.
+    pub goodput: f64,
+    /// That of the best static max.
+    pub best: f64,
+    /// The median of what answered requests took from when they were due, in
+    /// milliseconds.
+    pub p50: f64,
+    /// The 99th percentile of that.
+    pub p99: f64,
+    /// The p99 with a tenth of the load.
+    pub calm_p99: f64,
+    /// The window from which on the mean max of ten is within 20 % of the knee.
+    pub settled: Option<usize>,
+    /// The part of requests that got no permit in time.
+    pub rejected: f64,
+    /// Requests that got none because max was lowered far below the knee while the
+    /// server was well.
+    pub probed: usize,
+    /// Jain's index of the clients' goodput.
+    pub jain: f64,
+    /// The figure that the scenario is about, in words, and whether it is reached.
+    pub aim: Option<(String, bool)>,
+}
+
+impl Row {
+    /// Goodput as a part of that of the best static max.
+    #[must_use]
+    pub fn part(&self) -> f64 {
+        self.goodput / self.best
+    }
+}
+
+type Span = (f64, f64);
+
+pub(super) fn goodput(run: &Run, (from, to): Span) -> f64 {
+    let good = run.ended.iter().filter(|ended| {
+        (from..to).contains(&ended.at) && ended.took.is_some_and(|took| took <= DEADLINE)
+    });
+    good.count() as f64 / (to - from)
+}
+
+/// In milliseconds, 0.0 if nothing was answered.
+pub(super) fn quantiles<const N: usize>(run: &Run, (from, to): Span, of: [f64; N]) -> [f64; N] {
+    let within = run
+        .ended
+        .iter()
+        .filter(|ended| (from..to).contains(&ended.at));
+    let mut times: Vec<f64> = within.filter_map(|ended| ended.took).collect();
+    times.sort_by(f64::total_cmp);
+    of.map(|quantile| {
+        let last = times.len().saturating_sub(1) as f64;
+        times
+            .get((last * quantile) as usize)
+            .map_or(0.0, |time| time * 1e3)
+    })
+}
+
+fn mean_max(log: &[(f64, u32)], (from, to): Span) -> f64 {
+    let ends = log
+        .iter()
+        .skip(1)
+        .map(|entry| entry.0)
+        .chain([f64::INFINITY]);
+    let parts = log
+        .iter()
+        .zip(ends)
+        .map(|(&(begin, max), end)| (end.min(to) - begin.max(from)).max(0.0) * f64::from(max));
+    parts.sum::<f64>() / (to - from)
+}
+
+fn mean(log: &[(f64, u32)]) -> f64 {
+    log.iter().map(|entry| f64::from(entry.1)).sum::<f64>() / log.len().max(1) as f64
+}
+
+fn jain(run: &Run, clients: usize, (from, to): Span) -> f64 {
+    let mut good = vec![0.0_f64; clients];
+    for ended in &run.ended {
+        if (from..to).contains(&ended.at) && ended.took.is_some_and(|took| took <= DEADLINE) {
+            good[ended.client] += 1.0;
+        }
+    }
+    let sum: f64 = good.iter().sum();
+    let squares: f64 = good.iter().map(|good| good * good).sum();
+    if squares > 0.0 {
+        sum * sum / clients as f64 / squares
+    } else {
+        0.0
+    }
+}
+
+/// The figures of a run; `best` and `calm_p99` are from others.
+pub(super) fn row(
+    scenario: &Scenario,
+    controller: &'static str,
+    run: &Run,
+    best: f64,
+    calm_p99: f64,
+) -> Row {
+    let span = scenario.measured;
+    let clients = scenario.clients.len();
+    let log = &run.max[0];
+    let [p50, p99] = quantiles(run, span, [0.5, 0.99]);
+    let within = || {
+        run.ended
+            .iter()
+            .filter(|ended| (span.0..span.1).contains(&ended.at))
+    };
+    let knee = scenario.knee / clients as f64;
+    let near = |max: f64| (max / knee - 1.0).abs() <= 0.2;
+    let settled = (0..log.len().saturating_sub(10)).find(|at| near(mean(&log[*at..at + 10])));
+    let mut row = Row {
+        scenario: scenario.name,
+        controller,
+        max: mean_max(log, span),
+        goodput: goodput(run, span),
+        best,
+        p50,
+        p99,
+        calm_p99,
+        settled,
+        rejected: within().filter(|ended| ended.took.is_none()).count() as f64
+            / within().count().max(1) as f64,
+        probed: run.ended.iter().filter(|ended| ended.probed).count(),
+        jain: jain(run, clients, span),
+        aim: None,
+    };
+    row.aim = aim(scenario, &row, log);
+    row
+}
+
+fn aim(scenario: &Scenario, row: &Row, log: &[(f64, u32)]) -> Option<(String, bool)> {
+    let part = row.part();
+    Some(match scenario.aim {
+        Aim::None => return None,
+        Aim::Settles => {
+            let windows = log.get(50..100.min(log.len()).max(50)).unwrap_or_default();
+            let max = mean(windows);
+            (
+                format!("max {max:.1} in windows 50 to 100"),
+                (max / scenario.knee - 1.0).abs() <= 0.2,
+            )
+        }
+        Aim::Goodput(least) => (format!("goodput {:.1} %", part * 100.0), part >= least),
+        Aim::GoodputAndLatency(least) => {
+            let times = row.p99 / row.calm_p99;
+            let said = format!("goodput {:.1} %, p99 {times:.2} times", part * 100.0);
+            (said, part >= least && times <= 2.0)
+        }
+        Aim::NotAbove(from, to) => {
+            let before = mean_max(log, (from - 60.0, from));
+            let after = mean_max(log, (to, to + 60.0));
+            // Half a permit is within what max moves about all the time.
+            (
+                format!("max {before:.1} before, {after:.1} after"),
+                after <= before + 0.5,
+            )
+        }
+        Aim::Unchanged(from, to) => {
+            let at = |time: f64| {
+                log.iter()
+                    .rev()
+                    .find(|entry| entry.0 <= time)
+                    .map_or(0, |e| e.1)
+            };
+            // What is still under way as the idle time begins ends in a second.
+            let (before, after) = (at(from + 1.0), at(to - 0.001));
+            (
+                format!("max {before} before, {after} after"),
+                before == after,
+            )
+        }
+        Aim::Fair(least) => (format!("Jain's index {:.3}", row.jain), row.jain >= least),
+    })
+}
