@@ -321,3 +321,20 @@ fn a_long_line_is_served_in_one_call() {
     assert_eq!((semaphore.active(), semaphore.waiting()), (1_000, 0));
     assert!(waiters.iter().all(|waiter| waiter.is_woken()));
 }
+
+/// It used to watch again in silence.
+#[test]
+fn one_that_has_seen_its_state_does_not_wait_for_it_again() {
+    let semaphore = Semaphore::new(1);
+    let mut settled = spawn(semaphore.settled());
+    let mut idle = spawn(semaphore.idle());
+    assert_ready!(settled.poll());
+    let held = semaphore.try_acquire().unwrap();
+    assert_pending!(idle.poll());
+    drop(held);
+    assert_ready!(idle.poll());
+    let _held = semaphore.try_acquire().unwrap();
+    semaphore.set_max(0);
+    assert_ready!(idle.poll());
+    assert_ready!(settled.poll());
+}

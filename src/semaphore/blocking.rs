@@ -58,6 +58,9 @@ impl Semaphore {
     /// Waits for a permit, blocking the thread. Threads and async tasks stand in
     /// the same line.
     ///
+    /// The thread is parked with [`std::thread::park`], as by all calls that block. An
+    /// `unpark` that was meant for something else of that thread may be used up by that.
+    ///
     /// # Errors
     ///
     /// [`AcquireError`] if the semaphore is closed, or is closed while it waits.

@@ -128,6 +128,8 @@ struct Watch<'a> {
     goal: Goal,
     /// While it is counted among those who watch.
     listener: Option<Listener>,
+    /// It has seen its goal met, and does not look again.
+    done: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -136,6 +138,7 @@ impl<'a> Watch<'a> {
             semaphore,
             goal,
             listener: None,
+            done: false,
         }
     }
 
@@ -151,17 +154,25 @@ impl Wait for Watch<'_> {
 
     fn poll(&mut self, waker: &Waker) -> Poll<()> {
         let Semaphore { word, queue, .. } = self.semaphore;
-        if self.listener.is_none() && !self.goal.is_met(word.load()) {
+        self.done |= self.listener.is_none() && self.goal.is_met(word.load());
+        if self.done {
+            return Poll::Ready(());
+        }
+        if self.listener.is_none() {
             self.listener = queue.watch(word, self.goal, waker);
         }
-        let Some(listener) = &mut self.listener else {
-            return Poll::Ready(());
+        self.done = match &mut self.listener {
+            Some(listener) => queue
+                .poll_watch(word, self.goal, listener, waker)
+                .is_ready(),
+            None => true,
         };
-        let polled = queue.poll_watch(word, self.goal, listener, waker);
-        if polled.is_ready() {
+        if self.done {
             self.leave();
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
-        polled
     }
 
     fn is_told(&self) -> bool {
@@ -185,6 +196,8 @@ impl fmt::Debug for Watch<'_> {
 }
 
 /// The future of [`Semaphore::settled`].
+///
+/// Once it has returned `Ready`, it goes on to do so, whatever becomes of the semaphore.
 ///
 /// # Cancel safety
 ///
@@ -214,6 +227,8 @@ impl Future for Settled<'_> {
 }
 
 /// The future of [`Semaphore::idle`].
+///
+/// Once it has returned `Ready`, it goes on to do so, whatever becomes of the semaphore.
 ///
 /// # Cancel safety
 ///
