@@ -6,9 +6,13 @@
 //!
 //! 1. When the event wakes a note, the note puts itself on a list of this thread. That
 //!    is all that runs inside the mutex.
-//! 2. Whoever may have caused that (by notifying, or by dropping a listener, which
+//! 2. Whoever may have caused that (by notifying, or by giving a listener up, which
 //!    passes its notification on) then takes the list and wakes the real wakers. The
 //!    mutex is free by then.
+//!
+//! A listener of event-listener's that is dropped passes its notification on only if
+//! nobody else is notified. Ours has to do so always: of several permits that are free,
+//! each is for one.
 //!
 //! A note never changes, so it may be on several lists, and serves its listener for as long
 //! as that is polled with the same waker. A real waker is cloned and dropped outside of
@@ -22,7 +26,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use event_listener::{EventListener, IntoNotification};
+use event_listener::{EventListener, IntoNotification, Listener as _};
 
 use crate::{
     foreign::Deferred,
@@ -95,7 +99,7 @@ impl Default for Event {
     }
 }
 
-/// A place among those that listen. Dropping it is to [leave](Self::leave).
+/// A place among those that listen, to be given up by [leaving](Self::leave).
 #[must_use]
 pub(crate) struct Listener {
     /// `None` once it has been notified and has seen that.
@@ -135,25 +139,22 @@ impl Listener {
         self.note.woken.load(Relaxed)
     }
 
-    /// Gives its place up, and passes a notification that it has not seen to the next.
-    pub(crate) fn leave(mut self) -> Deferred {
-        self.give_up()
-    }
-
-    fn give_up(&mut self) -> Deferred {
-        match self.place.take() {
-            Some(place) => {
-                drop(place);
-                wake_noted()
-            }
-            None => Deferred::default(),
+    /// Gives its place at `event` up. A notification that it has not seen goes to the first
+    /// that has none.
+    pub(crate) fn leave(mut self, event: &Event) -> Deferred {
+        if self.place.take().is_some_and(EventListener::discard) {
+            event.notify_one_more()
+        } else {
+            Deferred::default()
         }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.give_up().resume();
+        if self.place.take().is_some() {
+            wake_noted().resume();
+        }
     }
 }
 
@@ -259,7 +260,19 @@ mod tests {
         let _second = listening(&event, &waker);
         event.notify(1).1.resume();
         assert_eq!(counts.0.load(Relaxed), 0);
-        first.leave().resume();
+        first.leave(&event).resume();
+        assert_eq!(counts.0.load(Relaxed), 1);
+    }
+
+    #[test]
+    fn it_passes_it_on_beside_others_that_are_notified() {
+        let event = Event::new();
+        let (counts, waker) = counting();
+        let first = listening(&event, Waker::noop());
+        let _second = listening(&event, Waker::noop());
+        let _third = listening(&event, &waker);
+        event.notify(2).1.resume();
+        first.leave(&event).resume();
         assert_eq!(counts.0.load(Relaxed), 1);
     }
 

@@ -184,6 +184,24 @@ fn a_called_waiter_that_gives_up_passes_the_permit_on() {
     }
 }
 
+/// Also while others have been called and have not come yet.
+#[test]
+fn each_called_waiter_that_gives_up_passes_its_permit_on() {
+    for semaphore in competing(2) {
+        let held = semaphore.try_acquire_many(2).unwrap();
+        let mut first = spawn(semaphore.acquire());
+        let mut second = spawn(semaphore.acquire());
+        let mut third = spawn(semaphore.acquire());
+        for waiter in [&mut first, &mut second, &mut third] {
+            assert_pending!(waiter.poll());
+        }
+        drop(held);
+        assert!(first.is_woken() && second.is_woken() && !third.is_woken());
+        drop(first);
+        assert!(third.is_woken(), "a permit is free for it");
+    }
+}
+
 #[test]
 fn growing_wakes_as_many_as_now_fit() {
     for semaphore in competing(0) {

@@ -438,10 +438,10 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         acquired: bool,
         mut deferred: Deferred,
     ) -> Result<(S, Held), AcquireError> {
-        if let Some(Waiter::Competing { listener, .. }) = self.waiter.take() {
-            deferred.merge(listener.leave());
-        }
         let semaphore = self.semaphore.take().expect("finished once");
+        if let Some(Waiter::Competing { listener, .. }) = self.waiter.take() {
+            deferred.merge(semaphore.queue.leave(listener));
+        }
         let panics = deferred.resumes();
         let end = match acquired {
             true if panics => End::Cancelled,

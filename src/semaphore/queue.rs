@@ -318,7 +318,7 @@ impl Queue {
             return Arrival::Waits(waiter);
         }
         if let Waiter::Competing { listener, .. } = waiter {
-            deferred.merge(listener.leave());
+            deferred.merge(self.leave(listener));
         }
         match verdict {
             Verdict::Closed => Arrival::Closed,
@@ -659,8 +659,7 @@ impl Queue {
             Waiter::InLine(ticket) => ticket,
             Waiter::Competing { listener, .. } => {
                 shared.leave();
-                // Passes its notification on.
-                drop(listener);
+                self.leave(listener).resume();
                 return Verdict::Waiting;
             }
         };
@@ -692,6 +691,12 @@ impl Queue {
         }
         deferred.resume();
         Verdict::Waiting
+    }
+
+    /// One that competed gives its place up, and passes its notification on if it has not
+    /// used it.
+    pub(crate) fn leave(&self, listener: Listener) -> Deferred {
+        listener.leave(&self.shared.force().competing.event)
     }
 
     /// Takes the `need` permits that the holder of `ticket` was granted, and lets it wait
@@ -732,7 +737,7 @@ impl Queue {
         // Argument 4: publish, then look by a write.
         watchers.count.fetch_add(1, Relaxed);
         if goal.is_met(word.confirm()) {
-            self.unwatch(goal);
+            self.unwatch(goal, listener);
             return None;
         }
         Some(listener)
@@ -760,9 +765,10 @@ impl Queue {
     }
 
     /// One that watched does not any more.
-    pub(crate) fn unwatch(&self, goal: Goal) {
+    pub(crate) fn unwatch(&self, goal: Goal, listener: Listener) {
         let watchers = self.shared.force().watchers(goal);
         watchers.count.fetch_sub(1, Relaxed);
+        listener.leave(&watchers.event).resume();
     }
 }
 

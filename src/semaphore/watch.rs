@@ -141,8 +141,7 @@ impl<'a> Watch<'a> {
 
     fn leave(&mut self) {
         if let Some(listener) = self.listener.take() {
-            self.semaphore.queue.unwatch(self.goal);
-            drop(listener);
+            self.semaphore.queue.unwatch(self.goal, listener);
         }
     }
 }
