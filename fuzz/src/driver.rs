@@ -6,12 +6,12 @@ use std::{
     task::Poll,
 };
 
-use dynaphore::{AcquireTimeoutError, Semaphore, TryAcquireError};
+use dynaphore::{AcquireTimeoutError, Semaphore};
 
 use crate::{
     handles::{Pending, Permit},
     model::{Answer, Id, Model, WakerId, Want},
-    script::{Mode, Op, Script, With},
+    script::{Op, Script, With},
     wakers::Wakers,
 };
 
@@ -58,7 +58,6 @@ struct Asked<'a> {
 
 struct Driver<'a> {
     semaphore: &'a Arc<Semaphore>,
-    mode: Mode,
     model: Model,
     permits: Vec<Held<'a>>,
     futures: Vec<Asked<'a>>,
@@ -73,7 +72,6 @@ impl<'a> Driver<'a> {
     fn new(semaphore: &'a Arc<Semaphore>, script: &Script) -> Self {
         let mut driver = Self {
             semaphore,
-            mode: script.mode,
             model: Model::new(script.mode, script.max),
             permits: Vec::new(),
             futures: Vec::new(),

@@ -20,6 +20,7 @@
 //! |---|---|
 //! | `script` | the calls, and how bytes spell them |
 //! | `model` | what must come of them; in `compete`, who is notified |
+//! | `event` | those who listen, for the models |
 //! | `driver` | makes the calls, and in `compare` compares |
 //! | `handles` | permits and futures, borrowing and owning alike |
 //! | [`keyed`] | the same for the keyed semaphore |
@@ -30,6 +31,7 @@
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
 mod driver;
+mod event;
 mod handles;
 pub mod keyed;
 mod model;

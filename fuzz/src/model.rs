@@ -12,11 +12,9 @@ use std::{
 
 use dynaphore::{Semaphore, Snapshot, TryAcquireError};
 
-use crate::script::Mode;
+use crate::{event::Event, script::Mode};
 
 mod compete;
-
-use compete::Event;
 
 /// Which future.
 pub(crate) type Id = usize;

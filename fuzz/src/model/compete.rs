@@ -21,104 +21,10 @@
 
 use std::task::Poll;
 
-use super::{Answer, Id, Model, WakerId, Want};
+use super::{Answer, Event, Id, Model, WakerId, Want};
 
 /// How many releases in a row may notify nobody.
 const PASSED: usize = 32;
-
-struct Listener {
-    id: Id,
-    newest: WakerId,
-    notified: bool,
-}
-
-/// Those that listen, in order. The first of them are notified.
-#[derive(Default)]
-pub(super) struct Event(Vec<Listener>);
-
-impl Event {
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn has(&self, id: Id) -> bool {
-        self.find(id).is_some()
-    }
-
-    pub(super) fn is_notified(&self, id: Id) -> bool {
-        self.find(id).is_some_and(|at| self.0[at].notified)
-    }
-
-    /// The newest waker of each.
-    pub(super) fn wakers(&self) -> impl Iterator<Item = WakerId> {
-        self.0.iter().map(|listener| listener.newest)
-    }
-
-    pub(super) fn listen(&mut self, id: Id, newest: WakerId) {
-        self.0.push(Listener {
-            id,
-            newest,
-            notified: false,
-        });
-    }
-
-    /// Its future is polled with this waker.
-    pub(super) fn register(&mut self, id: Id, newest: WakerId) {
-        if let Some(at) = self.find(id) {
-            self.0[at].newest = newest;
-        }
-    }
-
-    /// It has come in vain.
-    fn listen_again(&mut self, id: Id) {
-        if let Some(at) = self.find(id) {
-            let listener = self.0.remove(at);
-            self.listen(id, listener.newest);
-        }
-    }
-
-    /// It has come and been served.
-    fn remove(&mut self, id: Id) {
-        self.0.retain(|listener| listener.id != id);
-    }
-
-    /// Rule 5.
-    pub(super) fn cancel(&mut self, id: Id, wakes: &mut [usize]) {
-        let was_notified = self.is_notified(id);
-        self.remove(id);
-        if was_notified {
-            self.notify_more(1, wakes);
-        }
-    }
-
-    /// Sees to it that `n` are notified. Says how many that took.
-    fn notify(&mut self, n: usize, wakes: &mut [usize]) -> usize {
-        self.notify_more(n.saturating_sub(self.notified()), wakes)
-    }
-
-    fn notify_more(&mut self, n: usize, wakes: &mut [usize]) -> usize {
-        let asleep = self.0.iter_mut().filter(|listener| !listener.notified);
-        let mut count = 0;
-        for listener in asleep.take(n) {
-            listener.notified = true;
-            wakes[listener.newest] += 1;
-            count += 1;
-        }
-        count
-    }
-
-    fn notified(&self) -> usize {
-        self.0.iter().filter(|listener| listener.notified).count()
-    }
-
-    fn find(&self, id: Id) -> Option<usize> {
-        self.0.iter().position(|listener| listener.id == id)
-    }
-}
 
 impl Model {
     /// Does a request for `need` permits compete, or does it stand in line?
@@ -147,15 +53,9 @@ impl Model {
     /// Polls one that waits for a state.
     pub(super) fn watch(&mut self, id: Id, want: Want, newest: WakerId) -> Poll<Answer> {
         let met = self.is_met(want);
-        let watchers = self.watchers(want);
-        watchers.register(id, newest);
-        if !watchers.is_notified(id) {
-            Poll::Pending
-        } else if met {
-            watchers.remove(id);
+        if self.watchers(want).come_for(id, newest, met) {
             Poll::Ready(Answer::Granted)
         } else {
-            watchers.listen_again(id);
             Poll::Pending
         }
     }
