@@ -3,14 +3,15 @@
 use std::{
     mem::{forget, take},
     sync::Arc,
+    task::Poll,
 };
 
-use dynaphore::{AcquireTimeoutError, Semaphore, TryAcquireError};
+use dynaphore::{AcquireTimeoutError, Semaphore};
 
 use crate::{
     handles::{Pending, Permit},
     model::{Answer, Id, Model, WakerId, Want},
-    script::{Mode, Op, Script, With},
+    script::{Op, Script, With},
     wakers::Wakers,
 };
 
@@ -57,7 +58,6 @@ struct Asked<'a> {
 
 struct Driver<'a> {
     semaphore: &'a Arc<Semaphore>,
-    mode: Mode,
     model: Model,
     permits: Vec<Held<'a>>,
     futures: Vec<Asked<'a>>,
@@ -72,7 +72,6 @@ impl<'a> Driver<'a> {
     fn new(semaphore: &'a Arc<Semaphore>, script: &Script) -> Self {
         let mut driver = Self {
             semaphore,
-            mode: script.mode,
             model: Model::new(script.mode, script.max),
             permits: Vec::new(),
             futures: Vec::new(),
@@ -170,10 +169,13 @@ impl<'a> Driver<'a> {
         if n > Semaphore::MAX_PERMITS {
             return self.refused(take);
         }
-        let model = self.model.take(n).map_err(|error| match error {
-            TryAcquireError::Closed => AcquireTimeoutError::Closed,
-            TryAcquireError::NoPermits => AcquireTimeoutError::Timeout,
-        });
+        // Its waker is the thread's.
+        let (id, waker) = (self.new_id(), self.new_waker());
+        let model = match self.model.block(id, n, waker) {
+            Poll::Ready(Answer::Granted) => Ok(()),
+            Poll::Ready(Answer::Closed) => Err(AcquireTimeoutError::Closed),
+            Poll::Pending => Err(AcquireTimeoutError::Timeout),
+        };
         let taken = take().map(|permit| self.hold(permit, n));
         self.same("blocking_acquire_timeout", taken, model);
     }
@@ -191,8 +193,7 @@ impl<'a> Driver<'a> {
     }
 
     fn ask(&mut self, want: Want, future: Pending<'a>, with: Option<With>) {
-        let id = self.next_id;
-        self.next_id += 1;
+        let id = self.new_id();
         self.futures.push(Asked {
             id,
             want,
@@ -211,7 +212,7 @@ impl<'a> Driver<'a> {
         }
         let waker = match (with, self.futures[at].last) {
             (With::Last, Some(last)) => last,
-            (With::Shared, _) if self.may_share(at) => self.shared,
+            (With::Shared, _) => self.shared,
             _ => self.new_waker(),
         };
         let asked = &mut self.futures[at];
@@ -232,16 +233,9 @@ impl<'a> Driver<'a> {
         self.same("poll", answer, model);
     }
 
-    /// Where waiters compete, its waker shows whether one has been called: no
-    /// two may wait with the same.
-    fn may_share(&self, at: usize) -> bool {
-        let id = self.futures[at].id;
-        !(self.mode.competes() && self.model.waits_with(self.shared, id))
-    }
-
-    /// Once called, and once told: nobody has to come more often than that.
+    /// Nobody has to come more often than once: no permit comes back meanwhile.
     fn heed(&mut self) {
-        for _ in 0..2 * self.futures.len() {
+        for _ in 0..self.futures.len() {
             let mut ids = self.futures.iter().map(|asked| asked.id);
             let Some(at) = ids.position(|id| self.model.is_awake(id)) else {
                 return;
@@ -249,6 +243,9 @@ impl<'a> Driver<'a> {
             self.poll(at, With::Last);
             self.compare();
         }
+        let mut ids = self.futures.iter().map(|asked| asked.id);
+        let awake = ids.any(|id| self.model.is_awake(id));
+        self.same("somebody woken has not come", awake, false);
     }
 
     fn cancel(&mut self, at: usize) {
@@ -328,6 +325,11 @@ impl<'a> Driver<'a> {
 
     fn hold(&mut self, permit: Permit<'a>, n: usize) {
         self.permits.push(Held { permit, n });
+    }
+
+    fn new_id(&mut self) -> Id {
+        self.next_id += 1;
+        self.next_id
     }
 
     fn new_waker(&mut self) -> WakerId {

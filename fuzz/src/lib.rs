@@ -7,11 +7,9 @@
 //! (`tests/replay.rs`) and from proptest (`tests/properties.rs`).
 //!
 //! A script has a [`Mode`]: a fairness, with a bound of zero or without end, so
-//! that time decides nothing. Where the semaphore hands permits over strictly
-//! in order, the model says exactly what it does. Where waiters compete with
-//! newcomers, who is woken is the semaphore's choice within rules that the
-//! model checks; all counts are exact there too. A bound that is over in the
-//! middle of a script is not covered.
+//! that time decides nothing. The model says exactly what the semaphore does:
+//! on one thread it has no choice. A bound that is over in the middle of a
+//! script is not covered.
 //!
 //! | target, corpus | modes |
 //! |---|---|
@@ -21,7 +19,8 @@
 //! | module | what it is |
 //! |---|---|
 //! | `script` | the calls, and how bytes spell them |
-//! | `model` | what must come of them, and in `compete` what may |
+//! | `model` | what must come of them; in `compete`, who is notified |
+//! | `event` | those who listen, for the models |
 //! | `driver` | makes the calls, and in `compare` compares |
 //! | `handles` | permits and futures, borrowing and owning alike |
 //! | [`keyed`] | the same for the keyed semaphore |
@@ -32,6 +31,7 @@
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
 mod driver;
+mod event;
 mod handles;
 pub mod keyed;
 mod model;

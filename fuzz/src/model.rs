@@ -1,11 +1,9 @@
 //! What the semaphore must do, written with neither threads nor speed in mind.
 //!
-//! All that wait for permits stand in one list in the order of their first
-//! poll. Who needs more than max keeps its place there and is passed over.
-//!
-//! In the modes where waiters compete, the semaphore may choose between waking
-//! a waiter and handing it its permits. There the model is told what it chose,
-//! and whether it was free to (`compete.rs`).
+//! Who waits for permits stands in line, in the order of the first poll, and is handed
+//! them. Who needs more than max, and has come to the front, keeps its place there and is
+//! passed over. In the modes where waiters compete, requests for one permit are not in
+//! that line but listen (`compete.rs`). So do those who wait for a state, in all modes.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,7 +12,7 @@ use std::{
 
 use dynaphore::{Semaphore, Snapshot, TryAcquireError};
 
-use crate::script::Mode;
+use crate::{event::Event, script::Mode};
 
 mod compete;
 
@@ -41,23 +39,13 @@ pub(crate) enum Answer {
     Closed,
 }
 
-/// A future that has been polled and not been told anything.
+/// One in line.
 struct Waiter {
     id: Id,
-    want: Want,
+    need: usize,
     newest: WakerId,
-    /// Woken to compete, and not polled since.
-    called: bool,
-}
-
-impl Waiter {
-    /// How many permits it needs, if that is what it waits for.
-    fn need(&self) -> Option<usize> {
-        match self.want {
-            Want::Permits(need) => Some(need),
-            Want::Settled | Want::Idle => None,
-        }
-    }
+    /// Passed over.
+    aside: bool,
 }
 
 pub(crate) struct Model {
@@ -65,12 +53,13 @@ pub(crate) struct Model {
     max: usize,
     active: usize,
     closed: bool,
-    /// The last call gave permits back.
-    released: bool,
-    /// Those that want permits, in the order of arrival.
-    waiters: VecDeque<Waiter>,
-    /// Those that wait for a state.
-    watchers: VecDeque<Waiter>,
+    /// In the order of arrival.
+    line: VecDeque<Waiter>,
+    competing: Event,
+    /// Releases that notified nobody, since the last that did.
+    passed: usize,
+    /// Those that wait until it is settled, and until it is idle.
+    watchers: [Event; 2],
     /// The answers that nobody has picked up yet.
     told: HashMap<Id, Answer>,
     /// How often each waker has been woken so far.
@@ -84,9 +73,10 @@ impl Model {
             max,
             active: 0,
             closed: false,
-            released: false,
-            waiters: VecDeque::new(),
-            watchers: VecDeque::new(),
+            line: VecDeque::new(),
+            competing: Event::default(),
+            passed: 0,
+            watchers: Default::default(),
             told: HashMap::new(),
             wakes: Vec::new(),
         }
@@ -111,54 +101,80 @@ impl Model {
         if let Some(answer) = self.told.remove(&id) {
             return Poll::Ready(answer);
         }
-        let known = self.everybody_mut().find(|waiter| waiter.id == id);
-        if let Some(waiter) = known {
+        if let Some(waiter) = self.line.iter_mut().find(|waiter| waiter.id == id) {
             waiter.newest = newest;
-            waiter.called = false;
-            return if self.wins(id) {
-                Poll::Ready(Answer::Granted)
-            } else {
-                Poll::Pending
-            };
+            return Poll::Pending;
         }
-        let waiter = Waiter {
-            id,
-            want,
-            newest,
-            called: false,
-        };
+        if self.competing.has(id) {
+            return self.come(id, newest);
+        }
+        if self.watchers(want).has(id) {
+            return self.watch(id, want, newest);
+        }
         match want {
             Want::Permits(n) => match self.take(n) {
                 Ok(()) => return Poll::Ready(Answer::Granted),
                 Err(TryAcquireError::Closed) => return Poll::Ready(Answer::Closed),
-                Err(TryAcquireError::NoPermits) => self.waiters.push_back(waiter),
+                Err(TryAcquireError::NoPermits) if self.competes(n) => {
+                    self.competing.listen(id, newest);
+                }
+                Err(TryAcquireError::NoPermits) => self.enter_line(id, n, newest),
             },
             _ if self.is_met(want) => return Poll::Ready(Answer::Granted),
-            _ => self.watchers.push_back(waiter),
+            _ => self.watchers(want).listen(id, newest),
         }
         Poll::Pending
     }
 
+    /// A call that blocks for no time: it takes what is there, or waits and gives up.
+    pub(crate) fn block(&mut self, id: Id, n: usize, waker: WakerId) -> Poll<Answer> {
+        let polled = self.poll(id, Want::Permits(n), waker);
+        if polled.is_pending() {
+            self.cancel(id, Want::Permits(n));
+        }
+        polled
+    }
+
+    fn enter_line(&mut self, id: Id, need: usize, newest: WakerId) {
+        // Behind a line that nobody may pass, it is not in the way before it is first.
+        let aside = self.is_too_large(need) && !self.is_line_kept();
+        self.line.push_back(Waiter {
+            id,
+            need,
+            newest,
+            aside,
+        });
+    }
+
     /// The future is dropped before it has returned an answer.
     pub(crate) fn cancel(&mut self, id: Id, want: Want) {
-        self.waiters.retain(|waiter| waiter.id != id);
-        self.watchers.retain(|waiter| waiter.id != id);
-        if let (Some(Answer::Granted), Want::Permits(n)) = (self.told.remove(&id), want) {
-            return self.release(n);
+        self.competing.cancel(id, &mut self.wakes);
+        for event in &mut self.watchers {
+            event.cancel(id, &mut self.wakes);
         }
-        self.serve();
+        let was_front = self.front().is_some_and(|at| self.line[at].id == id);
+        self.line.retain(|waiter| waiter.id != id);
+        if was_front {
+            self.make_room();
+        }
+        if let (Some(Answer::Granted), Want::Permits(n)) = (self.told.remove(&id), want) {
+            self.release(n);
+        }
     }
 
     pub(crate) fn release(&mut self, n: usize) {
-        self.active -= n;
-        self.released = n > 0;
-        self.serve();
+        if n > 0 {
+            self.active -= n;
+            self.make_room();
+        }
     }
 
     pub(crate) fn forget_held(&mut self, n: usize) {
-        self.active -= n;
-        self.max = self.max.saturating_sub(n);
-        self.serve();
+        if n > 0 {
+            self.active -= n;
+            self.max = self.max.saturating_sub(n);
+            self.make_room();
+        }
     }
 
     /// `None`: refused, it is too large.
@@ -168,9 +184,7 @@ impl Model {
         }
         let before = self.max;
         self.max = max;
-        // In every mode those that fit now have theirs when it returns.
-        self.hand_over();
-        self.serve();
+        self.make_room();
         Some(before)
     }
 
@@ -182,103 +196,101 @@ impl Model {
     pub(crate) fn forget_permits(&mut self, n: usize) -> usize {
         let gone = n.min(self.available());
         self.max -= gone;
+        if gone > 0 {
+            self.make_room();
+        }
         gone
     }
 
     pub(crate) fn close(&mut self) {
         self.closed = true;
-        while let Some(waiter) = self.waiters.pop_front() {
+        while let Some(waiter) = self.line.pop_front() {
             self.tell(&waiter, Answer::Closed);
         }
+        self.notify_closed();
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             max: self.max,
             active: self.active,
-            waiting: self.waiters.len(),
+            waiting: self.line.len() + self.competing.len(),
             closed: self.closed,
         }
     }
 
     /// What somebody who comes now could take.
     pub(crate) fn available(&self) -> usize {
-        if !self.mode.competes() && self.front().is_some() {
-            0
-        } else {
-            self.max.saturating_sub(self.active)
-        }
+        if self.is_line_kept() { 0 } else { self.free() }
     }
 
     /// How often the semaphore must hold a clone of each waker: once for each
-    /// future that waits, was polled with it last, and has not been called.
+    /// future that waits and was polled with it last. One in line that has been
+    /// told does not wait any more; one that listens waits until it comes.
     pub(crate) fn registered(&self) -> Vec<usize> {
         let mut clones = vec![0; self.wakes.len()];
-        for waiter in self.waiters.iter().chain(&self.watchers) {
-            clones[waiter.newest] += usize::from(!waiter.called);
+        let in_line = self.line.iter().map(|waiter| waiter.newest);
+        let watching = self.watchers.iter().flat_map(Event::wakers);
+        for waker in in_line.chain(self.competing.wakers()).chain(watching) {
+            clones[waker] += 1;
         }
         clones
     }
 
     /// Futures that have not been polled since they were woken.
     pub(crate) fn is_awake(&self, id: Id) -> bool {
-        let called = |waiter: &Waiter| waiter.id == id && waiter.called;
-        self.told.contains_key(&id) || self.waiters.iter().any(called)
+        let mut events = self.watchers.iter().chain([&self.competing]);
+        self.told.contains_key(&id) || events.any(|event| event.is_notified(id))
     }
 
-    /// Does another than `id` wait with this waker?
-    pub(crate) fn waits_with(&self, waker: WakerId, id: Id) -> bool {
-        let mut everybody = self.waiters.iter().chain(&self.watchers);
-        everybody.any(|waiter| waiter.newest == waker && waiter.id != id)
-    }
-
-    fn everybody_mut(&mut self) -> impl Iterator<Item = &mut Waiter> {
-        self.waiters.iter_mut().chain(&mut self.watchers)
-    }
-
-    /// The first waiter that max allows, and what it needs.
-    fn front(&self) -> Option<(usize, usize)> {
-        let needs = self.waiters.iter().map(Waiter::need).enumerate();
-        needs
-            .filter_map(|(at, need)| Some((at, need?)))
-            .find(|&(_, need)| need <= self.max)
+    fn free(&self) -> usize {
+        self.max.saturating_sub(self.active)
     }
 
     fn fits(&self, need: usize) -> bool {
-        self.active + need <= self.max
+        need <= self.free()
     }
 
-    /// What comes of any change where the semaphore has no choice.
-    fn serve(&mut self) {
-        if !self.mode.competes() {
-            self.hand_over();
-            self.tell_watchers();
-        }
+    /// Would it not fit even if nobody held a permit? During a pause nobody is in the way.
+    fn is_too_large(&self, need: usize) -> bool {
+        need > self.max && self.max > 0
+    }
+
+    /// Is somebody in line whom nobody may pass?
+    fn is_line_kept(&self) -> bool {
+        self.mode.keeps_the_line() && self.front().is_some()
+    }
+
+    /// The first in line that is not passed over.
+    fn front(&self) -> Option<usize> {
+        self.line.iter().position(|waiter| !waiter.aside)
+    }
+
+    /// What comes of any change that may let somebody in.
+    fn make_room(&mut self) {
+        self.serve_line();
+        self.notify();
     }
 
     /// Grants all that fits, strictly from the front.
-    fn hand_over(&mut self) {
-        while self.grant_front() {}
-    }
-
-    /// Grants the front what it needs, if that fits.
-    fn grant_front(&mut self) -> bool {
-        let Some((at, need)) = self.front().filter(|&(_, need)| self.fits(need)) else {
-            return false;
-        };
-        self.active += need;
-        if let Some(waiter) = self.waiters.remove(at) {
-            self.tell(&waiter, Answer::Granted);
+    fn serve_line(&mut self) {
+        if self.closed {
+            return;
         }
-        true
-    }
-
-    fn tell_watchers(&mut self) {
-        for watcher in std::mem::take(&mut self.watchers) {
-            if self.is_met(watcher.want) {
-                self.tell(&watcher, Answer::Granted);
+        for waiter in &mut self.line {
+            waiter.aside &= waiter.need > self.max;
+        }
+        while let Some(at) = self.front() {
+            let need = self.line[at].need;
+            if self.is_too_large(need) {
+                self.line[at].aside = true;
+            } else if self.fits(need) {
+                self.active += need;
+                if let Some(waiter) = self.line.remove(at) {
+                    self.tell(&waiter, Answer::Granted);
+                }
             } else {
-                self.watchers.push_back(watcher);
+                break;
             }
         }
     }
@@ -293,7 +305,6 @@ impl Model {
 
     fn tell(&mut self, waiter: &Waiter, answer: Answer) {
         self.told.insert(waiter.id, answer);
-        // Who has been called is awake, and has left no waker.
-        self.wakes[waiter.newest] += usize::from(!waiter.called);
+        self.wakes[waiter.newest] += 1;
     }
 }

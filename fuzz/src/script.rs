@@ -31,13 +31,10 @@ pub struct Script {
 pub enum Mode {
     /// `Fairness::Fifo`.
     Fifo,
-    /// `Fairness::Barging`: who was called is waited for.
+    /// `Fairness::Barging`.
     Barging,
     /// `Fairness::Eventual` whose bound is never over.
     Eventual,
-    /// `Fairness::Barging` with a bound of zero: who was called is not waited
-    /// for, each release calls one more.
-    Impatient,
     /// `Fairness::Eventual` with a bound of zero: whoever waits must not be
     /// passed any more.
     Overdue,
@@ -45,28 +42,31 @@ pub enum Mode {
 
 impl Mode {
     /// Those that are not `Fifo`.
-    pub const OTHERS: [Self; 4] = [
-        Self::Barging,
-        Self::Eventual,
-        Self::Impatient,
-        Self::Overdue,
-    ];
+    pub const OTHERS: [Self; 3] = [Self::Barging, Self::Eventual, Self::Overdue];
 
-    /// May a newcomer take a permit that is free while others wait?
+    /// As the first byte names them, modulo four. The third was once a mode of
+    /// its own.
+    const NAMED: [Self; 4] = [Self::Barging, Self::Eventual, Self::Barging, Self::Overdue];
+
+    /// Do requests for one permit compete?
     #[must_use]
     pub fn competes(self) -> bool {
-        !matches!(self, Self::Fifo | Self::Overdue)
+        matches!(self, Self::Barging | Self::Eventual)
+    }
+
+    /// Must nobody pass those in line?
+    pub(crate) fn keeps_the_line(self) -> bool {
+        self != Self::Barging
     }
 
     pub(crate) fn builder(self, max: usize) -> Builder {
-        let (fairness, bound) = match self {
-            Self::Fifo => return Semaphore::builder(max),
-            Self::Barging => (Fairness::Barging, Duration::MAX),
-            Self::Eventual => (Fairness::Eventual, Duration::MAX),
-            Self::Impatient => (Fairness::Barging, Duration::ZERO),
-            Self::Overdue => (Fairness::Eventual, Duration::ZERO),
-        };
-        Semaphore::builder(max).fairness(fairness).bound(bound)
+        let builder = Semaphore::builder(max);
+        match self {
+            Self::Fifo => builder,
+            Self::Barging => builder.fairness(Fairness::Barging),
+            Self::Eventual => builder.fairness(Fairness::Eventual).bound(Duration::MAX),
+            Self::Overdue => builder.fairness(Fairness::Eventual).bound(Duration::ZERO),
+        }
     }
 }
 
@@ -136,7 +136,7 @@ impl Script {
     #[must_use]
     pub fn decode_competing(bytes: &[u8]) -> Self {
         let (mode, rest) = bytes.split_first().unwrap_or((&0, &[]));
-        let mode = Mode::OTHERS[usize::from(*mode) % Mode::OTHERS.len()];
+        let mode = Mode::NAMED[usize::from(*mode) % Mode::NAMED.len()];
         Self::read(mode, rest, Op::decode_competing)
     }
 

@@ -52,3 +52,28 @@ fn a_lighter_successor_uses_room_that_the_front_could_not() {
         ],
     });
 }
+
+/// More releases than random scripts make while the one that is notified does not come.
+#[test]
+fn after_many_releases_that_notify_nobody_one_more_is_notified() {
+    let wait = Op::Start {
+        n: 1,
+        owned: false,
+        with: Some(With::New),
+        many: 3,
+    };
+    let (take, give_back) = (Op::Try { n: 1, owned: false }, Op::Release { which: 0 });
+    for mode in Mode::OTHERS {
+        let mut ops = vec![take, wait];
+        for _ in 0..80 {
+            ops.extend([give_back, take]);
+        }
+        ops.extend([give_back, Op::Heed]);
+        run(&Script {
+            mode,
+            max: 1,
+            end: 0,
+            ops,
+        });
+    }
+}

@@ -210,21 +210,21 @@ impl Wait for End<'_> {
     type Answer = ();
 
     fn poll(&mut self, waker: &Waker) -> Poll<()> {
-        if self.gate.is_closed() {
-            return Poll::Ready(());
-        }
-        if self.listener.is_none() {
+        if !self.gate.is_closed() && self.listener.is_none() {
             self.listener = Some(self.event.listen(waker));
             // ORDERING: pairs with the fence in `Shared::stop`.
             fence(SeqCst);
-            if self.gate.is_closed() {
-                return Poll::Ready(());
-            }
         }
         // It is notified once, at the end.
-        self.listener
-            .as_mut()
-            .map_or(Poll::Ready(()), |listener| listener.poll(waker))
+        let polled = match &mut self.listener {
+            Some(listener) if !self.gate.is_closed() => listener.poll(waker),
+            _ => Poll::Ready(()),
+        };
+        if polled.is_ready() {
+            // A future that is done keeps no waker.
+            self.listener = None;
+        }
+        polled
     }
 
     fn is_told(&self) -> bool {

@@ -29,9 +29,8 @@ impl Driver<'_> {
     }
 
     /// Compares all that can be seen without a call that changes something.
-    pub(super) fn compare(&mut self) {
-        let clones = self.wakers.clones();
-        if let Err(broken) = self.model.follow(self.semaphore.waiting(), &clones) {
+    pub(super) fn compare(&self) {
+        if let Err(broken) = self.model.check() {
             panic!("{}: {broken}", self.place());
         }
         let (semaphore, model) = (self.semaphore, &self.model);
@@ -59,11 +58,11 @@ impl Driver<'_> {
             let ours = std::ptr::eq(permit.semaphore(), &**semaphore);
             self.same("the permit's semaphore is ours", ours, true);
         }
-        // A granted or closed waiter's newest waker has been woken once; one
-        // that it had before, and those of others, have not.
+        // Who was told or notified has had its newest waker woken; one that it
+        // had before, and those of others, have not been.
         self.same("wakes", &self.wakers.wakes(), &model.wakes);
         let registered = model.registered();
-        self.same("clones of wakers", &clones, &registered);
+        self.same("clones of wakers", &self.wakers.clones(), &registered);
     }
 
     #[track_caller]

@@ -1,120 +1,113 @@
-//! What is promised where waiters compete with newcomers.
+//! Who is notified: what those wait on who compete, and those who watch.
 //!
-//! A free permit is anybody's, and a waiter is *called*, that is woken to look
-//! for itself. How many are called, and when one is handed its permits instead,
-//! is the semaphore's choice, within these rules:
+//! A free permit is anybody's, and a waiter is *notified*, that is woken to look for
+//! itself. The rules:
 //!
-//! 1. Permits are handed to the first in line that max allows, and only when
-//!    they are there. Those that come back are not, they are anybody's; except
-//!    that a request for more than max may have stood in their way.
-//! 2. Calls go out in the order of arrival. Requests for more than max may be
-//!    called or left out.
-//! 3. Nobody is called while those called before need all that is free, but for
-//!    one where nobody is waited for.
-//! 4. If the first in line that max allows could be served, somebody has been
-//!    called, and the next that sleeps would not fit in beside all those
-//!    called. So once everybody who was woken has looked, nobody sleeps beside
-//!    permits that it could be served with. Where nobody is waited for, each
-//!    release calls one more in that case.
-//! 5. Who looks and finds its permits has them.
-//! 6. Who waits for a state is told when it is reached, as in every mode.
+//! 1. Those who listen are notified in the order in which they began to.
+//! 2. Whatever makes room notifies as many as permits are free, counting those who have
+//!    been notified before and have not come. While there is a line that nobody may pass,
+//!    it is always one, which sees whether its time to join the line has come.
+//! 3. The line is served first.
+//! 4. Who comes and finds a permit has it, notified or not. Who was notified and comes in
+//!    vain listens again, at the end.
+//! 5. A notification of somebody who leaves without having come goes to the next.
+//! 6. When many releases in a row have notified nobody, since those notified do not come,
+//!    one more is notified.
+//! 7. A close notifies all who compete. They wait until they come.
+//! 8. When a state is reached, all who wait for it are notified.
+//!
+//! What follows, and is checked by itself: nobody sleeps beside a permit that is free for
+//! it, unless somebody is notified for each of those permits.
 
-use super::{Id, Model, Waiter};
-use crate::script::Mode;
+use std::task::Poll;
+
+use super::{Answer, Event, Id, Model, WakerId, Want};
+
+/// How many releases in a row may notify nobody.
+const PASSED: usize = 32;
 
 impl Model {
-    /// A waiter has been polled: rule 5.
-    pub(super) fn wins(&mut self, id: Id) -> bool {
-        if !self.mode.competes() {
-            return false;
-        }
-        let found = self.waiters.iter().position(|waiter| waiter.id == id);
-        let Some((at, need)) = found.and_then(|at| Some((at, self.waiters[at].need()?))) else {
-            return false;
+    /// Does a request for `need` permits compete, or does it stand in line?
+    pub(super) fn competes(&self, need: usize) -> bool {
+        self.mode.competes() && need == 1
+    }
+
+    /// Polls one that competes: rule 4.
+    pub(super) fn come(&mut self, id: Id, newest: WakerId) -> Poll<Answer> {
+        self.competing.register(id, newest);
+        let answer = if self.closed {
+            Answer::Closed
+        } else if self.available() > 0 {
+            self.active += 1;
+            Answer::Granted
+        } else {
+            if self.competing.is_notified(id) {
+                self.competing.listen_again(id);
+            }
+            return Poll::Pending;
         };
-        let wins = self.fits(need);
-        if wins {
-            self.active += need;
-            self.waiters.remove(at);
-        }
-        wins
+        self.competing.remove(id);
+        Poll::Ready(answer)
     }
 
-    /// Does what the semaphore has been seen to do after the last call: so many
-    /// wait now, and it keeps so many `clones` of each waker. An error names
-    /// the rule that this breaks.
-    ///
-    /// # Panics
-    ///
-    /// When two futures wait with one waker, which could not be told apart.
-    pub(crate) fn follow(&mut self, waiting: usize, clones: &[usize]) -> Result<(), &'static str> {
-        if !self.mode.competes() {
-            return Ok(());
+    /// Polls one that waits for a state.
+    pub(super) fn watch(&mut self, id: Id, want: Want, newest: WakerId) -> Poll<Answer> {
+        let met = self.is_met(want);
+        if self.watchers(want).come_for(id, newest, met) {
+            Poll::Ready(Answer::Granted)
+        } else {
+            Poll::Pending
         }
-        let released = std::mem::take(&mut self.released);
-        let in_the_way = self
-            .waiters
+    }
+
+    pub(super) fn watchers(&mut self, want: Want) -> &mut Event {
+        &mut self.watchers[usize::from(want == Want::Idle)]
+    }
+
+    /// There may be more room than before: rules 2, 6 and 8, when the line has been served.
+    pub(super) fn notify(&mut self) {
+        let n = if self.is_line_kept() { 1 } else { self.free() };
+        if n > 0 && !self.competing.is_empty() {
+            if self.competing.notify(n, &mut self.wakes) > 0 {
+                self.passed = 0;
+            } else {
+                self.passed += 1;
+            }
+            if self.passed > PASSED {
+                self.passed = 0;
+                self.competing.notify_more(1, &mut self.wakes);
+            }
+        }
+        for want in [Want::Settled, Want::Idle] {
+            if self.is_met(want) {
+                let at = usize::from(want == Want::Idle);
+                self.watchers[at].notify(usize::MAX, &mut self.wakes);
+            }
+        }
+    }
+
+    /// Rule 7.
+    pub(super) fn notify_closed(&mut self) {
+        self.competing.notify(usize::MAX, &mut self.wakes);
+    }
+
+    /// What follows from the rules.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let free_for_them = self.available().min(self.competing.len());
+        if self.competing.notified() < free_for_them {
+            return Err("a waiter sleeps beside a permit that is free for it");
+        }
+        let front = self.line.iter().find(|waiter| !waiter.aside);
+        if front.is_some_and(|front| self.fits(front.need)) {
+            return Err("the first in line waits beside its permits");
+        }
+        if self
+            .line
             .iter()
-            .any(|waiter| !self.may_be_served(waiter));
-        while self.waiters.len() > waiting {
-            if released && !in_the_way {
-                return Err("rule 1: a releaser gave its permits to a waiter");
-            }
-            if !self.grant_front() {
-                return Err("rule 1: a waiter is gone that could not be served");
-            }
+            .any(|waiter| waiter.aside && waiter.need <= self.max)
+        {
+            return Err("one stands aside whom max allows");
         }
-        let impatient = self.mode == Mode::Impatient;
-        let mut spare = usize::from(impatient);
-        let mut more = impatient && released;
-        for at in 0..self.waiters.len() {
-            let Waiter { newest, called, .. } = self.waiters[at];
-            assert!(clones[newest] <= 1, "two wait with one waker");
-            if called || clones[newest] == 1 {
-                continue;
-            }
-            let passed = |waiter: &Waiter| self.may_be_served(waiter) && !waiter.called;
-            if self.waiters.range(..at).any(passed) {
-                return Err("rule 2: one was called before its turn");
-            }
-            if self.called(|waiter| self.may_be_served(waiter)) >= self.free() {
-                if spare == 0 {
-                    return Err("rule 3: one was called for nothing");
-                }
-                spare -= 1;
-            }
-            more = false;
-            self.waiters[at].called = true;
-            self.wakes[newest] += 1;
-        }
-        let mut line = self
-            .waiters
-            .iter()
-            .filter(|waiter| self.may_be_served(waiter));
-        let suits = self.front().is_some_and(|(_, need)| self.fits(need));
-        let asleep = line.find(|waiter| !waiter.called).and_then(Waiter::need);
-        if suits && asleep.is_some_and(|need| more || self.called(|_| true) + need <= self.free()) {
-            return Err("rule 4: a waiter sleeps beside free permits");
-        }
-        self.tell_watchers();
         Ok(())
-    }
-
-    fn free(&self) -> usize {
-        self.max.saturating_sub(self.active)
-    }
-
-    /// Does max allow what it needs?
-    fn may_be_served(&self, waiter: &Waiter) -> bool {
-        waiter.need().is_some_and(|need| need <= self.max)
-    }
-
-    /// How many permits those need that have been called.
-    fn called(&self, count: impl Fn(&Waiter) -> bool) -> usize {
-        let called = self.waiters.iter().filter(|waiter| waiter.called);
-        called
-            .filter(|waiter| count(waiter))
-            .filter_map(Waiter::need)
-            .sum()
     }
 }

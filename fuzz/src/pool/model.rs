@@ -12,7 +12,10 @@ use std::{
 use dynaphore::{Counts, LeasePool, TryLeaseError};
 
 use super::Key;
-use crate::model::{Id, WakerId};
+use crate::{
+    event::Event,
+    model::{Id, WakerId},
+};
 
 /// What a future waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,10 +44,9 @@ enum Told {
     Now(Answer),
 }
 
-/// A future that has been polled and not been told anything.
+/// A future that wants a lease, has been polled, and has not been told anything.
 struct Waiter {
     id: Id,
-    want: Want,
     /// The so many-th that ever waited.
     rank: usize,
     newest: WakerId,
@@ -61,8 +63,8 @@ pub(crate) struct Model {
     next_rank: usize,
     /// Those that want leases, by rank.
     waiters: Vec<Waiter>,
-    /// Those that wait for a state.
-    watchers: Vec<Waiter>,
+    /// Those that wait until it is idle, and until it is stopped.
+    watchers: [Event; 2],
     told: HashMap<Id, Told>,
     /// How often each waker has been woken so far.
     pub(crate) wakes: Vec<usize>,
@@ -110,15 +112,24 @@ impl Model {
                 if let Some(answer) = self.pick() {
                     return Poll::Ready(answer);
                 }
-                self.wait(id, want, rank, newest);
+                self.wait(id, rank, newest);
                 self.serve();
                 return Poll::Pending;
             }
             None => {}
         }
-        if let Some(waiter) = self.everybody_mut().find(|waiter| waiter.id == id) {
+        if let Some(waiter) = self.waiters.iter_mut().find(|waiter| waiter.id == id) {
             waiter.newest = newest;
             return Poll::Pending;
+        }
+        let met = self.is_met(want);
+        let watchers = self.watchers(want);
+        if watchers.has(id) {
+            return if watchers.come_for(id, newest, met) {
+                Poll::Ready(Answer::Met)
+            } else {
+                Poll::Pending
+            };
         }
         match want {
             Want::Lease => match self.try_acquire() {
@@ -126,19 +137,24 @@ impl Model {
                 Err(TryLeaseError::Stopped) => return Poll::Ready(Answer::Refused),
                 Err(TryLeaseError::NoLease) => {}
             },
-            _ if self.is_met(want) => return Poll::Ready(Answer::Met),
-            _ => {}
+            _ if met => return Poll::Ready(Answer::Met),
+            _ => {
+                watchers.listen(id, newest);
+                return Poll::Pending;
+            }
         }
         let rank = self.next_rank;
         self.next_rank += 1;
-        self.wait(id, want, rank, newest);
+        self.wait(id, rank, newest);
         Poll::Pending
     }
 
     /// The future is dropped before it has returned an answer.
     pub(crate) fn cancel(&mut self, id: Id) {
         self.waiters.retain(|waiter| waiter.id != id);
-        self.watchers.retain(|waiter| waiter.id != id);
+        for event in &mut self.watchers {
+            event.cancel(id, &mut self.wakes);
+        }
         self.told.remove(&id);
         self.serve();
     }
@@ -177,14 +193,16 @@ impl Model {
     /// How often the pool must hold a clone of each waker.
     pub(crate) fn registered(&self) -> Vec<usize> {
         let mut clones = vec![0; self.wakes.len()];
-        for waiter in self.waiters.iter().chain(&self.watchers) {
-            clones[waiter.newest] += 1;
+        let waiting = self.waiters.iter().map(|waiter| waiter.newest);
+        let watching = self.watchers.iter().flat_map(Event::wakers);
+        for waker in waiting.chain(watching) {
+            clones[waker] += 1;
         }
         clones
     }
 
-    fn everybody_mut(&mut self) -> impl Iterator<Item = &mut Waiter> {
-        self.waiters.iter_mut().chain(&mut self.watchers)
+    fn watchers(&mut self, want: Want) -> &mut Event {
+        &mut self.watchers[usize::from(want == Want::Stopped)]
     }
 
     fn on_their_way(&self) -> usize {
@@ -224,19 +242,9 @@ impl Model {
         self.serve();
     }
 
-    fn wait(&mut self, id: Id, want: Want, rank: usize, newest: WakerId) {
-        let list = match want {
-            Want::Lease => &mut self.waiters,
-            Want::Idle | Want::Stopped => &mut self.watchers,
-        };
-        let at = list.partition_point(|other| other.rank < rank);
-        let waiter = Waiter {
-            id,
-            want,
-            rank,
-            newest,
-        };
-        list.insert(at, waiter);
+    fn wait(&mut self, id: Id, rank: usize, newest: WakerId) {
+        let at = self.waiters.partition_point(|other| other.rank < rank);
+        self.waiters.insert(at, Waiter { id, rank, newest });
     }
 
     /// Tells those who can be told something.
@@ -245,11 +253,10 @@ impl Model {
             let first = self.waiters.remove(0);
             self.tell(&first, Told::Come(first.rank));
         }
-        for watcher in std::mem::take(&mut self.watchers) {
-            if self.is_met(watcher.want) {
-                self.tell(&watcher, Told::Now(Answer::Met));
-            } else {
-                self.watchers.push(watcher);
+        for want in [Want::Idle, Want::Stopped] {
+            if self.is_met(want) {
+                let at = usize::from(want == Want::Stopped);
+                self.watchers[at].notify(usize::MAX, &mut self.wakes);
             }
         }
     }
