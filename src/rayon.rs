@@ -137,32 +137,20 @@
 //! If the system has no thread left for a broker, the call or the scope that needs
 //! one panics.
 
-mod asks;
-mod broker;
-mod census;
-mod crew;
+mod call;
 mod frames;
-mod grant;
-mod home;
 mod iter;
-mod keeper;
-mod loan;
-mod mailbox;
-mod onduty;
-mod permit;
-mod places;
-mod posts;
-mod refusals;
+#[cfg(feature = "keyed")]
+mod keyed;
+mod leaf;
 mod scope;
 mod source;
-mod stuck;
 mod throttle;
-mod waiting;
+mod wait;
 
 pub use iter::{ThrottleExt, Throttled};
-pub use permit::ThrottlePermit;
+#[cfg(feature = "keyed")]
+pub use keyed::{KeyedSource, OwnedKeyedSource};
 pub use scope::ScopeThrottle;
 pub use source::Source;
-#[cfg(feature = "keyed")]
-pub use source::{KeyedSource, OwnedKeyedSource};
-pub use throttle::Throttle;
+pub use throttle::{Throttle, ThrottlePermit};

@@ -33,10 +33,16 @@ pub(crate) use shuttle::{
 
 /// What only the module `rayon` needs, which is not there under loom.
 #[cfg(all(feature = "rayon", not(any(loom, shuttle))))]
-pub(crate) use std::{sync::Condvar, thread_local, time::Instant};
+pub(crate) use std::{
+    sync::{Condvar, atomic::AtomicBool},
+    thread_local,
+    time::Instant,
+};
 
 #[cfg(all(feature = "rayon", shuttle))]
-pub(crate) use schedule::{Condvar, Instant, WithBorrow};
+pub(crate) use schedule::{Condvar, Instant};
+#[cfg(all(feature = "rayon", shuttle))]
+pub(crate) use shuttle::sync::atomic::AtomicBool;
 
 #[cfg(shuttle)]
 mod schedule;

@@ -15,27 +15,36 @@ use super::{
 };
 
 impl Semaphore {
-    /// Takes `n` permits if so many are free. False for none, for which nobody waits.
-    pub(crate) fn take_ahead(&self, n: u32) -> bool {
-        n > 0 && self.word.try_acquire(n, true) == Take::Acquired
+    /// Takes `n` permits if so many are free, or `over` max, as after a shrink. False for
+    /// none, for which nobody waits, and if it is closed.
+    pub(crate) fn take_ahead(&self, n: u32, over: bool) -> bool {
+        let taken = match over {
+            true => self.word.acquire_over(n),
+            false => self.word.try_acquire(n, true),
+        };
+        n > 0 && taken == Take::Acquired
     }
 
-    fn owe_ahead(&self, n: u32) -> Option<Owed> {
-        self.take_ahead(n).then(|| {
+    fn owe_ahead(&self, n: u32, over: bool) -> Option<Owed> {
+        self.take_ahead(n, over).then(|| {
             self.ended(End::Acquired, Since::NEVER);
             self.hand_out(Held::taken(n))
         })
     }
 
     /// As [`take_ahead`](Self::take_ahead).
-    pub(crate) fn acquire_ahead(&self, n: u32) -> Option<SemaphorePermit<'_>> {
-        let owed = self.owe_ahead(n)?;
+    pub(crate) fn acquire_ahead(&self, n: u32, over: bool) -> Option<SemaphorePermit<'_>> {
+        let owed = self.owe_ahead(n, over)?;
         Some(SemaphorePermit::owing(self, owed))
     }
 
     /// As [`take_ahead`](Self::take_ahead).
-    pub(crate) fn acquire_ahead_owned(self: Arc<Self>, n: u32) -> Option<OwnedSemaphorePermit> {
-        let owed = self.owe_ahead(n)?;
+    pub(crate) fn acquire_ahead_owned(
+        self: Arc<Self>,
+        n: u32,
+        over: bool,
+    ) -> Option<OwnedSemaphorePermit> {
+        let owed = self.owe_ahead(n, over)?;
         Some(OwnedSemaphorePermit::owing(self, owed))
     }
 }

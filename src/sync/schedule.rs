@@ -1,7 +1,6 @@
 //! What shuttle does not have, made of what it has.
 
 use std::{
-    cell::RefCell,
     ops::Add,
     sync::{Arc, LockResult, PoisonError, atomic::AtomicBool},
     time::Duration,
@@ -11,7 +10,7 @@ use shuttle::{
     future,
     rand::{Rng, thread_rng},
     sync::{Condvar as Wakes, MutexGuard},
-    thread::{self, LocalKey},
+    thread,
 };
 
 use super::{AtomicU64, Relaxed, lazy_static};
@@ -110,21 +109,5 @@ impl Condvar {
         let guard = self.0.wait_while(guard, goes_on);
         over.store(true, Relaxed);
         Ok((guard.unwrap_or_else(PoisonError::into_inner), ()))
-    }
-}
-
-/// What std's keys of cells have.
-pub(crate) trait WithBorrow<T> {
-    fn with_borrow<R>(&'static self, f: impl FnOnce(&T) -> R) -> R;
-    fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R;
-}
-
-impl<T> WithBorrow<T> for LocalKey<RefCell<T>> {
-    fn with_borrow<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
-        self.with(|cell| f(&cell.borrow()))
-    }
-
-    fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
-        self.with(|cell| f(&mut cell.borrow_mut()))
     }
 }

@@ -99,6 +99,21 @@ impl Word {
         }
     }
 
+    /// Takes `n` permits whether they are there or not: more may be out than max then, as
+    /// after a shrink.
+    #[cfg(all(feature = "rayon", not(loom)))]
+    pub(crate) fn acquire_over(&self, n: u32) -> Take {
+        let step = |now: State| {
+            let fits = n <= MAX_PERMITS - now.active();
+            (fits && !now.is_closed()).then(|| now.plus_active(n))
+        };
+        match self.update(step) {
+            Ok(_) => Take::Acquired,
+            Err(now) if now.is_closed() => Take::Closed,
+            Err(_) => Take::Full,
+        }
+    }
+
     /// Gives `n` permits back, unless there is a line to hand them to.
     ///
     /// A look at the word before the write saves two writes when there is a
