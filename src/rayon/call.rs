@@ -14,7 +14,7 @@ use rayon::Scope;
 use super::{
     frames::{self, Borrowed, Entered},
     source::{NotNow, Permit, Source},
-    wait::{Grantee, Loan, PATIENCE, Parker, Starving, Wait},
+    wait::{Awaited, Loan, PATIENCE, Parker, Wait},
 };
 use crate::{
     AcquireError,
@@ -347,7 +347,7 @@ fn help<'s, H: Handle<'s>>(
         call.work(scope, grant);
     }
     if !call.returns && call.jobs.len() > 0 {
-        attend(call, scope, Wait::new(), number, || false);
+        attend(call, scope, Wait::new(Arc::default()), number, || false);
     }
 }
 
@@ -355,7 +355,7 @@ fn help<'s, H: Handle<'s>>(
 struct Request<S: Source> {
     need: u32,
     ask: Pin<Box<S::Ask>>,
-    grantee: Arc<Grantee>,
+    awaited: Arc<Awaited>,
 }
 
 /// The one who waits on behalf of a call.
@@ -366,7 +366,6 @@ struct Keeper<'a, 's, H: Handle<'s>> {
     request: Option<Request<H::Source>>,
     /// Since when it has waited for the same.
     since: Option<Instant>,
-    starving: Option<Starving>,
 }
 
 /// Waits on behalf of the call, as number `number`, until nothing is set aside any more
@@ -392,7 +391,6 @@ pub(super) fn attend<'s, H: Handle<'s>>(
         wait,
         request: None,
         since: None,
-        starving: None,
     };
     loop {
         let next = call.jobs.next().filter(|_| !call.is_over());
@@ -412,7 +410,7 @@ pub(super) fn attend<'s, H: Handle<'s>>(
             return;
         }
         if !keeper.wait.look() {
-            keeper.wait.nap(None);
+            keeper.wait.nap();
         }
     }
 }
@@ -428,7 +426,7 @@ impl<'s, H: Handle<'s>> Drop for Keeper<'_, 's, H> {
 
 impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
     fn has_nothing_to_ask_for(&mut self) {
-        (self.request, self.since, self.starving) = (None, None, None);
+        (self.request, self.since) = (None, None);
         self.call.asking.store(0, Relaxed);
     }
 
@@ -437,7 +435,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
         let call = self.call;
         if let Some(grant) = self.permits(need, number) {
             self.has_nothing_to_ask_for();
-            self.wait.restart();
+            self.wait.begin_again();
             // There may be more.
             tend(call, self.scope);
             if self.wait.is_worker {
@@ -462,8 +460,8 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
         }
         let found = {
             let _suspended = self.request.as_ref().map(|request| {
-                let grantee = Arc::clone(&request.grantee);
-                Entered::waiting(call.source.id(), number, need, grantee)
+                let awaited = Arc::clone(&request.awaited);
+                Entered::waiting(call.source.id(), number, need, awaited)
             });
             self.wait.look()
         };
@@ -476,7 +474,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
         let now = Instant::now();
         let waited = now.duration_since(*self.since.get_or_insert(now));
         if !is_worker || waited < PATIENCE {
-            self.wait.nap(None);
+            self.wait.nap();
             return None;
         }
         let least = if waited >= LONG && call.source.max_and_active().0 >= need as usize {
@@ -487,10 +485,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
         } else {
             need
         };
-        let starve = || Starving::new(call.source.id(), number, &self.wait.parker);
-        let starving = self.starving.get_or_insert_with(starve);
-        starving.go_on(now);
-        let loan = self.wait.nap(Some((&starving.plea, least)))?;
+        let loan = self.wait.nap_starving(call.source.id(), number, least)?;
         let missing = need.saturating_sub(loan.permits);
         let rest = call.source.ahead(missing, true);
         (missing == 0 || rest.is_some()).then(|| {
@@ -506,10 +501,10 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
         let request = self.request.get_or_insert_with(|| Request {
             need,
             ask: Box::pin(call.source.ask(need)),
-            grantee: Grantee::new(&self.wait.parker),
+            awaited: Awaited::new(&self.wait.parker),
         });
         call.asking.store(1, Relaxed);
-        let waker = Waker::from(Arc::clone(&request.grantee));
+        let waker = Waker::from(Arc::clone(&request.awaited));
         match request.ask.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(Ok(permit)) => return Some(permit),
             Poll::Ready(Err(error)) => {

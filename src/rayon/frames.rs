@@ -8,7 +8,7 @@
 use std::{cell::RefCell, sync::Arc};
 
 use crate::{
-    rayon::{source::Id, wait::Grantee},
+    rayon::{source::Id, wait::Awaited},
     sync::{AtomicU64, Relaxed, statics, thread_local},
 };
 
@@ -28,8 +28,8 @@ struct Frame {
     number: u64,
     /// Permits that nothing on top of it uses.
     free: u32,
-    /// For a call that waits: its request, whose permits are there once it is granted.
-    request: Option<Arc<Grantee>>,
+    /// Of one that waits for its permits: whether they are there yet.
+    awaited: Option<Arc<Awaited>>,
 }
 
 /// The number of a call that begins now. It is younger than all frames there are.
@@ -67,18 +67,18 @@ impl Entered {
         Self::push(id, NUMBERS.load(Relaxed), permits, None)
     }
 
-    /// Call number `number`, which waits for `permits`.
-    pub(super) fn waiting(id: Id, number: u64, permits: u32, request: Arc<Grantee>) -> Self {
-        Self::push(id, number, permits, Some(request))
+    /// One that waits for `permits`, as old as number `number`.
+    pub(super) fn waiting(id: Id, number: u64, permits: u32, awaited: Arc<Awaited>) -> Self {
+        Self::push(id, number, permits, Some(awaited))
     }
 
     #[inline]
-    fn push(id: Id, number: u64, free: u32, request: Option<Arc<Grantee>>) -> Self {
+    fn push(id: Id, number: u64, free: u32, awaited: Option<Arc<Awaited>>) -> Self {
         let frame = Frame {
             id,
             number,
             free,
-            request,
+            awaited,
         };
         let pushed = with_stack(|stack| stack.push(frame));
         Self {
@@ -111,29 +111,36 @@ pub(super) struct Borrowed {
     /// From which frames, and how many.
     parts: Vec<(usize, u32)>,
     pub(super) permits: u32,
+    /// Of the youngest of these frames.
+    pub(super) number: u64,
 }
 
 /// Up to `most` permits and no fewer than `least`, for call number `number`: of frames
 /// that were there when it began.
 pub(super) fn borrow(id: Id, number: u64, least: u32, most: u32) -> Option<Borrowed> {
     with_stack(|stack| {
-        let (mut parts, mut permits) = (Vec::new(), 0);
+        let (mut parts, mut permits, mut youngest) = (Vec::new(), 0, 0);
         for (index, frame) in stack.iter_mut().enumerate().rev() {
             let is_held = frame
-                .request
+                .awaited
                 .as_ref()
-                .is_none_or(|request| request.is_granted());
+                .is_none_or(|awaited| awaited.is_there());
             if frame.id == id && frame.number < number && frame.free > 0 && is_held {
                 let part = frame.free.min(most - permits);
                 frame.free -= part;
                 permits += part;
+                youngest = youngest.max(frame.number);
                 parts.push((index, part));
             }
             if permits == most {
                 break;
             }
         }
-        let borrowed = Borrowed { parts, permits };
+        let borrowed = Borrowed {
+            parts,
+            permits,
+            number: youngest,
+        };
         if permits < least.max(1) {
             borrowed.give_back(stack);
             return None;

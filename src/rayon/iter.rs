@@ -429,7 +429,15 @@ where
             let mut driven = catch_unwind(AssertUnwindSafe(|| {
                 items.drive_unindexed(Leaves::new(&call, scope, leaves))
             }));
-            let attend = || attend(&&call, scope, Wait::new(), call.number, || false);
+            let attend = || {
+                attend(
+                    &&call,
+                    scope,
+                    Wait::new(Default::default()),
+                    call.number,
+                    || false,
+                )
+            };
             while let Err(panic) = catch_unwind(AssertUnwindSafe(attend)) {
                 driven = driven.and(Err(panic));
             }

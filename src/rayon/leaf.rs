@@ -189,7 +189,7 @@ where
                 return;
             }
             self.reads = None;
-            let wait = Wait::new().looking_every(looks_every);
+            let wait = Wait::new(Default::default()).looking_every(looks_every);
             attend(&call, scope, wait, call.number, || {
                 at_the_source.load(Relaxed) == 0
             });

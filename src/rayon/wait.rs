@@ -6,27 +6,30 @@
 //!
 //! # A call that starves
 //!
-//! A call that has waited for a millisecond makes a [`Plea`] that all threads can see, and
-//! has every worker of its pool look at the pleas once: rayon runs a broadcast before it
-//! goes to sleep, on top of whatever the worker waits in. Who waits here looks by itself.
-//! Whoever finds permits suspended on its own stack offers them, and waits until they
-//! have been given back.
+//! A call that has waited for a millisecond puts a [`Plea`] where all threads see it, and
+//! has every worker of its pool look at the pleas, again and again at growing intervals:
+//! rayon runs a broadcast before it goes to sleep, on top of whatever the worker waits in.
+//! Who waits here looks by itself. Whoever finds permits suspended on its own stack that
+//! help lends them, and waits until they are back.
 //!
-//! 1. A plea is open only while the call that made it naps. So who has an offer accepted
-//!    knows that the call takes it up at once, and not that it is busy with something else.
-//! 2. An offer, and the end of a nap, are steps under the plea's lock: no offer is lost.
-//! 3. The lender cannot return to what is suspended before the loan is back; what it runs
-//!    meanwhile lies on top.
+//! 1. A plea is there only while the call that made it naps. So a loan is taken up at once,
+//!    and not by somebody who is busy with something else.
+//! 2. A loan is put into the plea, and the plea taken back, under one lock: none is lost.
+//! 3. The lender cannot return to what is suspended before the loan is back. What it runs
+//!    meanwhile lies on top, and may use the permits as soon as they are back.
 
 use std::{
-    sync::{Arc, PoisonError, Weak},
+    sync::{Arc, PoisonError},
     task::Wake,
     time::Duration,
 };
 
 use rayon::Yield;
 
-use super::{frames, source::Id};
+use super::{
+    frames::{self, Entered},
+    source::Id,
+};
 use crate::sync::{
     Acquire, AtomicBool, AtomicUsize, Condvar, Instant, Mutex, MutexGuard, Relaxed, Release,
     statics, thread,
@@ -39,13 +42,14 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(1);
 const NAP: Duration = Duration::from_millis(1);
 
 /// Looks are repeated at growing intervals, up to this.
-const RARE: Duration = Duration::from_millis(64);
+const RARE: Duration = Duration::from_millis(256);
 
 /// So many calls on one stack look for other jobs as often as they can.
 const SHALLOW: u32 = 12;
 
 statics! {
-    static PLEAS: Mutex<Vec<Arc<Plea>>> = Mutex::new(Vec::new());
+    static PLEAS: Mutex<Vec<Plea>> = Mutex::new(Vec::new());
+    /// How many there are.
     static COUNT: AtomicUsize = AtomicUsize::new(0);
 }
 
@@ -96,32 +100,32 @@ impl Parker {
     }
 }
 
-/// Who is told of a request's answer.
+/// Permits that somebody waits for: in the semaphore's line, or to come back from a loan.
 #[derive(Debug)]
-pub(super) struct Grantee {
-    parker: Weak<Parker>,
-    granted: AtomicBool,
+pub(super) struct Awaited {
+    parker: Arc<Parker>,
+    are_there: AtomicBool,
 }
 
-impl Grantee {
+impl Awaited {
     pub(super) fn new(parker: &Arc<Parker>) -> Arc<Self> {
         Arc::new(Self {
-            parker: Arc::downgrade(parker),
-            granted: AtomicBool::new(false),
+            parker: Arc::clone(parker),
+            are_there: AtomicBool::new(false),
         })
     }
 
-    pub(super) fn is_granted(&self) -> bool {
-        self.granted.load(Relaxed)
+    pub(super) fn is_there(&self) -> bool {
+        // ORDERING: pairs with the Release of the one who gives them.
+        self.are_there.load(Acquire)
     }
 }
 
-impl Wake for Grantee {
+impl Wake for Awaited {
     fn wake(self: Arc<Self>) {
-        self.granted.store(true, Relaxed);
-        if let Some(parker) = self.parker.upgrade() {
-            parker.unpark();
-        }
+        // ORDERING: Release, for `is_there`: a lender goes on with what is suspended.
+        self.are_there.store(true, Release);
+        self.parker.unpark();
     }
 }
 
@@ -135,14 +139,17 @@ pub(super) struct Wait {
     looked: Instant,
     /// Since something was last done.
     rounds: u32,
+    /// When the pool was last asked to look at the pleas, and when it is to be again.
+    asked: Option<Instant>,
+    again: Duration,
 }
 
 impl Wait {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(parker: Arc<Parker>) -> Self {
         let depth = depth::change(1);
         let doublings = depth.saturating_sub(SHALLOW);
         Self {
-            parker: Arc::default(),
+            parker,
             is_worker: rayon::current_thread_index().is_some(),
             every: Some(match doublings {
                 0 => Duration::ZERO,
@@ -150,6 +157,8 @@ impl Wait {
             }),
             looked: Instant::now(),
             rounds: 0,
+            asked: None,
+            again: PATIENCE,
         }
     }
 
@@ -162,6 +171,11 @@ impl Wait {
     /// Something has been done.
     pub(super) fn restart(&mut self) {
         self.rounds = 0;
+    }
+
+    /// What it waits for is another thing now.
+    pub(super) fn begin_again(&mut self) {
+        (self.rounds, self.asked, self.again) = (0, None, PATIENCE);
     }
 
     fn is_due(&mut self) -> bool {
@@ -188,12 +202,8 @@ impl Wait {
         found
     }
 
-    /// Naps until something happens, and not for long. Returns a loan if `plea` is
-    /// answered by one of `least` permits or more.
-    pub(super) fn nap(&mut self, plea: Option<(&Plea, u32)>) -> Option<Loan> {
-        if let Some((plea, least)) = plea {
-            plea.open(least);
-        }
+    /// Naps until something happens, and not for long.
+    pub(super) fn nap(&mut self) {
         self.rounds = self.rounds.saturating_add(1);
         match self.rounds {
             0..16 => thread::yield_now(),
@@ -202,7 +212,44 @@ impl Wait {
                 self.parker.park(at_most.min(NAP));
             }
         }
-        plea.and_then(|(plea, _)| plea.shut())
+    }
+
+    /// The same, as number `number` with a plea for `least` permits or more. Returns a
+    /// loan if it is answered.
+    pub(super) fn nap_starving(&mut self, id: Id, number: u64, least: u32) -> Option<Loan> {
+        let change = |change: &mut dyn FnMut(&mut Vec<Plea>)| {
+            let mut pleas = locked(&PLEAS);
+            change(&mut pleas);
+            COUNT.store(pleas.len(), Relaxed);
+        };
+        let parker = Arc::clone(&self.parker);
+        change(&mut |pleas| {
+            pleas.push(Plea {
+                id,
+                number,
+                least,
+                loan: None,
+                parker: Arc::clone(&parker),
+            });
+        });
+        let now = Instant::now();
+        if self
+            .asked
+            .is_none_or(|asked| now.duration_since(asked) >= self.again)
+        {
+            self.asked = Some(now);
+            self.again = (2 * self.again).min(RARE);
+            rayon::spawn_broadcast(|_| _ = lend());
+        }
+        self.nap();
+        let mut loan = None;
+        change(&mut |pleas| {
+            let is_own = |plea: &Plea| Arc::ptr_eq(&plea.parker, &parker);
+            if let Some(own) = pleas.iter().position(is_own) {
+                loan = pleas.swap_remove(own).loan;
+            }
+        });
+        loan
     }
 }
 
@@ -212,123 +259,26 @@ impl Drop for Wait {
     }
 }
 
-/// A call that starves.
+/// Of a call that starves.
 #[derive(Debug)]
-pub(super) struct Plea {
+struct Plea {
     id: Id,
     number: u64,
-    state: Mutex<State>,
+    least: u32,
+    loan: Option<Loan>,
     parker: Arc<Parker>,
-}
-
-#[derive(Debug)]
-enum State {
-    Shut,
-    Open { least: u32 },
-    Lent(Loan),
 }
 
 /// Permits that are suspended on another thread. Given back on drop.
 #[derive(Debug)]
 pub(super) struct Loan {
     pub(super) permits: u32,
-    lender: Arc<Lender>,
-}
-
-#[derive(Debug)]
-struct Lender {
-    is_back: AtomicBool,
-    parker: Arc<Parker>,
+    lender: Arc<Awaited>,
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        // ORDERING: Release, for the lender, which goes on with what is suspended.
-        self.lender.is_back.store(true, Release);
-        self.lender.parker.unpark();
-    }
-}
-
-impl Plea {
-    fn open(&self, least: u32) {
-        *locked(&self.state) = State::Open { least };
-    }
-
-    fn shut(&self) -> Option<Loan> {
-        match std::mem::replace(&mut *locked(&self.state), State::Shut) {
-            State::Lent(loan) => Some(loan),
-            State::Shut | State::Open { .. } => None,
-        }
-    }
-
-    /// How many permits are asked for at least, if any are.
-    fn least(&self) -> Option<u32> {
-        match *locked(&self.state) {
-            State::Open { least } => Some(least),
-            State::Shut | State::Lent(_) => None,
-        }
-    }
-
-    /// Returns the loan if it is not taken.
-    fn offer(&self, loan: Loan) -> Option<Loan> {
-        {
-            let mut state = locked(&self.state);
-            if !matches!(*state, State::Open { least } if least <= loan.permits) {
-                return Some(loan);
-            }
-            *state = State::Lent(loan);
-        }
-        self.parker.unpark();
-        None
-    }
-}
-
-/// A plea as its call has it, until this is dropped.
-#[derive(Debug)]
-pub(super) struct Starving {
-    pub(super) plea: Arc<Plea>,
-    asked: Instant,
-    again: Duration,
-}
-
-impl Starving {
-    pub(super) fn new(id: Id, number: u64, parker: &Arc<Parker>) -> Self {
-        let plea = Arc::new(Plea {
-            id,
-            number,
-            state: Mutex::new(State::Shut),
-            parker: Arc::clone(parker),
-        });
-        let mut pleas = locked(&PLEAS);
-        pleas.push(Arc::clone(&plea));
-        COUNT.store(pleas.len(), Relaxed);
-        drop(pleas);
-        ask();
-        Self {
-            plea,
-            asked: Instant::now(),
-            again: PATIENCE,
-        }
-    }
-
-    /// Has all workers look again, if it is time.
-    pub(super) fn go_on(&mut self, now: Instant) {
-        if now.duration_since(self.asked) >= self.again {
-            (self.asked, self.again) = (now, (2 * self.again).min(RARE));
-            ask();
-        }
-    }
-}
-
-fn ask() {
-    rayon::spawn_broadcast(|_| _ = lend());
-}
-
-impl Drop for Starving {
-    fn drop(&mut self) {
-        let mut pleas = locked(&PLEAS);
-        pleas.retain(|plea| !Arc::ptr_eq(plea, &self.plea));
-        COUNT.store(pleas.len(), Relaxed);
+        Arc::clone(&self.lender).wake();
     }
 }
 
@@ -338,34 +288,30 @@ fn lend() -> bool {
     if COUNT.load(Relaxed) == 0 || frames::are_none() {
         return false;
     }
-    let pleas = locked(&PLEAS).clone();
-    for plea in pleas {
-        let Some(least) = plea.least() else {
-            continue;
-        };
-        let Some(borrowed) = frames::borrow(plea.id, plea.number, least, u32::MAX) else {
-            continue;
-        };
-        let mut wait = Wait::new();
-        let lender = Arc::new(Lender {
-            is_back: AtomicBool::new(false),
-            parker: Arc::clone(&wait.parker),
-        });
-        let loan = Loan {
+    let parker = Arc::default();
+    let lent = locked(&PLEAS).iter_mut().find_map(|plea| {
+        if plea.loan.is_some() {
+            return None;
+        }
+        let borrowed = frames::borrow(plea.id, plea.number, plea.least, u32::MAX)?;
+        let lender = Awaited::new(&parker);
+        plea.loan = Some(Loan {
             permits: borrowed.permits,
             lender: Arc::clone(&lender),
-        };
-        if plea.offer(loan).is_some() {
-            continue;
+        });
+        plea.parker.unpark();
+        Some((plea.id, borrowed, lender))
+    });
+    let Some((id, borrowed, lender)) = lent else {
+        return false;
+    };
+    let mut wait = Wait::new(parker);
+    let back = Arc::clone(&lender);
+    let _suspended = Entered::waiting(id, borrowed.number, borrowed.permits, back);
+    while !lender.is_there() {
+        if !wait.look() {
+            wait.nap();
         }
-        // ORDERING: pairs with the Release of the one that gives it back.
-        while !lender.is_back.load(Acquire) {
-            if !wait.look() {
-                wait.nap(None);
-            }
-        }
-        drop(borrowed);
-        return true;
     }
-    false
+    true
 }
