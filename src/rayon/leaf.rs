@@ -20,8 +20,9 @@ use super::{
     source::{Permit as _, Source},
     wait::Wait,
 };
-use crate::sync::{
-    AcqRel, Acquire, AtomicUsize, Instant, Mutex, MutexGuard, Relaxed, SeqCst, fence,
+use crate::{
+    Semaphore,
+    sync::{AcqRel, Acquire, AtomicUsize, Instant, Mutex, MutexGuard, Relaxed, SeqCst, fence},
 };
 
 /// How often a leaf that stays out of its source looks for other jobs. It should not be the
@@ -236,7 +237,8 @@ where
         let folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
         // Whatever is not taken out here is dropped if `f` panics.
         let mut items = self.taken.drain(..);
-        let (folder, goes_on) = Aside::run_all(call, &grant, &mut items, folder);
+        let (folder, goes_on) =
+            Aside::run_all(call, &grant, &mut items, self.pace.look_every(), folder);
         if items.as_slice().is_empty() {
             // Keeps its memory.
             drop(items);
@@ -425,48 +427,36 @@ where
         Some(batch)
     }
 
-    /// Runs `items` under `grant` one after the other, until there is none left
-    /// or, with a look after each, somebody else wants it or no more results
-    /// are wanted. Says whether to go on.
+    /// Runs `items` under `grant` one after the other, until there is none left or, with a
+    /// look after so many, somebody else wants it or no more results are wanted. Says
+    /// whether to go on.
     #[inline]
     fn run_all<S: Source, B: Folder<R>>(
         call: &Call<S, Self>,
         grant: &Grant<S::Permit>,
         items: &mut impl Iterator<Item = T>,
+        look_every: usize,
         mut folder: B,
     ) -> (B, bool) {
         let f = call.jobs.f;
-        // What has to be asked is found out before. Two loops, since the look is
-        // all that a small item costs: one, with the look as a closure, cost empty
-        // items a quarter more.
-        if let Some(permit) = grant.own() {
-            let semaphore = permit.semaphore();
-            let mut calm = semaphore.calm();
-            while !folder.full() {
+        let semaphore = grant.own().map(|permit| permit.semaphore());
+        let mut calm = semaphore.and_then(Semaphore::calm);
+        loop {
+            for _ in 0..look_every {
+                if folder.full() {
+                    return (folder, true);
+                }
                 let Some(item) = items.next() else {
-                    break;
+                    return (folder, true);
                 };
                 folder = folder.consume(f(item));
-                if calm.is_some_and(|calm| semaphore.is_still(calm)) {
-                    continue;
-                }
-                if semaphore.is_pressed(|| call.asking()) {
-                    return (folder, false);
-                }
-                calm = semaphore.calm();
             }
-        } else {
-            while !folder.full() {
-                let Some(item) = items.next() else {
-                    break;
-                };
-                folder = folder.consume(f(item));
-                if !call.goes_on(grant) {
-                    return (folder, false);
-                }
+            match (semaphore, calm) {
+                (Some(semaphore), Some(now)) if semaphore.is_still(now) => continue,
+                _ if !call.goes_on(grant) => return (folder, false),
+                _ => calm = semaphore.and_then(Semaphore::calm),
             }
         }
-        (folder, true)
     }
 
     /// Runs items under `grant`, until there is none left for it or somebody
@@ -489,7 +479,8 @@ where
             let (run, first) = batch.place;
             let total = batch.items.len();
             let folder = batch.consumer.split_off_left().into_folder();
-            let (folder, goes_on) = Self::run_all(call, grant, &mut batch.items, folder);
+            let (folder, goes_on) =
+                Self::run_all(call, grant, &mut batch.items, pace.look_every(), folder);
             let full = folder.full();
             let result = folder.complete();
             aside.results().push(((run, first), result));
@@ -593,6 +584,7 @@ impl<R> Results<R> {
 struct Pace {
     items: usize,
     most: usize,
+    are_tiny: bool,
     since: Instant,
 }
 
@@ -611,8 +603,15 @@ impl Pace {
         Self {
             items: 1,
             most: if uniform { Self::MOST } else { 1 },
+            are_tiny: false,
             since: Instant::now(),
         }
+    }
+
+    /// After how many items to look whether somebody else wants the permits: after each,
+    /// but where a look takes longer than the item.
+    fn look_every(&self) -> usize {
+        if self.are_tiny { 16 } else { 1 }
     }
 
     /// How many to take next.
@@ -640,6 +639,8 @@ impl Pace {
         let now = Instant::now();
         let took = now.duration_since(self.since);
         self.since = now;
+        // So many take less than 2.5 ns each.
+        self.are_tiny = self.items == Self::MOST && took < Self::ENOUGH;
         if took < Self::ENOUGH {
             self.items = (2 * self.items).min(self.most);
         } else if took > 4 * Self::ENOUGH {
