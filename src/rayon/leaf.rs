@@ -252,7 +252,8 @@ where
         self.running = Some(folder);
         if goes_on && call.jobs.len() > 0 {
             // In place, since nobody else might be there to do it.
-            Aside::run_some(call, &mut grant, &mut self.pace, || {});
+            let scope = self.leaves.scope;
+            Aside::run_some(call, &mut grant, &mut self.pace, || tend(&call, scope));
         }
         drop(grant);
         tend(&call, self.leaves.scope);
