@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// After this a nested call goes ahead of the line, and over max.
-const LONG: Duration = Duration::from_millis(50);
+const LONG: Duration = PATIENCE.saturating_mul(50);
 
 /// How long a loan is used for more than one job.
 const TERM: Duration = Duration::from_millis(1);

@@ -30,7 +30,7 @@ use crate::{AcquireError, Semaphore};
 ///
 /// # Resizing
 ///
-/// Never more than max items are in the closure at once. A shrink is followed by
+/// Never more than max items are at work at once. A shrink is followed by
 /// each worker as soon as the item that it runs is done; with a max of 0 no item
 /// is begun until it is raised. Growth is followed at the latest when some item
 /// of the call is done, and at once when none runs and the call stands in line.
@@ -43,14 +43,11 @@ use crate::{AcquireError, Semaphore};
 /// worker stays out, if another one waits there, and sees to it that they get their
 /// permits, whether more items come or not.
 ///
-/// Nobody does where only one worker takes part: in a pool of one, or while the
-/// others are busy with other things, such as a second call of this kind. Nor does it
-/// help where the permits are those of a job around the call, on whose thread the next
-/// item is waited for; where items wait for jobs of their own, on top of which a worker
-/// may come for the next item; nor where each part of an iterator blocks by itself, in a
-/// `map` before the throttled call. Then what was set aside waits for the next item that
-/// comes to any worker, or for the end of them. Where an item comes only as others are
-/// done, use [`Throttle::spawn`](super::Throttle::spawn).
+/// Nobody does where only one worker takes part: in a pool of one, or while the others are
+/// busy with other things. Nor does it help where each part of an iterator blocks by itself,
+/// in a `map` before the throttled call. Then what was set aside waits for the next item that
+/// comes to any worker, or for the end of them. Where an item comes only as others are done,
+/// use [`Throttle::spawn`](super::Throttle::spawn).
 ///
 /// # Fairness
 ///
@@ -60,7 +57,7 @@ use crate::{AcquireError, Semaphore};
 /// item after another under it, and gives it up after an item as soon as anybody else
 /// waits for one, or max has become less. (Items that take less than 20 microseconds are
 /// fetched several at a time, as many as take that long and 8192 at most, with a look
-/// after each that is run.)
+/// after each that is run, or after 16 that take less than 40 nanoseconds together.)
 ///
 /// # Nesting
 ///
@@ -194,6 +191,46 @@ pub trait ThrottleExt: ParallelIterator {
         F: Fn(Self::Item) + Send + Sync,
     {
         self.throttle_by(semaphore).weighted_for_each(weight, f)
+    }
+
+    /// Runs `f` for every item, under as many permits as `weight` says, and collects what
+    /// it returns: [`throttle_weighted_for_each`](Self::throttle_weighted_for_each) and
+    /// [`throttle_map_collect`](Self::throttle_map_collect) in one.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] if the semaphore is closed before all items are begun.
+    ///
+    /// # Panics
+    ///
+    /// As for [`throttle_weighted_for_each`](Self::throttle_weighted_for_each).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use rayon::prelude::*;
+    ///
+    /// let memory = Semaphore::new(256);
+    /// let halves: Vec<u32> = [64, 2, 128_u32]
+    ///     .into_par_iter()
+    ///     .throttle_weighted_map_collect(&memory, |&size| size, |size| size / 2)?;
+    /// assert_eq!(halves, [32, 1, 64]);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    fn throttle_weighted_map_collect<C, R, W, F>(
+        self,
+        semaphore: &Semaphore,
+        weight: W,
+        f: F,
+    ) -> Result<C, AcquireError>
+    where
+        W: Fn(&Self::Item) -> u32 + Send + Sync,
+        F: Fn(Self::Item) -> R + Send + Sync,
+        R: Send,
+        C: FromParallelIterator<R>,
+    {
+        self.throttle_by(semaphore).weighted_map_collect(weight, f)
     }
 
     /// The same for any [`Source`] of permits, such as a key of a keyed
@@ -371,6 +408,34 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
         F: Fn(I::Item) + Send + Sync,
     {
         self.drive(&By(weight), &f, |driven| driven.for_each(|()| {}))
+    }
+
+    /// [`ThrottleExt::throttle_weighted_map_collect`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Throttled`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use rayon::prelude::*;
+    ///
+    /// let memory = Semaphore::new(256);
+    /// let sizes = [64, 1, 128_u32].into_par_iter().throttle_by(&memory);
+    /// let all: Vec<u32> = sizes.weighted_map_collect(|&size| size, |size| size)?;
+    /// assert_eq!(all, [64, 1, 128]);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    pub fn weighted_map_collect<C, R, W, F>(self, weight: W, f: F) -> Result<C, S::Error>
+    where
+        W: Fn(&I::Item) -> u32 + Send + Sync,
+        F: Fn(I::Item) -> R + Send + Sync,
+        R: Send,
+        C: FromParallelIterator<R>,
+    {
+        self.drive(&By(weight), &f, |driven| driven.collect())
     }
 
     /// Runs `consume` over what `f` returns.

@@ -91,16 +91,8 @@ impl<S: Source + 'static> Throttle<S> {
     /// for it, and may borrow what outlives the scope. The scope, whose pool it
     /// runs in, does not end before.
     ///
-    /// For a job here and there. Where many may wait at once, take
-    /// [`scoped`](Self::scoped): it is what keeps those that wait, for as long as
-    /// what they borrow lives, and one request stands in line for them all. A job
-    /// that waits without it takes a place in line of its own, but also a thread
-    /// that does the waiting, and some of a worker's stack: measured, 100 us for
-    /// each. That is why no more than 64 jobs of one throttle and its clones
-    /// wait in this way. While there are so many, this call waits, too: its worker
-    /// does other jobs until one of them has begun. Who calls it must not be the
-    /// one who is to raise max or to give permits back that it took by other
-    /// means.
+    /// For a job here and there: each has a place in line of its own. Where many may wait
+    /// at once, take [`scoped`](Self::scoped), where one request stands in line for all.
     ///
     /// # Errors
     ///

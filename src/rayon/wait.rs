@@ -36,7 +36,11 @@ use crate::sync::{
 };
 
 /// After this a call starves.
-pub(super) const PATIENCE: Duration = Duration::from_millis(1);
+pub(super) const PATIENCE: Duration = if cfg!(shuttle) {
+    Duration::from_micros(20)
+} else {
+    Duration::from_millis(1)
+};
 
 /// The longest nap.
 const NAP: Duration = Duration::from_millis(1);
