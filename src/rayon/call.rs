@@ -22,7 +22,10 @@ use crate::{
 };
 
 /// After this a nested call goes ahead of the line, and over max.
-const LONG: Duration = PATIENCE.saturating_mul(50);
+const LONG: Duration = PATIENCE.saturating_mul(10);
+
+/// How long a call that is refused a place in line hopes to share.
+const HOPE: Duration = PATIENCE.saturating_mul(50);
 
 /// How long a loan is used for more than one job.
 const TERM: Duration = Duration::from_millis(1);
@@ -520,7 +523,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
     /// There is no place in line. Whoever is refused one for want of room can still share.
     fn is_refused(&mut self, error: ErrorOf<'s, H>) {
         let call = self.call;
-        let is_late = self.since.is_some_and(|since| since.elapsed() >= LONG);
+        let is_late = self.since.is_some_and(|since| since.elapsed() >= HOPE);
         let (_, active) = call.source.max_and_active();
         if !self.wait.is_worker || is_late || active == 0 || call.source.is_closed() {
             turn_away(call, self.scope, error);
