@@ -33,30 +33,19 @@
 //! // Nobody uses the old one any more.
 //! ```
 
-mod along;
 mod barrier;
-mod drain;
-mod manners;
 mod pending;
-mod stripe;
+mod stripes;
 mod swap;
-mod take;
-mod thread;
-mod token;
 mod tracker;
-mod waiters;
 
-pub(crate) use along::Meeting;
+#[cfg(feature = "stats")]
+pub(crate) use crate::thread_number::{number as thread_number, stripes};
+pub(crate) use barrier::Meeting;
 pub use pending::{Drained, Pending};
-#[cfg(feature = "stats")]
-pub(crate) use stripe::stripes;
-pub use swap::{Swap, Write};
-pub use take::Take;
-#[cfg(feature = "stats")]
-pub(crate) use thread::number as thread_number;
-pub(crate) use token::ShortToken;
-pub use token::Token;
-pub use tracker::Tracker;
+pub use swap::{Swap, Take, Write};
+pub(crate) use tracker::ShortToken;
+pub use tracker::{Token, Tracker};
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

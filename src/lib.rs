@@ -72,17 +72,19 @@
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
 mod error;
+mod event;
+mod foreign;
 pub mod generation;
 #[cfg(feature = "keyed")]
 mod keyed;
+mod park;
 #[cfg(feature = "pool")]
 mod pool;
 #[cfg(all(feature = "rayon", not(loom)))]
 pub mod rayon;
 mod semaphore;
-#[cfg(feature = "stats")]
-mod stats;
 mod sync;
+mod thread_number;
 
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 #[cfg(feature = "keyed")]
@@ -102,7 +104,7 @@ pub use semaphore::{
     Semaphore, SemaphorePermit, Settled, Snapshot,
 };
 #[cfg(feature = "stats")]
-pub use stats::{Interval, Stats};
+pub use semaphore::{Interval, Stats};
 
 /// What can be sent, shared and unwound past, held at compile time.
 const _: () = {

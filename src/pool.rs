@@ -1,107 +1,35 @@
-//! The lease pool as its callers see it, and its protocol.
-//!
-//! # Parts
-//!
-//! The *gate* is the crate's own semaphore: whoever wants a lease takes a permit
-//! of it, and keeps that as long as the lease. All waiting, order, timing out
-//! and giving up is the gate's. The *table*, behind a lock, knows the keys, and
-//! in its *ring* those that have a place free, in the order of their turns.
-//! Between the gate and the table a request is *on its way*: it has a permit and
-//! no lease, for an instant, or until a future that has been told is polled.
-//!
-//! A key's *share* is `max(target, active)`: the leases that are out, and its
-//! *places*, those that may join them.
-//!
-//! | who | moves what |
-//! |---|---|
-//! | pick, by a request on its way | counts a lease of the key in front of the ring; the key goes to the end, or out if it is full |
-//! | release, from a key not over its target | uncounts the lease, lets the key into the ring, gives the permit back |
-//! | release, from a key over its target | uncounts the lease; the permit and a part of the gate's max go with it |
-//! | set | changes the target, the gate's max by the same as the share, the key's being in the ring |
-//! | stop | closes the gate, and the table against those on their way |
-//!
-//! Each of these is one critical section, in which the gate's word is written at
-//! most once and no foreign code runs: no waker (those whom the write concerns
-//! are served when the lock is free again), no `Hash` and no `Eq` (`names.rs`),
-//! no `Drop` of a key (what is freed is carried out). What foreign code does, a
-//! panic or a call of the pool, it does between two such sections.
-//!
-//! # Why there is never one too many, and nobody waits beside a place
-//!
-//! 1. *Never one too many.* Pick alone counts leases up, under the lock under
-//!    which targets change, when it has seen `active < target` there. A permit of
-//!    the gate entitles to a look and no more, so it does not matter what has
-//!    become of the target since the permit was granted.
-//! 2. *The books.* Whenever the lock is free, the gate's max is the sum of all
-//!    shares and its active count is the leases that are out and the requests on
-//!    their way. So the permits free at the gate are the places less those on
-//!    their way; when targets were lowered, this may be less than nothing.
-//! 3. *Nobody waits beside a place.* The gate lets nobody wait while a permit is
-//!    free (`queue.rs`), and whoever makes one free changes the word first and
-//!    looks at the line afterwards. So while places are left and somebody waits,
-//!    at least as many are on their way as there are places. Each of those takes
-//!    a place, or is dropped, which hands its permit to the next in line, or
-//!    finds no place.
-//! 4. *Those who find nothing.* Their permits are the ones by which the gate is
-//!    over its max, by 2. They give them back, which lets nobody in, and stand in
-//!    line again where they stood, in one step under the line's lock. Should a
-//!    place have come up meanwhile, they are granted it in that step if they are
-//!    first, and look again: each further look is somebody else's doing, so
-//!    nobody spins.
-//! 5. *The end.* Stop closes the table in the critical section that closes the
-//!    gate. So after it no lease begins, not for those on their way either.
-//!
-//! # Origin
-//!
-//! Teleport's `workpool`, a Go package: leases of any key, targets that change at run
-//! time. The protocol is written afresh; there, a key that is paused and resumed has
-//! forgotten the leases that are out.
-//!
-//! # Order
-//!
-//! Requests are let through the gate first in, first out. One that is told of a
-//! place which a `set` takes back before it comes keeps its rank. When several
-//! have been told and there are fewer places left, those who come first have
-//! them.
-//!
-//! Keys take turns. One that gets a place free stands at the end of the ring, so
-//! before it is served again, each key that was there when it was last served is
-//! served too, or has no place any more.
-//!
-//! # Why a lock
-//!
-//! A lease is of one key, a waiter waits for any. A release must therefore change
-//! its key's count and the list of those with a place in one step; in safe code
-//! this takes a lock. It is held for some tens of instructions: once to acquire
-//! and once to release.
+//! The lease pool as its callers see it. Its protocol is in `pool/shared.rs`.
 
-use std::{fmt, hash::RandomState, sync::Arc};
+use std::{
+    borrow::Borrow,
+    fmt,
+    future::Future,
+    hash::{BuildHasher, Hash, RandomState},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
 
-mod blocking;
-mod end;
 mod entry;
-mod keys;
 mod lease;
-mod names;
 mod request;
 mod ring;
 mod shared;
-#[cfg(feature = "stream")]
-mod stream;
 
-pub use end::Stopped;
 pub use entry::Counts;
 pub use lease::Lease;
 pub use request::AcquireLease;
 #[cfg(feature = "stream")]
-pub use stream::Leases;
+pub use request::Leases;
 
-use crate::{error::TryLeaseError, semaphore::Semaphore};
-use request::Request;
-use shared::Shared;
-
-/// All targets together, and the leases beyond them.
-const MAX_LEASES: u32 = Semaphore::MAX_PERMITS as u32;
+use crate::{
+    error::{LeaseError, LeaseTimeoutError, TryLeaseError},
+    park::{Wait, after, assert_may_block, wait},
+    semaphore::Idle,
+};
+use request::{End, Request, block};
+use shared::{MAX_LEASES, Overflow, Shared};
 
 /// Hands out leases of keys, as many of each as its target says, to whoever
 /// comes for the next.
@@ -237,7 +165,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Errors
     ///
-    /// The future returns [`LeaseError`](crate::LeaseError) if the pool is
+    /// The future returns [`LeaseError`] if the pool is
     /// stopped, or is stopped while it waits.
     ///
     /// # Cancel safety
@@ -263,6 +191,418 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     pub fn acquire(&self) -> AcquireLease<K> {
         AcquireLease(Request::new(Arc::clone(&self.shared)))
+    }
+
+    /// All leases from now on, one after the other, until the pool is
+    /// [stopped](Self::stop). With the feature `stream`.
+    ///
+    /// It is what a loop around [`acquire`](Self::acquire) would be: the stream
+    /// stands in line once at a time, and takes no lease before it is polled.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire), for the stream and for what its
+    /// `next()` returns. While the stream is kept it keeps its place in line,
+    /// and a lease that it has been told of.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let pool = dynaphore::LeasePool::new();
+    /// pool.set("a", 1);
+    /// pool.set("b", 1);
+    /// let held: Vec<_> = pool.leases().take(2).collect().await;
+    /// assert_eq!((*held[0].key(), *held[1].key()), ("a", "b"));
+    ///
+    /// pool.stop();
+    /// assert!(pool.leases().next().await.is_none());
+    /// # });
+    /// ```
+    #[cfg(feature = "stream")]
+    pub fn leases(&self) -> Leases<K> {
+        Leases::new(&self.shared)
+    }
+}
+
+/// Blocking.
+///
+/// A lease that is there at once is taken even when the time is over already.
+impl<K, S> LeasePool<K, S> {
+    /// Waits for the next lease, blocking the thread. Threads and async tasks
+    /// stand in the same line.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError`] if the pool is stopped, or is stopped while it waits.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Fairness
+    ///
+    /// First in, first out, together with the async tasks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = dynaphore::LeasePool::new();
+    /// pool.set("a", 1);
+    /// assert_eq!(*pool.blocking_acquire()?.key(), "a");
+    /// # Ok::<(), dynaphore::LeaseError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire(&self) -> Result<Lease<K>, LeaseError> {
+        assert_may_block();
+        // Without a deadline there is no other error.
+        block(&self.shared, None).map_err(|_| LeaseError::STOPPED)
+    }
+
+    /// [`blocking_acquire`](Self::blocking_acquire) that waits until `timeout`
+    /// is over at the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](LeaseTimeoutError::Timeout) if the time was over first, which
+    /// then leaves no trace; [`Stopped`](LeaseTimeoutError::Stopped) if the pool
+    /// is stopped, or is stopped while it waits.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{LeasePool, LeaseTimeoutError};
+    ///
+    /// let pool = LeasePool::<&str>::new();
+    /// let late = pool.blocking_acquire_timeout(Duration::from_millis(1));
+    /// assert_eq!(late.unwrap_err(), LeaseTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<Lease<K>, LeaseTimeoutError> {
+        assert_may_block();
+        block(&self.shared, after(timeout))
+    }
+
+    /// [`blocking_acquire`](Self::blocking_acquire) that waits until `deadline`
+    /// at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use dynaphore::{LeasePool, LeaseTimeoutError};
+    ///
+    /// let pool = LeasePool::<&str>::new();
+    /// let late = pool.blocking_acquire_deadline(Instant::now());
+    /// assert_eq!(late.unwrap_err(), LeaseTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_deadline(
+        &self,
+        deadline: Instant,
+    ) -> Result<Lease<K>, LeaseTimeoutError> {
+        assert_may_block();
+        block(&self.shared, Some(deadline))
+    }
+
+    /// [`stopped`](Self::stopped), blocking the thread.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = dynaphore::LeasePool::<&str>::new();
+    /// pool.stop();
+    /// pool.blocking_stopped();
+    /// ```
+    #[track_caller]
+    pub fn blocking_stopped(&self) {
+        assert_may_block();
+        let _ended = wait(&mut End::new(&self.shared), None);
+    }
+
+    /// [`idle`](Self::idle), blocking the thread.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = dynaphore::LeasePool::new();
+    /// pool.set("a", 1);
+    /// let lease = pool.try_acquire().unwrap();
+    /// std::thread::spawn(move || drop(lease));
+    /// pool.blocking_idle();
+    /// ```
+    #[track_caller]
+    pub fn blocking_idle(&self) {
+        self.shared.gate.blocking_idle();
+    }
+}
+
+/// Keys and their targets.
+impl<K: Hash + Eq, S: BuildHasher> LeasePool<K, S> {
+    /// Changes the target of a key, and returns the one that this replaces: 0
+    /// for a key that was not known.
+    ///
+    /// When it returns, it is in force: leases beyond the new target will not be
+    /// let out any more, or the waiters that can now be served are. Any thread
+    /// may call it at any time, and calls that race take effect one after the
+    /// other. A request that was told of a lease but has not come for it (a
+    /// future that has not been polled since) goes back to where it stood in
+    /// line, if this takes the lease away again.
+    ///
+    /// # Panics
+    ///
+    /// When all targets together, leases beyond their target included, would be
+    /// more than [`MAX_LEASES`](LeasePool::MAX_LEASES); nothing has changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = dynaphore::LeasePool::new();
+    /// assert_eq!(pool.set("a", 3), 0);
+    /// assert_eq!(pool.set("a", 0), 3);
+    /// assert!(pool.try_acquire().is_err(), "paused");
+    /// ```
+    #[track_caller]
+    pub fn set(&self, key: K, target: usize) -> usize {
+        let hash = self.hasher.hash_one(&key);
+        let set = match u32::try_from(target) {
+            Ok(target) => self.shared.set(hash, key, target),
+            Err(_) => Err(Overflow),
+        };
+        match set {
+            Ok(before) => before as usize,
+            Err(Overflow) => panic!(
+                "a target of {target} would give the pool more than MAX_LEASES leases (2147483647)"
+            ),
+        }
+    }
+
+    /// How many leases of `key` are out, and how many ought to be: none of
+    /// either for a key that is not known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Counts, LeasePool};
+    ///
+    /// let pool = LeasePool::new();
+    /// pool.set("a".to_owned(), 2);
+    /// let _lease = pool.try_acquire().unwrap();
+    /// assert_eq!(pool.counts("a"), Counts { target: 2, active: 1 });
+    /// assert_eq!(pool.counts("b"), Counts::default());
+    /// ```
+    #[must_use]
+    pub fn counts<Q>(&self, key: &Q) -> Counts
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hasher.hash_one(key);
+        let found = self.shared.find(hash, |known| known.borrow() == key);
+        found.map_or_else(Counts::default, |entry| entry.tally().counts())
+    }
+}
+
+/// Reading it.
+impl<K, S> LeasePool<K, S> {
+    /// All keys that are known, in no particular order, with their counts at one
+    /// and the same moment.
+    ///
+    /// It holds the lock for as long as it takes to look at all keys: some
+    /// milliseconds for 100,000. They are cloned afterwards.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Counts, LeasePool};
+    ///
+    /// let pool = LeasePool::new();
+    /// pool.set("a", 2);
+    /// assert_eq!(pool.snapshot(), [("a", Counts { target: 2, active: 0 })]);
+    /// ```
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<(K, Counts)>
+    where
+        K: Clone,
+    {
+        let all = self.shared.snapshot().into_iter();
+        all.map(|(entry, counts)| (entry.key.clone(), counts))
+            .collect()
+    }
+
+    /// How many keys are known: those with a target above 0 or a lease out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = dynaphore::LeasePool::new();
+    /// pool.set("a", 2);
+    /// assert_eq!(pool.len(), 1);
+    /// pool.set("a", 0);
+    /// assert_eq!(pool.len(), 0);
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.len()
+    }
+
+    /// Whether no key is known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(dynaphore::LeasePool::<&str>::new().is_empty());
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many leases are out, of all keys together. One that a request has
+    /// been told of is counted before that request comes for it. No lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = dynaphore::LeasePool::new();
+    /// pool.set("a", 2);
+    /// let _lease = pool.try_acquire().unwrap();
+    /// assert_eq!(pool.active(), 1);
+    /// ```
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.shared.gate.active()
+    }
+
+    /// How many requests wait for a lease. No lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(dynaphore::LeasePool::<&str>::new().waiting(), 0);
+    /// ```
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.gate.waiting()
+    }
+}
+
+/// The end.
+impl<K, S> LeasePool<K, S> {
+    /// Lets no more leases out, for good. When it returns, none begins any more,
+    /// and those who wait are told. Leases that are out stay good;
+    /// [`idle`](Self::idle) waits for them. Targets can still be set, to no
+    /// effect on anybody.
+    ///
+    /// Dropping all handles does not stop the pool: requests and leases keep it
+    /// alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let pool = dynaphore::LeasePool::new();
+    /// pool.set("a", 1);
+    /// let lease = pool.try_acquire().unwrap();
+    /// pool.stop();
+    /// assert!(pool.acquire().await.is_err());
+    /// drop(lease);
+    /// pool.idle().await;
+    /// # });
+    /// ```
+    pub fn stop(&self) {
+        self.shared.stop();
+    }
+
+    /// Whether it is [stopped](Self::stop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!dynaphore::LeasePool::<&str>::new().is_stopped());
+    /// ```
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.shared.gate.is_closed()
+    }
+
+    /// Waits until the pool is [stopped](Self::stop): for the holders of leases
+    /// to learn that they should come to an end. That they have is what
+    /// [`idle`](Self::idle) waits for. The [blocking
+    /// form](Self::blocking_stopped) is for threads.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves no trace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let pool = dynaphore::LeasePool::<&str>::new();
+    /// pool.stop();
+    /// pool.stopped().await;
+    /// # });
+    /// ```
+    pub fn stopped(&self) -> Stopped<'_> {
+        Stopped(End::new(&self.shared))
+    }
+
+    /// Waits until no lease is out, and none on its way to a request that has
+    /// been told of it.
+    ///
+    /// A moment of idleness in busy traffic may pass unseen: to drain, first
+    /// [`stop`](Self::stop) the pool or pause its keys. The [blocking
+    /// form](Self::blocking_idle) is for threads.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves no trace.
+    ///
+    /// # Memory ordering
+    ///
+    /// All that the holders did before giving their leases back is visible when
+    /// it resolves.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let pool = dynaphore::LeasePool::new();
+    /// pool.set("a", 1);
+    /// drop(pool.try_acquire());
+    /// pool.set("a", 0);
+    /// pool.idle().await;
+    /// # });
+    /// ```
+    pub fn idle(&self) -> Idle<'_> {
+        self.shared.gate.idle()
     }
 }
 
@@ -290,5 +630,42 @@ impl<K, S> fmt::Debug for LeasePool<K, S> {
             .field("waiting", &self.waiting())
             .field("stopped", &self.is_stopped())
             .finish_non_exhaustive()
+    }
+}
+
+/// The future of [`LeasePool::stopped`].
+///
+/// Polled after it has returned `Ready`, it returns `Ready` again.
+///
+/// # Cancel safety
+///
+/// Dropping it leaves no trace.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{LeasePool, Stopped};
+///
+/// # futures::executor::block_on(async {
+/// let pool = LeasePool::<String>::new();
+/// let stopped: Stopped<'_> = pool.stopped();
+/// pool.stop();
+/// stopped.await;
+/// # });
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Stopped<'a>(End<'a>);
+
+impl Future for Stopped<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll(cx.waker())
+    }
+}
+
+impl fmt::Debug for Stopped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopped").finish_non_exhaustive()
     }
 }

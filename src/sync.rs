@@ -6,7 +6,7 @@
 pub(crate) use std::{
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicU64, AtomicUsize, fence},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, fence},
     },
     thread,
 };
@@ -16,7 +16,7 @@ pub(crate) use loom::{
     lazy_static,
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicU64, AtomicUsize, fence},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, fence},
     },
     thread, thread_local,
 };
@@ -26,23 +26,17 @@ pub(crate) use shuttle::{
     lazy_static,
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicU64, AtomicUsize, fence},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, fence},
     },
     thread, thread_local,
 };
 
 /// What only the module `rayon` needs, which is not there under loom.
 #[cfg(all(feature = "rayon", not(any(loom, shuttle))))]
-pub(crate) use std::{
-    sync::{Condvar, atomic::AtomicBool},
-    thread_local,
-    time::Instant,
-};
+pub(crate) use std::{sync::Condvar, thread_local, time::Instant};
 
 #[cfg(all(feature = "rayon", shuttle))]
 pub(crate) use schedule::{Condvar, Instant};
-#[cfg(all(feature = "rayon", shuttle))]
-pub(crate) use shuttle::sync::atomic::AtomicBool;
 
 #[cfg(shuttle)]
 mod schedule;

@@ -278,3 +278,18 @@ fn a_permit_that_looks_younger_than_it_is_still_counts_as_the_older_when_merged(
     drop(new);
     assert!(first.is_drained());
 }
+
+#[test]
+fn a_generation_that_has_drained_stays_so_for_its_future() {
+    let tracker = dynaphore::generation::Tracker::new();
+    let token = tracker.acquire();
+    let mut drained = std::pin::pin!(std::future::IntoFuture::into_future(tracker.increment()));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::future::Future::poll(drained.as_mut(), &mut cx).is_pending());
+    drop(token);
+    let _newer = tracker.acquire();
+    for _ in 0..3 {
+        let _ = tracker.increment();
+        assert!(std::future::Future::poll(drained.as_mut(), &mut cx).is_ready());
+    }
+}

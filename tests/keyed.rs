@@ -383,3 +383,36 @@ fn debug_says_what_there_is_and_never_blocks() {
     assert!(text.contains("permits: 1, key: \"a\""), "{text}");
     assert!(text.contains("Asks { need: 1 }"), "{text}");
 }
+
+/// Runs something when its thread ends.
+struct AtEnd(Option<Box<dyn FnOnce()>>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        if let Some(run) = self.0.take() {
+            run();
+        }
+    }
+}
+
+#[test]
+fn a_destructor_of_a_thread_local_may_block() {
+    thread_local!(static AT_END: std::cell::RefCell<AtEnd> = const { std::cell::RefCell::new(AtEnd(None)) });
+    let keyed = std::sync::Arc::new(KeyedSemaphore::<u64>::new(1));
+    let held = keyed.try_acquire(&7).unwrap();
+    let inner = std::sync::Arc::clone(&keyed);
+    let thread = std::thread::spawn(move || {
+        AT_END.with_borrow_mut(|at_end| {
+            at_end.0 = Some(Box::new(move || {
+                drop(inner.blocking_acquire(&7).unwrap());
+                inner.close();
+            }));
+        });
+    });
+    while keyed.snapshot(&7).waiting == 0 {
+        std::thread::yield_now();
+    }
+    drop(held);
+    thread.join().unwrap();
+    assert!(keyed.is_closed());
+}

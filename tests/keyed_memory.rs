@@ -136,3 +136,37 @@ fn waiting_for_many_keys_leaves_nothing_behind() {
     let kept = count().bytes - before;
     assert!(kept < 16 * 1024, "{kept} bytes");
 }
+
+/// Each call copied an array, since it takes no memory to make one.
+#[test]
+fn a_call_does_not_copy_a_large_key_that_is_in_use() {
+    const SIZE: usize = 1 << 20;
+    let thread = |stack, run: Box<dyn FnOnce() + Send>| {
+        let thread = std::thread::Builder::new().stack_size(stack);
+        thread.spawn(run).unwrap().join().unwrap();
+    };
+    let key = std::sync::Arc::new(vec![7_u8; SIZE]);
+    let keyed = std::sync::Arc::new(KeyedSemaphore::<[u8; SIZE]>::new(9));
+    let large = (std::sync::Arc::clone(&key), std::sync::Arc::clone(&keyed));
+    thread(
+        64 * SIZE,
+        Box::new(move || {
+            let (key, keyed) = large;
+            let key: &[u8; SIZE] = key.as_slice().try_into().unwrap();
+            assert_eq!(keyed.set_max(key, 2).unwrap(), 9);
+        }),
+    );
+    let small = (key, std::sync::Arc::clone(&keyed));
+    thread(
+        SIZE / 2,
+        Box::new(move || {
+            let (key, keyed) = small;
+            let key: &[u8; SIZE] = key.as_slice().try_into().unwrap();
+            assert_eq!(keyed.set_max(key, 3).unwrap(), 2);
+            let held = keyed.try_acquire(key).unwrap();
+            drop(keyed.blocking_acquire(key).unwrap());
+            drop(held);
+            assert_eq!(keyed.snapshot(key).active, 0);
+        }),
+    );
+}

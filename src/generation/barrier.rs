@@ -5,7 +5,7 @@
 //! instead of fencing: when it returns, every thread of the process has gone
 //! through a full barrier since the call, wherever it was. If a thread was there
 //! after its count-in, the count-in is seen by what follows the call. If it was
-//! there before, its looks at turn and generation, which come after, see what was
+//! there before, its looks at phase and generation, which come after, see what was
 //! written before the call. So the call stands for S and I in arguments 1 and 2 of
 //! `tracker.rs`, and for W in argument 4; and since a holder that counts itself out
 //! is interrupted in the same way, there is no window (argument 5).
@@ -13,6 +13,10 @@
 //! Rust's memory model does not know such a call. It knows fences that order
 //! within a thread for the compiler's sake; that, and the kernel's promise, is what
 //! this stands on, as liburcu does.
+
+use std::panic::RefUnwindSafe;
+
+use crate::sync::{SeqCst, fence};
 
 #[cfg(all(
     feature = "membarrier",
@@ -81,4 +85,22 @@ mod system {
     pub(in crate::generation) fn cross() {}
 }
 
-pub(super) use system::{cross, is_on, prepare};
+use system::cross;
+pub(super) use system::{is_on, prepare};
+
+/// A word that is written after each plain count-in.
+pub(crate) trait Meeting: Sync + RefUnwindSafe {
+    /// A read-modify-write of it, both Acquire and Release.
+    fn meet(&self);
+}
+
+/// What scans and incrementers do before they look.
+#[inline]
+pub(super) fn meet(meeting: Option<&dyn Meeting>) {
+    // ORDERING: for the callers to say.
+    fence(SeqCst);
+    if let Some(word) = meeting {
+        word.meet();
+    }
+    cross();
+}

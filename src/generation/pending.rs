@@ -1,20 +1,22 @@
-//! Waiting until a generation has drained.
+//! Ending a generation, and waiting until it has drained.
 
 use std::{
     fmt,
     future::{Future, IntoFuture},
+    hint,
     pin::Pin,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-use super::{Tracker, along::Meeting, drain::Drain};
+use super::{
+    barrier::{Meeting, meet},
+    tracker::{Drain, Tracker, Waiting},
+};
 use crate::{
-    semaphore::{
-        assert_may_block,
-        park::{self, Wait},
-    },
-    sync::Clock,
+    event::Listener,
+    park::{self, Wait, assert_may_block},
+    sync::{AcqRel, Clock, Relaxed},
 };
 
 /// How long a future goes on looking by itself: some hundred times what it takes
@@ -24,6 +26,57 @@ const WINDOW: Duration = Duration::from_micros(200);
 /// How long a thread sleeps at most before it looks for the first time; each
 /// time after that, twice as long.
 const NAP: Duration = Duration::from_micros(50);
+
+impl Tracker {
+    /// Begins a new generation, and returns what tells when the old one has
+    /// drained. Never waits. It may be called from many threads at once, and
+    /// again before the last generation has drained.
+    ///
+    /// # Panics
+    ///
+    /// When the waker of somebody who waits does, after all have been woken. The new
+    /// generation has begun then; the next increment waits for both.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let tracker = dynaphore::generation::Tracker::new();
+    /// let (first, second) = (tracker.increment(), tracker.increment());
+    /// assert_eq!((first.generation(), second.generation()), (0, 1));
+    /// second.wait();
+    /// first.wait();
+    /// ```
+    #[must_use = "does not wait for the old generation"]
+    pub fn increment(&self) -> Pending<'_> {
+        self.increment_meeting(None)
+    }
+
+    /// [`increment`](Self::increment) where tokens also ride along.
+    pub(super) fn increment_meeting<'a>(&'a self, meeting: Option<&'a dyn Meeting>) -> Pending<'a> {
+        // ORDERING: Release, for tokens of the new generation, which see what
+        // the caller did; Acquire, so that it passes on what came before.
+        let generation = self.words.generation.fetch_add(1, AcqRel);
+        // ORDERING: argument 2. Pairs with the read-modify-write in `count_in`.
+        meet(meeting);
+        let phase = self.phase();
+        self.begin_next(phase, meeting);
+        Pending::new(self, meeting, generation, phase)
+    }
+
+    /// [`increment`](Self::increment), where tokens ride along with writes of
+    /// `word`.
+    pub(crate) fn increment_along<'a>(&'a self, word: &'a dyn Meeting) -> Pending<'a> {
+        self.increment_meeting(Some(word))
+    }
+
+    /// What an earlier `increment` has returned, where no tokens ride along.
+    pub(crate) fn pending(&self, generation: u64, phase: u64) -> Pending<'_> {
+        Pending::new(self, None, generation, phase)
+    }
+}
+
+/// Between the two looks of a thread before it sleeps.
+const PAUSES: u32 = 64;
 
 /// A generation that is over, and may still have tokens.
 ///
@@ -48,8 +101,8 @@ pub struct Pending<'a> {
     tracker: &'a Tracker,
     meeting: Option<&'a dyn Meeting>,
     generation: u64,
-    /// The last turn that may have tokens of this generation.
-    turn: u64,
+    /// The last phase that may have tokens of this generation.
+    phase: u64,
 }
 
 impl<'a> Pending<'a> {
@@ -57,13 +110,13 @@ impl<'a> Pending<'a> {
         tracker: &'a Tracker,
         meeting: Option<&'a dyn Meeting>,
         generation: u64,
-        turn: u64,
+        phase: u64,
     ) -> Self {
         Self {
             tracker,
             meeting,
             generation,
-            turn,
+            phase,
         }
     }
 
@@ -96,7 +149,7 @@ impl<'a> Pending<'a> {
     /// ```
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.tracker.drain(self.turn, self.meeting) == Drain::Done
+        self.tracker.drain(self.phase, self.meeting) == Drain::Done
     }
 
     /// Blocks the thread until all tokens of this generation, and of those
@@ -159,10 +212,13 @@ impl<'a> Pending<'a> {
         self.drains_soon() || park::wait(&mut Watch::new(self), deadline).is_some()
     }
 
-    /// A look or two, before anybody has to know that somebody waits.
+    /// Looks twice, before anybody has to know that somebody waits. Tokens that live
+    /// shortly go in between, and each look takes the counts' cache lines from acquirers.
     fn drains_soon(&self) -> bool {
-        let manners = &self.tracker.waiting.manners;
-        manners.look(|| self.is_drained())
+        self.is_drained() || {
+            (0..PAUSES).for_each(|_| hint::spin_loop());
+            self.is_drained()
+        }
     }
 }
 
@@ -183,14 +239,14 @@ impl fmt::Debug for Pending<'_> {
     }
 }
 
-/// Somebody who waits, in the list or about to be.
+/// Somebody who waits.
 struct Watch<'a> {
     tracker: &'a Tracker,
     meeting: Option<&'a dyn Meeting>,
-    turn: u64,
-    /// Its number in the list.
-    number: Option<u64>,
-    /// The current turn when it last looked, and for how long it has been that.
+    phase: u64,
+    /// From the first poll on. It counts among the waiters then.
+    listener: Option<Listener>,
+    /// The current phase when it last looked, and for how long it has been that.
     seen: Option<(u64, Clock)>,
     nap: Duration,
 }
@@ -200,28 +256,28 @@ impl<'a> Watch<'a> {
         Self {
             tracker: pending.tracker,
             meeting: pending.meeting,
-            turn: pending.turn,
-            number: None,
+            phase: pending.phase,
+            listener: None,
             seen: None,
             nap: NAP,
         }
     }
 
     fn is_drained(&self) -> bool {
-        self.tracker.drain(self.turn, self.meeting) == Drain::Done
+        self.tracker.drain(self.phase, self.meeting) == Drain::Done
     }
 
     /// May there be a count-out on its way of which nobody will tell (argument
-    /// 5)? Only in the first moments of a turn.
+    /// 5)? Only in the first moments of a phase.
     fn may_miss(&mut self) -> bool {
         !self.tracker.is_exact() && self.age() < WINDOW
     }
 
-    /// For how long it has been waiting in the same turn.
+    /// For how long it has been waiting in the same phase.
     fn age(&mut self) -> Duration {
-        let now = self.tracker.turn();
+        let now = self.tracker.phase();
         match &self.seen {
-            Some((turn, since)) if *turn == now => Duration::from_nanos(since.nanos()),
+            Some((phase, since)) if *phase == now => Duration::from_nanos(since.nanos()),
             _ => {
                 self.seen = Some((now, Clock::default()));
                 self.nap = NAP;
@@ -238,16 +294,27 @@ impl Wait for Watch<'_> {
         if self.is_drained() {
             return Poll::Ready(());
         }
-        self.tracker
-            .waiting
-            .waiters
-            .register(&mut self.number, waker);
-        // Argument 4: in the list first, then the look that counts.
-        if self.is_drained() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        let Waiting { event, waiters, .. } = &*self.tracker.waiting;
+        if self.listener.is_none() {
+            let listener = event.listen(waker);
+            waiters.fetch_add(1, Relaxed);
+            self.listener = Some(listener);
+            // Argument 4: it listens first, then comes the look that counts.
+            if self.is_drained() {
+                return Poll::Ready(());
+            }
         }
+        while let Some(listener) = &mut self.listener {
+            if listener.poll(waker).is_pending() {
+                break;
+            }
+            // Something is new: as above.
+            listener.listen_again(event);
+            if self.is_drained() {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
     }
 
     fn is_told(&self) -> bool {
@@ -267,8 +334,8 @@ impl Wait for Watch<'_> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.tracker.waiting.waiters.remove(number);
+        if self.listener.is_some() {
+            self.tracker.waiting.waiters.fetch_sub(1, Relaxed);
         }
     }
 }
@@ -276,7 +343,8 @@ impl Drop for Watch<'_> {
 /// Waits until a generation has drained. Made by awaiting a [`Pending`].
 ///
 /// For the first 200 microseconds it has itself polled again; after that it
-/// sleeps until the last token goes.
+/// sleeps until the last token goes. Polled after it has returned `Ready`, it returns
+/// `Ready` again.
 ///
 /// # Cancel safety
 ///

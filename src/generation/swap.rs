@@ -1,23 +1,27 @@
 //! Two copies of something: one is written while the other is read and reset.
 //!
-//! Writers go to the copy `turn % 2`, under a token of that turn. Takers come
-//! one at a time, which a semaphore sees to. Take number n (from 0) begins turn
-//! n + 1, unless one that was cancelled has done so, waits until turn n has
+//! Writers go to the copy `phase % 2`, under a token of that phase. Takers come
+//! one at a time, which a semaphore sees to. Take number n (from 0) begins phase
+//! n + 1, unless one that was cancelled has done so, waits until phase n has
 //! drained, and empties copy `n % 2`. Nobody else moves the tracker, so as take
-//! n begins, turn n is the current one, or n + 1 after a cancelled one; turn
+//! n begins, phase n is the current one, or n + 1 after a cancelled one; phase
 //! n + 2, whose writers use the same copy, begins after take n has ended. What
-//! take n has read and reset happens before turn n + 2 by way of the semaphore
-//! and of the tracker's turn.
+//! take n has read and reset happens before phase n + 2 by way of the semaphore
+//! and of the tracker's phase.
 
-use std::{fmt, ops::Deref};
+use std::{
+    array, fmt, mem,
+    ops::Deref,
+    sync::{Mutex, atomic::*},
+};
 
 use crossbeam_utils::CachePadded;
 
-use super::{Pending, Take, Token, Tracker};
-use crate::{
-    Semaphore,
-    sync::{AtomicU64, Relaxed, const_fn},
+use super::{
+    pending::Pending,
+    tracker::{Token, Tracker},
 };
+use crate::{Semaphore, sync};
 
 /// Two copies of a `T`, so that one can be read and reset as a whole while
 /// traffic goes on in the other.
@@ -56,12 +60,12 @@ pub struct Swap<T> {
     tracker: Tracker,
     takers: Semaphore,
     /// How many takes there have been. Only who has the permit touches it.
-    takes: AtomicU64,
+    takes: sync::AtomicU64,
     copies: CachePadded<[T; 2]>,
 }
 
 impl<T> Swap<T> {
-    const_fn! {
+    sync::const_fn! {
         /// One with these two copies, which should be equal and empty. The first
         /// one is written first.
         ///
@@ -79,7 +83,7 @@ impl<T> Swap<T> {
             Self {
                 tracker: Tracker::new(),
                 takers: Semaphore::new(1),
-                takes: AtomicU64::new(0),
+                takes: sync::AtomicU64::new(0),
                 copies: CachePadded::new(copies),
             }
         }
@@ -167,7 +171,7 @@ impl<T> Swap<T> {
     /// Lets writers go to the other copy, unless a cancelled take has done so.
     /// Returns what to wait for, and the copy that is to be taken then.
     fn exchange(&self) -> (Pending<'_>, &T) {
-        let take = self.takes.load(Relaxed);
+        let take = self.takes.load(Ordering::Relaxed);
         let pending = if self.tracker.generation() == take {
             self.tracker.increment()
         } else {
@@ -179,7 +183,8 @@ impl<T> Swap<T> {
     /// The old copy has no writers any more.
     fn finish<R>(&self, old: &T, read: impl FnOnce(&T) -> R) -> R {
         let taken = read(old);
-        self.takes.store(self.takes.load(Relaxed) + 1, Relaxed);
+        self.takes
+            .store(self.takes.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         taken
     }
 }
@@ -239,7 +244,7 @@ impl<T: Default> Default for Swap<T> {
 impl<T> fmt::Debug for Swap<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Swap")
-            .field("takes", &self.takes.load(Relaxed))
+            .field("takes", &self.takes.load(Ordering::Relaxed))
             .finish_non_exhaustive()
     }
 }
@@ -278,3 +283,144 @@ impl<T: fmt::Debug> fmt::Debug for Write<'_, T> {
         self.copy.fmt(f)
     }
 }
+
+/// Can be emptied through a shared reference, while nobody else uses it.
+///
+/// [`Swap::take`] calls it when the last writer has gone, so
+/// an implementation need not be atomic as a whole, and `Relaxed` will do for
+/// its atomics: it sees all that the writers did, and those who write to the
+/// same copy later see that it is empty.
+///
+/// Done for the atomic integers and `AtomicBool` (back to zero and `false`), for
+/// `Mutex` (back to the default, poisoned or not), and for arrays, vectors,
+/// boxes and tuples of what it is done for. The length of a vector stays.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+/// use dynaphore::generation::Take;
+///
+/// #[derive(Default)]
+/// struct Traffic {
+///     requests: AtomicU64,
+///     bytes: AtomicU64,
+/// }
+///
+/// impl Take for Traffic {
+///     type Taken = (u64, u64);
+///
+///     fn take(&self) -> (u64, u64) {
+///         (self.requests.take(), self.bytes.take())
+///     }
+/// }
+///
+/// let traffic = Traffic::default();
+/// traffic.bytes.fetch_add(1500, Relaxed);
+/// assert_eq!(traffic.take(), (0, 1500));
+/// assert_eq!(traffic.take(), (0, 0));
+/// ```
+pub trait Take {
+    /// What there was.
+    type Taken;
+
+    /// Returns what there was and leaves nothing behind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::AtomicU64;
+    /// use dynaphore::generation::Take;
+    ///
+    /// assert_eq!(AtomicU64::new(3).take(), 3);
+    /// ```
+    fn take(&self) -> Self::Taken;
+}
+
+macro_rules! atomics {
+    ($($atomic:ident $value:ty),+) => {
+        $(impl Take for $atomic {
+            type Taken = $value;
+
+            fn take(&self) -> $value {
+                self.swap(<$value>::default(), Ordering::Relaxed)
+            }
+        })+
+    };
+}
+
+atomics!(
+    AtomicBool bool,
+    AtomicU8 u8,
+    AtomicU16 u16,
+    AtomicU32 u32,
+    AtomicU64 u64,
+    AtomicUsize usize,
+    AtomicI8 i8,
+    AtomicI16 i16,
+    AtomicI32 i32,
+    AtomicI64 i64,
+    AtomicIsize isize
+);
+
+impl<T: Default> Take for Mutex<T> {
+    type Taken = T;
+
+    fn take(&self) -> T {
+        let mut guard = self.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        mem::take(&mut guard)
+    }
+}
+
+impl<T: Take, const N: usize> Take for [T; N] {
+    type Taken = [T::Taken; N];
+
+    fn take(&self) -> Self::Taken {
+        array::from_fn(|index| self[index].take())
+    }
+}
+
+impl<T: Take> Take for [T] {
+    type Taken = Vec<T::Taken>;
+
+    fn take(&self) -> Self::Taken {
+        self.iter().map(Take::take).collect()
+    }
+}
+
+impl<T: Take> Take for Vec<T> {
+    type Taken = Vec<T::Taken>;
+
+    fn take(&self) -> Self::Taken {
+        self.as_slice().take()
+    }
+}
+
+impl<T: Take + ?Sized> Take for Box<T> {
+    type Taken = T::Taken;
+
+    fn take(&self) -> Self::Taken {
+        (**self).take()
+    }
+}
+
+macro_rules! tuples {
+    ($(($($part:ident $index:tt),+)),+) => {
+        $(impl<$($part: Take),+> Take for ($($part,)+) {
+            type Taken = ($($part::Taken,)+);
+
+            fn take(&self) -> Self::Taken {
+                ($(self.$index.take(),)+)
+            }
+        })+
+    };
+}
+
+tuples!(
+    (A 0),
+    (A 0, B 1),
+    (A 0, B 1, C 2),
+    (A 0, B 1, C 2, D 3),
+    (A 0, B 1, C 2, D 3, E 4),
+    (A 0, B 1, C 2, D 3, E 4, F 5)
+);

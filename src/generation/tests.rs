@@ -1,8 +1,6 @@
 //! What cannot be reached from outside.
 
-use std::cell::Cell;
-
-use super::{manners::Manners, stripe::RING, tracker::Tracker};
+use super::{stripes::RING, tracker::Tracker};
 
 /// Scenario 42.
 #[test]
@@ -50,16 +48,16 @@ fn copies_hold_up_like_tokens() {
     assert!(pending.is_drained());
 }
 
-/// Increments that are not held up each begin a turn, and none goes further.
+/// Increments that are not held up each begin a phase, and none goes further.
 #[test]
 fn a_turn_for_each_increment() {
     let tracker = Tracker::new();
-    for turn in 0..3 * RING as u64 {
-        assert_eq!(tracker.turn(), turn);
+    for phase in 0..3 * RING as u64 {
+        assert_eq!(tracker.phase(), phase);
         let pending = tracker.increment();
-        assert_eq!(tracker.turn(), turn + 1);
+        assert_eq!(tracker.phase(), phase + 1);
         assert!(pending.is_drained());
-        assert_eq!(tracker.turn(), turn + 1);
+        assert_eq!(tracker.phase(), phase + 1);
     }
     let _oldest = tracker.acquire();
     for _ in 0..3 * RING {
@@ -67,7 +65,7 @@ fn a_turn_for_each_increment() {
         assert!(!pending.is_drained());
     }
     // No further than to where the oldest is counted.
-    assert_eq!(tracker.turn(), 4 * RING as u64 - 1);
+    assert_eq!(tracker.phase(), 4 * RING as u64 - 1);
 }
 
 #[test]
@@ -80,25 +78,4 @@ fn a_short_token_counts_a_million_generations() {
     }
     assert_eq!(token.age(tracker.generation()), 0, "as documented");
     tracker.release(token);
-}
-
-#[test]
-fn a_look_that_comes_too_early_is_followed_by_one_more_and_by_many_that_come_later() {
-    let manners = Manners::new();
-    let looks = Cell::new(0);
-    let look = |seen: bool| {
-        looks.set(0);
-        let said = manners.look(|| {
-            looks.set(looks.get() + 1);
-            seen
-        });
-        (said, looks.get())
-    };
-    assert_eq!(look(true), (true, 1));
-    assert_eq!(look(false), (false, 2));
-    // They give way before they look, and then look once.
-    assert_eq!(look(false), (false, 1));
-    let polite = (0..).take_while(|_| look(false).1 == 1).count();
-    assert_eq!(polite, 999);
-    assert_eq!(look(true), (true, 1));
 }

@@ -1,69 +1,67 @@
-//! The tracker: the protocol, and the acquirer's, holder's and incrementer's part
-//! in it. Turns are in `drain.rs`, counts in `stripe.rs`, waiting in
-//! `pending.rs`, tokens of permits in `along.rs`.
+//! The tracker and its tokens: the protocol. Counts are in `stripes.rs`, increments and
+//! waiting in `pending.rs`.
 //!
 //! # Words
 //!
 //! The *generation* is what callers see: a number that each increment raises by
-//! one. A *turn* is a stretch of time in which tokens are counted at the same
-//! place, `turn % RING`, of a ring of counts. Usually an increment also begins a
-//! turn. It cannot while somebody holds a token of the turn that was counted
+//! one. A *phase* is a stretch of time in which tokens are counted at the same
+//! place, `phase % RING`, of a ring of counts. Usually an increment also begins a
+//! phase. It cannot while somebody holds a token of the phase that was counted
 //! where the next one would be; then whoever waits for that generation begins
-//! the turn as soon as that has drained.
+//! the phase as soon as that has drained.
 //!
 //! # States
 //!
 //! | who | moves what |
 //! |---|---|
-//! | acquirer | reads the turn, counts itself in at its place, reads the generation and the turn again; if the turn has moved, counts itself out and tries again |
-//! | holder | counts itself out; if its turn is over, looks for waiters |
-//! | incrementer | generation + 1, fence, reads the turn T: this is what its `Pending` waits for; begins turn T + 1 if that is possible |
-//! | waiter for turn T | begins turn T + 1 if nobody has; done when all turns up to T have drained |
-//! | whoever begins a turn | reads the turn T, fence, finds the counts of turn T + 1 - RING at zero, moves the turn from T to T + 1 |
+//! | acquirer | reads the phase, counts itself in at its place, reads the generation and the phase again; if the phase has moved, counts itself out and tries again |
+//! | holder | counts itself out; if its phase is over, looks for waiters |
+//! | incrementer | generation + 1, fence, reads the phase T: this is what its `Pending` waits for; begins phase T + 1 if that is possible |
+//! | waiter for phase T | begins phase T + 1 if nobody has; done when all phases up to T have drained |
+//! | whoever begins a phase | reads the phase T, fence, finds the counts of phase T + 1 - RING at zero, moves the phase from T to T + 1 |
 //!
 //! # Why no token is overlooked
 //!
-//! A count-in (a read-modify-write), the acquirer's looks at generation and turn,
-//! the beginning of a turn, and the fences of all others are SeqCst, so they all
+//! A count-in (a read-modify-write), the acquirer's looks at generation and phase,
+//! the beginning of a phase, and the fences of all others are SeqCst, so they all
 //! have one order. If a count-in comes before a fence there, loads after the fence
 //! see it. If a fence comes before a count-in, the SeqCst loads after the count-in
 //! see what was written before the fence. (C++20, atomics.order 4. loom knows
 //! SeqCst fences only, so there the count-in is followed by one.)
 //!
-//! 1. *Count-in against scan.* A scan for turn U first reads a turn after U,
-//!    then fences (S). An acquirer that gets a token of turn U has counted itself
+//! 1. *Count-in against scan.* A scan for phase U first reads a phase after U,
+//!    then fences (S). An acquirer that gets a token of phase U has counted itself
 //!    in (A) before a load that returned U. Were S first, that load would have
-//!    returned the later turn. So A is first, and the scan sees the count-in.
-//!    `stripe.rs` shows why a scan that then finds zero is proof that the token
+//!    returned the later phase. So A is first, and the scan sees the count-in.
+//!    `stripes.rs` shows why a scan that then finds zero is proof that the token
 //!    has gone, and that what its holder did is visible.
 //! 2. *Token against increment.* The incrementer fences (I) between its write
-//!    of the generation and its read of the turn, T. A token of a generation up
+//!    of the generation and its read of the phase, T. A token of a generation up
 //!    to the one that it ended was made by an acquirer that read the generation
 //!    after A and did not see the write. So A is before I. Before A is the
-//!    write by which the token's turn began, since the acquirer had read that
-//!    turn. So the incrementer sees it: T is that turn or a later one.
-//! 3. *A turn that has drained stays so.* Nobody gets a token of a turn that is
-//!    over, since its second read of the turn would differ. (A latecomer may
+//!    write by which the token's phase began, since the acquirer had read that
+//!    phase. So the incrementer sees it: T is that phase or a later one.
+//! 3. *A phase that has drained stays so.* Nobody gets a token of a phase that is
+//!    over, since its second read of the phase would differ. (A latecomer may
 //!    count itself in for a moment, and out again. A scan that sees it takes it
-//!    for a token, which is no harm.) Turn T + RING begins only after turn T has
-//!    drained. So who reads a turn RING or more after its own is done, and a
-//!    zero remains proof when the turn has moved meanwhile.
+//!    for a token, which is no harm.) Phase T + RING begins only after phase T has
+//!    drained. So who reads a phase RING or more after its own is done, and a
+//!    zero remains proof when the phase has moved meanwhile.
 //!
 //! # Why no wake-up is lost
 //!
-//! 4. *Late count-out against waiter.* A waiter enters the list, fences (W),
-//!    and scans. A holder whose turn is over counts itself out, fences (H), and
+//! 4. *Late count-out against waiter.* A waiter counts itself among the waiters, listens
+//!    to the event, fences (W), and scans. A holder whose phase is over counts itself out, fences (H), and
 //!    looks whether somebody waits. If H is first, the scan sees the count-out.
 //!    If W is first, the holder sees the waiter; if it also finds the place
-//!    empty, it wakes everybody in the list, and who needs more comes back to
-//!    it. If two leave at once, the one whose fence is later sees both go.
-//!    The place may count again by then, for turn T + RING. Then it is whoever
-//!    has begun that turn who wakes: it fences (B) after it has moved the turn,
+//!    empty, it notifies all that listen, and who needs more listens again. If two leave at once, the one whose fence is later sees both go.
+//!    The place may count again by then, for phase T + RING. Then it is whoever
+//!    has begun that phase who wakes: it fences (B) after it has moved the phase,
 //!    and looks whether somebody waits. If W is before B, it sees the waiter; if
-//!    B is first, the waiter reads a turn by which its own has drained.
-//! 5. *The window.* A holder does not fence before it looks whether its turn is
+//!    B is first, the waiter reads a phase by which its own has drained.
+//! 5. *The window.* A holder does not fence before it looks whether its phase is
 //!    over. Its count-out may still be on the way to other cores when it reads
-//!    the turn, then the turn ends, a waiter enters the list and scans, and
+//!    the phase, then the phase ends, a waiter listens and scans, and
 //!    neither sees the other. An exact hand-shake needs a fence in each release
 //!    (Attiya et al., "Laws of Order", POPL 2011), which is half of what a
 //!    token costs. But a store is on its way for some nanoseconds, or
@@ -71,16 +69,16 @@
 //!    Fence-Free Asymmetric Synchronization", ASPLOS 2015), and an interrupt
 //!    between the two does not lengthen that. So waiters look again by
 //!    themselves: a future for a while (`WINDOW` in `pending.rs`) after it has
-//!    entered the list or the turn has moved, a thread after sleeps that become
+//!    begun to listen or the phase has moved, a thread after sleeps that become
 //!    longer and longer. This concerns how soon a waiter goes on, never whether
 //!    it may.
 //!
 //! # Progress
 //!
-//! `acquire` is lock-free: it starts again only if a turn has begun meanwhile;
+//! `acquire` is lock-free: it starts again only if a phase has begun meanwhile;
 //! while none does, it is wait-free. `increment` is wait-free. Dropping a token
 //! is wait-free, unless it is the last of a generation that somebody waits for:
-//! then it takes the lock of the list of wakers. The first `acquire` on a
+//! then it takes the lock of the event. The first `acquire` on a
 //! tracker allocates, and another that comes in that moment waits for it. Wakers
 //! are cloned, woken and dropped with the lock free.
 //!
@@ -95,27 +93,38 @@
 //! the feature `membarrier` gives, for an increment and wait of 300 to 490 ns in place
 //! of 35 to 70, and of microseconds where threads are running (`barrier.rs`).
 //!
-//! # Why no event-listener
+//! # Permits: a count-in without a fence
 //!
-//! It runs wakers inside its lock, so that one that calls back or panics there
-//! cannot be contained, and for the semaphore's line it was measured slower
-//! than a list of our own (`semaphore/queue.rs`). Here nobody stands in line:
-//! whoever waits is told when there is something new, all at once.
+//! Taking a permit is a read-modify-write of the semaphore's word already. So the
+//! token is counted in by a plain store before that write (M), and generation and
+//! phase are read after it. Whoever relies on seeing such a count-in, the scans
+//! and the incrementer, writes the same word too, where they fence: a
+//! read-modify-write that changes nothing (N). That is a [`Meeting`].
+//!
+//! All writes of the word are read-modify-writes, so of M and N one comes first,
+//! and the other acquires what it released. If M is first, what follows N sees the
+//! count-in, and the phase that the acquirer had read. If N is first, what follows
+//! M sees what was written before N. So M stands for A, and N for S and I, in
+//! arguments 1 and 2, word for word. Who retracts a count-in, or
+//! waits for its permit, does what any acquirer of a token does.
 
-use std::{fmt, sync::atomic::compiler_fence};
+use std::{
+    fmt,
+    num::{NonZeroU16, NonZeroU32},
+    ops::Range,
+    sync::atomic::compiler_fence,
+};
 
 use crossbeam_utils::CachePadded;
 
 use super::{
-    Pending, Token,
-    along::{Meeting, meet},
-    barrier,
-    manners::Manners,
-    stripe::{Position, Stripe, Stripes},
-    token::Mark,
-    waiters::Waiters,
+    barrier::{self, Meeting, meet},
+    stripes::{Mark, Place, Position, RING, Stripe, Stripes},
 };
-use crate::sync::{AcqRel, Acquire, AtomicU64, SeqCst, const_fn};
+use crate::{
+    event::Event,
+    sync::{AcqRel, Acquire, AtomicU64, AtomicUsize, Relaxed, SeqCst, const_fn, fence},
+};
 
 /// Tells when nobody uses the old one any more.
 ///
@@ -139,6 +148,14 @@ use crate::sync::{AcqRel, Acquire, AtomicU64, SeqCst, const_fn};
 /// generations before are still alive at that time (of the third before it, or
 /// of an older one), by those that are taken until the wait finds them gone.
 /// Newer ones that come after that never prolong it.
+///
+/// # Signal handlers and `fork`
+///
+/// A signal handler may call [`generation`](Self::generation) and nothing else: to take or
+/// drop a token is a plain load and store of a count of this thread, and one that the
+/// handler interrupts could lose what the handler counts. After a fork the child counts
+/// the tokens that were out in the parent as its own. Those of threads that it does not
+/// have are never given back, so it should begin with a tracker of its own.
 ///
 /// # Memory ordering
 ///
@@ -176,24 +193,27 @@ pub(super) struct Words {
     /// Wraps around, if callers should ever get that far.
     pub(super) generation: AtomicU64,
     /// Starts at zero, so it does not wrap around in this millennium.
-    pub(super) turn: AtomicU64,
+    pub(super) phase: AtomicU64,
 }
 
 /// What only those who increment and wait write.
 pub(super) struct Waiting {
-    pub(super) waiters: Waiters,
-    /// All turns below have drained: not the only place that says so.
+    /// That something has drained, or a phase has begun.
+    pub(super) event: Event,
+    /// How many listen for that, or are about to. Only a fence before a look makes a zero
+    /// mean something.
+    pub(super) waiters: AtomicUsize,
+    /// All phases below have drained: not the only place that says so.
     pub(super) drained: AtomicU64,
-    pub(super) manners: Manners,
 }
 
 impl Waiting {
     const_fn! {
         fn new() -> Self {
             Self {
-                waiters: Waiters::new(),
+                event: Event::new(),
+                waiters: AtomicUsize::new(0),
                 drained: AtomicU64::new(0),
-                manners: Manners::new(),
             }
         }
     }
@@ -222,7 +242,7 @@ impl Tracker {
         Self {
             words: Words {
                 generation: AtomicU64::new(generation),
-                turn: AtomicU64::new(0),
+                phase: AtomicU64::new(0),
             },
             stripes: Stripes::new(),
             waiting: CachePadded::new(Waiting::new()),
@@ -234,7 +254,7 @@ impl Tracker {
         Self {
             words: Words {
                 generation: AtomicU64::new(generation),
-                turn: AtomicU64::new(0),
+                phase: AtomicU64::new(0),
             },
             stripes: Stripes::of(1),
             waiting: CachePadded::new(Waiting::new()),
@@ -298,24 +318,24 @@ impl Tracker {
     /// Counts the caller in. Says in which generation, and where.
     #[inline(always)]
     pub(super) fn enter(&self) -> (u64, Mark, &Stripe) {
-        let Words { generation, turn } = &self.words;
+        let Words { generation, phase } = &self.words;
         loop {
             // ORDERING: SeqCst here and below, arguments 1 and 2, pairs with the
             // fences in `increment` and `are_empty`. Acquire, pairs with the
             // Releases in `increment` and `begin_next`.
-            let now = turn.load(SeqCst);
+            let now = phase.load(SeqCst);
             let position = Position::of(now);
             let (stripe, place) = self.stripes.count_in(position);
             let mark = Mark { place, position };
             let generation = generation.load(SeqCst);
-            if turn.load(SeqCst) == now {
+            if phase.load(SeqCst) == now {
                 return (generation, mark, stripe);
             }
             self.retract(mark);
         }
     }
 
-    /// The turn has moved while the caller counted itself in.
+    /// The phase has moved while the caller counted itself in.
     #[cold]
     pub(super) fn retract(&self, mark: Mark) {
         self.stripes.at(mark.place).count_out(mark);
@@ -333,45 +353,210 @@ impl Tracker {
             // fence in `are_empty`.
             crate::sync::fence(SeqCst);
         }
-        // If the turn is RING after its own, whoever has begun it has waked.
-        if Position::of(self.turn()) != mark.position {
+        // If the phase is RING after its own, whoever has begun it has waked.
+        if Position::of(self.phase()) != mark.position {
             self.left_late(mark);
         }
     }
+}
 
-    /// Begins a new generation, and returns what tells when the old one has
-    /// drained. Never waits. It may be called from many threads at once, and
-    /// again before the last generation has drained.
-    ///
-    /// # Panics
-    ///
-    /// When the waker of somebody who waits does, after all have been woken. The new
-    /// generation has begun then; the next increment waits for both.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let tracker = dynaphore::generation::Tracker::new();
-    /// let (first, second) = (tracker.increment(), tracker.increment());
-    /// assert_eq!((first.generation(), second.generation()), (0, 1));
-    /// second.wait();
-    /// first.wait();
-    /// ```
-    #[must_use = "does not wait for the old generation"]
-    pub fn increment(&self) -> Pending<'_> {
-        self.increment_meeting(None)
+/// What a look at the counts has shown.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drain {
+    /// All tokens up to the phase in question are gone, for good.
+    Done,
+    /// Some are out, or it looks so.
+    NotYet,
+}
+
+/// Phases: when a generation has drained, and when the next phase may begin.
+impl Tracker {
+    /// The current phase.
+    #[inline]
+    pub(super) fn phase(&self) -> u64 {
+        // ORDERING: Acquire, pairs with the Release in `begin_next`: what has
+        // drained for somebody else has drained for the caller.
+        self.words.phase.load(Acquire)
     }
 
-    /// [`increment`](Self::increment) where tokens also ride along.
-    pub(super) fn increment_meeting<'a>(&'a self, meeting: Option<&'a dyn Meeting>) -> Pending<'a> {
-        // ORDERING: Release, for tokens of the new generation, which see what
-        // the caller did; Acquire, so that it passes on what came before.
-        let generation = self.words.generation.fetch_add(1, AcqRel);
-        // ORDERING: argument 2. Pairs with the read-modify-write in `count_in`.
+    /// Have the tokens of `phase`, and of those before it, all gone? If `phase`
+    /// is still the current one, this begins the next, as soon as that is
+    /// possible. Goes round again only when the current phase has moved.
+    pub(super) fn drain(&self, phase: u64, meeting: Option<&dyn Meeting>) -> Drain {
+        let mut now = self.phase();
+        loop {
+            let ahead = now - phase;
+            // ORDERING: Acquire, pairs with the Release in `fetch_max` below:
+            // who reads that the phase has drained sees what its holders did.
+            let drained = self.waiting.drained.load(Acquire);
+            if ahead >= RING as u64 || phase < drained {
+                // Argument 3.
+                return Drain::Done;
+            }
+            if ahead == 0 {
+                self.begin_next(now, meeting);
+            } else if self.are_empty(drained..phase + 1, now, meeting) {
+                // Or a latecomer could make it look otherwise again.
+                self.waiting.drained.fetch_max(phase + 1, AcqRel);
+                return Drain::Done;
+            }
+            let later = self.phase();
+            if later == now {
+                return Drain::NotYet;
+            }
+            now = later;
+        }
+    }
+
+    /// Begins the phase after `now`, if `now` is the current one and the phase
+    /// that was counted where the next one will be has drained.
+    pub(super) fn begin_next(&self, now: u64, meeting: Option<&dyn Meeting>) {
+        let next = now + 1;
+        // ORDERING: as in `drain`.
+        let drained = self.waiting.drained.load(Acquire);
+        let before = next.saturating_sub(RING as u64 - 1);
+        if drained >= before || self.are_empty(drained..before, now, meeting) {
+            // ORDERING: SeqCst for argument 2. Release, for whoever reads the new
+            // phase: what this thread has seen of the counts' end, that one
+            // sees. Acquire, so that it passes on what came before. If it
+            // fails, somebody else has done it.
+            let phase = &self.words.phase;
+            let begun = phase.compare_exchange(now, next, SeqCst, Relaxed);
+            if begun.is_ok() {
+                // ORDERING: argument 4, B. Pairs with the fence in `are_empty`.
+                fence(SeqCst);
+                if self.has_waiters() {
+                    self.waiting.event.notify_all().resume();
+                }
+            }
+        }
+    }
+
+    /// Have these `phases` drained, none of which may have tokens that began at
+    /// `now` or later? The earliest that can still be told apart comes RING - 1
+    /// before `now`.
+    fn are_empty(&self, phases: Range<u64>, now: u64, meeting: Option<&dyn Meeting>) -> bool {
+        // ORDERING: argument 1: after the load that has returned `now`, before
+        // the scan. Pairs with the read-modify-write in `count_in`.
         meet(meeting);
-        let turn = self.turn();
-        self.begin_next(turn, meeting);
-        Pending::new(self, meeting, generation, turn)
+        let earliest = (now + 1).saturating_sub(RING as u64);
+        (phases.start.max(earliest)..phases.end)
+            .all(|phase| self.stripes.is_empty(Position::of(phase)))
+    }
+
+    /// A token has gone whose phase is over: tells those who wait if it was the
+    /// last one.
+    #[cold]
+    pub(super) fn left_late(&self, mark: Mark) {
+        // ORDERING: argument 4, H: after the count-out, before the look for
+        // waiters. Pairs with the fence in `are_empty`, and with this one of
+        // others who leave.
+        fence(SeqCst);
+        if self.has_waiters() && self.stripes.is_empty(mark.position) {
+            self.waiting.event.notify_all().resume();
+        }
+    }
+
+    fn has_waiters(&self) -> bool {
+        self.waiting.waiters.load(Relaxed) > 0
+    }
+}
+
+/// A count-in that may prove to be late, or in vain.
+#[must_use = "the phase never drains unless this is settled or abandoned"]
+pub(crate) struct Begun {
+    phase: u64,
+    mark: Mark,
+}
+
+/// Counting in along with a permit.
+impl Tracker {
+    /// Counts the caller in, who writes the word next and then
+    /// [settles](Self::settle) this. `None` if there is no other way than
+    /// [`acquire_short`](Self::acquire_short).
+    #[inline(always)]
+    pub(crate) fn begin(&self) -> Option<Begun> {
+        let phase = self.phase();
+        let position = Position::of(phase);
+        let place = self.stripes.count_in_plainly(position)?;
+        let mark = Mark { place, position };
+        Some(Begun { phase, mark })
+    }
+
+    /// The word has been written.
+    #[inline(always)]
+    pub(crate) fn settle(&self, Begun { phase, mark }: Begun) -> ShortToken {
+        // ORDERING: Acquire, both, pairs with the Releases in `increment` and
+        // `begin_next`.
+        let generation = self.words.generation.load(Acquire);
+        if self.phase() == phase {
+            ShortToken::new(generation, mark)
+        } else {
+            self.settle_late(mark)
+        }
+    }
+
+    #[cold]
+    fn settle_late(&self, mark: Mark) -> ShortToken {
+        self.retract(mark);
+        self.acquire_short()
+    }
+
+    /// There is no permit to ride along in.
+    #[inline(always)]
+    pub(crate) fn abandon(&self, Begun { mark, .. }: Begun) {
+        self.leave_again(mark);
+    }
+
+    #[inline(never)]
+    fn leave_again(&self, mark: Mark) {
+        self.leave(mark, self.stripes.at(mark.place));
+    }
+}
+
+/// The tokens themselves.
+impl Tracker {
+    /// [`acquire`](Self::acquire) for a permit that has been taken.
+    #[inline(always)]
+    pub(crate) fn acquire_short(&self) -> ShortToken {
+        let (generation, mark, _) = self.enter();
+        ShortToken::new(generation, mark)
+    }
+
+    /// Gives back what [`acquire_short`](Self::acquire_short),
+    /// [`settle`](Self::settle) or [`copy`](Self::copy) has returned.
+    #[inline(always)]
+    pub(crate) fn release(&self, token: ShortToken) {
+        let mark = token.mark();
+        self.leave(mark, self.stripes.at(mark.place));
+    }
+
+    /// One more token of the same generation.
+    pub(crate) fn copy(&self, token: &ShortToken) -> ShortToken {
+        self.count_again(token.mark());
+        token.counted_again()
+    }
+
+    pub(super) fn count_again(&self, mark: Mark) {
+        self.stripes.copy(mark);
+    }
+
+    /// The generation of `token`, if its [age](ShortToken::age) is what that says. One
+    /// look at the generation, so that an increment meanwhile does not matter.
+    pub(crate) fn generation_of(&self, token: &ShortToken) -> u64 {
+        let now = self.generation();
+        now.wrapping_sub(token.age(now))
+    }
+
+    /// Does whoever waits for `other` to go wait for `token` anyway? Both are held.
+    pub(crate) fn is_older(&self, token: &ShortToken, other: &ShortToken) -> bool {
+        // One look each, or `other` might age meanwhile. The phases come first: they
+        // say which drains first, and since tokens that are held are of less than
+        // RING phases, where they are counted tells which.
+        let (phase, generation) = (self.phase(), self.generation());
+        let age = |token: &ShortToken| (token.mark().position.age(phase), token.age(generation));
+        age(token) > age(other)
     }
 }
 
@@ -386,7 +571,157 @@ impl fmt::Debug for Tracker {
         f.debug_struct("Tracker")
             .field("generation", &self.generation())
             .field("stripes", &self.stripes.len())
-            .field("waiting", &self.waiting.waiters.waiting())
+            .field("waiting", &self.waiting.waiters.load(Relaxed))
             .finish_non_exhaustive()
+    }
+}
+
+/// Says that somebody is still in a [generation](Self::generation): as long as
+/// it lives, nobody who waits for that generation gets past.
+///
+/// Made by [`Tracker::acquire`], and given back by dropping it, on any thread.
+/// On the one that took it, that is a store and a load.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::generation::Tracker;
+///
+/// let tracker = Tracker::new();
+/// let token = tracker.acquire();
+/// let pending = tracker.increment();
+/// assert!(!pending.is_drained());
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || drop(token));
+///     pending.wait();
+/// });
+/// ```
+#[must_use = "a token that is dropped at once holds nothing up"]
+pub struct Token<'a> {
+    tracker: &'a Tracker,
+    /// Known to the tracker too. But to look it up again on drop was measured to
+    /// cost.
+    stripe: &'a Stripe,
+    generation: u64,
+    mark: Mark,
+}
+
+impl<'a> Token<'a> {
+    #[inline(always)]
+    pub(super) fn new(
+        tracker: &'a Tracker,
+        stripe: &'a Stripe,
+        generation: u64,
+        mark: Mark,
+    ) -> Self {
+        Self {
+            tracker,
+            stripe,
+            generation,
+            mark,
+        }
+    }
+
+    #[inline]
+    pub(super) fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// The generation that it was taken in, which cannot drain while it lives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let tracker = dynaphore::generation::Tracker::new();
+    /// let token = tracker.acquire();
+    /// let _ = tracker.increment();
+    /// assert_eq!((token.generation(), tracker.generation()), (0, 1));
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+#[cfg(loom)]
+impl Token<'_> {
+    /// One more of the same generation: what permits do when they are split.
+    #[doc(hidden)]
+    pub fn copied(&self) -> Self {
+        self.tracker.count_again(self.mark);
+        Self { ..*self }
+    }
+}
+
+impl Drop for Token<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.tracker.leave(self.mark, self.stripe);
+    }
+}
+
+impl fmt::Debug for Token<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("generation", &self.generation())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bits of a [`Mark`] in a [`ShortToken`]: the stripe, and above it the position.
+const MARK: u32 = Place::BITS + RING.ilog2();
+
+/// A token in four bytes, also within an `Option`, to ride along in a permit: it
+/// does not know its tracker, and of its generation only the lowest bits.
+/// Whoever has it owes it to [`Tracker::release`].
+#[must_use = "the generation never drains unless this is given back"]
+#[derive(Debug)]
+pub(crate) struct ShortToken(NonZeroU32);
+
+impl ShortToken {
+    /// How many generations it can tell apart: a million or more.
+    const GENERATIONS: u64 = 1 << (u32::BITS - MARK);
+
+    #[inline]
+    pub(super) fn new(generation: u64, mark: Mark) -> Self {
+        let lowest = (generation % Self::GENERATIONS) as u32;
+        let position = u32::from(mark.position.0) << Place::BITS;
+        Self(NonZeroU32::from(mark.place.0) | position | lowest << MARK)
+    }
+
+    /// For [`from_bits`](Self::from_bits): never zero.
+    #[inline]
+    pub(crate) fn into_bits(self) -> u32 {
+        self.0.get()
+    }
+
+    /// What [`into_bits`](Self::into_bits) was called on.
+    #[inline]
+    pub(crate) fn from_bits(bits: u32) -> Option<Self> {
+        NonZeroU32::new(bits).map(Self)
+    }
+
+    #[inline(always)]
+    pub(super) fn mark(&self) -> Mark {
+        let bits = self.0.get();
+        let place = NonZeroU16::new((bits & ((1 << Place::BITS) - 1)) as u16);
+        Mark {
+            // Never zero, and one is no less right than a panic.
+            place: Place(place.unwrap_or(NonZeroU16::MIN)),
+            position: Position::of(u64::from(bits >> Place::BITS)),
+        }
+    }
+
+    /// Another one, which has been counted in.
+    pub(super) fn counted_again(&self) -> Self {
+        Self(self.0)
+    }
+
+    /// How many generations it is from its own to `now`, modulo what it can tell
+    /// apart.
+    pub(super) fn age(&self, now: u64) -> u64 {
+        let lowest = u64::from(self.0.get() >> MARK);
+        now.wrapping_sub(lowest) % Self::GENERATIONS
     }
 }

@@ -1,24 +1,26 @@
-//! Taking permits of a key by blocking the thread.
+//! Taking permits of a key by blocking the thread, with a bound on the time or without.
 
 use std::{
     borrow::Borrow,
     hash::{BuildHasher, Hash},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
-    Entered, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit,
-    handle::{Permits, Reach, Waiter},
+    permit::{KeyedPermit, OwnedKeyedPermit, Permits, Reach, Waiter},
+    semaphore::KeyedSemaphore,
+    shards::Entered,
 };
 use crate::{
     error::{KeyedAcquireError, KeyedAcquireTimeoutError},
+    park::{after, assert_may_block},
     semaphore::{self, checked},
 };
 
 /// Waits for `n` permits of `key`, until the deadline if there is one.
 #[track_caller]
-pub(super) fn acquire<R, Q>(
+fn acquire<R, Q>(
     keyed: R,
     key: &Q,
     n: u32,
@@ -30,7 +32,7 @@ where
     R::Hasher: BuildHasher,
     Q: Hash + Eq + ToOwned<Owned = R::Key> + ?Sized,
 {
-    semaphore::assert_may_block();
+    assert_may_block();
     match keyed.keyed().enter(key, n)? {
         Entered::Holds(entry) => Ok(Permits::taken(keyed, entry, n)),
         Entered::Waits(entry) => {
@@ -190,5 +192,303 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
         acquire_at_last(self, key, checked(n as usize)).map(OwnedKeyedPermit::new)
+    }
+}
+
+/// Blocking until the permits are there, or the time is over.
+///
+/// A permit that is available at once is taken even when the time is over
+/// already.
+impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
+    /// [`blocking_acquire`](Self::blocking_acquire) that waits until
+    /// `timeout` is over at the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](KeyedAcquireTimeoutError::Timeout) if the time was over first, which then
+    /// leaves no trace; otherwise as for [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    ///
+    /// let users = KeyedSemaphore::<u64>::new(0);
+    /// let late = users.blocking_acquire_timeout(&17, Duration::from_millis(1));
+    /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_timeout<Q>(
+        &self,
+        key: &Q,
+        timeout: Duration,
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        acquire(self, key, 1, after(timeout)).map(KeyedPermit::new)
+    }
+
+    /// [`blocking_acquire`](Self::blocking_acquire) that waits until
+    /// `deadline` at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    ///
+    /// let users = KeyedSemaphore::<u64>::new(0);
+    /// let late = users.blocking_acquire_deadline(&17, Instant::now());
+    /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_deadline<Q>(
+        &self,
+        key: &Q,
+        deadline: Instant,
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        acquire(self, key, 1, Some(deadline)).map(KeyedPermit::new)
+    }
+
+    /// [`blocking_acquire_owned`](Self::blocking_acquire_owned) that waits until
+    /// `timeout` is over at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use std::sync::Arc;
+    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    ///
+    /// let users = Arc::new(KeyedSemaphore::<u64>::new(0));
+    /// let late = users.clone()
+    ///     .blocking_acquire_owned_timeout(&17, Duration::from_millis(1));
+    /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_owned_timeout<Q>(
+        self: Arc<Self>,
+        key: &Q,
+        timeout: Duration,
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        acquire(self, key, 1, after(timeout)).map(OwnedKeyedPermit::new)
+    }
+
+    /// [`blocking_acquire_owned`](Self::blocking_acquire_owned) that waits until
+    /// `deadline` at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// # use std::sync::Arc;
+    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    ///
+    /// let users = Arc::new(KeyedSemaphore::<u64>::new(0));
+    /// let late = users.clone().blocking_acquire_owned_deadline(&17, Instant::now());
+    /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_owned_deadline<Q>(
+        self: Arc<Self>,
+        key: &Q,
+        deadline: Instant,
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        acquire(self, key, 1, Some(deadline)).map(OwnedKeyedPermit::new)
+    }
+
+    /// [`blocking_acquire_many`](Self::blocking_acquire_many) that waits until
+    /// `timeout` is over at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    ///
+    /// let users = KeyedSemaphore::<u64>::new(0);
+    /// let late = users.blocking_acquire_many_timeout(&17, 1, Duration::from_millis(1));
+    /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_many_timeout<Q>(
+        &self,
+        key: &Q,
+        n: u32,
+        timeout: Duration,
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        acquire(self, key, checked(n as usize), after(timeout)).map(KeyedPermit::new)
+    }
+
+    /// [`blocking_acquire_many`](Self::blocking_acquire_many) that waits until
+    /// `deadline` at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    ///
+    /// let users = KeyedSemaphore::<u64>::new(0);
+    /// let late = users.blocking_acquire_many_deadline(&17, 1, Instant::now());
+    /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_many_deadline<Q>(
+        &self,
+        key: &Q,
+        n: u32,
+        deadline: Instant,
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        acquire(self, key, checked(n as usize), Some(deadline)).map(KeyedPermit::new)
+    }
+
+    /// [`blocking_acquire_many_owned`](Self::blocking_acquire_many_owned) that waits until
+    /// `timeout` is over at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use std::sync::Arc;
+    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    ///
+    /// let users = Arc::new(KeyedSemaphore::<u64>::new(0));
+    /// let late = users.clone()
+    ///     .blocking_acquire_many_owned_timeout(&17, 1, Duration::from_millis(1));
+    /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_many_owned_timeout<Q>(
+        self: Arc<Self>,
+        key: &Q,
+        n: u32,
+        timeout: Duration,
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        acquire(self, key, checked(n as usize), after(timeout)).map(OwnedKeyedPermit::new)
+    }
+
+    /// [`blocking_acquire_many_owned`](Self::blocking_acquire_many_owned) that waits until
+    /// `deadline` at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// # use std::sync::Arc;
+    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    ///
+    /// let users = Arc::new(KeyedSemaphore::<u64>::new(0));
+    /// let late = users.clone()
+    ///     .blocking_acquire_many_owned_deadline(&17, 1, Instant::now());
+    /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_many_owned_deadline<Q>(
+        self: Arc<Self>,
+        key: &Q,
+        n: u32,
+        deadline: Instant,
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        acquire(self, key, checked(n as usize), Some(deadline)).map(OwnedKeyedPermit::new)
     }
 }

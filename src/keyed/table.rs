@@ -23,49 +23,17 @@ use std::{borrow::Borrow, mem};
 use hashbrown::HashTable;
 use triomphe::Arc;
 
-use super::users::Users;
-use crate::semaphore::{Deferred, Policy, Semaphore};
+use super::entry::{Entry, Users};
+use crate::{
+    foreign::Deferred,
+    semaphore::{Policy, Semaphore},
+};
 
 /// How many entries are kept for keys to come.
 const SPARES: usize = 4;
 
 /// Hash tables of up to this size keep their memory.
 const KEEP: usize = 64;
-
-/// One key that is in use.
-// In order: what every call needs is in the first cache line, if the key is not
-// too large.
-#[repr(C)]
-pub(super) struct Entry<K> {
-    /// Missing only while the entry is a spare.
-    key: Option<K>,
-    pub(super) hash: u64,
-    pub(super) users: Users,
-    pub(super) semaphore: Semaphore,
-    #[cfg(all(feature = "rayon", not(loom)))]
-    pub(super) number: super::number::Number,
-}
-
-impl<K> Entry<K> {
-    /// Does nobody need it but one who has `n` permits, and asks? To that one it
-    /// stays true as long as nobody else is let in.
-    #[inline]
-    pub(super) fn is_alone(&self, n: u32) -> bool {
-        // In this order: a waiter counts itself out when it has its permits.
-        self.users.are_none() && self.semaphore.active() == n as usize
-    }
-
-    /// Does nobody need it?
-    #[inline]
-    pub(super) fn is_unneeded(&self) -> bool {
-        self.is_alone(0)
-    }
-
-    #[inline]
-    pub(super) fn key(&self) -> &K {
-        self.key.as_ref().expect("in use")
-    }
-}
 
 struct Row<K> {
     /// Here as well, to find and to rehash without a look at the entry.
@@ -166,7 +134,7 @@ impl<K> Table<K> {
                 users: Users::default(),
                 semaphore: Semaphore::lent(max, active, policy),
                 #[cfg(all(feature = "rayon", not(loom)))]
-                number: super::number::Number::default(),
+                number: super::entry::Number::default(),
             }),
             Some(mut spare) => {
                 // Field by field: a whole entry would be written twice.
@@ -177,7 +145,7 @@ impl<K> Table<K> {
                 place.semaphore.lend(max, active);
                 #[cfg(all(feature = "rayon", not(loom)))]
                 {
-                    place.number = super::number::Number::default();
+                    place.number = super::entry::Number::default();
                 }
                 spare
             }

@@ -148,12 +148,12 @@ pub(super) struct Entry<K> {
     /// key's own `Hash` under the lock.
     pub(super) hash: u64,
     tally: AtomicU64,
-    /// Where it stands in the ring. The lock's holder alone looks at it.
-    turn: AtomicUsize,
+    /// Its index in the ring. The lock's holder alone looks at it.
+    ring_index: AtomicUsize,
 }
 
-/// It does not stand in the ring.
-const NO_TURN: usize = usize::MAX;
+/// It is not in the ring.
+const NO_INDEX: usize = usize::MAX;
 
 impl<K> Entry<K> {
     pub(super) fn new(key: K, hash: u64) -> Self {
@@ -161,7 +161,7 @@ impl<K> Entry<K> {
             key,
             hash,
             tally: AtomicU64::new(Tally::NOTHING.0),
-            turn: AtomicUsize::new(NO_TURN),
+            ring_index: AtomicUsize::new(NO_INDEX),
         }
     }
 
@@ -180,12 +180,12 @@ impl<K> Entry<K> {
     }
 
     #[inline]
-    pub(super) fn turn(&self) -> Option<usize> {
-        Some(self.turn.load(Relaxed)).filter(|&turn| turn != NO_TURN)
+    pub(super) fn ring_index(&self) -> Option<usize> {
+        Some(self.ring_index.load(Relaxed)).filter(|&index| index != NO_INDEX)
     }
 
     #[inline]
-    pub(super) fn set_turn(&self, turn: Option<usize>) {
-        self.turn.store(turn.unwrap_or(NO_TURN), Relaxed);
+    pub(super) fn set_ring_index(&self, index: Option<usize>) {
+        self.ring_index.store(index.unwrap_or(NO_INDEX), Relaxed);
     }
 }

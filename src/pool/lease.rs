@@ -6,7 +6,7 @@ use super::{
     entry::{Counts, Entry},
     shared::Shared,
 };
-use crate::semaphore::inner::Held;
+use crate::semaphore::Held;
 
 /// A lease of one key of a [`LeasePool`](crate::LeasePool), given back when
 /// this is dropped.

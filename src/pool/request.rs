@@ -1,4 +1,4 @@
-//! One request for a lease: a permit of the gate first, then a place.
+//! Requests for leases: a permit of the gate first, then a place.
 
 use std::{
     fmt,
@@ -10,16 +10,19 @@ use std::{
     time::Instant,
 };
 
+#[cfg(feature = "stream")]
+use futures_core::{FusedStream, Stream};
+
 use super::{
-    Lease,
+    lease::Lease,
     shared::{Pick, Shared},
 };
 use crate::{
     error::{LeaseError, LeaseTimeoutError, TryLeaseError},
-    semaphore::{
-        Semaphore,
-        inner::{Attempt, Held, Take, Wait, wait},
-    },
+    event::{Event, Listener},
+    park::{Wait, wait},
+    semaphore::{Attempt, Held, Semaphore, Take},
+    sync::{SeqCst, fence},
 };
 
 /// How a request reaches the gate, and keeps the pool alive.
@@ -182,5 +185,123 @@ impl<K> Future for AcquireLease<K> {
 impl<K> fmt::Debug for AcquireLease<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AcquireLease").field(&self.0.0).finish()
+    }
+}
+
+/// Waits for the end of a pool.
+pub(super) struct End<'a> {
+    event: &'a Event,
+    gate: &'a Semaphore,
+    /// From the first poll on.
+    listener: Option<Listener>,
+}
+
+impl<'a> End<'a> {
+    pub(super) fn new<K>(shared: &'a Shared<K>) -> Self {
+        Self {
+            event: &shared.end,
+            gate: &shared.gate,
+            listener: None,
+        }
+    }
+}
+
+impl Wait for End<'_> {
+    type Answer = ();
+
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        if self.gate.is_closed() {
+            return Poll::Ready(());
+        }
+        if self.listener.is_none() {
+            self.listener = Some(self.event.listen(waker));
+            // ORDERING: pairs with the fence in `Shared::stop`.
+            fence(SeqCst);
+            if self.gate.is_closed() {
+                return Poll::Ready(());
+            }
+        }
+        // It is notified once, at the end.
+        self.listener
+            .as_mut()
+            .map_or(Poll::Ready(()), |listener| listener.poll(waker))
+    }
+
+    fn is_told(&self) -> bool {
+        self.gate.is_closed()
+    }
+}
+
+/// The stream of [`LeasePool::leases`](crate::LeasePool::leases).
+///
+/// It takes its place in line when it is polled, and keeps the pool alive.
+///
+/// # Cancel safety
+///
+/// Dropping it gives up its place, or the lease that it has been told of.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{LeasePool, Leases};
+/// use futures::StreamExt;
+///
+/// # futures::executor::block_on(async {
+/// let pool = LeasePool::new();
+/// pool.set("a", 1);
+/// let mut leases: Leases<&str> = pool.leases();
+/// assert_eq!(leases.next().await.unwrap().key(), &"a");
+/// # });
+/// ```
+#[cfg(feature = "stream")]
+#[must_use = "streams do nothing unless they are polled"]
+pub struct Leases<K> {
+    /// `None` at the end.
+    next: Option<Request<K>>,
+    shared: Arc<Shared<K>>,
+}
+
+#[cfg(feature = "stream")]
+impl<K> Leases<K> {
+    pub(super) fn new(shared: &Arc<Shared<K>>) -> Self {
+        Self {
+            next: Some(Request::new(Arc::clone(shared))),
+            shared: Arc::clone(shared),
+        }
+    }
+}
+
+#[cfg(feature = "stream")]
+impl<K> Stream for Leases<K> {
+    type Item = Lease<K>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Lease<K>>> {
+        let Some(next) = &mut self.next else {
+            return Poll::Ready(None);
+        };
+        let Poll::Ready(told) = next.poll(cx.waker()) else {
+            return Poll::Pending;
+        };
+        self.next = match told {
+            Ok(_) => Some(Request::new(Arc::clone(&self.shared))),
+            Err(_) => None,
+        };
+        Poll::Ready(told.ok())
+    }
+}
+
+#[cfg(feature = "stream")]
+impl<K> FusedStream for Leases<K> {
+    fn is_terminated(&self) -> bool {
+        self.next.is_none()
+    }
+}
+
+#[cfg(feature = "stream")]
+impl<K> fmt::Debug for Leases<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leases")
+            .field("ended", &self.next.is_none())
+            .finish_non_exhaustive()
     }
 }

@@ -53,9 +53,9 @@ impl<K> Ring<K> {
 
     /// Lets an entry in that is not in yet; all others come before it.
     pub(super) fn push(&mut self, entry: Arc<Entry<K>>) {
-        debug_assert!(entry.turn().is_none(), "in the ring already");
+        debug_assert!(entry.ring_index().is_none(), "in the ring already");
         let at = self.nodes.len();
-        entry.set_turn(Some(at));
+        entry.set_ring_index(Some(at));
         let (before, after) = match self.nodes.get(self.next) {
             Some(first) => (first.before, self.next),
             None => (at, at),
@@ -71,7 +71,7 @@ impl<K> Ring<K> {
 
     /// Takes an entry out, if it is in.
     pub(super) fn remove(&mut self, entry: &Entry<K>) -> Option<Arc<Entry<K>>> {
-        entry.turn().map(|at| self.remove_at(at))
+        entry.ring_index().map(|at| self.remove_at(at))
     }
 
     fn remove_at(&mut self, at: usize) -> Arc<Entry<K>> {
@@ -82,7 +82,7 @@ impl<K> Ring<K> {
             self.next = after;
         }
         let removed = self.nodes.swap_remove(at).entry;
-        removed.set_turn(None);
+        removed.set_ring_index(None);
         self.moved(self.nodes.len(), at);
         if self.nodes.capacity() > KEEP && self.nodes.len() < self.nodes.capacity() / 4 {
             self.nodes.shrink_to(self.nodes.len() * 2);
@@ -100,7 +100,7 @@ impl<K> Ring<K> {
             }
             return;
         };
-        node.entry.set_turn(Some(to));
+        node.entry.set_ring_index(Some(to));
         if node.after == from {
             // Alone, it is its own neighbour.
             (node.before, node.after) = (to, to);

@@ -1,35 +1,113 @@
-//! What all handles, requests and leases of one pool share: the gate, which
-//! says how many may enter, and the table behind its lock, which says what they
-//! find. The numbered arguments that are cited here are in `pool.rs`.
+//! What all handles, requests and leases of one pool share: the gate and the table.
+//!
+//! # Parts
+//!
+//! The *gate* is the crate's own semaphore: whoever wants a lease takes a permit
+//! of it, and keeps that as long as the lease. All waiting, order, timing out
+//! and giving up is the gate's. The *table*, behind a lock, knows the keys, and
+//! in its *ring* those that have a place free, in the order in which they are served.
+//! Between the gate and the table a request is *on its way*: it has a permit and
+//! no lease, for an instant, or until a future that has been told is polled.
+//!
+//! A key's *share* is `max(target, active)`: the leases that are out, and its
+//! *places*, those that may join them.
+//!
+//! | who | moves what |
+//! |---|---|
+//! | pick, by a request on its way | counts a lease of the key in front of the ring; the key goes to the end, or out if it is full |
+//! | release, from a key not over its target | uncounts the lease, lets the key into the ring, gives the permit back |
+//! | release, from a key over its target | uncounts the lease; the permit and a part of the gate's max go with it |
+//! | set | changes the target, the gate's max by the same as the share, the key's being in the ring |
+//! | stop | closes the gate, and the table against those on their way |
+//!
+//! Each of these is one critical section, in which the gate's word is written at
+//! most once and no foreign code runs: no waker (those whom the write concerns
+//! are served when the lock is free again), no `Hash` and no `Eq` ([`Index`]),
+//! no `Drop` of a key (what is freed is carried out). What foreign code does, a
+//! panic or a call of the pool, it does between two such sections.
+//!
+//! # Why there is never one too many, and nobody waits beside a place
+//!
+//! 1. *Never one too many.* Pick alone counts leases up, under the lock under
+//!    which targets change, when it has seen `active < target` there. A permit of
+//!    the gate entitles to a look and no more, so it does not matter what has
+//!    become of the target since the permit was granted.
+//! 2. *The books.* Whenever the lock is free, the gate's max is the sum of all
+//!    shares and its active count is the leases that are out and the requests on
+//!    their way. So the permits free at the gate are the places less those on
+//!    their way; when targets were lowered, this may be less than nothing.
+//! 3. *Nobody waits beside a place.* The gate lets nobody wait while a permit is
+//!    free (`queue.rs`), and whoever makes one free changes the word first and
+//!    looks at the line afterwards. So while places are left and somebody waits,
+//!    at least as many are on their way as there are places. Each of those takes
+//!    a place, or is dropped, which hands its permit to the next in line, or
+//!    finds no place.
+//! 4. *Those who find nothing.* Their permits are the ones by which the gate is
+//!    over its max, by 2. They give them back, which lets nobody in, and stand in
+//!    line again where they stood, in one step under the line's lock. Should a
+//!    place have come up meanwhile, they are granted it in that step if they are
+//!    first, and look again: each further look is somebody else's doing, so
+//!    nobody spins.
+//! 5. *The end.* Stop closes the table in the critical section that closes the
+//!    gate. So after it no lease begins, not for those on their way either.
+//!
+//! # Origin
+//!
+//! Teleport's `workpool`, a Go package: leases of any key, targets that change at run
+//! time. The protocol is written afresh; there, a key that is paused and resumed has
+//! forgotten the leases that are out.
+//!
+//! # Order
+//!
+//! Requests are let through the gate first in, first out. One that is told of a
+//! place which a `set` takes back before it comes keeps its rank. When several
+//! have been told and there are fewer places left, those who come first have
+//! them.
+//!
+//! Keys take turns. One that gets a place free stands at the end of the ring, so
+//! before it is served again, each key that was there when it was last served is
+//! served too, or has no place any more.
+//!
+//! # Why a lock
+//!
+//! A lease is of one key, a waiter waits for any. A release must therefore change
+//! its key's count and the list of those with a place in one step; in safe code
+//! this takes a lock. It is held for some tens of instructions: once to acquire
+//! and once to release.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
+
+use hashbrown::{HashTable, hash_table};
 
 use super::{
-    MAX_LEASES,
     entry::{Counts, Entry, Tally},
-    names::{Names, Wrong},
     ring::Ring,
 };
 use crate::{
-    semaphore::{
-        Semaphore,
-        inner::{Held, Rest},
-    },
-    sync::{Mutex, MutexGuard},
+    event::Event,
+    foreign::Deferred,
+    semaphore::{Held, Rest, Semaphore},
+    sync::{Mutex, MutexGuard, SeqCst, fence},
 };
+
+/// All targets together, and the leases beyond them.
+pub(super) const MAX_LEASES: u32 = Semaphore::MAX_PERMITS as u32;
+
+/// A hash table of at most this many buckets is not worth shrinking.
+const KEEP: usize = 64;
 
 pub(super) struct Shared<K> {
     /// Who waits for a lease waits here for a permit.
     pub(super) gate: Semaphore,
-    /// Never has a permit. Who waits for the end waits for it to be closed.
-    pub(super) end: Semaphore,
+    /// Notified when the gate has been closed.
+    pub(super) end: Event,
     table: Mutex<Table<K>>,
 }
 
 struct Table<K> {
     /// The entries that are wanted or held: those with other counts than zero
     /// and zero.
-    names: Names<K>,
+    index: Index<K>,
     /// Those that have a place free.
     ring: Ring<K>,
     /// The sum of all shares, which is the gate's max. At most [`MAX_LEASES`].
@@ -55,9 +133,9 @@ impl<K> Shared<K> {
     pub(super) fn new() -> Self {
         Self {
             gate: Semaphore::new(0),
-            end: Semaphore::new(0),
+            end: Event::new(),
             table: Mutex::new(Table {
-                names: Names::new(),
+                index: Index::new(),
                 ring: Ring::new(),
                 sum: 0,
                 next_id: 0,
@@ -74,20 +152,15 @@ impl<K> Shared<K> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.lock().names.len()
+        self.lock().index.rows.len()
     }
 
     /// All entries, and their counts at one moment.
     pub(super) fn snapshot(&self) -> Vec<(Arc<Entry<K>>, Counts)> {
         let table = self.lock();
-        let mut all = Vec::with_capacity(table.names.len());
-        all.extend(
-            table
-                .names
-                .iter()
-                .map(|entry| (Arc::clone(entry), entry.tally().counts())),
-        );
-        all
+        let rows = table.index.rows.iter();
+        rows.map(|Row { entry, .. }| (Arc::clone(entry), entry.tally().counts()))
+            .collect()
     }
 }
 
@@ -138,22 +211,18 @@ impl<K> Shared<K> {
 
     /// Lets no more leases out, and tells all who wait.
     pub(super) fn stop(&self) {
-        /// Also when a waker panics.
-        struct Tell<'a>(&'a Semaphore);
-
-        impl Drop for Tell<'_> {
-            fn drop(&mut self) {
-                self.0.close();
-            }
-        }
-
         let rest = {
             let mut table = self.lock();
             table.stopped = true;
             self.gate.begin_close()
         };
-        let _last = Tell(&self.end);
-        self.gate.finish(rest);
+        let mut deferred = Deferred::default();
+        deferred.run(|| self.gate.finish(rest));
+        // ORDERING: the gate is closed before this, and who listens fences before it looks
+        // whether the gate is closed: one of the two sees the other.
+        fence(SeqCst);
+        deferred.merge(self.end.notify_all());
+        deferred.resume();
     }
 }
 
@@ -161,22 +230,18 @@ impl<K> Shared<K> {
 impl<K> Shared<K> {
     /// The entry whose key `is` the right one.
     pub(super) fn find(&self, hash: u64, is: impl Fn(&K) -> bool) -> Option<Arc<Entry<K>>> {
-        self.find_besides(hash, is, &mut Vec::new())
+        self.find_newer(hash, is, &mut 0)
     }
 
-    fn find_besides(
+    /// The same among the entries that came after `seen`. Raises `seen` to the newest.
+    fn find_newer(
         &self,
         hash: u64,
         is: impl Fn(&K) -> bool,
-        wrong: &mut Wrong<K>,
+        seen: &mut u64,
     ) -> Option<Arc<Entry<K>>> {
-        loop {
-            let candidate = self.lock().names.candidate(hash, wrong).cloned()?;
-            if is(&candidate.key) {
-                return Some(candidate);
-            }
-            wrong.push(candidate);
-        }
+        let candidates = self.lock().index.newer(hash, seen);
+        candidates.into_iter().find(|entry| is(&entry.key))
     }
 
     /// Changes the target of `key`, and says what it was.
@@ -184,9 +249,8 @@ impl<K> Shared<K> {
     where
         K: Eq,
     {
-        let mut wrong = Vec::new();
-        let found = self.find_besides(hash, |known| *known == key, &mut wrong);
-        if let Some(known) = found {
+        let mut seen = 0;
+        if let Some(known) = self.find_newer(hash, |known| *known == key, &mut seen) {
             if let Some(outcome) = self.retarget(&known, target) {
                 return outcome;
             }
@@ -198,19 +262,18 @@ impl<K> Shared<K> {
         let new = Arc::new(Entry::new(key, hash));
         loop {
             let mut table = self.lock();
-            let Some(other) = table.names.candidate(hash, &wrong) else {
+            let candidates = table.index.newer(hash, &mut seen);
+            if candidates.is_empty() {
                 // Compared with all that are there.
                 let rest = table.set(&self.gate, &new, target)?.0;
-                table.names.insert(Arc::clone(&new));
+                table.index.insert(Arc::clone(&new));
                 drop(table);
                 self.gate.finish(rest);
                 return Ok(0);
-            };
-            let other = Arc::clone(other);
+            }
             drop(table);
-            if other.key != new.key {
-                wrong.push(other);
-            } else if let Some(outcome) = self.retarget(&other, target) {
+            let same = candidates.into_iter().find(|entry| entry.key == new.key);
+            if let Some(outcome) = same.and_then(|known| self.retarget(&known, target)) {
                 return outcome;
             }
         }
@@ -286,9 +349,65 @@ impl<K> Table<K> {
         }
         entry.set_tally(after);
         if after.is_nothing() {
-            self.names.remove(entry)
+            self.index.remove(entry)
         } else {
             None
         }
+    }
+}
+
+/// Which entry belongs to which key.
+///
+/// Keys are compared by foreign code, which must not run under the lock. So the index
+/// goes by hashes alone: it gives out all candidates at once, and the caller compares
+/// them with the lock free. Each row has a number that rises, so that a caller that comes
+/// back gets only those that it has not compared.
+struct Index<K> {
+    rows: HashTable<Row<K>>,
+    /// The number of the newest row.
+    newest: u64,
+}
+
+struct Row<K> {
+    number: u64,
+    entry: Arc<Entry<K>>,
+}
+
+impl<K> Index<K> {
+    const fn new() -> Self {
+        Self {
+            rows: HashTable::new(),
+            newest: 0,
+        }
+    }
+
+    /// The entries with this hash that came after `seen`, which is raised to the newest.
+    fn newer(&self, hash: u64, seen: &mut u64) -> Vec<Arc<Entry<K>>> {
+        let seen = mem::replace(seen, self.newest);
+        let rows = self.rows.iter_hash(hash);
+        rows.filter(|row| row.number > seen && row.entry.hash == hash)
+            .map(|row| Arc::clone(&row.entry))
+            .collect()
+    }
+
+    /// Adds an entry that is not in yet.
+    fn insert(&mut self, entry: Arc<Entry<K>>) {
+        self.newest += 1;
+        let number = self.newest;
+        let hash = entry.hash;
+        self.rows
+            .insert_unique(hash, Row { number, entry }, |row| row.entry.hash);
+    }
+
+    /// Takes an entry out.
+    fn remove(&mut self, entry: &Arc<Entry<K>>) -> Option<Arc<Entry<K>>> {
+        let is_it = |row: &Row<K>| Arc::ptr_eq(entry, &row.entry);
+        let found = self.rows.find_entry(entry.hash, is_it);
+        let (removed, _) = found.map(hash_table::OccupiedEntry::remove).ok()?;
+        if self.rows.capacity() > KEEP && self.rows.len() < self.rows.capacity() / 8 {
+            let half_full = self.rows.len() * 2;
+            self.rows.shrink_to(half_full, |row| row.entry.hash);
+        }
+        Some(removed.entry)
     }
 }

@@ -1,7 +1,7 @@
-//! One attempt to acquire: try, wait, be told, or give up.
+//! Taking permits: the calls that try, and those that wait as a future.
 //!
-//! An [`Attempt`] serves every way to wait. The futures wrap it; the blocking
-//! calls drive it with a waker that unparks their thread.
+//! An [`Attempt`] serves every way to wait. The futures wrap it; the blocking calls drive
+//! it with a waker that unparks their thread.
 
 use std::{
     fmt,
@@ -15,15 +15,298 @@ use std::{
 
 use pin_project_lite::pin_project;
 
+#[cfg(feature = "pool")]
+use super::line::Ticket;
 use super::{
-    OwnedSemaphorePermit, Semaphore, SemaphorePermit,
-    ended::{End, Since},
-    owed::Held,
-    park::Wait,
-    queue::{Arrival, Ticket, Verdict},
+    core::{Held, Packed, Semaphore, checked},
+    line::Verdict,
+    outcome::{End, Since},
+    permit::{OwnedSemaphorePermit, SemaphorePermit},
+    queue::{Arrival, Waiter},
     word::Take,
 };
-use crate::error::AcquireError;
+use crate::{
+    error::{AcquireError, TryAcquireError},
+    foreign::Deferred,
+    park::Wait,
+};
+
+/// Taking permits if they are there.
+impl Semaphore {
+    /// Takes a permit if one is available and nobody waits for it.
+    ///
+    /// A line that has gone holds up nobody: who knows that no request is in line,
+    /// because it has read so ([`waiting`](Self::waiting),
+    /// [`snapshot`](Self::snapshot)), or because the calls and futures that were in
+    /// line have returned or been dropped, gets a permit that is free. A request is
+    /// in line from its first poll that does not succeed until it is granted or
+    /// closed out, or the call that gives it up has returned. One for more than max
+    /// may count as in line while a call that lowers max, gives permits back or
+    /// leaves the line is under way.
+    ///
+    /// # Errors
+    ///
+    /// [`NoPermits`](TryAcquireError::NoPermits) if there is none, or if others
+    /// are in line; [`Closed`](TryAcquireError::Closed) if the semaphore is
+    /// closed. Neither changes anything.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(1);
+    /// let permit = semaphore.try_acquire()?;
+    /// assert!(semaphore.try_acquire().is_err());
+    /// # Ok::<(), dynaphore::TryAcquireError>(())
+    /// ```
+    #[inline]
+    pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        Ok(SemaphorePermit::from_packed(self, self.try_take(1)?))
+    }
+
+    /// Takes `n` permits if they are available and nobody waits for them. Zero
+    /// are always available.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(3);
+    /// let two = semaphore.try_acquire_many(2)?;
+    /// assert!(semaphore.try_acquire_many(2).is_err());
+    /// # Ok::<(), dynaphore::TryAcquireError>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        let n = checked(n as usize);
+        Ok(SemaphorePermit::from_packed(self, self.try_take(n)?))
+    }
+
+    /// [`try_acquire`](Self::try_acquire), with a permit that keeps the
+    /// semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(1));
+    /// let permit = semaphore.clone().try_acquire_owned()?;
+    /// std::thread::spawn(move || drop(permit)).join().unwrap();
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// # Ok::<(), dynaphore::TryAcquireError>(())
+    /// ```
+    #[inline]
+    pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        let packed = self.try_take(1)?;
+        Ok(OwnedSemaphorePermit::from_packed(self, packed))
+    }
+
+    /// [`try_acquire_many`](Self::try_acquire_many), with permits that keep the
+    /// semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(3));
+    /// let two = semaphore.clone().try_acquire_many_owned(2)?;
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// # Ok::<(), dynaphore::TryAcquireError>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn try_acquire_many_owned(
+        self: Arc<Self>,
+        n: u32,
+    ) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        let packed = self.try_take(checked(n as usize))?;
+        Ok(OwnedSemaphorePermit::from_packed(self, packed))
+    }
+
+    // What is inlined into the caller is the permit that is there: this, and the
+    // functions below it that say so too.
+    #[inline(always)]
+    fn try_take(&self, n: u32) -> Result<Packed, TryAcquireError> {
+        let (found, packed) = self.take_packed(n);
+        match found {
+            Take::Acquired => {
+                self.ended(End::Acquired, Since::NEVER);
+                Ok(packed)
+            }
+            found => Err(self.refused(found)),
+        }
+    }
+
+    #[inline(never)]
+    fn refused(&self, found: Take) -> TryAcquireError {
+        let (end, error) = match found {
+            Take::Closed => (End::Closed, TryAcquireError::Closed),
+            _ => (End::Rejected, TryAcquireError::NoPermits),
+        };
+        self.ended(end, Since::NEVER);
+        error
+    }
+}
+
+/// Waiting for permits as a future.
+impl Semaphore {
+    /// Waits for a permit.
+    ///
+    /// # Errors
+    ///
+    /// The future returns [`AcquireError`](crate::AcquireError) if the
+    /// semaphore is closed, or is closed while it waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future at any moment loses no permit and leaves no trace:
+    /// it gives up its place in line, or gives back what it has been granted.
+    /// Asking again means a new place at the end. A future that has been
+    /// granted its permit and is neither polled nor dropped keeps it.
+    ///
+    /// # Fairness
+    ///
+    /// First in, first out, by the time of the first poll.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::new(1);
+    /// let permit = semaphore.acquire().await?;
+    /// assert_eq!(semaphore.available_permits(), 0);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    #[inline]
+    pub fn acquire(&self) -> Acquire<'_> {
+        Acquire::new(self, 1)
+    }
+
+    /// Waits for `n` permits, and takes them all at once. Zero are had at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS), before the
+    /// future is made.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Fairness
+    ///
+    /// First in, first out: lighter requests that arrive later do not pass.
+    /// While `n` is more than max, the request waits beside the line and holds
+    /// up nobody.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::new(3);
+    /// let two = semaphore.acquire_many(2).await?;
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn acquire_many(&self, n: u32) -> Acquire<'_> {
+        Acquire::new(self, checked(n as usize))
+    }
+
+    /// [`acquire`](Self::acquire), with a future and a permit that keep the
+    /// semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Fairness
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(1));
+    /// let permit = semaphore.clone().acquire_owned().await?;
+    /// std::thread::spawn(move || drop(permit)).join().unwrap();
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    #[inline]
+    pub fn acquire_owned(self: Arc<Self>) -> AcquireOwned {
+        AcquireOwned::new(self, 1)
+    }
+
+    /// [`acquire_many`](Self::acquire_many), with a future and permits that
+    /// keep the semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS), before the
+    /// future is made.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Fairness
+    ///
+    /// As for [`acquire_many`](Self::acquire_many).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(3));
+    /// let two = semaphore.clone().acquire_many_owned(2).await?;
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn acquire_many_owned(self: Arc<Self>, n: u32) -> AcquireOwned {
+        AcquireOwned::new(self, checked(n as usize))
+    }
+}
 
 /// A request for `need` permits by somebody who reaches the semaphore by `S`.
 ///
@@ -33,7 +316,7 @@ pub(crate) struct Attempt<S: Deref<Target = Semaphore>> {
     /// Taken by the permit at the end.
     semaphore: Option<S>,
     need: u32,
-    ticket: Option<Ticket>,
+    waiter: Option<Waiter>,
     since: Since,
 }
 
@@ -42,92 +325,74 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         Self {
             semaphore: Some(semaphore),
             need,
-            ticket: None,
+            waiter: None,
             since: Since::NEVER,
         }
-    }
-
-    /// A poll that came before the verdict.
-    #[inline(never)]
-    fn wait_on(&mut self, ticket: Ticket, waker: &Waker) -> Verdict {
-        let Some(semaphore) = self.semaphore.as_deref() else {
-            return Verdict::Waiting;
-        };
-        let Semaphore { word, queue, .. } = semaphore;
-        let (verdict, deferred) = queue.wait_on(word, ticket, self.need, waker);
-        if deferred.resumes() && verdict == Verdict::Granted {
-            // The caller will not get what was granted.
-            self.ticket = None;
-            semaphore.ended(End::Cancelled, self.since);
-            semaphore.release(Held::taken(self.need));
-        }
-        deferred.resume();
-        verdict
     }
 
     /// The first poll, which has `found` no permits.
     #[inline(never)]
     fn arrive(&mut self, found: Take, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
-        let acquired = match found {
-            Take::Acquired => true,
-            Take::Closed => false,
-            Take::Full | Take::Spoken | Take::TooLarge => {
-                match semaphore.queue.arrive(&semaphore.word, self.need, waker) {
-                    Arrival::Acquired(waker) => {
-                        // What was taken is given back should this panic.
-                        let taken = SemaphorePermit::new(semaphore, Held::taken(self.need));
-                        drop(waker);
-                        taken.keep();
-                        true
-                    }
-                    Arrival::Closed => false,
-                    Arrival::Waits(ticket) => {
-                        self.ticket = Some(ticket);
-                        self.since = semaphore.begins_to_wait();
-                        return Poll::Pending;
-                    }
+        if found == Take::Closed {
+            return Poll::Ready(self.finish(false));
+        }
+        match semaphore.queue.arrive(&semaphore.word, self.need, waker) {
+            Arrival::Acquired(deferred) => {
+                if deferred.resumes() {
+                    // The caller will not get them.
+                    semaphore.release(Held::taken(self.need));
                 }
+                deferred.resume();
+                Poll::Ready(self.finish(true))
             }
-        };
-        Poll::Ready(self.finish(acquired, false))
+            Arrival::Closed => Poll::Ready(self.finish(false)),
+            Arrival::Waits(waiter) => {
+                self.waiter = Some(waiter);
+                self.since = semaphore.begins_to_wait();
+                Poll::Pending
+            }
+        }
     }
 
     /// The caller does not want it any more.
     #[inline(never)]
-    fn cancel(&mut self, ticket: Ticket) {
+    fn cancel(&mut self, waiter: Waiter) {
         let Some(semaphore) = &self.semaphore else {
             return;
         };
         semaphore.ended(End::Cancelled, self.since);
-        if semaphore.queue.cancel(&semaphore.word, ticket) == Verdict::Granted {
+        if semaphore.queue.cancel(&semaphore.word, waiter) == Verdict::Granted {
             semaphore.release(Held::taken(self.need));
         }
     }
 
-    /// Leaves the line, unless the verdict was quicker. `None`: still waiting.
+    /// Stops waiting, unless the verdict was quicker. `None`: it still waited.
     pub(crate) fn give_up(mut self) -> Option<Result<(S, Held), AcquireError>> {
-        // Taken first: if a waker panics in here, the ticket is void.
-        let ticket = self.ticket.take()?;
+        // Taken first: if a waker panics in here, there is no place to give up.
+        let waiter = self.waiter.take()?;
         let semaphore = self.semaphore.as_deref()?;
-        match semaphore.queue.cancel(&semaphore.word, ticket) {
+        match semaphore.queue.cancel(&semaphore.word, waiter) {
             Verdict::Waiting => {
                 semaphore.ended(End::TimedOut, self.since);
                 None
             }
-            verdict => Some(self.finish(verdict == Verdict::Granted, true)),
+            verdict => Some(self.finish_wait(verdict == Verdict::Granted, Deferred::default())),
         }
     }
 
     /// Its place in line, for `put_back`.
     #[cfg(feature = "pool")]
     pub(crate) fn ticket(&self) -> Option<Ticket> {
-        self.ticket
+        match self.waiter {
+            Some(Waiter::InLine(ticket)) => Some(ticket),
+            _ => None,
+        }
     }
 
-    /// Gives back what its last poll has returned, which was of no use, and goes
-    /// on waiting: with the `ticket` that it had before that poll, or as a
-    /// newcomer if it had none.
+    /// Gives back what its last poll has returned, which was of no use, and goes on
+    /// waiting: with the `ticket` that it had before that poll, or as a newcomer if it
+    /// had none.
     ///
     /// All that is asked of this semaphore is single permits, in order.
     #[cfg(feature = "pool")]
@@ -143,35 +408,63 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             self.semaphore = Some(semaphore);
             return Ok(());
         };
-        // Now it is what it was before its last poll. Should a waker panic,
-        // `drop` finds it so.
-        self.ticket = Some(ticket);
+        // Now it is what it was before its last poll. Should a waker panic, `drop` finds
+        // it so.
+        self.waiter = Some(Waiter::InLine(ticket));
         let Semaphore { word, queue, .. } = &**self.semaphore.insert(semaphore);
         if queue.put_back(word, ticket, self.need, waker) {
             return Ok(());
         }
-        self.ticket = None;
+        self.waiter = None;
         let semaphore = self.semaphore.take().expect("just put there");
         semaphore.release(held);
         Err(AcquireError::CLOSED)
     }
 
-    /// From here on there is nothing for `drop` to do.
+    /// It did not wait. From here on there is nothing for `drop` to do.
     #[inline]
-    fn finish(&mut self, acquired: bool, waited: bool) -> Result<(S, Held), AcquireError> {
-        self.ticket = None;
+    fn finish(&mut self, acquired: bool) -> Result<(S, Held), AcquireError> {
         let semaphore = self.semaphore.take().expect("finished once");
-        let since = if waited { self.since } else { Since::NEVER };
         let end = if acquired { End::Acquired } else { End::Closed };
-        semaphore.ended(end, since);
-        if !acquired {
-            return Err(AcquireError::CLOSED);
+        semaphore.ended(end, Since::NEVER);
+        if acquired {
+            Ok((semaphore, Held::taken(self.need)))
+        } else {
+            Err(AcquireError::CLOSED)
         }
+    }
+
+    /// It has waited. A panic of a waker goes on when the permits are back.
+    #[inline(never)]
+    fn finish_wait(
+        &mut self,
+        acquired: bool,
+        mut deferred: Deferred,
+    ) -> Result<(S, Held), AcquireError> {
+        if let Some(Waiter::Competing { listener, .. }) = self.waiter.take() {
+            deferred.merge(listener.leave());
+        }
+        let semaphore = self.semaphore.take().expect("finished once");
+        let panics = deferred.resumes();
+        let end = match acquired {
+            true if panics => End::Cancelled,
+            true => End::Acquired,
+            false => End::Closed,
+        };
+        semaphore.ended(end, self.since);
         let held = Held {
             n: self.need,
-            handed: waited && semaphore.queue.hands_over(),
+            handed: semaphore.queue.is_fifo(),
         };
-        Ok((semaphore, held))
+        if acquired && panics {
+            semaphore.release(held);
+        }
+        deferred.resume();
+        if acquired {
+            Ok((semaphore, held))
+        } else {
+            Err(AcquireError::CLOSED)
+        }
     }
 }
 
@@ -180,48 +473,38 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
 
     /// Gets the permits, or sees to it that `waker` is woken when there is
     /// something new. The permits are handed out as the semaphore and what
-    /// the caller now owes it.
+    /// what the caller has of it.
     // Inlined down to the permit that is there: what is not is out of line.
     #[inline]
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
-        let Some(ticket) = self.ticket else {
+        let Some(waiter) = &mut self.waiter else {
             return match semaphore.take(self.need) {
-                Take::Acquired => Poll::Ready(self.finish(true, false)),
+                Take::Acquired => Poll::Ready(self.finish(true)),
                 found => self.arrive(found, waker),
             };
         };
-        let verdict = match semaphore.queue.verdict(ticket) {
-            Verdict::Waiting => self.wait_on(ticket, waker),
-            told => told,
-        };
-        match verdict {
-            Verdict::Waiting => Poll::Pending,
-            told => Poll::Ready(self.finish(told == Verdict::Granted, true)),
+        let (verdict, deferred) = semaphore.queue.poll(&semaphore.word, waiter, waker);
+        if verdict == Verdict::Waiting {
+            deferred.resume();
+            return Poll::Pending;
         }
+        Poll::Ready(self.finish_wait(verdict == Verdict::Granted, deferred))
     }
 
     fn is_told(&self) -> bool {
-        let (Some(semaphore), Some(ticket)) = (self.semaphore.as_deref(), self.ticket) else {
+        let (Some(semaphore), Some(waiter)) = (self.semaphore.as_deref(), &self.waiter) else {
             return true;
         };
-        let Semaphore { word, queue, .. } = semaphore;
-        let told = queue.verdict(ticket) != Verdict::Waiting;
-        if told || queue.hands_over() {
-            return told;
-        }
-        // What is free is no reason to stay awake if it cannot be had: behind a
-        // front that nobody may pass, or when the closer is about to tell.
-        let state = word.load();
-        state.free() >= u64::from(self.need) && !state.is_closed() && queue.may_barge()
+        semaphore.queue.is_told(&semaphore.word, waiter)
     }
 }
 
 impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.cancel(ticket);
+        if let Some(waiter) = self.waiter.take() {
+            self.cancel(waiter);
         }
     }
 }
@@ -230,7 +513,7 @@ impl<S: Deref<Target = Semaphore>> fmt::Debug for Attempt<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt")
             .field("need", &self.need)
-            .field("waits", &self.ticket.is_some())
+            .field("waits", &self.waiter.is_some())
             .finish_non_exhaustive()
     }
 }

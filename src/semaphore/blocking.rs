@@ -1,17 +1,22 @@
-//! Taking permits, or waiting for a state, by blocking the thread.
+//! Taking permits by blocking the thread, with or without a bound on the time.
 
-use std::{ops::Deref, sync::Arc, time::Instant};
+use std::{
+    ops::Deref,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
-    Goal, OwnedSemaphorePermit, Semaphore, SemaphorePermit, Watch,
     acquire::Attempt,
-    checked,
-    ended::{End, Since},
-    owed::Held,
-    park,
+    core::{Held, Semaphore, checked},
+    outcome::{End, Since},
+    permit::{OwnedSemaphorePermit, SemaphorePermit},
     word::Take,
 };
-use crate::error::{AcquireError, AcquireTimeoutError};
+use crate::{
+    error::{AcquireError, AcquireTimeoutError},
+    park::{self, after, assert_may_block},
+};
 
 /// Waits for `n` permits, until the deadline if there is one.
 #[track_caller]
@@ -47,16 +52,6 @@ fn acquire_at_last<S: Deref<Target = Semaphore>>(
     // Without a deadline there is no other error.
     acquire(semaphore, n, None).map_err(|_| AcquireError::CLOSED)
 }
-
-/// Panics inside a tokio runtime, in tokio's own words: its mutex can tell.
-#[cfg(feature = "tokio")]
-#[track_caller]
-pub(crate) fn assert_may_block() {
-    drop(tokio::sync::Mutex::const_new(()).blocking_lock());
-}
-
-#[cfg(not(feature = "tokio"))]
-pub(crate) fn assert_may_block() {}
 
 /// Blocking until the permits are there.
 impl Semaphore {
@@ -174,9 +169,19 @@ impl Semaphore {
     }
 }
 
-/// Blocking until the semaphore is in some state.
+/// Blocking until the permits are there, or the time is over.
+///
+/// A permit that is available at once is taken even when the time is over
+/// already.
 impl Semaphore {
-    /// [`settled`](Self::settled), blocking the thread.
+    /// [`blocking_acquire`](Self::blocking_acquire) that waits until `timeout` is over
+    /// at the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](AcquireTimeoutError::Timeout) if the time was over first, which
+    /// then leaves no trace; [`Closed`](AcquireTimeoutError::Closed) if the
+    /// semaphore is closed, or is closed while it waits.
     ///
     /// # Panics
     ///
@@ -185,18 +190,28 @@ impl Semaphore {
     /// # Examples
     ///
     /// ```
-    /// let semaphore = dynaphore::Semaphore::new(2);
-    /// let held = semaphore.try_acquire_many(2).unwrap();
-    /// semaphore.set_max(1);
-    /// drop(held);
-    /// semaphore.blocking_settled();
+    /// use std::time::Duration;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    ///
+    /// let semaphore = Semaphore::new(0);
+    /// let late = semaphore.blocking_acquire_timeout(Duration::from_millis(1));
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_settled(&self) {
-        self.watch(Goal::Settled);
+    pub fn blocking_acquire_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
+        acquire(self, 1, after(timeout))
+            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
     }
 
-    /// [`idle`](Self::idle), blocking the thread.
+    /// [`blocking_acquire`](Self::blocking_acquire) that waits until `deadline`
+    /// at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
     ///
     /// # Panics
     ///
@@ -205,22 +220,211 @@ impl Semaphore {
     /// # Examples
     ///
     /// ```
-    /// let semaphore = dynaphore::Semaphore::new(2);
-    /// std::thread::scope(|scope| {
-    ///     let permit = semaphore.try_acquire().unwrap();
-    ///     scope.spawn(move || drop(permit));
-    ///     semaphore.blocking_idle();
-    /// });
+    /// use std::time::Instant;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    ///
+    /// let semaphore = Semaphore::new(0);
+    /// let late = semaphore.blocking_acquire_deadline(Instant::now());
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_idle(&self) {
-        self.watch(Goal::Idle);
+    pub fn blocking_acquire_deadline(
+        &self,
+        deadline: Instant,
+    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
+        acquire(self, 1, Some(deadline))
+            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
     }
 
+    /// [`blocking_acquire_many`](Self::blocking_acquire_many) that waits until `timeout` is over
+    /// at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    ///
+    /// let semaphore = Semaphore::new(0);
+    /// let late = semaphore.blocking_acquire_many_timeout(1, Duration::from_millis(1));
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    /// ```
     #[track_caller]
-    fn watch(&self, goal: Goal) {
-        assert_may_block();
-        let mut watch = Watch::new(self, goal);
-        park::wait(&mut watch, None);
+    pub fn blocking_acquire_many_timeout(
+        &self,
+        n: u32,
+        timeout: Duration,
+    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
+        acquire(self, checked(n as usize), after(timeout))
+            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+    }
+
+    /// [`blocking_acquire_many`](Self::blocking_acquire_many) that waits until `deadline`
+    /// at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    ///
+    /// let semaphore = Semaphore::new(0);
+    /// let late = semaphore.blocking_acquire_many_deadline(1, Instant::now());
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_many_deadline(
+        &self,
+        n: u32,
+        deadline: Instant,
+    ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
+        acquire(self, checked(n as usize), Some(deadline))
+            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+    }
+
+    /// [`blocking_acquire_owned`](Self::blocking_acquire_owned) that waits until `timeout` is over
+    /// at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    ///
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(Semaphore::new(0));
+    /// let late = semaphore.clone().blocking_acquire_owned_timeout(Duration::from_millis(1));
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_owned_timeout(
+        self: Arc<Self>,
+        timeout: Duration,
+    ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
+        acquire(self, 1, after(timeout))
+            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+    }
+
+    /// [`blocking_acquire_owned`](Self::blocking_acquire_owned) that waits until `deadline`
+    /// at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    ///
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(Semaphore::new(0));
+    /// let late = semaphore.clone().blocking_acquire_owned_deadline(Instant::now());
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_owned_deadline(
+        self: Arc<Self>,
+        deadline: Instant,
+    ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
+        acquire(self, 1, Some(deadline))
+            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+    }
+
+    /// [`blocking_acquire_many_owned`](Self::blocking_acquire_many_owned) that waits until `timeout` is over
+    /// at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    ///
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(Semaphore::new(0));
+    /// let late = semaphore.clone().blocking_acquire_many_owned_timeout(1, Duration::from_millis(1));
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_many_owned_timeout(
+        self: Arc<Self>,
+        n: u32,
+        timeout: Duration,
+    ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
+        acquire(self, checked(n as usize), after(timeout))
+            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+    }
+
+    /// [`blocking_acquire_many_owned`](Self::blocking_acquire_many_owned) that waits until `deadline`
+    /// at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire_timeout`](Self::blocking_acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    ///
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(Semaphore::new(0));
+    /// let late = semaphore.clone().blocking_acquire_many_owned_deadline(1, Instant::now());
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_many_owned_deadline(
+        self: Arc<Self>,
+        n: u32,
+        deadline: Instant,
+    ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
+        acquire(self, checked(n as usize), Some(deadline))
+            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 }

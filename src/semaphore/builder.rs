@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    Semaphore, checked,
-    extras::Wanted,
-    queue::{Fairness, Policy},
+    core::{Semaphore, checked},
+    fairness::{Fairness, Policy},
+    optional::Options,
 };
 
 /// How to make a [`Semaphore`]; see [`Semaphore::builder`].
@@ -23,7 +23,7 @@ use super::{
 pub struct Builder {
     max: u32,
     policy: Policy,
-    wanted: Wanted,
+    options: Options,
 }
 
 impl Semaphore {
@@ -52,7 +52,7 @@ impl Semaphore {
         Builder {
             max: checked(max),
             policy: Policy::FIFO,
-            wanted: Wanted::NOTHING,
+            options: Options::NOTHING,
         }
     }
 }
@@ -76,13 +76,12 @@ impl Builder {
         }
     }
 
-    /// How long the first in line may be passed under [`Fairness::Eventual`]:
-    /// 500 microseconds unless this is called. Taken as whole microseconds, up
-    /// to 71 minutes; zero means that nobody passes once a waiter is known.
+    /// How long a waiter may be passed under [`Fairness::Eventual`]: 500 microseconds
+    /// unless this is called. Taken as whole microseconds, up to 71 minutes; zero means
+    /// that nobody passes once a waiter is known.
     ///
-    /// Under [`Fairness::Barging`] it is how long a woken waiter that does not
-    /// come is waited for before the next is woken. [`Fairness::Fifo`] does not
-    /// use it.
+    /// Time alone does nothing: a waiter looks at the clock when it is woken, that is,
+    /// when a permit has come back. The other ways do not use it.
     ///
     /// # Examples
     ///
@@ -119,10 +118,10 @@ impl Builder {
     /// ```
     pub const fn generations(self, generations: bool) -> Self {
         Self {
-            wanted: Wanted {
+            options: Options {
                 generations,
                 #[cfg(feature = "stats")]
-                stats: self.wanted.stats,
+                stats: self.options.stats,
             },
             ..self
         }
@@ -143,9 +142,9 @@ impl Builder {
     #[cfg(feature = "stats")]
     pub const fn stats(self, stats: bool) -> Self {
         Self {
-            wanted: Wanted {
+            options: Options {
                 stats,
-                ..self.wanted
+                ..self.options
             },
             ..self
         }
@@ -162,7 +161,7 @@ impl Builder {
         /// ```
         #[must_use]
         pub fn build(self) -> Semaphore {
-            Semaphore::with(self.max, self.policy, self.wanted)
+            Semaphore::with(self.max, self.policy, self.options)
         }
     }
 }

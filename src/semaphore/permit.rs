@@ -2,10 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{
-    Semaphore,
-    owed::{Held, Owed},
-};
+use super::core::{Held, Packed, Semaphore};
 
 /// Panics of the permits, at the caller's line.
 #[track_caller]
@@ -41,24 +38,18 @@ fn assert_same(ours: &Semaphore, theirs: &Semaphore) {
 #[clippy::has_significant_drop]
 pub struct SemaphorePermit<'a> {
     semaphore: &'a Semaphore,
-    owed: Owed,
+    packed: Packed,
 }
 
 impl<'a> SemaphorePermit<'a> {
     #[inline]
     pub(super) fn new(semaphore: &'a Semaphore, held: Held) -> Self {
-        Self::owing(semaphore, semaphore.hand_out(held))
+        Self::from_packed(semaphore, semaphore.hand_out(held))
     }
 
     #[inline(always)]
-    pub(super) fn owing(semaphore: &'a Semaphore, owed: Owed) -> Self {
-        Self { semaphore, owed }
-    }
-
-    /// Lets go of the permits without a word to the semaphore: somebody else
-    /// owes them from now on.
-    pub(super) fn keep(mut self) {
-        let _elsewhere = self.owed.take_held();
+    pub(super) fn from_packed(semaphore: &'a Semaphore, packed: Packed) -> Self {
+        Self { semaphore, packed }
     }
 
     /// Lets go of the permits without giving them back: the semaphore's max
@@ -72,7 +63,7 @@ impl<'a> SemaphorePermit<'a> {
     /// assert_eq!((semaphore.max(), semaphore.active()), (1, 0));
     /// ```
     pub fn forget(mut self) {
-        self.semaphore.forget_held(self.owed.take_held().n);
+        self.semaphore.forget_held(self.packed.take_held().n);
     }
 
     /// Adds the permits of `other` to these.
@@ -93,7 +84,7 @@ impl<'a> SemaphorePermit<'a> {
     #[track_caller]
     pub fn merge(&mut self, mut other: Self) {
         assert_same(self.semaphore, other.semaphore);
-        self.semaphore.merge(&mut self.owed, &mut other.owed);
+        self.semaphore.merge(&mut self.packed, &mut other.packed);
     }
 
     /// Splits `n` permits off, into one of their own. `None`, and nothing
@@ -109,10 +100,10 @@ impl<'a> SemaphorePermit<'a> {
     /// assert!(all.split(2).is_none());
     /// ```
     pub fn split(&mut self, n: usize) -> Option<Self> {
-        let owed = self.semaphore.split(&mut self.owed, n)?;
+        let packed = self.semaphore.split(&mut self.packed, n)?;
         Some(Self {
             semaphore: self.semaphore,
-            owed,
+            packed,
         })
     }
 
@@ -140,7 +131,7 @@ impl<'a> SemaphorePermit<'a> {
     /// ```
     #[must_use]
     pub fn num_permits(&self) -> usize {
-        self.owed.held().n as usize
+        self.packed.held().n as usize
     }
 
     /// The generation in which they were handed out, or that of the oldest of
@@ -159,21 +150,21 @@ impl<'a> SemaphorePermit<'a> {
     /// ```
     #[must_use]
     pub fn generation(&self) -> Option<u64> {
-        self.semaphore.generation_of(&self.owed)
+        self.semaphore.generation_of(&self.packed)
     }
 }
 
 impl Drop for SemaphorePermit<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.semaphore.take_back(&mut self.owed);
+        self.semaphore.take_back(&mut self.packed);
     }
 }
 
 impl fmt::Debug for SemaphorePermit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SemaphorePermit")
-            .field("permits", &self.owed.held().n)
+            .field("permits", &self.packed.held().n)
             .field("semaphore", self.semaphore)
             .finish()
     }
@@ -207,19 +198,19 @@ impl fmt::Debug for SemaphorePermit<'_> {
 #[clippy::has_significant_drop]
 pub struct OwnedSemaphorePermit {
     semaphore: Arc<Semaphore>,
-    owed: Owed,
+    packed: Packed,
 }
 
 impl OwnedSemaphorePermit {
     #[inline]
     pub(super) fn new(semaphore: Arc<Semaphore>, held: Held) -> Self {
-        let owed = semaphore.hand_out(held);
-        Self::owing(semaphore, owed)
+        let packed = semaphore.hand_out(held);
+        Self::from_packed(semaphore, packed)
     }
 
     #[inline(always)]
-    pub(super) fn owing(semaphore: Arc<Semaphore>, owed: Owed) -> Self {
-        Self { semaphore, owed }
+    pub(super) fn from_packed(semaphore: Arc<Semaphore>, packed: Packed) -> Self {
+        Self { semaphore, packed }
     }
 
     /// Lets go of the permits without giving them back: the semaphore's max
@@ -234,7 +225,7 @@ impl OwnedSemaphorePermit {
     /// assert_eq!((semaphore.max(), semaphore.active()), (2, 0));
     /// ```
     pub fn forget(mut self) {
-        self.semaphore.forget_held(self.owed.take_held().n);
+        self.semaphore.forget_held(self.packed.take_held().n);
     }
 
     /// Adds the permits of `other` to these.
@@ -256,7 +247,7 @@ impl OwnedSemaphorePermit {
     #[track_caller]
     pub fn merge(&mut self, mut other: Self) {
         assert_same(&self.semaphore, &other.semaphore);
-        self.semaphore.merge(&mut self.owed, &mut other.owed);
+        self.semaphore.merge(&mut self.packed, &mut other.packed);
     }
 
     /// Splits `n` permits off, into one of their own. `None`, and nothing
@@ -272,10 +263,10 @@ impl OwnedSemaphorePermit {
     /// assert_eq!((all.num_permits(), one.num_permits()), (2, 1));
     /// ```
     pub fn split(&mut self, n: usize) -> Option<Self> {
-        let owed = self.semaphore.split(&mut self.owed, n)?;
+        let packed = self.semaphore.split(&mut self.packed, n)?;
         Some(Self {
             semaphore: Arc::clone(&self.semaphore),
-            owed,
+            packed,
         })
     }
 
@@ -305,7 +296,7 @@ impl OwnedSemaphorePermit {
     /// ```
     #[must_use]
     pub fn num_permits(&self) -> usize {
-        self.owed.held().n as usize
+        self.packed.held().n as usize
     }
 
     /// The generation in which they were handed out, or that of the oldest of
@@ -326,21 +317,21 @@ impl OwnedSemaphorePermit {
     /// ```
     #[must_use]
     pub fn generation(&self) -> Option<u64> {
-        self.semaphore.generation_of(&self.owed)
+        self.semaphore.generation_of(&self.packed)
     }
 }
 
 impl Drop for OwnedSemaphorePermit {
     #[inline]
     fn drop(&mut self) {
-        self.semaphore.take_back(&mut self.owed);
+        self.semaphore.take_back(&mut self.packed);
     }
 }
 
 impl fmt::Debug for OwnedSemaphorePermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnedSemaphorePermit")
-            .field("permits", &self.owed.held().n)
+            .field("permits", &self.packed.held().n)
             .field("semaphore", &*self.semaphore)
             .finish()
     }

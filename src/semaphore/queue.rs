@@ -1,14 +1,18 @@
 //! Who waits, and who is next.
 //!
-//! # States
+//! A waiter stands *in line* and is handed its permits in exact order, or it *competes*:
+//! it listens for permits that come back, and whoever comes first has them. Under `Fifo`
+//! all stand in line. Under `Barging` requests for one permit compete, and those for
+//! several stand in line. Under `Eventual` a request for one competes until it has
+//! waited for the bound; then it joins the line, and nobody passes that. One that is
+//! overdue may not have come to do that: until it comes, a newcomer takes a permit only if
+//! enough are left for all that compete.
 //!
-//! A waiter is *in line*, *aside* (it asked for more than max), *watching* (it
-//! waits for `active == 0` or `active <= max`), or it has been *told* its
-//! verdict and is in none of the three any more. All moves happen under one
-//! lock, which also guards the word's QUEUED bit; whenever the lock is free,
-//! QUEUED is set exactly if the line is not empty (after a close, at the
-//! latest when it has been told to everybody). Nobody takes the lock
-//! unless somebody waits or the caller itself is about to.
+//! # The line
+//!
+//! A waiter is in line, *aside* (it asked for more than max), or it has been *told* its
+//! verdict. All moves happen under one lock. Nobody takes the lock unless somebody
+//! waits, or the caller itself is about to.
 //!
 //! | who | moves what |
 //! |---|---|
@@ -18,143 +22,208 @@
 //! | front that needs more than max | is moved aside by whoever looks |
 //! | closer | tells everybody in line and aside `Closed` |
 //! | waiter that gives up | takes itself out; one from the front serves its successor |
-//! | releaser that made the word idle or settled | tells the watchers |
 //!
 //! # Why no wake-up is lost
 //!
-//! 1. *Line against release.* The first in line sets QUEUED by a
-//!    read-modify-write that fails if the permits are there after all (E). A
-//!    releaser gives back by a read-modify-write (R). If R comes first, E sees
-//!    the permits and the arrival does not wait. If E comes first, R returns
-//!    QUEUED, and the releaser takes the lock and grants. Later arrivals find
-//!    QUEUED set and nothing to win.
-//! 2. *Two holders of the lock.* Whoever made room while QUEUED was set takes
-//!    the lock *afterwards*. So if a grant under the lock still found no room,
-//!    the one who has made room since comes in later and looks again. The same
-//!    goes for a second in line that was looked at together with the first:
-//!    both are judged, and granted, by one step of the word.
-//! 3. *Clearing.* QUEUED is cleared under the lock, in the step of the word that
-//!    grants the last in line its permits, or gives the last ones back with the
-//!    line empty. Enqueuing is under the same lock, so there is no clear that an
-//!    enqueue could miss. (Two are served in one step only where a third is
-//!    behind them, so QUEUED stays.)
-//! 4. *Aside and watchers.* They do not show in the word. Each publishes its
-//!    counter (C), then reads the word by a read-modify-write (W) and stays
-//!    only if that still says wait. Whoever changes the word by a
-//!    read-modify-write (X) looks at the counter afterwards. If X comes before
-//!    W, W sees the change. If W comes before X, X acquires what W released,
-//!    and sees C.
-//!    That an aside waiter has left by then is no matter to a resizer: whoever
-//!    let it rejoin looks at the word after that. A closer cannot tell it from
-//!    one that has been served, and always takes the lock.
-//! 5. *Cancel against grant.* Both happen under the lock. A waiter that finds
-//!    itself gone from the line reads its verdict and, when granted, gives the
-//!    permits back by the ordinary way. One that was at the front lets the new
-//!    front be looked at, since a light waiter may fit where a heavy one did
-//!    not.
-//! 6. *Verdict against waker.* A waiter leaves the line, and its newest waker
-//!    with it, in the same critical section that publishes its verdict. One
-//!    that comes to register and is not there any more reads the verdict.
+//! 1. *Line against release.* The first in line sets QUEUED by a read-modify-write that
+//!    fails if the permits are there after all (E). A releaser gives back by a
+//!    read-modify-write (R). If R comes first, E sees the permits and the arrival does
+//!    not wait. If E comes first, R returns QUEUED, and the releaser takes the lock and
+//!    grants. Later arrivals find QUEUED set and nothing to win.
+//! 2. *Two holders of the lock.* Whoever made room while QUEUED was set takes the lock
+//!    afterwards. So if a grant under the lock found no room, the one who has made room
+//!    since comes in later and looks again.
+//! 3. *Clearing.* QUEUED is cleared under the lock, in the step of the word that grants
+//!    the last in line its permits, or gives the last ones back with the line empty.
+//!    Enqueuing is under the same lock, so no clear can miss it. One who competes does
+//!    not take the lock: see 5.
+//! 4. *What does not show in the word.* Those aside, those who compete, those who watch,
+//!    and (for `Eventual` and `Barging`) that there is a line. Each publishes its counter
+//!    (C), then reads the word by a read-modify-write (W), and stays only if that still
+//!    says wait. Whoever changes the word by a read-modify-write (X) looks at the counter
+//!    afterwards. If X comes before W, W sees the change. If W comes before X, X acquires
+//!    what W released, and sees C. An aside waiter may leave its counter for the line
+//!    while a resizer looks: whoever moved it looks at the word after that. A closer
+//!    always looks.
+//! 5. *Competing.* A waiter listens, counts itself (C), and then looks at the word: by a
+//!    read-modify-write that sets QUEUED or, if that is set already, by a fence and a load
+//!    (W). If a permit is free, it tries for it at once. A releaser that found QUEUED (X)
+//!    fences and notifies as many as permits are free. If X comes before W, W sees the
+//!    permit; if not, the releaser sees who listens. A clear of QUEUED is followed by a
+//!    fence and a look at the counter, and sets QUEUED again if that sees C. A waiter that
+//!    comes in vain listens again and looks again, so what came back meanwhile is not lost
+//!    on it. One that leaves with a notification it has not used passes it on.
+//! 6. *One who does not come.* A notified waiter may be on a thread that is busy. Permits
+//!    that come back after that notify nobody else while they are as few as those
+//!    notified. After [`PASSED`] such releases one more is notified.
+//! 7. *Cancel against grant.* Both happen under the lock. A waiter that finds itself
+//!    gone from the line reads its verdict and, when granted, gives the permits back by
+//!    the ordinary way. One that was at the front lets the new front be looked at, since
+//!    a light waiter may fit where a heavy one did not.
+//! 8. *Verdict against waker.* A waiter leaves the line, and its newest waker with it, in
+//!    the critical section that publishes its verdict. One that comes to register and is
+//!    not there any more reads the verdict.
 //!
 //! # Order
 //!
-//! Arrival is the moment of the first poll that does not succeed. Permits go to
-//! the front only, all that it needs at once, so the order is exact: no later
-//! arrival passes, whatever is cancelled in between. The one exception is a
-//! request for more than max, which cannot be served: it steps aside when it
-//! has reached the front and goes back to where its ticket belongs when max
-//! allows, in the same step that raises max. (One that steps aside while a
-//! growth is under way may be passed by who comes in that moment, but by nobody
-//! who is in line already.) During a pause, with max 0, nobody steps aside: there
-//! is nobody to be held up. And a rayon job may go ahead of the line (`ahead.rs`).
+//! Arrival is the moment of the first poll that does not succeed. The line's permits go
+//! to the front only, all that it needs at once, so the order is exact: no later arrival
+//! passes, whatever is cancelled in between. The one exception is a request for more than
+//! max, which cannot be served. It steps aside when it has reached the front, and goes
+//! back to where its ticket belongs when max allows, in the step that raises max. (One
+//! that steps aside while a growth is under way may be passed by who comes in that
+//! moment, but by nobody who is in line already.) During a pause, with max 0, nobody
+//! steps aside: there is nobody to be held up.
 //!
 //! # Why a line that has gone holds up nobody
 //!
-//! A newcomer that finds QUEUED is refused by the word alone, so nobody may
-//! learn that the line has gone before the word says so.
+//! A newcomer that finds QUEUED is refused by the word alone, so nobody may learn that
+//! the line has gone before the word says so.
 //!
-//! 1. A waiter learns that it has left from `served`, which is written at the end
-//!    of a critical section, or under the lock; one that gives up returns after
-//!    its critical section. `waiting` is written there too, with Release, and read
-//!    with Acquire. Wakers run later still. QUEUED is right by then.
-//! 2. The word says by `active` that the last in line has been granted. It says in
-//!    the same step that there is no line (argument 3 above).
-//! 3. A front that needs more than max is moved aside in the critical section that
-//!    brought it there or, if no permit was free then, in that of whoever frees
-//!    one, or lowers max, before that call returns.
+//! 1. A waiter learns that it has left from `served`, which is written at the end of a
+//!    critical section, or under the lock; one that gives up returns after its critical
+//!    section. `waiting` is written there too, with Release, and read with Acquire. Wakers
+//!    run later still. QUEUED is right by then.
+//! 2. The word says by `active` that the last in line has been granted. It says in the
+//!    same step that there is no line (argument 3 above).
+//! 3. A front that needs more than max is moved aside in the critical section that brought
+//!    it there or, if no permit was free then, in that of whoever frees one, or lowers
+//!    max, before that call returns.
 //!
-//! An arrival is in line from the step that sets QUEUED, a moment before it is
-//! counted. Where waiters compete, the bound of `Eventual` may pass between the
-//! steps by which the last takes its permits and clears QUEUED: who counts permits
-//! may see that, who reads `waiting` does not.
+//! An arrival is in line from the step that sets QUEUED, a moment before it is counted.
+//! Where waiters compete, QUEUED alone refuses nobody: there `no_line` says whether a
+//! newcomer may pass, and it is written in the same critical section.
 //!
 //! # Wakers
 //!
-//! Wakers are cloned, woken and dropped with the lock free, so one that calls
-//! back into the semaphore works like any other caller. A waker that panics
-//! keeps nobody else from being woken; the panic goes on when all is done and
-//! nobody can lose a permit by it.
+//! Wakers are cloned, woken and dropped with the lock free, so one that calls back into
+//! the semaphore works like any other caller. A waker that panics keeps nobody else from
+//! being woken; the panic goes on when all is done and nobody can lose a permit by it.
 //!
-//! This is the line of `Fairness::Fifo`. What differs in the other modes is in
-//! `compete.rs`.
+//! # Where event-listener parks waiters, and where not
 //!
-//! # Why no waiting array, and no event-listener
-//!
-//! Both were measured (`compare --only parking_mt --only parking_ct`, ratios to
-//! tokio in runs on several machines, which differ more than the runs do):
+//! Those who compete and those who watch wait on an `Event` (`event.rs`). Those who stand
+//! in line do not: that was measured (`compare --only parking_mt --only parking_ct`,
+//! ratios to tokio in runs on several machines, which differ more than the runs do):
 //!
 //! | | two workers | one thread |
 //! |---|---|---|
-//! | this queue | 0.61 to 0.91 | 0.71 to 0.83 |
+//! | this line | 0.61 to 0.91 | 0.71 to 0.83 |
 //! | a waiting array of eight `Event` lanes | 0.64 to 1.01 | 1.02 to 1.10 |
-//! | this queue with an `Event` for each waiter | 1.06 to 1.35 | 1.18 to 1.48 |
+//! | this line with an `Event` for each waiter | 1.06 to 1.35 | 1.18 to 1.48 |
 //!
-//! A wait on an `Event` locks its mutex five times, and wakers run inside that
-//! lock, so one that calls back or panics there cannot be contained. Here a wait
-//! locks twice, and exact order, cancellation in place and weights come for
-//! nothing.
+//! A wait on an `Event` locks its mutex three to five times; a wait in line locks twice.
+//! The line is exact after cancellations, and knows weights.
 
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use crossbeam_utils::CachePadded;
 
-use super::word::{State, Take, Word};
-use crate::sync::{Acquire, Lazy, Relaxed, const_fn};
+use super::{
+    fairness::{Fairness, Policy},
+    line::{Figures, Line, Stood, Ticket, Verdict},
+    word::{State, Take, Word},
+};
+use crate::{
+    event::{Event, Listener},
+    foreign::Deferred,
+    sync::{
+        Acquire, AtomicBool, AtomicU64, AtomicUsize, Clock, Lazy, Mutex, MutexGuard, Relaxed,
+        Release, SeqCst, const_fn, fence,
+    },
+};
 
-#[cfg(feature = "pool")]
-mod back;
-mod compete;
-mod line;
-mod policy;
-#[cfg(feature = "keyed")]
-mod reuse;
-mod shared;
-#[cfg(any(feature = "keyed", feature = "pool"))]
-mod steps;
-mod wakes;
-mod watch;
-
-pub(crate) use line::{Goal, Ticket, Verdict};
-use line::{Line, Stood};
-pub use policy::Fairness;
-pub(crate) use policy::Policy;
-use shared::Shared;
-pub(crate) use wakes::Deferred;
-
-impl Goal {
-    pub(crate) fn is_met(self, state: State) -> bool {
-        match self {
-            Goal::Settled => state.is_settled(),
-            Goal::Idle => state.active() == 0,
-        }
-    }
-}
+/// How many releases in a row may find that all those notified have not come.
+const PASSED: usize = 32;
 
 /// The queue of one semaphore.
 pub(crate) struct Queue {
     policy: Policy,
     /// Allocated when somebody waits for the first time.
     shared: Lazy<CachePadded<Shared>>,
+}
+
+// In order: the first two and the line's first fields change with every wait, the
+// others hardly ever, and share no cache line with those.
+#[derive(Default)]
+#[repr(C)]
+struct Shared {
+    /// The line's figure by which a waiter reads its verdict without a lock.
+    served: AtomicU64,
+    /// In line or aside. For readers only.
+    waiting: AtomicUsize,
+    line: Mutex<Line>,
+    calm: CachePadded<Calm>,
+    competing: CachePadded<Competing>,
+}
+
+#[derive(Default)]
+struct Calm {
+    closed_at: AtomicU64,
+    stragglers: AtomicUsize,
+    /// Aside. Whoever has changed max looks here.
+    aside: AtomicUsize,
+    /// Somebody is in line whom nobody may pass under `Eventual`.
+    line: AtomicBool,
+    /// Those who wait for each [`Goal`].
+    watchers: [Watchers; 2],
+    clock: Lazy<Clock>,
+}
+
+/// Those who wait for a state of the word rather than for permits.
+#[derive(Default)]
+struct Watchers {
+    /// How many do. Whoever has made the word idle or settled looks here.
+    count: AtomicUsize,
+    event: Event,
+}
+
+#[derive(Default)]
+struct Competing {
+    /// How many do.
+    count: AtomicUsize,
+    event: Event,
+    /// Releases that found nobody to notify, since the last that did. Some may be missed.
+    passed: AtomicUsize,
+    /// When the last that was served came, or the first, by the clock of `Eventual`.
+    oldest: AtomicU64,
+}
+
+/// A state of the word that can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// `active <= max`
+    Settled,
+    /// `active == 0`
+    Idle,
+}
+
+impl Goal {
+    pub(crate) fn is_met(self, state: State) -> bool {
+        match self {
+            Self::Settled => state.is_settled(),
+            Self::Idle => state.active() == 0,
+        }
+    }
+}
+
+/// One that waits.
+pub(crate) enum Waiter {
+    InLine(Ticket),
+    Competing {
+        listener: Listener,
+        /// When it came, by the clock of `Eventual`.
+        since: u64,
+    },
+}
+
+/// What has become of an arrival.
+#[must_use]
+pub(crate) enum Arrival {
+    /// It has its permits. The panic is for the caller to resume.
+    Acquired(Deferred),
+    Closed,
+    Waits(Waiter),
 }
 
 impl Queue {
@@ -171,47 +240,138 @@ impl Queue {
         self.policy.fairness
     }
 
-    /// Do releasers hand their permits to waiters?
-    pub(crate) fn hands_over(&self) -> bool {
+    /// Do all stand in line?
+    pub(crate) fn is_fifo(&self) -> bool {
         self.policy.is_fifo()
     }
 
-    /// Waiters in line or aside; watchers do not count.
+    /// How many free permits a newcomer must leave to those who wait.
+    pub(crate) fn kept(&self) -> u32 {
+        match self.policy.fairness {
+            Fairness::Fifo => u32::MAX,
+            Fairness::Barging => 0,
+            Fairness::Eventual => self.shared.get().map_or(0, |shared| {
+                if self.is_line_kept(shared) {
+                    return u32::MAX;
+                }
+                let waiting = shared.competing.count.load(Relaxed);
+                if waiting == 0 || !self.is_overdue(shared) {
+                    return 0;
+                }
+                u32::try_from(waiting).unwrap_or(u32::MAX)
+            }),
+        }
+    }
+
+    /// Is somebody in line whom nobody may pass?
+    fn is_line_kept(&self, shared: &Shared) -> bool {
+        match self.policy.fairness {
+            Fairness::Fifo => true,
+            Fairness::Barging => false,
+            // ORDERING: Acquire, pairs with the Release in `publish`: who reads that nobody
+            // is in line may conclude that a free permit is not kept for them.
+            Fairness::Eventual => shared.calm.line.load(Acquire),
+        }
+    }
+
+    /// Has the one that competes for longest waited for the bound? Waiters are woken in
+    /// the order of their arrival, more or less. So that one came when the last that was
+    /// served came, or later.
+    fn is_overdue(&self, shared: &Shared) -> bool {
+        let oldest = shared.competing.oldest.load(Relaxed);
+        self.now(shared).saturating_sub(oldest) >= self.policy.bound()
+    }
+
+    /// Those who wait for permits; watchers do not count.
     pub(crate) fn waiting(&self) -> usize {
-        // ORDERING: Acquire, pairs with the Release in `publish`: who learns that
-        // nobody is in line is not refused for the sake of the line.
-        self.shared
-            .get()
-            .map_or(0, |shared| shared.waiting.load(Acquire))
+        // ORDERING: Acquire, twice, pairs with the Releases in `publish` and `leave`: who
+        // learns that nobody waits is not refused for the sake of the line.
+        self.shared.get().map_or(0, |shared| {
+            shared.waiting.load(Acquire) + shared.competing.count.load(Acquire)
+        })
+    }
+
+    /// Takes `need` permits, or a place among those who wait.
+    pub(crate) fn arrive(&self, word: &Word, need: u32, waker: &Waker) -> Arrival {
+        let shared = self.shared.force();
+        if need > 1 || self.policy.bound() == 0 {
+            return self.enter_line(word, need, waker);
+        }
+        let since = self.now(shared);
+        let mut waiter = Waiter::Competing {
+            listener: shared.competing.event.listen(waker),
+            since,
+        };
+        let kept = self.kept();
+        // Argument 5: published before the look.
+        if shared.competing.count.fetch_add(1, Relaxed) == 0 {
+            shared.competing.oldest.store(since, Relaxed);
+        }
+        let (verdict, mut deferred) = match self.look(word, shared, kept) {
+            Verdict::Waiting => self.compete(word, &mut waiter, waker),
+            verdict => {
+                shared.leave();
+                (verdict, Deferred::default())
+            }
+        };
+        if verdict == Verdict::Waiting {
+            return Arrival::Waits(waiter);
+        }
+        if let Waiter::Competing { listener, .. } = waiter {
+            deferred.merge(listener.leave());
+        }
+        match verdict {
+            Verdict::Closed => Arrival::Closed,
+            _ => Arrival::Acquired(deferred),
+        }
     }
 
     /// Takes `need` permits, or a place in line or aside.
-    pub(crate) fn arrive(&self, word: &Word, need: u32, waker: &Waker) -> Arrival {
+    fn enter_line(&self, word: &Word, need: u32, waker: &Waker) -> Arrival {
         let shared = self.shared.force();
         let waker = waker.clone();
-        let due = self.due(shared);
         let mut line = shared.lock();
         let ticket = loop {
-            if !line.is_empty() && !self.may_barge() {
+            if !line.is_empty() && self.is_line_kept(shared) {
                 // One more is all that has changed: touch no other figure.
                 shared
                     .waiting
                     .store(shared.waiting.load(Relaxed) + 1, Relaxed);
-                return Arrival::Waits(line.push(need, due, waker));
+                return Arrival::Waits(Waiter::InLine(line.push(need, waker)));
             }
-            match word.acquire_or_queue(need) {
-                Take::Full | Take::Spoken => break line.push(need, due, waker),
+            let found = if self.is_fifo() {
+                word.acquire_or_queue(need)
+            } else {
+                match word.try_acquire(need, true) {
+                    Take::Full => {
+                        // Argument 4: publish, then look by a write.
+                        line.published = None;
+                        shared.calm.line.store(true, Relaxed);
+                        word.acquire_or_queue(need)
+                    }
+                    found => found,
+                }
+            };
+            match found {
+                Take::Full | Take::Spoken => break line.push(need, waker),
                 Take::TooLarge => {
-                    // Argument 4: publish, then look by a write.
+                    // Argument 4 again.
+                    line.published = None;
                     shared.calm.aside.store(line.aside() + 1, Relaxed);
                     let state = word.confirm();
                     if state.is_too_large(need) && !state.is_closed() {
-                        break line.push_aside(need, due, waker);
+                        break line.push_aside(need, waker);
                     }
-                    shared.calm.aside.store(line.aside(), Relaxed);
                 }
-                Take::Acquired => return Arrival::Acquired(waker),
+                Take::Acquired => {
+                    shared.publish(&mut line);
+                    drop(line);
+                    let mut deferred = Deferred::default();
+                    deferred.run(|| drop(waker));
+                    return Arrival::Acquired(deferred);
+                }
                 Take::Closed => {
+                    shared.publish(&mut line);
                     drop(line);
                     drop(waker);
                     return Arrival::Closed;
@@ -219,57 +379,217 @@ impl Queue {
             }
         };
         shared.publish(&mut line);
-        Arrival::Waits(ticket)
+        Arrival::Waits(Waiter::InLine(ticket))
     }
 
-    /// Hands `returned` permits to the line: 0 for a resizer, or for a releaser
+    /// What a waiter has been told, with `waker` as the one that is woken. The panic is for
+    /// the caller to resume, when it has done what the verdict asks for.
+    pub(crate) fn poll(
+        &self,
+        word: &Word,
+        waiter: &mut Waiter,
+        waker: &Waker,
+    ) -> (Verdict, Deferred) {
+        let Waiter::InLine(ticket) = *waiter else {
+            return self.compete(word, waiter, waker);
+        };
+        let shared = self.shared.force();
+        let verdict = match shared.verdict(ticket) {
+            Verdict::Waiting if !shared.register(ticket, waker) => shared.verdict(ticket),
+            verdict => verdict,
+        };
+        (verdict, Deferred::default())
+    }
+
+    /// Would a poll have something new to say?
+    pub(crate) fn is_told(&self, word: &Word, waiter: &Waiter) -> bool {
+        match waiter {
+            Waiter::InLine(ticket) => self.shared.force().verdict(*ticket) != Verdict::Waiting,
+            Waiter::Competing { listener, .. } => {
+                listener.is_woken() || (word.load().fits(1) && self.kept() == 0)
+            }
+        }
+    }
+
+    /// One that competes has been woken, or looks for another reason.
+    fn compete(&self, word: &Word, waiter: &mut Waiter, waker: &Waker) -> (Verdict, Deferred) {
+        let shared = self.shared.force();
+        let mut verdict = Verdict::Waiting;
+        while let (Verdict::Waiting, Waiter::Competing { listener, since }) =
+            (verdict, &mut *waiter)
+        {
+            if listener.poll(waker).is_pending() {
+                // Not notified, and a permit may be free all the same.
+                if word.load().fits(1) && self.kept() == 0 {
+                    verdict = self.try_once(word, shared);
+                }
+                break;
+            }
+            // Its notification is used up by this:
+            verdict = self.try_once(word, shared);
+            if verdict != Verdict::Waiting {
+                shared.competing.oldest.store(*since, Relaxed);
+                break;
+            }
+            if self.now(shared).saturating_sub(*since) >= self.policy.bound() {
+                return self.join_line(word, waiter, waker);
+            }
+            listener.listen_again(&shared.competing.event);
+            verdict = self.look(word, shared, 0);
+        }
+        if verdict != Verdict::Waiting {
+            shared.leave();
+        }
+        (verdict, Deferred::default())
+    }
+
+    /// Argument 5: it listens and is counted; now it looks. A newcomer leaves `kept`.
+    fn look(&self, word: &Word, shared: &Shared, kept: u32) -> Verdict {
+        // Most find QUEUED set, and need not write the word that all others write.
+        // ORDERING: SeqCst, pairs with the fences in `notify` and `serve`.
+        fence(SeqCst);
+        let mut state = word.load();
+        if !state.is_queued() {
+            state = word.set_queued();
+        }
+        if state.is_closed() || state.available(kept) > 0 {
+            self.try_once(word, shared)
+        } else {
+            Verdict::Waiting
+        }
+    }
+
+    fn try_once(&self, word: &Word, shared: &Shared) -> Verdict {
+        match word.try_acquire(1, !self.is_line_kept(shared)) {
+            Take::Acquired => Verdict::Granted,
+            Take::Closed => Verdict::Closed,
+            Take::Full | Take::Spoken | Take::TooLarge => Verdict::Waiting,
+        }
+    }
+
+    /// One that has waited for the bound competes no more.
+    fn join_line(&self, word: &Word, waiter: &mut Waiter, waker: &Waker) -> (Verdict, Deferred) {
+        let arrival = self.enter_line(word, 1, waker);
+        self.shared.force().leave();
+        match arrival {
+            Arrival::Acquired(deferred) => (Verdict::Granted, deferred),
+            Arrival::Closed => (Verdict::Closed, Deferred::default()),
+            Arrival::Waits(place) => {
+                *waiter = place;
+                (Verdict::Waiting, Deferred::default())
+            }
+        }
+    }
+
+    /// In nanoseconds. There is no clock but for `Eventual`.
+    fn now(&self, shared: &Shared) -> u64 {
+        match self.policy.fairness {
+            Fairness::Eventual => shared.calm.clock.force().nanos(),
+            Fairness::Fifo | Fairness::Barging => 0,
+        }
+    }
+
+    /// Hands `returned` permits to those who wait: 0 for a resizer, or for a releaser
     /// whose permits are back in the word.
     #[inline(never)]
     pub(crate) fn hand_over(&self, word: &Word, mut returned: u32) {
         let shared = self.shared.force();
-        let mut beside = None;
-        let (first, left) = shared.serve_two(word, returned, &mut beside);
-        let mut deferred = Deferred::default();
-        if let Some(waker) = first {
-            deferred.run(|| waker.wake());
-        }
-        if let Some(waker) = beside {
-            deferred.run(|| waker.wake());
-        }
-        if let Some(left) = left {
-            returned = left;
-            shared
-                .wake_while(|line, wakes| shared.serve(line, word, &mut returned, wakes))
-                .finish_with(deferred)
-                .resume();
+        shared
+            .wake_while(|line, wakes| {
+                shared.serve(line, word, &mut returned, wakes, !self.is_fifo())
+            })
+            .merged(self.notify(shared, word))
+            .resume();
+    }
+
+    /// Permits came back to the word while somebody waited.
+    pub(crate) fn returned(&self, word: &Word) {
+        let shared = self.shared.force();
+        // Where waiters compete there is no lock to take unless there is a line, or
+        // QUEUED is left over from one who competed.
+        let competes = !self.is_fifo() && !shared.calm.line.load(Relaxed);
+        if competes && shared.competing.count.load(Relaxed) > 0 {
+            self.notify(shared, word).resume();
         } else {
-            deferred.resume();
+            self.hand_over(word, 0);
         }
     }
 
-    /// Changes max by `change`, and lets in whom that lets in. `change` is told
-    /// the smallest request that stands aside.
+    /// Notifies those who compete, and those who watch.
+    fn notify(&self, shared: &Shared, word: &Word) -> Deferred {
+        let mut deferred = Deferred::default();
+        if !self.is_fifo() {
+            // ORDERING: SeqCst, pairs with the fence in `look`.
+            fence(SeqCst);
+            if shared.competing.count.load(Relaxed) > 0 {
+                self.notify_competing(shared, word, &mut deferred);
+            }
+        }
+        for goal in [Goal::Settled, Goal::Idle] {
+            let watchers = shared.watchers(goal);
+            if watchers.count.load(Relaxed) > 0 && goal.is_met(word.load()) {
+                deferred.merge(watchers.event.notify_all());
+            }
+        }
+        deferred
+    }
+
+    fn notify_competing(&self, shared: &Shared, word: &Word, deferred: &mut Deferred) {
+        let Competing { event, passed, .. } = &*shared.competing;
+        // Beside a line that nobody may pass, one looks whether its time to join has come.
+        let free = word.load().free() as usize;
+        let n = if self.is_line_kept(shared) { 1 } else { free };
+        if n == 0 {
+            return;
+        }
+        let (notified, woken) = event.notify(n);
+        deferred.merge(woken);
+        // Argument 6.
+        let before = passed.load(Relaxed);
+        let mut after = if notified > 0 { 0 } else { before + 1 };
+        if after > PASSED {
+            after = 0;
+            deferred.merge(event.notify_one_more());
+        }
+        if after != before {
+            passed.store(after, Relaxed);
+        }
+    }
+
+    /// Changes max by `change`, and lets in whom that lets in. `change` is told the
+    /// smallest request that stands aside.
     pub(crate) fn resize<E>(
         &self,
         word: &Word,
-        change: impl Fn(Option<u32>) -> Result<State, E>,
+        change: impl FnOnce(Option<u32>) -> Result<State, E>,
     ) -> Result<State, E> {
+        let (before, concerned) = self.begin_resize(word, change)?;
+        if concerned {
+            self.hand_over(word, 0);
+        }
+        Ok(before)
+    }
+
+    /// The first step of `resize`: runs no foreign code. Says what the word was before,
+    /// and whether `hand_over` is left to do.
+    pub(crate) fn begin_resize<E>(
+        &self,
+        word: &Word,
+        change: impl FnOnce(Option<u32>) -> Result<State, E>,
+    ) -> Result<(State, bool), E> {
         match self.shared.get() {
             Some(shared) if shared.calm.aside.load(Relaxed) > 0 => {
-                // Under the lock, or newcomers would slip in between the growth
-                // and the return of those aside to the line.
-                let mut changed = None;
-                let wakes = shared.wake_while(|line, wakes| {
-                    changed.get_or_insert_with(|| change(line.least_aside()));
-                    shared.serve(line, word, &mut 0, wakes)
-                });
-                wakes.finish().resume();
-                changed.expect("changed in the first step")
+                // Under the lock, or newcomers would slip in between the growth and the
+                // return of those aside to the line.
+                let mut line = shared.lock();
+                let before = change(line.least_aside())?;
+                shared.rejoin(&mut line, word);
+                shared.publish(&mut line);
+                Ok((before, true))
             }
             _ => {
                 let before = change(None)?;
-                self.resized(word, before);
-                Ok(before)
+                Ok((before, self.is_concerned(before)))
             }
         }
     }
@@ -282,11 +602,9 @@ impl Queue {
     }
 
     /// Does a change of max from `before` matter to anybody who waits?
-    fn is_concerned(&self, before: State) -> bool {
+    pub(crate) fn is_concerned(&self, before: State) -> bool {
         self.shared.get().is_some_and(|shared| {
-            before.is_queued()
-                || shared.calm.aside.load(Relaxed) > 0
-                || shared.calm.watching.load(Relaxed) > 0
+            before.is_queued() || shared.calm.aside.load(Relaxed) > 0 || shared.is_watched()
         })
     }
 
@@ -294,7 +612,7 @@ impl Queue {
     #[inline]
     pub(crate) fn reached(&self, word: &Word) {
         if self.is_watched() {
-            self.hand_over(word, 0);
+            self.notify(self.shared.force(), word).resume();
         }
     }
 
@@ -302,20 +620,20 @@ impl Queue {
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
         let shared = self.shared.get();
-        shared.is_some_and(|shared| shared.calm.watching.load(Relaxed) > 0)
+        shared.is_some_and(|shared| shared.is_watched())
     }
 
     /// The word was closed.
     pub(crate) fn closed(&self, word: &Word) {
-        // Not even the counter tells that there is nobody: one that stood aside
-        // may be on its way into the line, counted in neither.
+        // Not even the counter tells that there is nobody: one that stood aside may be on
+        // its way into the line, counted in neither.
         let Some(shared) = self.shared.get() else {
             return;
         };
-        let wakes = shared.wake_while(|line, wakes| {
+        let mut deferred = shared.wake_while(|line, wakes| {
             while !wakes.is_full() {
                 match line.refuse_one() {
-                    Some(waker) => wakes.push(waker),
+                    Some(waker) => wakes.push(Some(waker)),
                     None => {
                         word.clear_queued(0);
                         break;
@@ -325,68 +643,371 @@ impl Queue {
             shared.publish(line);
             !wakes.is_full()
         });
-        wakes.finish().resume();
-    }
-
-    /// What the holder of `ticket` has been told.
-    #[inline]
-    pub(crate) fn verdict(&self, ticket: Ticket) -> Verdict {
-        self.shared.force().verdict(ticket)
-    }
-
-    /// Makes `waker` the one that is woken. Says what the holder of `ticket`
-    /// has been told by then, or has won where waiters compete. The panic is
-    /// for the caller to resume, when it has done what the verdict asks for.
-    pub(crate) fn wait_on(
-        &self,
-        word: &Word,
-        ticket: Ticket,
-        need: u32,
-        waker: &Waker,
-    ) -> (Verdict, Deferred) {
-        let shared = self.shared.force();
-        if !shared.register(ticket, waker, Line::waker_mut) {
-            (shared.verdict(ticket), Deferred::default())
-        } else if self.hands_over() {
-            (Verdict::Waiting, Deferred::default())
-        } else {
-            self.compete(word, ticket, need)
+        if !self.is_fifo() {
+            // ORDERING: SeqCst, pairs with the fence in `look`.
+            fence(SeqCst);
+            deferred.merge(shared.competing.event.notify_all());
         }
+        deferred.resume();
     }
 
-    /// Takes a waiter that gives up out; its ticket is void afterwards, also
-    /// when a waker panics. Says what it had been told before; what was granted
-    /// is the caller's to give back.
-    pub(crate) fn cancel(&self, word: &Word, ticket: Ticket) -> Verdict {
+    /// Takes a waiter that gives up out, also when a waker panics. Says what it had been
+    /// told before; what was granted is the caller's to give back.
+    pub(crate) fn cancel(&self, word: &Word, waiter: Waiter) -> Verdict {
         let shared = self.shared.force();
+        let ticket = match waiter {
+            Waiter::InLine(ticket) => ticket,
+            Waiter::Competing { listener, .. } => {
+                shared.leave();
+                // Passes its notification on.
+                drop(listener);
+                return Verdict::Waiting;
+            }
+        };
         let verdict = shared.verdict(ticket);
         if verdict != Verdict::Waiting {
             return verdict;
         }
-        // Outlives the lock: dropping a waker may run foreign code.
         let mut removed = None;
-        let mut wakes = shared.wake_while(|line, wakes| {
+        let mut deferred = shared.wake_while(|line, wakes| {
             match removed.get_or_insert_with(|| line.remove(ticket)) {
-                None => return true,
-                Some((Stood::Elsewhere, _)) if self.hands_over() => shared.publish(line),
-                Some(_) => return shared.serve(line, word, &mut 0, wakes),
+                Some((Stood::AtTheFront, _)) => {
+                    shared.serve(line, word, &mut 0, wakes, !self.is_fifo())
+                }
+                Some((Stood::Elsewhere, _)) => {
+                    shared.publish(line);
+                    true
+                }
+                None => true,
             }
-            true
         });
-        let Some((_, waker)) = removed.flatten() else {
+        let Some((stood, waker)) = removed.flatten() else {
+            deferred.resume();
             return shared.verdict(ticket);
         };
-        wakes.discard(waker);
-        wakes.finish().resume();
+        // Dropping a waker may run foreign code: the lock is free.
+        deferred.run(|| drop(waker));
+        if stood == Stood::AtTheFront {
+            deferred.merge(self.notify(shared, word));
+        }
+        deferred.resume();
         Verdict::Waiting
+    }
+
+    /// Takes the `need` permits that the holder of `ticket` was granted, and lets it wait
+    /// again where it stood. Does nothing, and says so, when the line has closed. For
+    /// `Fifo` only.
+    ///
+    /// Argument 1 holds as for an arrival: QUEUED is set under the lock before the permits
+    /// are offered to the line, and they are offered to it, front first, before anybody
+    /// else sees them. A closer sets CLOSED before it takes the lock, so either it finds
+    /// this waiter in line, or this finds it closed.
+    #[cfg(feature = "pool")]
+    pub(crate) fn put_back(&self, word: &Word, ticket: Ticket, need: u32, waker: &Waker) -> bool {
+        let shared = self.shared.force();
+        let mut newest = Some(waker.clone());
+        let mut returned = need;
+        let mut open = true;
+        let mut deferred = shared.wake_while(|line, wakes| {
+            if newest.is_some() {
+                open = !word.load().is_closed();
+                if !open {
+                    return true;
+                }
+                line.put_back(ticket, need, newest.take());
+                let _ = word.set_queued();
+            }
+            shared.serve(line, word, &mut returned, wakes, !self.is_fifo())
+        });
+        deferred.run(|| drop(newest));
+        deferred.merge(self.notify(shared, word));
+        deferred.resume();
+        open
+    }
+
+    /// Waits for `goal`. `None` if it is met already.
+    pub(crate) fn watch(&self, word: &Word, goal: Goal, waker: &Waker) -> Option<Listener> {
+        let watchers = self.shared.force().watchers(goal);
+        let listener = watchers.event.listen(waker);
+        // Argument 4: publish, then look by a write.
+        watchers.count.fetch_add(1, Relaxed);
+        if goal.is_met(word.confirm()) {
+            self.unwatch(goal);
+            return None;
+        }
+        Some(listener)
+    }
+
+    /// Polls one that watches: ready if `goal` is met now.
+    pub(crate) fn poll_watch(
+        &self,
+        word: &Word,
+        goal: Goal,
+        listener: &mut Listener,
+        waker: &Waker,
+    ) -> Poll<()> {
+        let watchers = self.shared.force().watchers(goal);
+        while listener.poll(waker).is_ready() {
+            listener.listen_again(&watchers.event);
+            if goal.is_met(word.confirm()) {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
+    /// One that watched does not any more.
+    pub(crate) fn unwatch(&self, goal: Goal) {
+        let watchers = self.shared.force().watchers(goal);
+        watchers.count.fetch_sub(1, Relaxed);
     }
 }
 
-/// What has become of an arrival.
-#[must_use]
-pub(crate) enum Arrival {
-    /// It has its permits, and the caller the waker that is not needed.
-    Acquired(Waker),
-    Closed,
-    Waits(Ticket),
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        // No foreign code runs under the lock, so a poisoned one is whole.
+        self.line
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn watchers(&self, goal: Goal) -> &Watchers {
+        &self.calm.watchers[goal as usize]
+    }
+
+    fn is_watched(&self) -> bool {
+        let counts = self
+            .calm
+            .watchers
+            .each_ref()
+            .map(|watchers| &watchers.count);
+        counts.iter().any(|count| count.load(Relaxed) > 0)
+    }
+
+    /// One that competed does not any more.
+    fn leave(&self) {
+        // ORDERING: Release, pairs with the Acquire in `Queue::waiting`.
+        self.competing.count.fetch_sub(1, Release);
+    }
+
+    /// Makes the figures say what the line says.
+    fn publish(&self, line: &mut Line) {
+        // A write to a cache line that everybody reads costs.
+        let figures = line.figures();
+        if line.published != Some(figures) {
+            line.published = Some(figures);
+            let Figures {
+                closed_at,
+                stragglers,
+                aside,
+                is_empty,
+            } = figures;
+            self.calm.closed_at.store(closed_at.0, Relaxed);
+            self.calm.aside.store(aside, Relaxed);
+            // ORDERING: Release, pairs with the Acquire in `is_line_kept`.
+            self.calm.line.store(!is_empty, Release);
+            // ORDERING: Release, pairs with the Acquire in `verdict`.
+            self.calm.stragglers.store(stragglers, Release);
+        }
+        // ORDERING: Release, pairs with the Acquire in `Queue::waiting`: who reads that
+        // nobody waits sees QUEUED cleared, and the figures above.
+        self.waiting.store(line.len() + line.aside(), Release);
+        // ORDERING: Release, pairs with the Acquire in `verdict`: a waiter that reads its
+        // grant sees what its releaser did, and the figures above.
+        self.served.store(line.served().0, Release);
+    }
+
+    /// What the holder of `ticket` has been told.
+    fn verdict(&self, ticket: Ticket) -> Verdict {
+        // ORDERING: Acquire, twice, pairs with the Releases in `publish`. Who was a
+        // straggler has been below `served` for long: what says that it is granted, not
+        // that it steps aside, is that there are no stragglers any more.
+        if ticket.0 >= self.served.load(Acquire) {
+            Verdict::Waiting
+        } else if self.calm.stragglers.load(Acquire) > 0 {
+            self.lock().look_up(ticket)
+        } else if ticket.0 >= self.calm.closed_at.load(Relaxed) {
+            Verdict::Closed
+        } else {
+            Verdict::Granted
+        }
+    }
+
+    /// Makes `waker` the one that is woken for `ticket`. `false` if it does not wait.
+    fn register(&self, ticket: Ticket, waker: &Waker) -> bool {
+        match self.lock().waker_mut(ticket) {
+            None => return false,
+            Some(Some(known)) if known.will_wake(waker) => return true,
+            Some(_) => {}
+        }
+        // Cloning and dropping a waker may run foreign code: not in the lock. Declared
+        // before the guard, so dropped after it.
+        let mut newest = Some(waker.clone());
+        let mut line = self.lock();
+        let Some(known) = line.waker_mut(ticket) else {
+            return false;
+        };
+        std::mem::swap(known, &mut newest);
+        true
+    }
+
+    /// Serves the line from the front, with `returned` permits that the caller still holds
+    /// and with what the word has; gives back what is left over. Stops early when `wakes`
+    /// is full. Says whether it is done.
+    fn serve(
+        &self,
+        line: &mut Line,
+        word: &Word,
+        returned: &mut u32,
+        wakes: &mut Wakes,
+        competes: bool,
+    ) -> bool {
+        self.rejoin(line, word);
+        let mut done = true;
+        loop {
+            let Some(need) = line.front() else {
+                word.clear_queued(*returned);
+                break;
+            };
+            if wakes.is_full() {
+                // Those who have been served may come at once, and must not be held up by
+                // somebody who needs more than max.
+                if word.load().is_too_large(need) {
+                    self.step_aside(line, word);
+                    continue;
+                }
+                done = false;
+                break;
+            }
+            match word.hand_over(*returned, need, line.len() == 1, line.least_aside()) {
+                Take::Acquired => {
+                    *returned = 0;
+                    wakes.push(line.grant_front());
+                    if line.is_empty() {
+                        break;
+                    }
+                }
+                Take::TooLarge => self.step_aside(line, word),
+                // max has grown since. QUEUED is set: somebody is in line.
+                Take::Spoken => {
+                    line.rejoin(word.load().max());
+                }
+                // Full: the front goes on waiting. Closed: the closer will come and tell
+                // everybody.
+                Take::Full | Take::Closed => {
+                    if *returned > 0 {
+                        let _ = word.give_back(*returned);
+                    }
+                    break;
+                }
+            }
+        }
+        if done || line.is_empty() {
+            *returned = 0;
+        }
+        if line.is_empty() && competes {
+            // Argument 5: the clear comes before this look.
+            // ORDERING: SeqCst, pairs with the fence in `look`.
+            fence(SeqCst);
+            if self.competing.count.load(Relaxed) > 0 {
+                let _ = word.set_queued();
+            }
+        }
+        self.publish(line);
+        done
+    }
+
+    /// Lets those aside whom max allows back into the line.
+    fn rejoin(&self, line: &mut Line, word: &Word) {
+        if line.aside() > 0 && line.rejoin(word.load().max()) {
+            // Releasers must take the lock from here on, argument 1.
+            let _ = word.set_queued();
+        }
+    }
+
+    /// The first in line needs more than max.
+    fn step_aside(&self, line: &mut Line, word: &Word) {
+        line.step_aside();
+        // Argument 4: publish, then look by a write. The other figures are not for anybody
+        // to read before QUEUED says the same.
+        self.calm.aside.store(line.aside(), Relaxed);
+        line.published = None;
+        line.rejoin(word.confirm().max());
+    }
+
+    /// Runs `step` under the lock until it is done, waking between the steps.
+    fn wake_while(&self, mut step: impl FnMut(&mut Line, &mut Wakes) -> bool) -> Deferred {
+        let mut wakes = Wakes::default();
+        let mut deferred = Deferred::default();
+        loop {
+            let done = step(&mut self.lock(), &mut wakes);
+            wakes.wake(&mut deferred);
+            if done {
+                return deferred;
+            }
+        }
+    }
+}
+
+/// Wakers on their way out of the lock. As many as one critical section may grant; then
+/// it lets go, wakes, and comes back.
+#[derive(Default)]
+struct Wakes {
+    wakers: [Option<Waker>; Self::MANY],
+    len: usize,
+}
+
+impl Wakes {
+    const MANY: usize = 8;
+
+    fn is_full(&self) -> bool {
+        self.len == Self::MANY
+    }
+
+    /// Adds one, if there is one. There must be room.
+    fn push(&mut self, waker: Option<Waker>) {
+        if waker.is_some() {
+            self.wakers[self.len] = waker;
+            self.len += 1;
+        }
+    }
+
+    /// Wakes them all, even if one panics.
+    fn wake(&mut self, deferred: &mut Deferred) {
+        for waker in self.wakers[..self.len].iter_mut().filter_map(Option::take) {
+            deferred.run(|| waker.wake());
+        }
+        self.len = 0;
+    }
+}
+
+/// May a queue serve again, for another semaphore?
+#[cfg(feature = "keyed")]
+impl Queue {
+    /// Has it memory of its own, from those who have waited?
+    #[inline]
+    pub(crate) fn is_made(&self) -> bool {
+        // Under loom it is made at once.
+        self.shared.get().is_some() && !cfg!(loom)
+    }
+
+    /// For one that nobody else can reach, so that it can only be empty: makes it as good
+    /// as new, but for the order of the tickets. `false` if it is not worth that. Then it
+    /// has changed nothing.
+    pub(crate) fn renew(&mut self) -> bool {
+        self.shared.get().is_none_or(|shared| {
+            let mut line = shared.lock();
+            let renewed = line.renew();
+            if renewed {
+                shared.publish(&mut line);
+            }
+            renewed
+        })
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn places_kept(&self) -> usize {
+        let shared = self.shared.get();
+        shared.map_or(0, |shared| shared.lock().places_kept())
+    }
 }

@@ -1,8 +1,19 @@
-//! Changing how many permits there are.
+//! Changing how many permits there are, and waiting until all older ones are back.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    fmt,
+    future::{Future, IntoFuture},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use super::{Semaphore, checked};
+use super::{
+    core::{Semaphore, checked},
+    word::Word,
+};
+use crate::generation::{Drained, Meeting, Pending};
 
 /// Resizing it.
 impl Semaphore {
@@ -81,12 +92,240 @@ impl Semaphore {
     /// ```
     pub fn forget_permits(&self, n: usize) -> usize {
         let n = u32::try_from(n).unwrap_or(u32::MAX);
-        let gone = self.word.forget_available(n, self.queue.may_barge());
+        let gone = self.word.forget_available(n, self.queue.kept());
         // Where waiters compete there may be permits to forget beside a line,
         // whose first may need more than max now, and is in nobody's way.
         if gone > 0 && self.word.load().is_queued() {
             self.queue.hand_over(&self.word, 0);
         }
         gone as usize
+    }
+}
+
+impl Semaphore {
+    /// Changes max, as [`set_max`](Self::set_max) does, and opens a new
+    /// generation of permits. What it returns can be
+    /// [awaited](Resize::drained): it tells when no permit is alive any more that
+    /// was handed out before.
+    ///
+    /// That is what to do after a credential or the target of connections has
+    /// been replaced: permits of the new generation were handed out after the
+    /// replacement, which their holders therefore see. `max` may be the old one.
+    ///
+    /// A permit is handed out when the call that asked for it returns it. One
+    /// that is split keeps its generation, and of those that are merged the
+    /// oldest counts for all.
+    ///
+    /// # Panics
+    ///
+    /// When `max` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS), or when the
+    /// semaphore was built without [`generations`](crate::Builder::generations).
+    /// Nothing has changed then. When a waker that it wakes does: max has changed
+    /// then, and perhaps the generation; call it again.
+    ///
+    /// # Memory ordering
+    ///
+    /// What the caller did before is visible to whoever gets a permit of the new
+    /// generation. What the holders of older ones did is visible when
+    /// [`drained`](Resize::drained) resolves.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// let old = semaphore.try_acquire().unwrap();
+    ///
+    /// let resize = semaphore.resize(8);
+    /// assert_eq!(resize.previous, 2);
+    /// let _new = semaphore.try_acquire().unwrap();
+    /// assert!(!resize.is_drained());
+    /// drop(old);
+    /// resize.blocking_drained();
+    /// ```
+    #[must_use = "without waiting for it, this is `set_max`"]
+    #[track_caller]
+    pub fn resize(&self, max: usize) -> Resize<'_> {
+        let max = checked(max) as usize;
+        let Some(tracker) = self.optional.tracker() else {
+            panic!("`resize` needs a semaphore that was built with `generations(true)`");
+        };
+        let previous = self.set_max(max);
+        let pending = tracker.increment_along(&self.word);
+        Resize {
+            previous,
+            generation: pending.generation().wrapping_add(1),
+            pending,
+        }
+    }
+
+    /// The generation of the permits that are handed out now, 0 at first. `None`
+    /// unless the semaphore keeps [generations](crate::Builder::generations).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// let resize = semaphore.resize(2);
+    /// assert_eq!(semaphore.generation(), Some(resize.generation));
+    /// ```
+    #[must_use]
+    pub fn generation(&self) -> Option<u64> {
+        self.optional.tracker().map(|tracker| tracker.generation())
+    }
+}
+
+/// A resize whose older permits may still be out; see [`Semaphore::resize`].
+///
+/// Dropping it changes nothing.
+///
+/// # Examples
+///
+/// ```
+/// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+/// let resize = semaphore.resize(8);
+/// assert_eq!((resize.previous, resize.generation), (2, 1));
+/// ```
+#[must_use = "without waiting for it, a resize is a `set_max`"]
+#[non_exhaustive]
+pub struct Resize<'a> {
+    /// The max that was replaced, 0 to
+    /// [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    pub previous: usize,
+    /// The generation that it has opened. Older permits have a smaller one (it
+    /// counts modulo 2^64).
+    pub generation: u64,
+    pending: Pending<'a>,
+}
+
+impl<'a> Resize<'a> {
+    /// Waits until no permit is alive any more that was handed out before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves no trace; it can be asked for again.
+    ///
+    /// # Memory ordering
+    ///
+    /// All that the holders did before they gave those permits back is visible.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// let old = semaphore.acquire().await?;
+    /// let resize = semaphore.resize(2);
+    /// drop(old);
+    /// resize.drained().await;
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn drained(&self) -> ResizeDrained<'a> {
+        ResizeDrained(self.pending.clone().into_future())
+    }
+
+    /// [`drained`](Self::drained) that blocks the thread.
+    ///
+    /// A thread that holds an older permit itself waits for ever.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// semaphore.resize(8).blocking_drained();
+    /// ```
+    #[track_caller]
+    pub fn blocking_drained(&self) {
+        self.pending.wait();
+    }
+
+    /// [`blocking_drained`](Self::blocking_drained) that gives up when `timeout`
+    /// is over. Returns whether the older permits are gone.
+    ///
+    /// # Panics
+    ///
+    /// As for [`blocking_drained`](Self::blocking_drained).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// let _old = semaphore.try_acquire().unwrap();
+    /// let resize = semaphore.resize(8);
+    /// assert!(!resize.blocking_drained_timeout(Duration::from_millis(1)));
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn blocking_drained_timeout(&self, timeout: Duration) -> bool {
+        self.pending.wait_timeout(timeout)
+    }
+
+    /// Whether no permit is alive any more that was handed out before. Once that
+    /// is so, it stays so.
+    ///
+    /// # Memory ordering
+    ///
+    /// If so, as for [`drained`](Self::drained).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// assert!(semaphore.resize(8).is_drained());
+    /// ```
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.pending.is_drained()
+    }
+}
+
+impl fmt::Debug for Resize<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resize")
+            .field("previous", &self.previous)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The future of [`Resize::drained`].
+///
+/// # Cancel safety
+///
+/// Dropping it leaves no trace.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{ResizeDrained, Semaphore};
+///
+/// # futures::executor::block_on(async {
+/// let semaphore = Semaphore::builder(2).generations(true).build();
+/// let drained: ResizeDrained<'_> = semaphore.resize(8).drained();
+/// drained.await;
+/// # });
+/// ```
+#[derive(Debug)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct ResizeDrained<'a>(Drained<'a>);
+
+impl Future for ResizeDrained<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+/// Tokens of permits are counted in before the write that takes the permit.
+impl Meeting for Word {
+    fn meet(&self) {
+        let _ = self.confirm();
     }
 }

@@ -7,25 +7,142 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{
-    Semaphore,
-    park::Wait,
-    queue::{Goal, Ticket},
+use super::{core::Semaphore, queue::Goal};
+use crate::{
+    event::Listener,
+    park::{self, Wait, assert_may_block},
 };
 
+/// Waiting for a state.
+impl Semaphore {
+    /// Waits until no more permits are out than max: until a shrink has taken
+    /// full effect.
+    ///
+    /// Resolves when it finds `active <= max`, on a closed semaphore too. The
+    /// [blocking form](Self::blocking_settled) is for threads.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves no trace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::new(2);
+    /// let held = semaphore.try_acquire_many(2).unwrap();
+    /// semaphore.set_max(1);
+    /// drop(held);
+    /// semaphore.settled().await;
+    /// # });
+    /// ```
+    pub fn settled(&self) -> Settled<'_> {
+        Settled(Watch::new(self, Goal::Settled))
+    }
+
+    /// Waits until no permit is out.
+    ///
+    /// Resolves when it finds `active == 0`, on a closed semaphore too. A
+    /// moment of idleness in busy traffic may pass unseen: to drain, first
+    /// [`close`](Self::close) the semaphore or [set max](Self::set_max) to 0.
+    /// The [blocking form](Self::blocking_idle) is for threads.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves no trace.
+    ///
+    /// # Memory ordering
+    ///
+    /// All that the holders did before giving their permits back is visible
+    /// when it resolves.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::new(2);
+    /// drop(semaphore.try_acquire());
+    /// semaphore.close();
+    /// semaphore.idle().await;
+    /// # });
+    /// ```
+    pub fn idle(&self) -> Idle<'_> {
+        Idle(Watch::new(self, Goal::Idle))
+    }
+}
+
+/// Blocking until the semaphore is in some state.
+impl Semaphore {
+    /// [`settled`](Self::settled), blocking the thread.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(2);
+    /// let held = semaphore.try_acquire_many(2).unwrap();
+    /// semaphore.set_max(1);
+    /// drop(held);
+    /// semaphore.blocking_settled();
+    /// ```
+    #[track_caller]
+    pub fn blocking_settled(&self) {
+        self.watch(Goal::Settled);
+    }
+
+    /// [`idle`](Self::idle), blocking the thread.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(2);
+    /// std::thread::scope(|scope| {
+    ///     let permit = semaphore.try_acquire().unwrap();
+    ///     scope.spawn(move || drop(permit));
+    ///     semaphore.blocking_idle();
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn blocking_idle(&self) {
+        self.watch(Goal::Idle);
+    }
+
+    #[track_caller]
+    fn watch(&self, goal: Goal) {
+        assert_may_block();
+        let mut watch = Watch::new(self, goal);
+        park::wait(&mut watch, None);
+    }
+}
+
 /// Waits until the word meets `goal`.
-pub(super) struct Watch<'a> {
+struct Watch<'a> {
     semaphore: &'a Semaphore,
     goal: Goal,
-    ticket: Option<Ticket>,
+    /// While it is counted among those who watch.
+    listener: Option<Listener>,
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(semaphore: &'a Semaphore, goal: Goal) -> Self {
+    fn new(semaphore: &'a Semaphore, goal: Goal) -> Self {
         Self {
             semaphore,
             goal,
-            ticket: None,
+            listener: None,
+        }
+    }
+
+    fn leave(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            self.semaphore.queue.unwatch(self.goal);
+            drop(listener);
         }
     }
 }
@@ -35,27 +152,27 @@ impl Wait for Watch<'_> {
 
     fn poll(&mut self, waker: &Waker) -> Poll<()> {
         let Semaphore { word, queue, .. } = self.semaphore;
-        self.ticket = match self.ticket {
-            None if self.goal.is_met(word.load()) => None,
-            None => queue.watch(word, self.goal, waker),
-            Some(ticket) => Some(ticket).filter(|&ticket| queue.still_watches(ticket, waker)),
-        };
-        match self.ticket {
-            None => Poll::Ready(()),
-            Some(_) => Poll::Pending,
+        if self.listener.is_none() && !self.goal.is_met(word.load()) {
+            self.listener = queue.watch(word, self.goal, waker);
         }
+        let Some(listener) = &mut self.listener else {
+            return Poll::Ready(());
+        };
+        let polled = queue.poll_watch(word, self.goal, listener, waker);
+        if polled.is_ready() {
+            self.leave();
+        }
+        polled
     }
 
     fn is_told(&self) -> bool {
-        self.ticket.is_none()
+        self.listener.as_ref().is_none_or(Listener::is_woken)
     }
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.semaphore.queue.unwatch(ticket);
-        }
+        self.leave();
     }
 }
 
@@ -63,7 +180,7 @@ impl fmt::Debug for Watch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch")
             .field("goal", &self.goal)
-            .field("waits", &self.ticket.is_some())
+            .field("waits", &self.listener.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -87,7 +204,7 @@ impl fmt::Debug for Watch<'_> {
 /// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Settled<'a>(pub(super) Watch<'a>);
+pub struct Settled<'a>(Watch<'a>);
 
 impl Future for Settled<'_> {
     type Output = ();
@@ -116,7 +233,7 @@ impl Future for Settled<'_> {
 /// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Idle<'a>(pub(super) Watch<'a>);
+pub struct Idle<'a>(Watch<'a>);
 
 impl Future for Idle<'_> {
     type Output = ();

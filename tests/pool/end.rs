@@ -122,3 +122,47 @@ fn blocked_threads_are_served_and_told() {
         });
     });
 }
+
+#[test]
+fn the_end_stays_when_it_has_come() {
+    let pool = pool([("a", 1)]);
+    pool.stop();
+    let mut stopped = std::pin::pin!(pool.stopped());
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    for _ in 0..3 {
+        assert!(stopped.as_mut().poll(&mut cx).is_ready());
+    }
+}
+
+/// Runs something when its thread ends.
+struct AtEnd(Option<Box<dyn FnOnce()>>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        if let Some(run) = self.0.take() {
+            run();
+        }
+    }
+}
+
+#[test]
+fn a_destructor_of_a_thread_local_may_block() {
+    thread_local!(static AT_END: std::cell::RefCell<AtEnd> = const { std::cell::RefCell::new(AtEnd(None)) });
+    let pool = pool([("a", 1)]);
+    let held = pool.try_acquire().unwrap();
+    let inner = pool.clone();
+    let thread = std::thread::spawn(move || {
+        AT_END.with_borrow_mut(|at_end| {
+            at_end.0 = Some(Box::new(move || {
+                drop(inner.blocking_acquire().unwrap());
+                inner.blocking_idle();
+                inner.stop();
+                inner.blocking_stopped();
+            }));
+        });
+    });
+    crate::common::until(|| pool.waiting() == 1);
+    drop(held);
+    thread.join().unwrap();
+    assert!(pool.is_stopped());
+}

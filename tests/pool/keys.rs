@@ -13,7 +13,10 @@ use std::{
 
 use dynaphore::{Counts, LeasePool};
 
-use crate::{common::panic_of, counts};
+use crate::{
+    common::{panic_of, watchdog},
+    counts,
+};
 
 /// What a key's code does besides its duty.
 type Hook = Box<dyn Fn(&'static str, &'static str)>;
@@ -258,4 +261,22 @@ fn a_key_goes_when_its_last_lease_does() {
     assert_eq!(Arc::strong_count(&key), 2);
     drop(lease);
     assert_eq!(Arc::strong_count(&key), 1);
+}
+
+/// A search among keys that collide took time that grew with the fourth power.
+#[test]
+fn thousands_of_keys_that_collide_are_still_served() {
+    const KEYS: u32 = 3_000;
+    watchdog(|| {
+        let pool = LeasePool::with_hasher(Collides);
+        for key in 0..KEYS {
+            assert_eq!(pool.set(key, 1), 0);
+        }
+        assert_eq!(pool.len(), KEYS as usize);
+        for key in 0..KEYS {
+            assert_eq!(pool.counts(&key).target, 1);
+            assert_eq!(pool.set(key, 0), 1);
+        }
+        assert!(pool.is_empty());
+    });
 }

@@ -27,7 +27,7 @@ fn order(ring: &Ring<usize>) -> Vec<usize> {
     let (mut order, mut backward, mut at) = (Vec::new(), VecDeque::new(), ring.next);
     for _ in 0..ring.nodes.len() {
         let node = &ring.nodes[at];
-        assert_eq!(node.entry.turn(), Some(at), "it knows where it is");
+        assert_eq!(node.entry.ring_index(), Some(at), "it knows where it is");
         order.push(node.entry.key);
         at = node.after;
     }
@@ -57,7 +57,7 @@ proptest! {
                     let at = model.iter().position(|&other| other == key);
                     let removed = ring.remove(&entries[key]);
                     assert_eq!(removed.map(|entry| entry.key), at.and_then(|at| model.remove(at)));
-                    assert_eq!(entries[key].turn(), None);
+                    assert_eq!(entries[key].ring_index(), None);
                 }
                 Op::Rotate if !model.is_empty() => {
                     assert_eq!(ring.rotate().key, model[0]);

@@ -1,4 +1,4 @@
-use super::{transitions::Overflow, *};
+use super::*;
 
 #[test]
 fn fields_do_not_touch_each_other() {
@@ -34,7 +34,7 @@ fn handing_over_the_same_number_writes_nothing() {
     assert_eq!(word.acquire_or_queue(1), Take::Acquired);
     assert_eq!(word.acquire_or_queue(1), Take::Full);
     let before = word.load();
-    assert_eq!(word.hand_over(1, 1, None), Take::Acquired);
+    assert_eq!(word.hand_over(1, 1, false, None), Take::Acquired);
     assert_eq!(word.load(), before);
 }
 
@@ -43,17 +43,17 @@ fn with_the_last_goes_the_line_in_the_same_step() {
     for (returned, need, active) in [(1, 1, 2), (2, 1, 1), (0, 1, 3)] {
         let word = Word::new(3);
         assert_eq!(word.try_acquire(2, false), Take::Acquired);
-        word.set_queued();
-        let found = word.hand_over_to_last(returned, need, None);
+        let _ = word.set_queued();
+        let found = word.hand_over(returned, need, true, None);
         assert_eq!(found, Take::Acquired);
         assert_eq!(word.load().active(), active);
         assert!(!word.load().is_queued());
     }
     let word = Word::new(3);
-    word.set_queued();
+    let _ = word.set_queued();
     let before = word.load();
-    assert_eq!(word.hand_over_to_last(0, 4, None), Take::TooLarge);
-    assert_eq!(word.hand_over_to_last(0, 1, Some(3)), Take::Spoken);
+    assert_eq!(word.hand_over(0, 4, true, None), Take::TooLarge);
+    assert_eq!(word.hand_over(0, 1, true, Some(3)), Take::Spoken);
     assert_eq!(word.load(), before);
 }
 
@@ -62,44 +62,9 @@ fn nothing_is_handed_over_while_in_debt() {
     let word = Word::new(3);
     assert_eq!(word.acquire_or_queue(3), Take::Acquired);
     assert_eq!(word.set_max(1, None).max(), 3);
-    assert_eq!(word.hand_over(1, 1, None), Take::Full);
-    assert_eq!(word.hand_over(3, 1, None), Take::Acquired);
+    assert_eq!(word.hand_over(1, 1, false, None), Take::Full);
+    assert_eq!(word.hand_over(3, 1, false, None), Take::Acquired);
     assert_eq!(word.load().active(), 1);
-}
-
-#[test]
-fn two_are_served_in_one_step_or_the_first_alone() {
-    let with_line = |max| {
-        let word = Word::new(max);
-        assert_eq!(word.try_acquire(4, false), Take::Acquired);
-        word.set_queued();
-        word
-    };
-    // Returned, first, second; what becomes of both, and how many are out then.
-    let cases = [
-        (5, (3, 1, 1), (Take::Acquired, Take::Acquired), 3),
-        (5, (3, 1, 3), (Take::Acquired, Take::Acquired), 5),
-        (5, (3, 1, 2), (Take::Acquired, Take::Acquired), 4),
-        (5, (3, 2, 3), (Take::Acquired, Take::Full), 3),
-        (5, (3, 3, 2), (Take::Acquired, Take::Full), 4),
-        (5, (3, 3, 6), (Take::Acquired, Take::TooLarge), 4),
-        (5, (1, 3, 1), (Take::Full, Take::Full), 4),
-        (5, (0, 1, 1), (Take::Acquired, Take::Full), 5),
-        (5, (1, 6, 1), (Take::TooLarge, Take::Full), 4),
-        (6, (0, 1, 1), (Take::Acquired, Take::Acquired), 6),
-    ];
-    for (max, (returned, first, second), found, active) in cases {
-        let word = with_line(max);
-        assert_eq!(word.hand_over_to_two(returned, first, second), found);
-        assert_eq!(word.load().active(), active, "{returned} {first} {second}");
-        assert!(word.load().is_queued());
-    }
-    let word = with_line(5);
-    word.close();
-    let before = word.load();
-    let found = word.hand_over_to_two(3, 1, 1);
-    assert_eq!(found, (Take::Closed, Take::Closed));
-    assert_eq!(word.load(), before);
 }
 
 #[test]
@@ -111,7 +76,7 @@ fn a_release_tells_who_must_be_told() {
     assert_eq!(word.try_acquire(2, false), Take::Acquired);
     let _ = word.set_max(1, None);
     assert_eq!(word.release(1, true), Release::Reached);
-    word.set_queued();
+    let _ = word.set_queued();
     assert_eq!(word.release(1, true), Release::HandOver);
     assert_eq!(word.load().active(), 1);
     assert_eq!(word.release(1, false), Release::BackWithLine);
@@ -140,13 +105,17 @@ fn forgetting_held_permits_stops_at_zero() {
 #[test]
 fn every_change_of_max_keeps_the_flags() {
     let word = Word::new(4);
-    word.set_queued();
+    let _ = word.set_queued();
     word.close();
     let _ = word.set_max(9, None);
     let _ = word.raise_max(1, None);
-    assert_eq!(word.forget_available(2, false), 0, "spoken for by the line");
+    assert_eq!(
+        word.forget_available(2, u32::MAX),
+        0,
+        "spoken for by the line"
+    );
     word.clear_queued(0);
-    assert_eq!(word.forget_available(2, false), 2);
+    assert_eq!(word.forget_available(2, u32::MAX), 2);
     assert!(word.load().is_closed() && !word.load().is_queued());
     assert_eq!(word.load().max(), 8);
 }

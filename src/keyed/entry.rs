@@ -1,0 +1,198 @@
+//! What there is of a key that is in use: the key, its semaphore, and the word that counts
+//! those who need it without having a permit out.
+//!
+//! ```text
+//!  63         62 .............. 32  31 ............... 0
+//! +----------+--------------------+---------------------+
+//! | OVERRIDE | waiters (31 bits)  | empties (32 bits)   |
+//! +----------+--------------------+---------------------+
+//! ```
+//!
+//! A *waiter* is a request that has not come to its permits, an *empty* one a
+//! permit that stands for none. `OVERRIDE` is set while the key has a max of its
+//! own. Permits that are out are counted by the semaphore, and not once more.
+//!
+//! No shift and no mask of it stands outside this file.
+
+use std::fmt;
+
+use crate::{
+    semaphore::Semaphore,
+    sync::{AcqRel, Acquire, AtomicU64, Relaxed},
+};
+
+/// One key that is in use.
+// In order: what every call needs is in the first cache line, if the key is not
+// too large.
+#[repr(C)]
+pub(super) struct Entry<K> {
+    /// Missing only while the entry is a spare.
+    pub(super) key: Option<K>,
+    pub(super) hash: u64,
+    pub(super) users: Users,
+    pub(super) semaphore: Semaphore,
+    #[cfg(all(feature = "rayon", not(loom)))]
+    pub(super) number: Number,
+}
+
+impl<K> Entry<K> {
+    /// Does nobody need it but one who has `n` permits, and asks? To that one it
+    /// stays true as long as nobody else is let in.
+    #[inline]
+    pub(super) fn is_alone(&self, n: u32) -> bool {
+        // In this order: a waiter counts itself out when it has its permits.
+        self.users.are_none() && self.semaphore.active() == n as usize
+    }
+
+    /// Does nobody need it?
+    #[inline]
+    pub(super) fn is_unneeded(&self) -> bool {
+        self.is_alone(0)
+    }
+
+    #[inline]
+    pub(super) fn key(&self) -> &K {
+        self.key.as_ref().expect("in use")
+    }
+}
+
+const EMPTY: u64 = 1;
+const EMPTIES: u64 = (1 << 32) - 1;
+const WAITER: u64 = 1 << 32;
+const OVERRIDE: u64 = 1 << 63;
+
+/// What is left in the word when somebody has gone.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    Somebody,
+    Nobody,
+}
+
+/// The word with its transitions. All that make it rise happen under the lock of
+/// the entry's shard.
+#[derive(Default)]
+pub(super) struct Users(AtomicU64);
+
+impl Users {
+    /// Panics when there are so many that another one might not be counted,
+    /// which takes requests or permits that were leaked on purpose.
+    #[inline]
+    #[track_caller]
+    pub(super) fn assert_room(&self) {
+        let word = self.0.load(Relaxed);
+        assert!(
+            word & EMPTIES < EMPTIES && word & !OVERRIDE < OVERRIDE - WAITER,
+            "a key may not have more than 2147483647 waiters"
+        );
+    }
+
+    /// One more permit that stands for none. There is room for it.
+    pub(super) fn join_empty(&self) {
+        self.0.fetch_add(EMPTY, Relaxed);
+    }
+
+    /// One more waiter. There is room for it.
+    #[inline]
+    pub(super) fn join_waiting(&self) {
+        self.0.fetch_add(WAITER, Relaxed);
+    }
+
+    /// The key has a max of its own from now on.
+    pub(super) fn set_override(&self) {
+        self.0.fetch_or(OVERRIDE, Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn waiters(&self) -> u32 {
+        ((self.0.load(Relaxed) & !OVERRIDE) >> 32) as u32
+    }
+
+    #[inline]
+    pub(super) fn is_overridden(&self) -> bool {
+        self.0.load(Relaxed) & OVERRIDE != 0
+    }
+
+    /// One waiter less: it has come to its permits, or gives up.
+    #[inline]
+    pub(super) fn leave_waiting(&self) -> Left {
+        // ORDERING: Release, pairs with the Acquire in `are_none`: whoever finds
+        // this one gone sees the permits that it has been granted, and sees what
+        // it did before when it removes the entry. Acquire: the last one sees to
+        // the removal for those who went before.
+        Left::of(self.0.fetch_sub(WAITER, AcqRel) - WAITER)
+    }
+
+    /// One permit that stands for none less: it is dropped, or stands for some.
+    pub(super) fn leave_empty(&self) -> Left {
+        // ORDERING: as in `leave_waiting`.
+        Left::of(self.0.fetch_sub(EMPTY, AcqRel) - EMPTY)
+    }
+
+    /// The key follows the default again.
+    pub(super) fn clear_override(&self) -> Left {
+        // ORDERING: as in `leave_waiting`.
+        Left::of(self.0.fetch_and(!OVERRIDE, AcqRel) & !OVERRIDE)
+    }
+
+    #[inline]
+    pub(super) fn are_none(&self) -> bool {
+        // ORDERING: Acquire, pairs with the Release in `leave_waiting`.
+        self.0.load(Acquire) == 0
+    }
+}
+
+impl Left {
+    #[inline]
+    fn of(word: u64) -> Self {
+        if word == 0 {
+            Self::Nobody
+        } else {
+            Self::Somebody
+        }
+    }
+}
+
+impl fmt::Debug for Users {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.0.load(Relaxed);
+        f.debug_struct("Users")
+            .field("waiters", &self.waiters())
+            .field("empties", &(word & EMPTIES))
+            .field("override", &self.is_overridden())
+            .finish()
+    }
+}
+
+/// A number that no other entry ever has, for a thread's own list of what it holds. The
+/// address of an entry will not do: as soon as its key is out of use it may be another
+/// key's. It is 0 until it is first asked for: keys that no throttled job uses cost no
+/// write for it.
+#[cfg(all(feature = "rayon", not(loom)))]
+#[derive(Debug, Default)]
+pub(super) struct Number(AtomicU64);
+
+/// How many were given out.
+#[cfg(all(feature = "rayon", not(loom)))]
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
+#[cfg(all(feature = "rayon", not(loom)))]
+impl Number {
+    /// It stands for nothing but itself, so that no order is needed.
+    pub(super) fn get(&self) -> u64 {
+        match self.0.load(Relaxed) {
+            0 => self.give(),
+            number => number,
+        }
+    }
+
+    #[cold]
+    fn give(&self) -> u64 {
+        let number = NUMBERS.fetch_add(1, Relaxed) + 1;
+        let given = self.0.compare_exchange(0, number, Relaxed, Relaxed);
+        given.map_or_else(|other| other, |_| number)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,590 @@
+//! The keyed semaphore: making one, reading it, resizing it, closing it.
+
+use std::{
+    borrow::Borrow,
+    fmt,
+    hash::{BuildHasher, Hash, RandomState},
+    marker::PhantomData,
+    thread,
+    time::Duration,
+};
+
+use super::shards::{Settings, Shards};
+#[cfg(doc)]
+use crate::Semaphore;
+use crate::{
+    Fairness, Snapshot,
+    error::TooManyKeys,
+    semaphore::{Policy, checked},
+};
+
+const MAX_SHARDS: usize = 1 << 16;
+
+/// A semaphore for each key: it limits how much is done at once for one host, one
+/// user, one file.
+///
+/// A key is anything that can be hashed, compared and cloned. It is in use, and
+/// takes memory, exactly as long as somebody holds a permit of it, waits for one,
+/// or it has a [max of its own](Self::set_max): nothing has to be swept up, and
+/// nothing is left over, but a few empty entries in each shard for keys to come.
+///
+/// Keys are looked up by a borrowed form, such as `&str` for `String`: any that
+/// [`ToOwned`] makes a key of. That is done only if the key is not in use yet.
+///
+/// # Fairness
+///
+/// Each key has a line of its own, and in it all is as for
+/// [`Semaphore`](crate::Semaphore): first in, first out, exactly, unless the
+/// [builder](KeyedBuilder::fairness) is told otherwise.
+///
+/// # Memory ordering
+///
+/// As for [`Semaphore`](crate::Semaphore), for each key: what a holder did before
+/// it gave a permit back is visible to whoever gets that permit next, also when
+/// the key has been out of use in between.
+///
+/// # Locks
+///
+/// The keys are spread over shards. Taking a permit, and giving back the last one
+/// of a key, holds the lock of one shard for a few dozen instructions. A key's
+/// `Eq` runs inside it and must not call the keyed semaphore; `Hash`, `Clone` and
+/// `Drop` of keys, and wakers, run outside and may. If one of them panics, the
+/// panic reaches the caller, other keys do not notice, and nothing is lost.
+///
+/// # Hostile keys
+///
+/// The default hasher is keyed at random, so that nobody can choose keys that
+/// collide. How many keys may be in use, and how many may wait for one, is
+/// bounded by [`max_keys`](KeyedBuilder::max_keys) and
+/// [`max_waiters_per_key`](KeyedBuilder::max_waiters_per_key).
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::KeyedSemaphore;
+///
+/// let hosts = KeyedSemaphore::<String>::new(2);
+/// let one = hosts.try_acquire("a.example").unwrap();
+/// let two = hosts.try_acquire("a.example").unwrap();
+/// assert!(hosts.try_acquire("a.example").is_err());
+/// assert!(hosts.try_acquire("b.example").is_ok());
+/// assert_eq!(one.key(), "a.example");
+///
+/// drop((one, two));
+/// assert!(hosts.is_empty());
+/// ```
+pub struct KeyedSemaphore<K, S = RandomState> {
+    hasher: S,
+    pub(super) shards: Shards<K>,
+}
+
+/// Making one.
+impl<K> KeyedSemaphore<K> {
+    /// A keyed semaphore with `max` permits for each key, 0 to
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    ///
+    /// # Panics
+    ///
+    /// When `max` is larger than `MAX_PERMITS`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let users = dynaphore::KeyedSemaphore::<u64>::new(3);
+    /// assert_eq!(users.max(&17), 3);
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn new(max: usize) -> Self {
+        Self::builder(max).build()
+    }
+
+    /// Starts to make a keyed semaphore with `max` permits for each key, 0 to
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS), that is
+    /// otherwise like one from [`new`](Self::new).
+    ///
+    /// # Panics
+    ///
+    /// When `max` is larger than `MAX_PERMITS`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Fairness, KeyedSemaphore};
+    ///
+    /// let clients = KeyedSemaphore::<String>::builder(8)
+    ///     .fairness(Fairness::Eventual)
+    ///     .max_keys(100_000)
+    ///     .max_waiters_per_key(32)
+    ///     .build();
+    /// assert_eq!(clients.default_max(), 8);
+    /// ```
+    #[track_caller]
+    pub fn builder(max: usize) -> KeyedBuilder<K> {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        KeyedBuilder {
+            settings: Settings {
+                max: checked(max),
+                shards: (8 * threads).next_power_of_two().min(MAX_SHARDS),
+                policy: Policy::FIFO,
+                max_keys: usize::MAX,
+                max_waiters: u32::MAX,
+            },
+            hasher: RandomState::new(),
+            keys: PhantomData,
+        }
+    }
+}
+
+/// Resizing.
+impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
+    /// Gives `key` a max of its own, whether it is in use or not, and returns the
+    /// one that this replaces. From then on the key is in use until
+    /// [`clear_max`](Self::clear_max), and does not follow the default.
+    ///
+    /// When it returns, the shrink or growth is in force, as for
+    /// [`Semaphore::set_max`](crate::Semaphore::set_max); calls that race take
+    /// effect one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyKeys`] if the key is not in use and may not be; nothing has
+    /// changed then.
+    ///
+    /// # Panics
+    ///
+    /// When `max` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS); nothing has
+    /// changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let hosts = dynaphore::KeyedSemaphore::<String>::new(2);
+    /// assert_eq!(hosts.set_max("slow.example", 0)?, 2);
+    /// assert!(hosts.try_acquire("slow.example").is_err(), "paused");
+    /// assert_eq!(hosts.len(), 1);
+    /// # Ok::<(), dynaphore::TooManyKeys>(())
+    /// ```
+    #[track_caller]
+    pub fn set_max<Q>(&self, key: &Q, max: usize) -> Result<usize, TooManyKeys>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let max = checked(max);
+        let before = self.shards.set_override(self.hash(key), key, max)?;
+        Ok(before as usize)
+    }
+
+    /// Makes `key` follow the default max again, and returns the max of its own
+    /// that it had. `None`, and nothing changed, if it had none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let hosts = dynaphore::KeyedSemaphore::<String>::new(2);
+    /// hosts.set_max("slow.example", 0)?;
+    /// assert_eq!(hosts.clear_max("slow.example"), Some(0));
+    /// assert_eq!(hosts.clear_max("slow.example"), None);
+    /// assert!(hosts.is_empty());
+    /// # Ok::<(), dynaphore::TooManyKeys>(())
+    /// ```
+    pub fn clear_max<Q>(&self, key: &Q) -> Option<usize>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let before = self.shards.clear_override(self.hash(key), key);
+        before.map(|max| max as usize)
+    }
+}
+
+/// Resizing all, and the end.
+impl<K, S> KeyedSemaphore<K, S> {
+    /// Changes the max of all keys that have none of their own, those in use
+    /// included, and returns the one that this replaces.
+    ///
+    /// When it returns, it is in force for every key. The world goes on
+    /// meanwhile: it comes to one shard after the other, so for a while some keys
+    /// follow already and others do not yet. Calls that race take effect one
+    /// after the other, for every key in the same order. Takes some tens of
+    /// nanoseconds for each key that is in use.
+    ///
+    /// # Panics
+    ///
+    /// When `max` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS); nothing has
+    /// changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let hosts = dynaphore::KeyedSemaphore::<String>::new(2);
+    /// let _held = hosts.try_acquire("a.example").unwrap();
+    /// assert_eq!(hosts.set_default_max(1), 2);
+    /// assert!(hosts.try_acquire("a.example").is_err());
+    /// assert_eq!(hosts.max("b.example"), 1);
+    /// ```
+    #[track_caller]
+    pub fn set_default_max(&self, max: usize) -> usize {
+        self.shards.set_default(checked(max)) as usize
+    }
+
+    /// Refuses all further requests, for every key. Those that wait are told so;
+    /// holders keep their permits and give them back as ever. Resizing still
+    /// works, and does not open it again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{KeyedSemaphore, KeyedTryAcquireError};
+    ///
+    /// let hosts = KeyedSemaphore::<String>::new(2);
+    /// hosts.close();
+    /// assert_eq!(
+    ///     hosts.try_acquire("a.example").unwrap_err(),
+    ///     KeyedTryAcquireError::Closed,
+    /// );
+    /// ```
+    pub fn close(&self) {
+        self.shards.close();
+    }
+}
+
+/// Reading what one key has.
+impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
+    /// How many permits of `key` may be out: its own max, or the default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let hosts = dynaphore::KeyedSemaphore::<String>::new(2);
+    /// hosts.set_max("slow.example", 1)?;
+    /// assert_eq!(hosts.max("slow.example"), 1);
+    /// assert_eq!(hosts.max("a.example"), 2);
+    /// # Ok::<(), dynaphore::TooManyKeys>(())
+    /// ```
+    #[must_use]
+    pub fn max<Q>(&self, key: &Q) -> usize
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.snapshot(key).max
+    }
+
+    /// What the semaphore of `key` looks like now. A key that is not in use has
+    /// the default max, and nobody holds or waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{KeyedSemaphore, Snapshot};
+    ///
+    /// let hosts = KeyedSemaphore::<String>::new(2);
+    /// let _held = hosts.try_acquire("a.example").unwrap();
+    /// assert_eq!(
+    ///     hosts.snapshot("a.example"),
+    ///     Snapshot { max: 2, active: 1, waiting: 0, closed: false },
+    /// );
+    /// assert_eq!(hosts.snapshot("b.example").active, 0);
+    /// ```
+    #[must_use]
+    pub fn snapshot<Q>(&self, key: &Q) -> Snapshot
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.shards.read(self.hash(key), key, |table, entry| {
+            entry.map_or(
+                Snapshot {
+                    max: table.default_max as usize,
+                    active: 0,
+                    waiting: 0,
+                    closed: table.closed,
+                },
+                |entry| entry.semaphore.snapshot(),
+            )
+        })
+    }
+}
+
+/// Reading all.
+impl<K, S> KeyedSemaphore<K, S> {
+    /// What all keys in use look like, in no particular order. The world goes on
+    /// meanwhile: it comes to one shard after the other, and reads each key by
+    /// itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let hosts = dynaphore::KeyedSemaphore::<String>::new(2);
+    /// let _held = hosts.try_acquire("a.example").unwrap();
+    /// for (host, snapshot) in hosts.snapshots() {
+    ///     println!("{host}: {} of {}", snapshot.active, snapshot.max);
+    /// }
+    /// ```
+    #[must_use]
+    pub fn snapshots(&self) -> Vec<(K, Snapshot)>
+    where
+        K: Clone,
+    {
+        let mut snapshots = Vec::new();
+        self.shards.for_each_entry(|key, semaphore| {
+            snapshots.push((key.clone(), semaphore.snapshot()));
+        });
+        snapshots
+    }
+
+    /// How many keys are in use: those that somebody holds a permit of or waits
+    /// for, and those that have a [max of their own](Self::set_max).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let hosts = dynaphore::KeyedSemaphore::<String>::new(2);
+    /// let held = hosts.try_acquire("a.example").unwrap();
+    /// assert_eq!(hosts.len(), 1);
+    /// drop(held);
+    /// assert_eq!(hosts.len(), 0);
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Whether no key is in use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(dynaphore::KeyedSemaphore::<String>::new(2).is_empty());
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many permits of a key without a max of its own may be out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(dynaphore::KeyedSemaphore::<String>::new(2).default_max(), 2);
+    /// ```
+    #[must_use]
+    pub fn default_max(&self) -> usize {
+        self.shards.read_any(|table| table.default_max as usize)
+    }
+
+    /// Whether it is [closed](Self::close).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!dynaphore::KeyedSemaphore::<String>::new(2).is_closed());
+    /// ```
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shards.read_any(|table| table.closed)
+    }
+
+    /// Who gets a permit of a key that comes back while others wait for one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Fairness, KeyedSemaphore};
+    ///
+    /// assert_eq!(KeyedSemaphore::<String>::new(2).fairness(), Fairness::Fifo);
+    /// ```
+    #[must_use]
+    pub fn fairness(&self) -> Fairness {
+        self.shards.settings().policy.fairness
+    }
+}
+
+impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
+    pub(super) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key)
+    }
+}
+
+impl<K, S> fmt::Debug for KeyedSemaphore<K, S> {
+    /// How many keys are in use, unless a shard is locked just now. Never blocks.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("KeyedSemaphore");
+        match self.shards.try_len() {
+            Some(len) => out.field("keys", &len),
+            None => out.field("keys", &format_args!("<locked>")),
+        };
+        out.field("settings", self.shards.settings()).finish()
+    }
+}
+
+/// How to make a [`KeyedSemaphore`]; see [`KeyedSemaphore::builder`].
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{KeyedBuilder, KeyedSemaphore};
+///
+/// let few: KeyedBuilder<String> = KeyedSemaphore::builder(1).max_keys(1);
+/// let hosts = few.build();
+/// let _held = hosts.try_acquire("a.example").unwrap();
+/// assert!(hosts.try_acquire("b.example").is_err());
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
+#[derive(Clone)]
+pub struct KeyedBuilder<K, S = RandomState> {
+    settings: Settings,
+    hasher: S,
+    keys: PhantomData<fn() -> K>,
+}
+
+impl<K, S> KeyedBuilder<K, S> {
+    /// Over how many shards to spread the keys: 1 to 65536, rounded up to a power
+    /// of two. Eight for each core unless this is called. A shard takes 128 bytes,
+    /// or up to twice as much on some machines.
+    ///
+    /// # Panics
+    ///
+    /// When `shards` is 0 or more than 65536.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let users = dynaphore::KeyedSemaphore::<u64>::builder(1).shards(64).build();
+    /// assert!(users.try_acquire(&17).is_ok());
+    /// ```
+    #[track_caller]
+    pub fn shards(mut self, shards: usize) -> Self {
+        assert!(
+            (1..=MAX_SHARDS).contains(&shards),
+            "a keyed semaphore has 1 to 65536 shards, not {shards}"
+        );
+        self.settings.shards = shards.next_power_of_two();
+        self
+    }
+
+    /// How to hash the keys: `RandomState` unless this is called. One that is not
+    /// keyed lets whoever chooses the keys choose colliding ones.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::hash::{BuildHasherDefault, DefaultHasher};
+    /// use dynaphore::KeyedSemaphore;
+    ///
+    /// let users = KeyedSemaphore::<u64>::builder(1)
+    ///     .hasher(BuildHasherDefault::<DefaultHasher>::default())
+    ///     .build();
+    /// assert!(users.try_acquire(&17).is_ok());
+    /// ```
+    pub fn hasher<T>(self, hasher: T) -> KeyedBuilder<K, T> {
+        KeyedBuilder {
+            settings: self.settings,
+            hasher,
+            keys: PhantomData,
+        }
+    }
+
+    /// Who gets a permit of a key that comes back while others wait for one.
+    /// [`Fairness::Fifo`] unless this is called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Fairness, KeyedSemaphore};
+    ///
+    /// let files = KeyedSemaphore::<u64>::builder(1).fairness(Fairness::Barging).build();
+    /// assert_eq!(files.fairness(), Fairness::Barging);
+    /// ```
+    pub fn fairness(mut self, fairness: Fairness) -> Self {
+        self.settings.policy = self.settings.policy.with_fairness(fairness);
+        self
+    }
+
+    /// How long the first in a key's line may be passed, as
+    /// [`Builder::bound`](crate::Builder::bound) has it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{Fairness, KeyedSemaphore};
+    ///
+    /// let files = KeyedSemaphore::<u64>::builder(1)
+    ///     .fairness(Fairness::Eventual)
+    ///     .bound(Duration::from_millis(5))
+    ///     .build();
+    /// # let _ = files.len();
+    /// ```
+    pub fn bound(mut self, bound: Duration) -> Self {
+        self.settings.policy = self.settings.policy.with_bound(bound);
+        self
+    }
+
+    /// How many keys may be in use at once; any number unless this is called.
+    /// Who asks for another one is told so, and nothing has changed. Exact, at the
+    /// price of a count that all shards share.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{KeyedSemaphore, KeyedTryAcquireError};
+    ///
+    /// let users = KeyedSemaphore::<u64>::builder(9).max_keys(1).build();
+    /// let _held = users.try_acquire(&1).unwrap();
+    /// assert!(users.try_acquire(&1).is_ok(), "in use already");
+    /// assert_eq!(users.try_acquire(&2).unwrap_err(), KeyedTryAcquireError::TooManyKeys);
+    /// ```
+    pub fn max_keys(mut self, max_keys: usize) -> Self {
+        self.settings.max_keys = max_keys;
+        self
+    }
+
+    /// How many requests may wait for permits of one key; any number unless this
+    /// is called. Who would be one more is told so, and nothing has changed. A
+    /// request waits from its first poll until its permits have been picked up or
+    /// it is dropped; with 0 nobody ever waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{KeyedAcquireError, KeyedSemaphore};
+    ///
+    /// let users = KeyedSemaphore::<u64>::builder(1).max_waiters_per_key(0).build();
+    /// let _held = users.blocking_acquire(&1).unwrap();
+    /// assert_eq!(users.blocking_acquire(&1).unwrap_err(), KeyedAcquireError::TooManyWaiters);
+    /// ```
+    pub fn max_waiters_per_key(mut self, max_waiters: usize) -> Self {
+        self.settings.max_waiters = u32::try_from(max_waiters).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// Makes it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let users = dynaphore::KeyedSemaphore::<u64>::builder(8).build();
+    /// assert_eq!(users.default_max(), 8);
+    /// ```
+    #[must_use]
+    pub fn build(self) -> KeyedSemaphore<K, S> {
+        KeyedSemaphore {
+            hasher: self.hasher,
+            shards: Shards::new(self.settings),
+        }
+    }
+}
+
+impl<K, S> fmt::Debug for KeyedBuilder<K, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedBuilder")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

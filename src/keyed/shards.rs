@@ -1,0 +1,759 @@
+//! The shards with their locks: letting in and out, reading, and changing max.
+//!
+//! # States
+//!
+//! A key is *in use* while it has an entry in the table of its shard, otherwise
+//! it is *absent*. The entry holds the key and a [`Semaphore`], whose active count
+//! says how many of the key's permits are out, and the word that counts those who
+//! need the entry without having any (`entry.rs`): requests that wait, permits that
+//! stand for none (what a split has left over), and the override. The entry is
+//! *needed* while one of the two is not zero. Counting permits and waiting for
+//! them is all the semaphore's; the rest of this module only decides which
+//! semaphore a key has.
+//!
+//! | who | moves what |
+//! |---|---|
+//! | request | finds the entry, or makes it, and takes its permits, under the shard's lock |
+//! | request that must wait | counts itself in as a waiter, under the lock; then waits as at any semaphore, without the lock |
+//! | waiter that is granted its permits | counts itself out |
+//! | waiter that gives up | leaves the line, gives back what it was granted meanwhile, then counts itself out |
+//! | permit that is dropped | gives its permits back, or counts itself out if it stands for none |
+//! | permit that is split with none left on one side | counts one in, under the lock |
+//! | whoever has made one of the two counts zero and finds the other at zero | takes the lock, and removes the entry if both still are |
+//! | permit that finds itself alone | takes the lock, and removes the entry with itself in it if it is still alone |
+//! | `set_max`, `clear_max` | change the override and the semaphore's max under the lock |
+//! | `set_default_max`, `close` | the same for one shard after the other, under the lock of each; one sweep at a time |
+//!
+//! # Why all who use a key meet at one entry
+//!
+//! 1. *Up only under the lock.* Users are counted in under the lock of the shard,
+//!    in which the entry was found in the table. So are permits taken, but for
+//!    those that a waiter is granted, and it counts as a user until it has them.
+//! 2. *Both are zero.* Entries are removed under the same lock, by somebody who
+//!    reads first that there are no users (U), then that no permits are out (A).
+//!    After U there can be no waiter, and by 1 nothing rises any more; whoever was
+//!    one before had its permits before it counted itself out, so A sees them
+//!    unless they are back. So nobody is ever counted into an entry that is not in
+//!    the table, and none that is needed leaves it: holder, waiter and newcomer
+//!    have the same max.
+//! 3. *None is left over.* A release that leaves nobody with a permit is told so
+//!    by its write to the semaphore's word (R), and looks at the users afterwards.
+//!    The last user to go makes its word zero (Z), then looks at the semaphore's
+//!    word by a write (W). If R comes before W, W finds no permits out. If W comes
+//!    before R, R acquires what W released, and the look at the users sees Z. So
+//!    one of the two finds both zero, and takes the lock (L). If nobody has come
+//!    by then, it removes the entry. If somebody has, that one needs it, and all of
+//!    this is ahead of it. Should several be on the way to the lock, the first
+//!    removes the entry and the others, who hold on to its memory, find it gone:
+//!    an entry is looked for by its address, which is not used again as long as
+//!    somebody has it.
+//! 4. *Alone.* A permit for n that finds no users and n permits out, in this order,
+//!    is the only one, by the reason of 2, and stays so while it holds the lock:
+//!    nobody can come, and nobody else is there to split or leave. So the
+//!    semaphore has no other holder and no waiter, and can go without its permits.
+//! 5. *What the last holder did.* Every release is a write to the semaphore's word,
+//!    every way out for others one to the users, and whoever removes an entry has
+//!    acquired all of them. The key's next entry is made under the same lock after
+//!    that. So what was done under a permit is visible to whoever has one later,
+//!    whether by the same entry or by the next.
+//! 6. *Which max.* Each shard's table has its own copy of the default, and sweeps
+//!    come through all shards in one order. A new entry takes the copy under the
+//!    lock, and one that was there before the sweep came is changed by it. An
+//!    override is set, changed and cleared under the lock too. So of two changes
+//!    to one key's max the later is in force, at once and for good.
+//!
+//! Waiting itself is not touched by this: a line belongs to a semaphore, and that
+//! no wake-up is lost there is argued in `semaphore/queue.rs`. A change of max is
+//! split in two (`semaphore/internal.rs`): the word changes under the shard's lock,
+//! and those whom that lets in are woken with the lock free.
+//!
+//! # Origin
+//!
+//! [keyed-semaphore](https://github.com/MonsieurTib/keyed-semaphore), a Go package:
+//! a max for each key, in shards, and entries that go when nobody needs them. The
+//! protocol is written afresh; there, a release by somebody who holds nothing
+//! removes the entry from under those who wait.
+//!
+//! # The lock
+//!
+//! Safe code cannot change a table that others read without a lock, so here even
+//! a call that does not wait takes one: to find or make the entry, and once more
+//! to remove it, if nobody else has come. It is held for a few dozen instructions,
+//! and for a rehash now and then. No foreign code runs under it but a key's `Eq`,
+//! which no search can do without: keys are hashed before, cloned and dropped
+//! with the lock free, and so are wakers. If an `Eq` panics, nothing has changed.
+
+#[cfg(not(loom))]
+use std::sync::TryLockError;
+use std::{borrow::Borrow, mem};
+
+#[cfg(not(loom))]
+use crossbeam_utils::Backoff;
+use crossbeam_utils::CachePadded;
+use triomphe::Arc;
+
+use super::{
+    entry::{Entry, Left},
+    table::{Gone, Table},
+};
+use crate::{
+    error::{KeyedAcquireError, KeyedTryAcquireError, TooManyKeys},
+    foreign::Deferred,
+    semaphore::{Held, Policy, Rest, Semaphore, Take},
+    sync::{AtomicUsize, Mutex, MutexGuard, Relaxed},
+};
+
+/// What the builder has gathered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) max: u32,
+    /// A power of two.
+    pub(super) shards: usize,
+    pub(super) policy: Policy,
+    pub(super) max_keys: usize,
+    pub(super) max_waiters: u32,
+}
+
+/// Why a request was turned away.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Closed,
+    TooManyKeys,
+    /// There are no permits, and no place to wait for them.
+    Busy,
+}
+
+impl From<Refusal> for KeyedAcquireError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Closed => Self::Closed,
+            Refusal::TooManyKeys => Self::TooManyKeys,
+            Refusal::Busy => Self::TooManyWaiters,
+        }
+    }
+}
+
+impl From<Refusal> for KeyedTryAcquireError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Closed => Self::Closed,
+            Refusal::TooManyKeys => Self::TooManyKeys,
+            Refusal::Busy => Self::NoPermits,
+        }
+    }
+}
+
+/// A request that was let in: it is counted.
+#[must_use]
+pub(super) enum Entered<K> {
+    /// It has its permits.
+    Holds(Arc<Entry<K>>),
+    /// It may wait.
+    Waits(Arc<Entry<K>>),
+}
+
+pub(super) struct Shards<K> {
+    shards: Box<[CachePadded<Mutex<Table<K>>>]>,
+    /// By how much to shift a spread hash to get a shard, less one.
+    shift: u32,
+    settings: Settings,
+    /// Counted only if there may not be any number of them.
+    keys: CachePadded<AtomicUsize>,
+    /// Held by whoever goes through all shards to change something. Comes
+    /// before any shard's lock.
+    sweeper: Mutex<()>,
+}
+
+/// Drops what may be the last of an entry, whose key is foreign code. A key that panics
+/// does so here, but not while unwinding.
+#[inline]
+fn let_go<K>(entry: Arc<Entry<K>>) {
+    if mem::needs_drop::<K>() {
+        let mut deferred = Deferred::default();
+        deferred.run(|| drop(entry));
+        deferred.resume();
+    }
+}
+
+/// Does it take neither memory nor long to make a key? That is cheaper than to lock once
+/// more when it turns out to be needed.
+#[inline]
+const fn is_cheap<K>() -> bool {
+    !mem::needs_drop::<K>() && size_of::<K>() <= 64
+}
+
+impl<K> Shards<K> {
+    pub(super) fn new(settings: Settings) -> Self {
+        let shard = || CachePadded::new(Mutex::new(Table::new(settings.max)));
+        Self {
+            shards: (0..settings.shards).map(|_| shard()).collect(),
+            shift: 63 - settings.shards.trailing_zeros(),
+            settings,
+            keys: CachePadded::new(AtomicUsize::new(0)),
+            sweeper: Mutex::new(()),
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    #[inline]
+    fn shard(&self, hash: u64) -> &Mutex<Table<K>> {
+        // Any part of a hash may be poor, and the table uses both ends of it:
+        // multiplied by 2^64 over the golden ratio, all of it is in the top bits.
+        let spread = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        &self.shards[(spread >> 1 >> self.shift) as usize]
+    }
+}
+
+/// How many keys there are, where that matters.
+impl<K> Shards<K> {
+    fn counts_keys(&self) -> bool {
+        self.settings.max_keys != usize::MAX
+    }
+
+    /// Refuses a new key before memory is spent on it, if there are too many.
+    pub(super) fn has_room(&self) -> Result<(), TooManyKeys> {
+        if self.counts_keys() && self.keys.load(Relaxed) >= self.settings.max_keys {
+            return Err(TooManyKeys::REFUSED);
+        }
+        Ok(())
+    }
+
+    /// Counts a new key, if there may be one more.
+    #[inline]
+    fn count_key(&self) -> Result<(), TooManyKeys> {
+        if self.counts_keys() {
+            let one_more = |keys| (keys < self.settings.max_keys).then_some(keys + 1);
+            let counted = self.keys.fetch_update(Relaxed, Relaxed, one_more);
+            counted.map_err(|_| TooManyKeys::REFUSED)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn uncount_key(&self) {
+        if self.counts_keys() {
+            self.keys.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+/// Letting in and letting out.
+impl<K> Shards<K> {
+    /// Takes `n` permits of `key`, or a place among those who wait for them, of
+    /// whom there may be `max_waiters`.
+    #[inline]
+    pub(super) fn enter<Q>(
+        &self,
+        hash: u64,
+        key: &Q,
+        n: u32,
+        max_waiters: u32,
+    ) -> Result<Entered<K>, Refusal>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        if is_cheap::<K>() {
+            return self.enter_cheap(hash, key, n, max_waiters);
+        }
+        {
+            let table = lock(self.shard(hash));
+            if let Some(answer) = self.enter_known(&table, hash, key, n, max_waiters) {
+                return answer;
+            }
+        }
+        // To clone a key is foreign code.
+        self.has_room().map_err(|_| Refusal::TooManyKeys)?;
+        self.enter_cloned(hash, key, n, max_waiters)
+    }
+
+    /// Clones the key, whether it is needed or not, and locks once.
+    #[inline]
+    fn enter_cheap<Q>(
+        &self,
+        hash: u64,
+        key: &Q,
+        n: u32,
+        max_waiters: u32,
+    ) -> Result<Entered<K>, Refusal>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let owned = key.to_owned();
+        let table = lock(self.shard(hash));
+        match self.enter_known(&table, hash, key, n, max_waiters) {
+            Some(answer) => answer,
+            None => self.enter_new(table, hash, owned, n),
+        }
+    }
+
+    /// By itself, so that nobody else needs stack for a key.
+    #[inline(never)]
+    fn enter_cloned<Q>(
+        &self,
+        hash: u64,
+        key: &Q,
+        n: u32,
+        max_waiters: u32,
+    ) -> Result<Entered<K>, Refusal>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        self.enter_cheap(hash, key, n, max_waiters)
+    }
+
+    /// The answer, unless it takes a new entry.
+    #[inline]
+    fn enter_known<Q>(
+        &self,
+        table: &Table<K>,
+        hash: u64,
+        key: &Q,
+        n: u32,
+        max_waiters: u32,
+    ) -> Option<Result<Entered<K>, Refusal>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        if table.closed {
+            return Some(Err(Refusal::Closed));
+        }
+        if let Some(entry) = table.share(hash, key) {
+            return Some(match entry.semaphore.take(n) {
+                Take::Acquired if n > 0 => Ok(Entered::Holds(entry)),
+                found => self.enter_without(entry, found, max_waiters),
+            });
+        }
+        (n > table.default_max && max_waiters == 0).then_some(Err(Refusal::Busy))
+    }
+
+    /// Makes an entry for a key that has none.
+    #[inline]
+    fn enter_new(
+        &self,
+        mut table: MutexGuard<'_, Table<K>>,
+        hash: u64,
+        key: K,
+        n: u32,
+    ) -> Result<Entered<K>, Refusal> {
+        if self.count_key().is_err() {
+            // To drop a key is foreign code.
+            drop(table);
+            return Err(Refusal::TooManyKeys);
+        }
+        let max = table.default_max;
+        let active = if n <= max { n } else { 0 };
+        let entry = table.insert(hash, key, (max, active), self.settings.policy);
+        Ok(if active > 0 {
+            Entered::Holds(entry)
+        } else if n <= max {
+            entry.users.join_empty();
+            Entered::Holds(entry)
+        } else {
+            entry.users.join_waiting();
+            Entered::Waits(entry)
+        })
+    }
+
+    /// For the lock's holder: lets one in that has no permits.
+    #[inline(never)]
+    fn enter_without(
+        &self,
+        entry: Arc<Entry<K>>,
+        found: Take,
+        max_waiters: u32,
+    ) -> Result<Entered<K>, Refusal> {
+        match found {
+            Take::Closed => return Err(Refusal::Closed),
+            Take::Acquired => {
+                entry.users.assert_room();
+                entry.users.join_empty();
+                return Ok(Entered::Holds(entry));
+            }
+            _ => {}
+        }
+        if entry.users.waiters() >= max_waiters {
+            return Err(Refusal::Busy);
+        }
+        entry.users.assert_room();
+        entry.users.join_waiting();
+        Ok(Entered::Waits(entry))
+    }
+
+    /// Permits come back, all that somebody has.
+    #[inline]
+    pub(super) fn leave(&self, entry: Arc<Entry<K>>, held: Held) {
+        if held.n == 0 {
+            return self.leave_empty(entry);
+        }
+        let entry = if entry.is_alone(held.n) {
+            match self.leave_alone(entry, held.n) {
+                Ok(()) => return,
+                Err(entry) => entry,
+            }
+        } else {
+            entry
+        };
+        match entry.semaphore.begin_release(held) {
+            rest if rest.is_nothing() => let_go(entry),
+            rest => self.finish_leave(entry, rest),
+        }
+    }
+
+    /// Takes the entry away with the `n` permits that the caller has of it, if
+    /// nobody else needs it. Otherwise nothing has changed.
+    #[inline]
+    fn leave_alone(&self, entry: Arc<Entry<K>>, n: u32) -> Result<(), Arc<Entry<K>>> {
+        // Who holds the lock may come for this very entry.
+        let Some(mut table) = lock_while(self.shard(entry.hash), || entry.is_alone(n)) else {
+            return Err(entry);
+        };
+        // Argument 4: now it can only become true again, not false.
+        if !entry.is_alone(n) {
+            return Err(entry);
+        }
+        let removed = table.remove(entry);
+        drop(table);
+        self.bury(removed);
+        Ok(())
+    }
+
+    /// There is more to a release: somebody waits, or nobody holds a permit now.
+    #[inline(never)]
+    fn finish_leave(&self, entry: Arc<Entry<K>>, rest: Rest) {
+        let mut deferred = Deferred::default();
+        deferred.run(|| entry.semaphore.finish(rest));
+        // Argument 3: by now the word has been written.
+        deferred.run(|| {
+            if entry.is_unneeded() {
+                self.remove_unneeded(entry);
+            } else {
+                let_go(entry);
+            }
+        });
+        deferred.resume();
+    }
+
+    /// A permit goes that stands for none.
+    #[inline(never)]
+    fn leave_empty(&self, entry: Arc<Entry<K>>) {
+        let left = entry.users.leave_empty();
+        self.left(entry, left);
+    }
+
+    /// A waiter goes that has given up.
+    pub(super) fn leave_waiting(&self, entry: Arc<Entry<K>>) {
+        let left = entry.users.leave_waiting();
+        self.left(entry, left);
+    }
+
+    /// Somebody has gone who had no permits.
+    fn left(&self, entry: Arc<Entry<K>>, left: Left) {
+        // Argument 3: the semaphore is looked at by a write.
+        if left == Left::Nobody && entry.semaphore.confirm_active() == 0 {
+            self.remove_unneeded(entry);
+        } else {
+            let_go(entry);
+        }
+    }
+
+    fn remove_unneeded(&self, entry: Arc<Entry<K>>) {
+        let mut table = lock(self.shard(entry.hash));
+        let removed = if entry.is_unneeded() {
+            table.remove(entry)
+        } else {
+            // Somebody has come since.
+            Err(entry)
+        };
+        drop(table);
+        self.bury(removed);
+    }
+
+    /// A permit splits, with none left in one of the parts.
+    pub(super) fn join_empty(&self, entry: &Entry<K>) {
+        let _table = lock(self.shard(entry.hash));
+        entry.users.assert_room();
+        entry.users.join_empty();
+    }
+
+    /// Drops what was removed, or was not there, with the lock free.
+    #[inline]
+    fn bury(&self, removed: Result<Gone<K>, Arc<Entry<K>>>) {
+        match removed {
+            Ok(gone) => {
+                self.uncount_key();
+                gone.bury();
+            }
+            Err(entry) => let_go(entry),
+        }
+    }
+}
+
+/// Overrides.
+impl<K> Shards<K> {
+    /// Gives `key` a max of its own. Returns the one that it replaces.
+    pub(super) fn set_override<Q>(&self, hash: u64, key: &Q, max: u32) -> Result<u32, TooManyKeys>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        if let Some(before) = self.override_known(lock(self.shard(hash)), hash, key, max) {
+            return Ok(before);
+        }
+        self.has_room()?;
+        self.override_new(hash, key, max)
+    }
+
+    fn override_known<Q>(
+        &self,
+        table: MutexGuard<'_, Table<K>>,
+        hash: u64,
+        key: &Q,
+        max: u32,
+    ) -> Option<u32>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let entry = table.find(hash, key)?;
+        entry.users.set_override();
+        let (before, rest) = entry.semaphore.begin_set_max(max);
+        let rest = left(entry, rest);
+        drop(table);
+        finish(rest);
+        Some(before)
+    }
+
+    /// By itself, as [`enter_cloned`](Self::enter_cloned).
+    #[inline(never)]
+    fn override_new<Q>(&self, hash: u64, key: &Q, max: u32) -> Result<u32, TooManyKeys>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let owned = key.to_owned();
+        let mut table = lock(self.shard(hash));
+        if table.find(hash, key).is_some() {
+            let before = self.override_known(table, hash, key, max);
+            return Ok(before.expect("found under the same lock"));
+        }
+        // The key is dropped after the lock.
+        self.count_key()?;
+        let before = table.default_max;
+        let entry = table.insert(hash, owned, (max, 0), self.settings.policy);
+        entry.users.set_override();
+        if table.closed {
+            // Nobody waits yet.
+            let _ = entry.semaphore.begin_close();
+        }
+        // Under the lock, so it is not the last.
+        drop(entry);
+        Ok(before)
+    }
+
+    /// Makes `key` follow the default again. Returns the max that it had, if
+    /// that was its own.
+    pub(super) fn clear_override<Q>(&self, hash: u64, key: &Q) -> Option<u32>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let table = lock(self.shard(hash));
+        let found = table.find(hash, key);
+        let entry = Arc::clone(found.filter(|entry| entry.users.is_overridden())?);
+        let left = entry.users.clear_override();
+        let (before, rest) = entry.semaphore.begin_set_max(table.default_max);
+        drop(table);
+        if left == Left::Nobody {
+            // Nobody waits.
+            self.left(entry, left);
+        } else {
+            finish(Some((entry, rest)));
+        }
+        Some(before)
+    }
+}
+
+/// All keys.
+impl<K> Shards<K> {
+    /// Replaces the default. Returns the one before.
+    pub(super) fn set_default(&self, max: u32) -> u32 {
+        let mut before = max;
+        let change = |table: &mut Table<K>| before = mem::replace(&mut table.default_max, max);
+        self.sweep(change, |entry| {
+            if entry.users.is_overridden() {
+                return None;
+            }
+            left(entry, entry.semaphore.begin_set_max(max).1)
+        });
+        before
+    }
+
+    pub(super) fn close(&self) {
+        let change = |table: &mut Table<K>| table.closed = true;
+        self.sweep(change, |entry| {
+            let rest = entry.semaphore.begin_close();
+            (entry.users.waiters() > 0).then(|| (Arc::clone(entry), rest))
+        });
+    }
+
+    /// Changes each shard, and takes the first `step` of each of its entries.
+    /// Sweeps have one order, the same in all shards.
+    fn sweep(
+        &self,
+        mut change: impl FnMut(&mut Table<K>),
+        step: impl Fn(&Arc<Entry<K>>) -> Option<(Arc<Entry<K>>, Rest)>,
+    ) {
+        let mut rests = Vec::new();
+        let sweeper = lock(&self.sweeper);
+        for shard in &self.shards {
+            let mut table = lock(shard);
+            change(&mut table);
+            rests.extend(table.entries().filter_map(&step));
+        }
+        drop(sweeper);
+        finish(rests);
+    }
+}
+
+/// Reading.
+impl<K> Shards<K> {
+    /// What `read` says about the shard of `hash` and the entry of `key`.
+    pub(super) fn read<Q, T>(
+        &self,
+        hash: u64,
+        key: &Q,
+        read: impl FnOnce(&Table<K>, Option<&Arc<Entry<K>>>) -> T,
+    ) -> T
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let table = lock(self.shard(hash));
+        read(&table, table.find(hash, key))
+    }
+
+    /// What `read` says about a shard that every sweep comes to first.
+    pub(super) fn read_any<T>(&self, read: impl FnOnce(&Table<K>) -> T) -> T {
+        read(&lock(&self.shards[0]))
+    }
+
+    /// How many keys are in use.
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// The same, unless some shard is locked now.
+    pub(super) fn try_len(&self) -> Option<usize> {
+        let len = |shard: &CachePadded<Mutex<Table<K>>>| match shard.try_lock() {
+            Ok(table) => Some(table.len()),
+            // As in `lock`.
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner().len()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        self.shards.iter().map(len).sum()
+    }
+
+    /// Shows each entry to `see`, with the lock free.
+    pub(super) fn for_each_entry(&self, mut see: impl FnMut(&K, &Semaphore)) {
+        for shard in &self.shards {
+            let with_nothing = |entry| (Arc::clone(entry), ());
+            let entries: Vec<_> = lock(shard).entries().map(with_nothing).collect();
+            for_each_entry(entries, |entry, ()| see(entry.key(), &entry.semaphore));
+        }
+    }
+}
+
+/// What is left of a call, if anything is.
+fn left<K>(entry: &Arc<Entry<K>>, rest: Rest) -> Option<(Arc<Entry<K>>, Rest)> {
+    (!matches!(rest, Rest::Nothing)).then(|| (Arc::clone(entry), rest))
+}
+
+/// The second steps, with the lock free.
+fn finish<K>(rests: impl IntoIterator<Item = (Arc<Entry<K>>, Rest)>) {
+    for_each_entry(rests, |entry, rest| entry.semaphore.finish(rest));
+}
+
+/// Runs foreign code on entries with the lock free. A panic waits until all have
+/// had their turn.
+fn for_each_entry<K, T>(
+    entries: impl IntoIterator<Item = (Arc<Entry<K>>, T)>,
+    mut see_to: impl FnMut(&Entry<K>, T),
+) {
+    let mut deferred = Deferred::default();
+    for (entry, with) in entries {
+        deferred.run(|| see_to(&entry, with));
+        // Perhaps the last, and then its key goes.
+        deferred.run(|| drop(entry));
+    }
+    deferred.resume();
+}
+
+/// The sections of a shard are a few dozen instructions, less than it takes to go
+/// to sleep: who has to wait for one stays awake for a moment.
+///
+/// The first wait is long, 127 pauses: each question takes the cache line away from
+/// the one who is in there, and to let that one go on with its next calls costs
+/// less than to take turns. And it asks only while the lock is of use to it. Two
+/// threads at one key, as a ratio to a bare semaphore, on a machine that has two
+/// ways of running two threads, near to each other and far:
+///
+/// | first wait, in pauses | near | far |
+/// |---|---|---|
+/// | 1 | 2.2 to 2.6 | 3.4 to 4.2 |
+/// | 15 | 1.3 to 1.7 | 2.8 to 4.6 |
+/// | 31 | 1.1 to 1.4 | 2.4 to 2.8 |
+/// | 127 | 1.1 to 1.6 | 2.0 to 2.3 |
+/// | 15, without a look whether the lock is still wanted | 2.8 to 3.4 | |
+///
+/// Where two threads meet now and then (`keyed_2t`) 127 pauses cost up to a tenth
+/// more than 15.
+#[inline]
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock_while(mutex, || true).expect("wanted to the end")
+}
+
+/// The lock, unless it is not `wanted` any more while somebody else is in there.
+#[inline]
+fn lock_while<T>(mutex: &Mutex<T>, wanted: impl Fn() -> bool) -> Option<MutexGuard<'_, T>> {
+    #[cfg(not(loom))]
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        // A key's `Eq` has panicked, or the count of waiters is full: nothing had
+        // changed yet.
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => linger(mutex, wanted),
+    }
+    #[cfg(loom)]
+    wanted().then(|| mutex.lock().expect("no model panics"))
+}
+
+#[cfg(not(loom))]
+#[inline(never)]
+fn linger<T>(mutex: &Mutex<T>, wanted: impl Fn() -> bool) -> Option<MutexGuard<'_, T>> {
+    let backoff = Backoff::new();
+    (0..6).for_each(|_| backoff.spin());
+    loop {
+        backoff.snooze();
+        if !wanted() {
+            return None;
+        }
+        let answer = if backoff.is_completed() {
+            mutex.lock().map_err(TryLockError::Poisoned)
+        } else {
+            mutex.try_lock()
+        };
+        match answer {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {}
+        }
+    }
+}

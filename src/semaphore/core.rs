@@ -1,0 +1,447 @@
+//! The semaphore itself: what it consists of, and how permits leave it and come back.
+//! The algorithm is in [`word`](super::word) (who may enter) and [`queue`](super::queue)
+//! (who waits, and who is next).
+
+use std::mem;
+
+use super::{
+    fairness::Policy,
+    optional::{Optional, Options},
+    outcome::{End, Since},
+    queue::Queue,
+    word::{MAX_PERMITS, Release, Take, Word},
+};
+use crate::{generation::ShortToken, sync::const_fn};
+
+/// A counting semaphore whose maximum can be changed at any moment.
+///
+/// It hands out up to [`max`](Self::max) permits at once. Who wants one takes
+/// it with a call that [fails](Self::try_acquire), [waits as a
+/// future](Self::acquire) or [blocks the thread](Self::blocking_acquire) when
+/// there is none; dropping the permit gives it back.
+///
+/// # Fairness
+///
+/// First in, first out, exactly: nobody who arrives later passes a waiter, and
+/// a request for many permits is not starved by requests for few. One for more
+/// than max cannot be served: it waits beside the line, holds up nobody, and
+/// takes its old place again once max allows it.
+///
+/// # Resizing
+///
+/// Shrinking takes effect at once: permits beyond the new max that nobody holds
+/// are gone when [`set_max`](Self::set_max) returns, holders keep theirs, and
+/// nobody enters until active is below max. Growing admits exactly the waiters
+/// that now fit. A max of zero is a pause.
+///
+/// # Memory ordering
+///
+/// What a holder did before it gave a permit back is visible to whoever gets
+/// that permit next, handed over or not. With a max of C, the k-th release
+/// happens before the (k+C)-th acquire returns, as for sends to and receives
+/// from a Go channel with C places.
+///
+/// # Locks
+///
+/// While nobody waits, every call is a few atomic operations on one word: no
+/// lock (but one in [`close`](Self::close), if anybody ever waited), and no heap
+/// allocation. Who has to wait, and whoever serves them, hold a lock for a few
+/// instructions. No waker runs inside it: a waker may call any method of the
+/// semaphore, when it is cloned, woken or dropped. If one panics, all others are
+/// woken and no permit is lost; then the panic goes on in whoever woke it, unless
+/// that one is panicking already.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::Semaphore;
+///
+/// let semaphore = Semaphore::new(2);
+/// let one = semaphore.try_acquire().unwrap();
+/// let two = semaphore.try_acquire().unwrap();
+/// assert!(semaphore.try_acquire().is_err());
+///
+/// assert_eq!(semaphore.set_max(1), 2);
+/// drop(one);
+/// assert!(semaphore.try_acquire().is_err(), "one is out, and one is all");
+/// drop(two);
+/// assert!(semaphore.try_acquire().is_ok());
+/// ```
+pub struct Semaphore {
+    pub(super) word: Word,
+    pub(super) queue: Queue,
+    pub(super) optional: Optional,
+}
+
+/// `n` as the word counts it.
+#[track_caller]
+pub(crate) const fn checked(n: usize) -> u32 {
+    assert!(
+        n <= Semaphore::MAX_PERMITS,
+        "a semaphore may not have more than MAX_PERMITS permits (2147483647)"
+    );
+    n as u32
+}
+
+/// Making one.
+impl Semaphore {
+    /// The largest max, and the largest number of permits in one request:
+    /// 2^31 - 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(dynaphore::Semaphore::MAX_PERMITS, 2_147_483_647);
+    /// ```
+    pub const MAX_PERMITS: usize = MAX_PERMITS as usize;
+
+    const_fn! {
+        /// A semaphore with `max` permits, 0 to [`MAX_PERMITS`](Self::MAX_PERMITS).
+        ///
+        /// # Panics
+        ///
+        /// When `max` is larger than `MAX_PERMITS`.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static GATE: dynaphore::Semaphore = dynaphore::Semaphore::new(8);
+        /// assert_eq!(GATE.max(), 8);
+        /// ```
+        #[must_use]
+        #[track_caller]
+        pub fn new(max: usize) -> Self {
+            Self::with(checked(max), Policy::FIFO, Options::NOTHING)
+        }
+    }
+
+    const_fn! {
+        /// The same as [`new`](Self::new), under the name that tokio's has.
+        ///
+        /// # Panics
+        ///
+        /// When `max` is larger than `MAX_PERMITS`.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static GATE: dynaphore::Semaphore = dynaphore::Semaphore::const_new(8);
+        /// assert_eq!(GATE.max(), 8);
+        /// ```
+        #[must_use]
+        #[track_caller]
+        pub fn const_new(max: usize) -> Self {
+            Self::new(max)
+        }
+    }
+
+    const_fn! {
+        pub(super) fn with(max: u32, policy: Policy, options: Options) -> Self {
+            Self {
+                word: Word::new(max),
+                queue: Queue::new(policy),
+                optional: Optional::new(options),
+            }
+        }
+    }
+}
+
+/// The end.
+impl Semaphore {
+    /// Refuses all further requests. Those that wait are told so; holders keep
+    /// their permits and give them back as ever. Resizing still works, and does
+    /// not open it again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Semaphore, TryAcquireError};
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// semaphore.close();
+    /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
+    /// ```
+    pub fn close(&self) {
+        self.word.close();
+        self.queue.closed(&self.word);
+    }
+
+    /// Whether it is [closed](Self::close).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!dynaphore::Semaphore::new(1).is_closed());
+    /// ```
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.word.load().is_closed()
+    }
+}
+
+/// What permits do at their beginning and their end.
+impl Semaphore {
+    /// Takes `n` permits, if the semaphore's fairness lets the caller.
+    #[inline(always)]
+    pub(crate) fn take(&self, n: u32) -> Take {
+        match self.word.try_acquire(n, false) {
+            Take::Spoken => self.take_beside_the_line(n),
+            take => take,
+        }
+    }
+
+    #[inline(never)]
+    fn take_beside_the_line(&self, n: u32) -> Take {
+        let kept = self.queue.kept();
+        if kept == 0 || self.word.load().available(kept) >= n {
+            self.word.try_acquire(n, true)
+        } else {
+            Take::Spoken
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn release(&self, Held { n, handed }: Held) {
+        if n == 0 {
+            return;
+        }
+        self.finish_release(self.word.release(n, handed), n);
+    }
+
+    #[inline(always)]
+    pub(super) fn finish_release(&self, release: Release, n: u32) {
+        match release {
+            Release::Quiet => {}
+            Release::Reached => self.queue.reached(&self.word),
+            Release::BackWithLine => self.queue.returned(&self.word),
+            Release::HandOver => self.queue.hand_over(&self.word, n),
+        }
+    }
+
+    pub(super) fn forget_held(&self, n: u32) {
+        if n > 0 {
+            let before = self.word.forget_held(n);
+            self.queue.resized(&self.word, before);
+        }
+    }
+}
+
+/// Permits that are out, and in whose hands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) n: u32,
+    /// They came from a releaser: likely somebody waits for them again, and
+    /// they can be handed on without a write to the word.
+    pub(crate) handed: bool,
+}
+
+impl Held {
+    /// Taken by a call that did not wait.
+    pub(crate) const fn taken(n: u32) -> Self {
+        Self { n, handed: false }
+    }
+
+    /// Both are of one semaphore, so there are never too many.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.n += other.n;
+        self.handed |= other.handed;
+    }
+
+    /// Takes `n` out, if there are so many.
+    pub(crate) fn split(&mut self, n: usize) -> Option<Self> {
+        let n = u32::try_from(n).ok()?;
+        self.n = self.n.checked_sub(n)?;
+        Some(Self { n, ..*self })
+    }
+}
+
+/// What a permit consists of, in one word:
+///
+/// ```text
+///  63 ............ 32  31       30 .............. 0
+/// +------------------+--------+--------------------+
+/// | token, or zero   | handed | n (31 bits)        |
+/// +------------------+--------+--------------------+
+/// ```
+///
+/// A permit of more than two words would go through memory wherever a function
+/// returns it, and parts of a word that are written apart and read as one stall
+/// many processors: measured, that is as much as taking the permit costs.
+#[derive(Debug)]
+pub(super) struct Packed(u64);
+
+const HANDED: u64 = 1 << 31;
+const TOKEN_SHIFT: u32 = 32;
+
+impl Packed {
+    #[inline]
+    fn new(held: Held, token: Option<ShortToken>) -> Self {
+        let token = token.map_or(0, ShortToken::into_bits);
+        let handed = if held.handed { HANDED } else { 0 };
+        Self(u64::from(token) << TOKEN_SHIFT | handed | u64::from(held.n))
+    }
+
+    #[inline]
+    pub(super) const fn held(&self) -> Held {
+        Held {
+            n: self.0 as u32 & MAX_PERMITS,
+            handed: self.0 & HANDED != 0,
+        }
+    }
+
+    #[inline]
+    const fn has_token(&self) -> bool {
+        self.0 >> TOKEN_SHIFT != 0
+    }
+
+    #[inline]
+    fn token(&self) -> Option<ShortToken> {
+        ShortToken::from_bits((self.0 >> TOKEN_SHIFT) as u32)
+    }
+
+    /// Leaves no permits.
+    pub(super) fn take_held(&mut self) -> Held {
+        let held = self.held();
+        self.0 &= !u64::from(MAX_PERMITS);
+        held
+    }
+
+    /// Leaves no token.
+    fn take_token(&mut self) -> Option<ShortToken> {
+        let token = self.token();
+        self.0 &= u64::from(u32::MAX);
+        token
+    }
+}
+
+/// What a permit consists of, taken and given back.
+impl Semaphore {
+    /// Takes `n` permits, if the semaphore's fairness lets the caller. What is
+    /// packed means nothing if it does not.
+    #[inline(always)]
+    pub(super) fn take_packed(&self, n: u32) -> (Take, Packed) {
+        if self.optional.keeps_generations() {
+            self.take_with_token(n)
+        } else {
+            (self.take(n), Packed::new(Held::taken(n), None))
+        }
+    }
+
+    // Everything rare is out of line, and what it is given fits into registers.
+    #[inline(never)]
+    fn take_with_token(&self, n: u32) -> (Take, Packed) {
+        // Taking none writes no word.
+        if n == 0 {
+            return self.take_before_token(n);
+        }
+        let tracker = self.optional.generations();
+        let Some(begun) = tracker.begin() else {
+            return self.take_before_token(n);
+        };
+        match self.take(n) {
+            Take::Acquired => {
+                let token = tracker.settle(begun);
+                (Take::Acquired, Packed::new(Held::taken(n), Some(token)))
+            }
+            found => {
+                tracker.abandon(begun);
+                (found, Packed::new(Held::taken(0), None))
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn take_before_token(&self, n: u32) -> (Take, Packed) {
+        let found = self.take(n);
+        let taken = found == Take::Acquired;
+        let token = taken.then(|| self.optional.generations().acquire_short());
+        (found, Packed::new(Held::taken(n), token))
+    }
+
+    /// What a permit of the caller consists of.
+    #[inline(always)]
+    pub(super) fn hand_out(&self, held: Held) -> Packed {
+        Packed::new(held, self.optional.token())
+    }
+
+    /// All that a permit consists of comes back.
+    #[inline(always)]
+    pub(super) fn take_back(&self, packed: &mut Packed) {
+        if packed.has_token() {
+            // By value: what goes through memory is slow to come back.
+            self.take_back_with_token(Packed(packed.0));
+        } else {
+            self.release(packed.held());
+        }
+    }
+
+    #[inline(never)]
+    fn take_back_with_token(&self, packed: Packed) {
+        let Some(token) = packed.token() else {
+            return;
+        };
+        let Held { n, handed } = packed.held();
+        let released = if n == 0 {
+            Release::Quiet
+        } else {
+            self.word.release(n, handed)
+        };
+        // The last one out makes it idle: nothing to do but for watchers.
+        if released == Release::Quiet || released == Release::Reached && !self.queue.is_watched() {
+            self.optional.generations().release(token);
+        } else {
+            self.take_back_loudly(released, n, token);
+        }
+    }
+
+    #[inline(never)]
+    fn take_back_loudly(&self, released: Release, n: u32, token: ShortToken) {
+        // Made first, so dropped last, also if a waker panics.
+        let _gone = self.optional.give_back(token);
+        self.finish_release(released, n);
+    }
+
+    /// Puts `other` into `packed`. Of the tokens it keeps the older:
+    /// whoever waits for its generation waits for the younger as well.
+    pub(super) fn merge(&self, packed: &mut Packed, other: &mut Packed) {
+        let mut held = packed.take_held();
+        held.merge(other.take_held());
+        let (mut token, mut younger) = (packed.take_token(), other.take_token());
+        if self.optional.is_older(&younger, &token) {
+            mem::swap(&mut token, &mut younger);
+        }
+        *packed = Packed::new(held, token);
+        drop(younger.map(|token| self.optional.give_back(token)));
+    }
+
+    /// Takes `n` permits out of `packed`, if there are so many.
+    pub(super) fn split(&self, packed: &mut Packed, n: usize) -> Option<Packed> {
+        let mut held = packed.held();
+        let part = held.split(n)?;
+        let token = packed.token();
+        let copy = token.as_ref().map(|token| self.optional.copy(token));
+        *packed = Packed::new(held, token);
+        Some(Packed::new(part, copy))
+    }
+
+    /// The generation in which it was handed out.
+    pub(super) fn generation_of(&self, packed: &Packed) -> Option<u64> {
+        self.optional.generation_of(&packed.token())
+    }
+}
+
+/// What the statistics are told, if there are any.
+impl Semaphore {
+    /// A request has ended that began to wait at `since`.
+    #[inline(always)]
+    pub(super) fn ended(&self, end: End, since: Since) {
+        if self.optional.keeps_stats() {
+            self.optional.count(end, since);
+        }
+    }
+
+    /// A request begins to wait.
+    pub(super) fn begins_to_wait(&self) -> Since {
+        self.optional.now()
+    }
+}

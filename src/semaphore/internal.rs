@@ -1,0 +1,216 @@
+//! What keyed semaphores and lease pools ask of a semaphore that other callers cannot.
+//!
+//! *Calls in two steps*, for a caller with a lock of its own: the word changes while that
+//! lock is held, and those who wait are served when it is free again, since serving runs
+//! wakers. No protocol is split by this. Each call is one write of the word, and the serving
+//! that it may ask for can come at any later time (`queue.rs`, arguments 1, 2 and 4).
+//!
+//! *Memory that is used again*: a keyed semaphore makes and drops semaphores all the time.
+
+use std::convert::Infallible;
+#[cfg(all(feature = "rayon", not(loom)))]
+use std::sync::Arc;
+
+#[cfg(all(feature = "rayon", not(loom)))]
+use super::{
+    core::Packed,
+    outcome::{End, Since},
+    permit::{OwnedSemaphorePermit, SemaphorePermit},
+    word::{Calm, Take},
+};
+use super::{
+    core::{Held, Semaphore},
+    fairness::Policy,
+    optional::{Optional, Options},
+    queue::Queue,
+    word::{Release, Word},
+};
+
+/// What is left of a call.
+#[must_use = "somebody may wait for it"]
+pub(crate) enum Rest {
+    Nothing,
+    Released(Release, u32),
+    /// Max is another: somebody may be let in by that, or told.
+    Resized,
+    Closed,
+}
+
+impl Rest {
+    fn resized(concerned: bool) -> Self {
+        if concerned {
+            Self::Resized
+        } else {
+            Self::Nothing
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+}
+
+impl Semaphore {
+    /// The first step of giving permits back. If nothing is left of it, some
+    /// are still out.
+    #[inline]
+    pub(crate) fn begin_release(&self, Held { n, handed }: Held) -> Rest {
+        match self.word.release(n, handed) {
+            Release::Quiet => Rest::Nothing,
+            release => Rest::Released(release, n),
+        }
+    }
+
+    /// The first step of changing max. `max` is checked. Returns the one that
+    /// it replaces, too.
+    pub(crate) fn begin_set_max(&self, max: u32) -> (u32, Rest) {
+        let change = |aside| Ok::<_, Infallible>(self.word.set_max(max, aside));
+        let Ok((before, concerned)) = self.queue.begin_resize(&self.word, change);
+        (before.max(), Rest::resized(concerned))
+    }
+
+    /// The first step of closing.
+    pub(crate) fn begin_close(&self) -> Rest {
+        self.word.close();
+        Rest::Closed
+    }
+
+    /// The first step of letting permits go for good: max goes down with
+    /// active.
+    #[cfg(feature = "pool")]
+    pub(crate) fn begin_forget(&self, held: Held) -> Rest {
+        let before = self.word.forget_held(held.n);
+        Rest::resized(self.queue.is_concerned(before))
+    }
+
+    /// The second step of each.
+    #[inline]
+    pub(crate) fn finish(&self, rest: Rest) {
+        match rest {
+            Rest::Nothing => {}
+            Rest::Released(release, n) => self.finish_release(release, n),
+            Rest::Resized => self.queue.hand_over(&self.word, 0),
+            Rest::Closed => self.queue.closed(&self.word),
+        }
+    }
+}
+
+impl Semaphore {
+    /// A semaphore with `active` permits out; they fit into `max`.
+    #[inline]
+    pub(crate) fn lent(max: u32, active: u32, policy: Policy) -> Self {
+        Self {
+            word: Word::lent(max, active),
+            queue: Queue::new(policy),
+            optional: Optional::new(Options::NOTHING),
+        }
+    }
+
+    /// Makes it what `lent` makes, but for the policy. For one that has been
+    /// [renewed](Self::renew).
+    #[inline]
+    pub(crate) fn lend(&mut self, max: u32, active: u32) {
+        self.word = Word::lent(max, active);
+    }
+
+    /// Gets it ready for `lend`. For one that nobody else can reach; permits
+    /// that are out are void. `false` if it is of no more use.
+    #[inline]
+    pub(crate) fn renew(&mut self) -> bool {
+        !self.word.load().is_closed() && (!self.has_queue() || self.queue.renew())
+    }
+
+    /// Has anybody waited for it, so that there is a queue to keep?
+    #[inline]
+    pub(crate) fn has_queue(&self) -> bool {
+        self.queue.is_made()
+    }
+
+    /// How many permits are out, read by a write: whoever changes the word later
+    /// also sees what the caller did before.
+    pub(crate) fn confirm_active(&self) -> u32 {
+        self.word.confirm().active()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+impl Semaphore {
+    pub(crate) fn places_kept(&self) -> usize {
+        self.queue.places_kept()
+    }
+}
+
+#[cfg(all(feature = "rayon", not(loom)))]
+impl Semaphore {
+    /// Takes `n` permits ahead of those who wait, if so many are free, or `over` max, as
+    /// after a shrink. False for none, and if it is closed.
+    ///
+    /// To the line it is as if they had never come back: what is taken was too little for
+    /// the first, and whoever gives it back looks after the line as always.
+    pub(crate) fn take_ahead(&self, n: u32, over: bool) -> bool {
+        let take = || match over {
+            true => self.word.acquire_over(n),
+            false => self.word.try_acquire(n, true) == Take::Acquired,
+        };
+        n > 0 && take()
+    }
+
+    fn pack_ahead(&self, n: u32, over: bool) -> Option<Packed> {
+        self.take_ahead(n, over).then(|| {
+            self.ended(End::Acquired, Since::NEVER);
+            self.hand_out(Held::taken(n))
+        })
+    }
+
+    /// As [`take_ahead`](Self::take_ahead).
+    pub(crate) fn acquire_ahead(&self, n: u32, over: bool) -> Option<SemaphorePermit<'_>> {
+        let packed = self.pack_ahead(n, over)?;
+        Some(SemaphorePermit::from_packed(self, packed))
+    }
+
+    /// As [`take_ahead`](Self::take_ahead).
+    pub(crate) fn acquire_ahead_owned(
+        self: Arc<Self>,
+        n: u32,
+        over: bool,
+    ) -> Option<OwnedSemaphorePermit> {
+        let packed = self.pack_ahead(n, over)?;
+        Some(OwnedSemaphorePermit::from_packed(self, packed))
+    }
+}
+
+/// What a holder wants to know again and again.
+#[cfg(all(feature = "rayon", not(loom)))]
+impl Semaphore {
+    /// See [`is_still`](Self::is_still).
+    #[inline]
+    pub(crate) fn calm(&self) -> Option<Calm> {
+        self.word.peek().calm()
+    }
+
+    /// Nothing has changed: one comparison that tells a holder that
+    /// [`is_pressed`](Self::is_pressed) is still false. If it fails, that may be so for
+    /// all that.
+    #[inline]
+    pub(crate) fn is_still(&self, calm: Calm) -> bool {
+        self.word.peek().is_still(calm)
+    }
+
+    /// Should a holder that could go on give its permits back? More are out
+    /// than max, or others than the caller's `own` requests wait, or it is
+    /// closed.
+    #[inline]
+    pub(crate) fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool {
+        !self.word.peek().is_calm() && self.is_pressed_now(own())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_pressed_now(&self, own: usize) -> bool {
+        let state = self.word.load();
+        !state.is_settled()
+            || state.is_closed()
+            || (state.is_queued() && self.queue.waiting() > own)
+    }
+}

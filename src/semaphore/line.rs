@@ -1,0 +1,377 @@
+//! The line of waiters: a plain sequential structure, guarded by the queue's lock.
+//!
+//! Whoever waits holds a [`Ticket`]; tickets are handed out in order of arrival and
+//! never twice. A waiter is in one of three places:
+//!
+//! - `ring`: in line, sorted by ticket. Arrivals enter at the back, grants leave at
+//!   the front, both O(1), and without allocation once the buffer has grown. A waiter
+//!   that gives up leaves a hole. Holes at either end go at once; when holes outnumber
+//!   the living, the buffer is swept. So a cancellation costs O(log n) amortised.
+//! - `aside`: it asked for more than max, and is in nobody's way.
+//! - `back`: in line again, after it has stood aside or has been put back. Few ever
+//!   are, so this is a tree, O(log n). Of `ring` and `back`, the smaller ticket is first.
+//!
+//! # How a waiter learns its verdict
+//!
+//! Grants from the ring come in the order of the tickets, so one number tells
+//! everybody: who holds a ticket below [`served`](Line::served) has left the ring, and
+//! whoever is closed out holds one from [`closed_at`](Line::closed_at) on. Only those
+//! aside, back in line, or refused while they were, break that order. While there are
+//! such [`stragglers`](Line::stragglers), a ticket below `served` is looked up here.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    task::Waker,
+};
+
+/// Holes that are left alone before a sweep is worth it.
+const SWEEP_FROM: usize = 32;
+
+/// Buffers of at most this length are kept when the line has become empty.
+const KEEP: usize = 1024;
+
+/// What a waiter has been told.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Waiting,
+    /// It owns what it asked for.
+    Granted,
+    Closed,
+}
+
+/// A place in the order of arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(pub(super) u64);
+
+/// A waiter; without a waker it is a hole in the ring.
+struct Place {
+    ticket: Ticket,
+    need: u32,
+    waker: Option<Waker>,
+}
+
+/// Where a waiter stood that has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stood {
+    AtTheFront,
+    Elsewhere,
+}
+
+/// The figures of a line that hardly ever change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Figures {
+    /// Who has left the ring with this ticket or a higher one is closed out.
+    pub(super) closed_at: Ticket,
+    /// Those whose verdict cannot be told from their ticket.
+    pub(super) stragglers: usize,
+    /// Waiters that stand aside.
+    pub(super) aside: usize,
+    pub(super) is_empty: bool,
+}
+
+// In order: the first two change with every arrival and every grant, the third
+// with every grant.
+#[repr(C)]
+pub(super) struct Line {
+    ring: VecDeque<Place>,
+    next: Ticket,
+    served: Ticket,
+    holes: usize,
+    closed_at: Ticket,
+    back: BTreeMap<Ticket, Place>,
+    aside: BTreeMap<Ticket, Place>,
+    /// The same, the smallest request first.
+    aside_by_need: BTreeSet<(u32, Ticket)>,
+    /// Stragglers that were closed out: they may ask at any time.
+    refused: BTreeSet<Ticket>,
+    /// The figures as they were published last.
+    pub(super) published: Option<Figures>,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            ring: VecDeque::new(),
+            next: Ticket(0),
+            served: Ticket(0),
+            holes: 0,
+            closed_at: Ticket(u64::MAX),
+            back: BTreeMap::new(),
+            aside: BTreeMap::new(),
+            aside_by_need: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            published: None,
+        }
+    }
+}
+
+/// Reading it.
+impl Line {
+    pub(super) fn is_empty(&self) -> bool {
+        // There are no holes at the ends.
+        self.ring.is_empty() && self.back.is_empty()
+    }
+
+    /// Waiters in line.
+    pub(super) fn len(&self) -> usize {
+        self.ring.len() - self.holes + self.back.len()
+    }
+
+    /// Waiters that stand aside.
+    pub(super) fn aside(&self) -> usize {
+        self.aside.len()
+    }
+
+    /// The smallest request of those.
+    pub(super) fn least_aside(&self) -> Option<u32> {
+        self.aside_by_need.first().map(|&(need, _)| need)
+    }
+
+    /// Whoever holds a ticket below this one has left the ring.
+    pub(super) fn served(&self) -> Ticket {
+        self.served
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        Figures {
+            closed_at: self.closed_at,
+            stragglers: self.back.len() + self.aside.len() + self.refused.len(),
+            aside: self.aside.len(),
+            is_empty: self.is_empty(),
+        }
+    }
+
+    /// How many permits the first in line needs.
+    pub(super) fn front(&self) -> Option<u32> {
+        match self.first_back() {
+            None => self.ring.front().map(|place| place.need),
+            Some(ticket) => self.back.get(&ticket).map(|place| place.need),
+        }
+    }
+
+    /// What the holder of a ticket below `served` has been told.
+    pub(super) fn look_up(&self, ticket: Ticket) -> Verdict {
+        if self.aside.contains_key(&ticket) || self.back.contains_key(&ticket) {
+            Verdict::Waiting
+        } else if ticket >= self.closed_at || self.refused.contains(&ticket) {
+            Verdict::Closed
+        } else {
+            Verdict::Granted
+        }
+    }
+
+    /// The waker of a waiter that still waits.
+    pub(super) fn waker_mut(&mut self, ticket: Ticket) -> Option<&mut Option<Waker>> {
+        let place = match self.find(ticket) {
+            Some(at) => &mut self.ring[at],
+            None => match self.back.get_mut(&ticket) {
+                Some(place) => place,
+                None => self.aside.get_mut(&ticket)?,
+            },
+        };
+        place.waker.is_some().then_some(&mut place.waker)
+    }
+
+    /// Who is first, if that one is back in line.
+    fn first_back(&self) -> Option<Ticket> {
+        let &ticket = self.back.first_key_value()?.0;
+        let first = self.ring.front().is_none_or(|place| ticket < place.ticket);
+        first.then_some(ticket)
+    }
+
+    fn find(&self, ticket: Ticket) -> Option<usize> {
+        self.ring
+            .binary_search_by_key(&ticket, |place| place.ticket)
+            .ok()
+    }
+}
+
+/// Joining and leaving it.
+impl Line {
+    /// Puts a waiter at the end of the line.
+    pub(super) fn push(&mut self, need: u32, waker: Waker) -> Ticket {
+        let ticket = self.ticket();
+        self.ring.push_back(Place {
+            ticket,
+            need,
+            waker: Some(waker),
+        });
+        ticket
+    }
+
+    /// Puts an arrival that needs more than max beside the line.
+    pub(super) fn push_aside(&mut self, need: u32, waker: Waker) -> Ticket {
+        let ticket = self.ticket();
+        self.stand_aside(Place {
+            ticket,
+            need,
+            waker: Some(waker),
+        });
+        ticket
+    }
+
+    /// Grants the first in line what it needs.
+    pub(super) fn grant_front(&mut self) -> Option<Waker> {
+        let place = self.pop_front()?;
+        self.pass(place.ticket);
+        place.waker
+    }
+
+    /// The first in line cannot be served until max is raised: out of the way.
+    pub(super) fn step_aside(&mut self) {
+        if let Some(place) = self.pop_front() {
+            self.stand_aside(place);
+        }
+    }
+
+    /// Those beside the line whom `max` allows go back to where their tickets
+    /// belong. Says whether there were any.
+    pub(super) fn rejoin(&mut self, max: u32) -> bool {
+        let mut any = false;
+        while let Some(&(need, ticket)) = self.aside_by_need.first() {
+            if need > max {
+                break;
+            }
+            self.aside_by_need.pop_first();
+            self.back.extend(self.aside.remove_entry(&ticket));
+            any = true;
+        }
+        any
+    }
+
+    /// Puts one that has left with a grant back to where its ticket belongs.
+    #[cfg(feature = "pool")]
+    pub(super) fn put_back(&mut self, ticket: Ticket, need: u32, waker: Option<Waker>) {
+        debug_assert!(ticket < self.served, "granted before");
+        let place = Place {
+            ticket,
+            need,
+            waker,
+        };
+        self.back.insert(ticket, place);
+    }
+
+    /// Closes one waiter out, first those in line, then those aside.
+    pub(super) fn refuse_one(&mut self) -> Option<Waker> {
+        self.closed_at = self.closed_at.min(self.served);
+        let place = self.pop_front().or_else(|| {
+            let (ticket, place) = self.aside.pop_first()?;
+            self.aside_by_need.remove(&(place.need, ticket));
+            Some(place)
+        });
+        let Some(place) = place else {
+            self.served = self.next;
+            return None;
+        };
+        if place.ticket < self.closed_at {
+            // Its ticket says granted: it is told by name.
+            self.refused.insert(place.ticket);
+        } else {
+            self.pass(place.ticket);
+        }
+        place.waker
+    }
+
+    /// Takes a waiter that gives up out. `None` if it has left already. The waker is
+    /// for the caller to drop, after it has let go of the lock.
+    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<(Stood, Option<Waker>)> {
+        if let Some(at) = self.find(ticket) {
+            let waker = Some(self.ring[at].waker.take()?);
+            let first = at == 0 && self.first_back().is_none();
+            self.holes += 1;
+            self.sweep();
+            return Some((Self::stood(first), waker));
+        }
+        if let Some(place) = self.aside.remove(&ticket) {
+            self.aside_by_need.remove(&(place.need, ticket));
+            return Some((Stood::Elsewhere, place.waker));
+        }
+        let first = self.first_back() == Some(ticket);
+        let place = self.back.remove(&ticket)?;
+        Some((Self::stood(first), place.waker))
+    }
+
+    fn stood(first: bool) -> Stood {
+        if first {
+            Stood::AtTheFront
+        } else {
+            Stood::Elsewhere
+        }
+    }
+
+    fn stand_aside(&mut self, place: Place) {
+        self.aside_by_need.insert((place.need, place.ticket));
+        self.aside.insert(place.ticket, place);
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        let ticket = self.next;
+        self.next = Ticket(ticket.0 + 1);
+        ticket
+    }
+
+    /// The line has got past `ticket`; tickets in between belong to nobody in the ring.
+    fn pass(&mut self, ticket: Ticket) {
+        self.served = self.served.max(Ticket(ticket.0 + 1));
+    }
+
+    fn pop_front(&mut self) -> Option<Place> {
+        if let Some(ticket) = self.first_back() {
+            return self.back.remove(&ticket);
+        }
+        let place = self.ring.pop_front()?;
+        if self.holes > 0 {
+            self.sweep();
+        }
+        if self.ring.is_empty() && self.ring.capacity() > KEEP {
+            self.ring = VecDeque::new();
+        }
+        Some(place)
+    }
+
+    /// Removes the holes at both ends, and all of them when they outnumber the living.
+    fn sweep(&mut self) {
+        let is_hole = |place: &Place| place.waker.is_none();
+        while self.ring.front().is_some_and(is_hole) {
+            self.ring.pop_front();
+            self.holes -= 1;
+        }
+        while self.ring.back().is_some_and(is_hole) {
+            self.ring.pop_back();
+            self.holes -= 1;
+        }
+        if self.holes > self.ring.len() - self.holes + SWEEP_FROM {
+            self.ring.retain(|place| !is_hole(place));
+            self.holes = 0;
+        }
+    }
+}
+
+/// A buffer of at most this length serves the next line, too.
+#[cfg(feature = "keyed")]
+const REUSE: usize = 64;
+
+#[cfg(feature = "keyed")]
+impl Line {
+    /// Makes it as good as new, but for the order of the tickets: they are not used
+    /// again. `false`, and nothing changed, if it is not empty or closed.
+    pub(super) fn renew(&mut self) -> bool {
+        let figures = self.figures();
+        if !figures.is_empty || figures.stragglers > 0 || self.closed_at.0 != u64::MAX {
+            return false;
+        }
+        if self.ring.capacity() > REUSE {
+            self.ring = VecDeque::new();
+        }
+        true
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn places_kept(&self) -> usize {
+        self.ring.capacity()
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;

@@ -1,0 +1,170 @@
+use super::*;
+
+fn noop() -> Waker {
+    Waker::noop().clone()
+}
+
+fn needs(line: &mut Line) -> Vec<u32> {
+    std::iter::from_fn(|| {
+        let need = line.front()?;
+        line.grant_front()?;
+        Some(need)
+    })
+    .collect()
+}
+
+/// What the holder of `ticket` reads, with and without the lock.
+fn verdict(line: &mut Line, ticket: Ticket) -> Verdict {
+    if ticket >= line.served() {
+        Verdict::Waiting
+    } else if line.figures().stragglers > 0 {
+        line.look_up(ticket)
+    } else if ticket >= line.closed_at {
+        Verdict::Closed
+    } else {
+        Verdict::Granted
+    }
+}
+
+#[test]
+fn arrivals_are_served_in_order() {
+    let mut line = Line::default();
+    let tickets = [1, 2, 3, 4].map(|need| line.push(need, noop()));
+    assert!(
+        tickets
+            .iter()
+            .all(|&t| verdict(&mut line, t) == Verdict::Waiting)
+    );
+    assert_eq!(needs(&mut line), [1, 2, 3, 4]);
+    assert!(
+        tickets
+            .iter()
+            .all(|&t| verdict(&mut line, t) == Verdict::Granted)
+    );
+}
+
+#[test]
+fn a_removed_waiter_leaves_the_others_in_order() {
+    let mut line = Line::default();
+    let tickets = [0, 1, 2, 3, 4, 5].map(|need| line.push(need, noop()));
+    let stood = |line: &mut Line, at: usize| line.remove(tickets[at]).map(|r| r.0);
+    assert_eq!(stood(&mut line, 2), Some(Stood::Elsewhere));
+    assert_eq!(stood(&mut line, 0), Some(Stood::AtTheFront));
+    assert_eq!(stood(&mut line, 1), Some(Stood::AtTheFront));
+    assert_eq!(stood(&mut line, 5), Some(Stood::Elsewhere));
+    assert_eq!(stood(&mut line, 5), None, "gone already");
+    assert_eq!(line.len(), 2);
+    assert_eq!(needs(&mut line), [3, 4]);
+}
+
+#[test]
+fn holes_between_the_living_do_not_pile_up() {
+    let mut line = Line::default();
+    let _first = line.push(1, noop());
+    let mut last = line.push(1, noop());
+    for _ in 0..100_000 {
+        let next = line.push(1, noop());
+        line.remove(last).expect("still waits");
+        last = next;
+    }
+    assert_eq!(line.len(), 2);
+    assert!(line.ring.len() <= 2 * line.len() + SWEEP_FROM + 1);
+    assert!(line.ring.capacity() < 256);
+}
+
+#[test]
+fn who_stepped_aside_rejoins_by_ticket() {
+    let mut line = Line::default();
+    let _tickets = [9, 7, 1, 8, 2].map(|need| line.push(need, noop()));
+    line.step_aside();
+    line.step_aside();
+    assert_eq!((line.aside(), line.figures().stragglers), (2, 2));
+    assert!(!line.rejoin(5));
+    assert!(line.rejoin(7));
+    assert_eq!((line.front(), line.aside()), (Some(7), 1));
+    assert!(line.rejoin(9));
+    assert_eq!(needs(&mut line), [9, 7, 1, 8, 2]);
+    assert_eq!(line.figures().stragglers, 0);
+}
+
+#[test]
+fn a_straggler_is_not_taken_for_granted() {
+    let mut line = Line::default();
+    let [heavy, light] = [9, 1].map(|need| line.push(need, noop()));
+    line.step_aside();
+    line.grant_front().expect("the light one");
+    assert_eq!(verdict(&mut line, light), Verdict::Granted);
+    assert_eq!(verdict(&mut line, heavy), Verdict::Waiting);
+    line.rejoin(9);
+    assert_eq!(verdict(&mut line, heavy), Verdict::Waiting);
+    line.grant_front().expect("the heavy one");
+    assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
+}
+
+#[test]
+fn an_arrival_aside_that_rejoins_keeps_its_place() {
+    let mut line = Line::default();
+    let first = line.push(1, noop());
+    let heavy = line.push_aside(9, noop());
+    line.rejoin(9);
+    assert_eq!(needs(&mut line), [1, 9]);
+    assert_eq!(line.figures().stragglers, 0);
+    assert_eq!(verdict(&mut line, first), Verdict::Granted);
+    assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
+}
+
+/// Found by `tests/stress.rs`: the first answer used to be forgotten, and the
+/// second was that the waiter had its permits.
+#[test]
+fn who_is_closed_out_is_told_so_as_often_as_it_asks() {
+    let mut line = Line::default();
+    let [heavy, light] = [9, 1].map(|need| line.push(need, noop()));
+    line.step_aside();
+    line.grant_front().expect("the light one");
+    while line.refuse_one().is_some() {}
+    for _ in 0..2 {
+        assert_eq!(verdict(&mut line, heavy), Verdict::Closed);
+    }
+    assert_eq!(verdict(&mut line, light), Verdict::Granted);
+}
+
+#[test]
+fn closing_tells_waiters_from_those_served_before() {
+    let mut line = Line::default();
+    let [served, heavy, last] = [1, 9, 1].map(|need| line.push(need, noop()));
+    let aside = line.push_aside(8, noop());
+    line.grant_front().expect("the first");
+    line.step_aside();
+    while line.refuse_one().is_some() {}
+    assert_eq!(verdict(&mut line, served), Verdict::Granted);
+    for waiter in [heavy, last, aside] {
+        assert_eq!(verdict(&mut line, waiter), Verdict::Closed, "{waiter:?}");
+    }
+    assert_eq!((line.len(), line.aside()), (0, 0));
+}
+
+#[test]
+fn the_least_request_aside_is_known_through_all_changes() {
+    let mut line = Line::default();
+    let [large, small, middle] = [9, 5, 7].map(|need| line.push_aside(need, noop()));
+    assert_eq!(line.least_aside(), Some(5));
+    line.remove(small).expect("it waits");
+    assert_eq!(line.least_aside(), Some(7));
+    assert!(line.rejoin(8));
+    assert_eq!((line.least_aside(), line.front()), (Some(9), Some(7)));
+    line.step_aside();
+    assert_eq!(line.least_aside(), Some(7));
+    line.remove(large).expect("it waits");
+    line.remove(middle).expect("it waits");
+    assert_eq!(line.least_aside(), None);
+}
+
+#[test]
+fn a_long_buffer_goes_when_the_line_is_empty() {
+    let mut line = Line::default();
+    for _ in 0..10 * KEEP {
+        line.push(1, noop());
+    }
+    while line.refuse_one().is_some() {}
+    assert_eq!(line.ring.capacity(), 0);
+}

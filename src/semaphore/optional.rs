@@ -1,0 +1,164 @@
+//! What a semaphore does besides counting, where its builder asked for it: permits that
+//! know their generation, and statistics.
+
+use super::outcome::{End, Since};
+#[cfg(feature = "stats")]
+use super::stats::Counters;
+use crate::{
+    generation::{ShortToken, Tracker},
+    sync::{Lazy, const_fn},
+};
+
+/// What the builder asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    pub(super) generations: bool,
+    #[cfg(feature = "stats")]
+    pub(super) stats: bool,
+}
+
+impl Options {
+    pub(super) const NOTHING: Self = Self {
+        generations: false,
+        #[cfg(feature = "stats")]
+        stats: false,
+    };
+}
+
+pub(super) struct Optional {
+    options: Options,
+    /// Allocated when any of it is first needed.
+    state: Lazy<State>,
+}
+
+#[derive(Default)]
+struct State {
+    tracker: Tracker,
+    /// Large, so allocated by themselves.
+    #[cfg(feature = "stats")]
+    counters: Lazy<Counters>,
+}
+
+impl Optional {
+    const_fn! {
+        pub(super) fn new(options: Options) -> Self {
+            Self {
+                options,
+                state: Lazy::new(),
+            }
+        }
+    }
+
+    /// The permits' generations, if they have any.
+    #[inline]
+    pub(super) fn tracker(&self) -> Option<&Tracker> {
+        self.options.generations.then(|| self.generations())
+    }
+
+    #[inline(always)]
+    pub(super) fn keeps_generations(&self) -> bool {
+        self.options.generations
+    }
+
+    #[inline(always)]
+    pub(super) fn generations(&self) -> &Tracker {
+        &self.state.force().tracker
+    }
+
+    #[inline(always)]
+    pub(super) fn keeps_stats(&self) -> bool {
+        #[cfg(feature = "stats")]
+        return self.options.stats;
+        #[cfg(not(feature = "stats"))]
+        false
+    }
+
+    /// A request has ended that began to wait at `since`.
+    #[inline(never)]
+    pub(super) fn count(&self, end: End, since: Since) {
+        #[cfg(feature = "stats")]
+        if let Some(counters) = self.counters() {
+            counters.count(end, since);
+        }
+        #[cfg(not(feature = "stats"))]
+        let _ = (end, since);
+    }
+
+    /// The time, for a request that begins to wait.
+    pub(super) fn now(&self) -> Since {
+        #[cfg(feature = "stats")]
+        if let Some(counters) = self.counters() {
+            return Since::at(counters.nanos());
+        }
+        Since::NEVER
+    }
+
+    /// The statistics, if it keeps any.
+    #[cfg(feature = "stats")]
+    #[inline]
+    pub(super) fn counters(&self) -> Option<&Counters> {
+        if self.options.stats {
+            Some(self.state.force().counters.force())
+        } else {
+            None
+        }
+    }
+
+    /// What a permit that is handed out now has to keep.
+    #[inline(always)]
+    pub(super) fn token(&self) -> Option<ShortToken> {
+        if self.options.generations {
+            Some(self.acquire_token())
+        } else {
+            None
+        }
+    }
+
+    #[inline(never)]
+    fn acquire_token(&self) -> ShortToken {
+        self.generations().acquire_short()
+    }
+
+    /// Is `token` of an older generation than `other`?
+    pub(super) fn is_older(&self, token: &Option<ShortToken>, other: &Option<ShortToken>) -> bool {
+        match (token, other) {
+            (Some(token), Some(other)) => self.generations().is_older(token, other),
+            _ => false,
+        }
+    }
+
+    /// The generation of that token.
+    pub(super) fn generation_of(&self, token: &Option<ShortToken>) -> Option<u64> {
+        let token = token.as_ref()?;
+        Some(self.generations().generation_of(token))
+    }
+
+    /// What permits have to keep that are split off from those with `token`.
+    pub(super) fn copy(&self, token: &ShortToken) -> ShortToken {
+        self.generations().copy(token)
+    }
+
+    /// The token is given back when what this returns is dropped.
+    pub(super) fn give_back(&self, token: ShortToken) -> Gone<'_> {
+        Gone {
+            tracker: self.generations(),
+            token: Some(token),
+        }
+    }
+}
+
+/// Permits that are being given back.
+#[must_use]
+pub(super) struct Gone<'a> {
+    tracker: &'a Tracker,
+    token: Option<ShortToken>,
+}
+
+impl Drop for Gone<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(token) = self.token.take() {
+            self.tracker.release(token);
+        }
+    }
+}

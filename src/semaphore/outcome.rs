@@ -1,0 +1,40 @@
+//! How a request ends, and when it began to wait: what statistics are made of.
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    Acquired,
+    /// It only tried.
+    Rejected,
+    TimedOut,
+    /// Its future was dropped.
+    Cancelled,
+    Closed,
+}
+
+/// When a request began to wait: known only where somebody wants to know.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Since(#[cfg(feature = "stats")] Option<std::num::NonZeroU64>);
+
+impl Since {
+    /// It did not.
+    pub(crate) const NEVER: Self = Self(
+        #[cfg(feature = "stats")]
+        None,
+    );
+}
+
+#[cfg(feature = "stats")]
+impl Since {
+    /// At so many nanoseconds by the clock of the statistics. One is added, so
+    /// that there is no zero.
+    pub(crate) fn at(nanos: u64) -> Self {
+        Self(std::num::NonZeroU64::MIN.checked_add(nanos))
+    }
+
+    /// How many nanoseconds it has waited, if it has.
+    #[inline]
+    pub(crate) fn until(self, now: impl FnOnce() -> u64) -> Option<u64> {
+        self.0.map(|since| now().saturating_sub(since.get() - 1))
+    }
+}

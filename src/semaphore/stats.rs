@@ -1,0 +1,308 @@
+//! What became of the requests for a semaphore's permits, counted and timed.
+//!
+//! A request that is answered at once adds to one number only: a running total,
+//! which each thread keeps in a stripe of its own by plain stores. An interval is
+//! what the totals have grown by, so each request is in one of them.
+//!
+//! One that had to wait adds to two, the number and the histogram. These are kept
+//! in two copies, and counted under a token of a [tracker](crate::generation): to
+//! take an interval is to send the threads to the other copy, to wait until
+//! nobody counts in the old one, and to read that at leisure. So what a request
+//! adds is in one interval as a whole.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use crossbeam_utils::CachePadded;
+use histogram::{AtomicHistogram, Histogram};
+
+use super::outcome::{End, Since};
+use crate::{
+    generation::{self, Swap},
+    sync::Clock,
+};
+
+const ENDS: usize = End::Closed as usize + 1;
+
+/// Waits are told apart to 1 part in 64, which is the width of their buckets.
+const GROUPING_POWER: u8 = 6;
+/// Up to 2^42 ns, 73 minutes. Longer waits count as that.
+const MAX_POWER: u8 = 42;
+
+#[derive(Default)]
+struct Counts([AtomicU64; ENDS]);
+
+impl Counts {
+    fn add_one(&self, end: End) {
+        self.0[end as usize].fetch_add(1, Relaxed);
+    }
+}
+
+/// One copy of what is counted of those that had to wait.
+struct Waited {
+    counts: Counts,
+    times: AtomicHistogram,
+}
+
+impl Default for Waited {
+    fn default() -> Self {
+        Self {
+            counts: Counts::default(),
+            times: AtomicHistogram::new(GROUPING_POWER, MAX_POWER).expect("powers in range"),
+        }
+    }
+}
+
+/// Running totals of those that were answered at once.
+struct AtOnce {
+    /// Counted by the one thread that owns the stripe, by plain stores.
+    owned: Box<[CachePadded<Counts>]>,
+    /// Counted by any thread.
+    shared: Box<[CachePadded<Counts>]>,
+    /// What the last taker has read.
+    taken: Counts,
+}
+
+impl Default for AtOnce {
+    fn default() -> Self {
+        let stripes = || (0..generation::stripes()).map(|_| CachePadded::default());
+        Self {
+            owned: stripes().collect(),
+            shared: stripes().collect(),
+            taken: Counts::default(),
+        }
+    }
+}
+
+impl AtOnce {
+    #[inline]
+    fn count(&self, end: End) {
+        let thread = generation::thread_number();
+        if let Some(counts) = self.owned.get(thread) {
+            let count = &counts.0[end as usize];
+            count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
+        } else {
+            self.shared[thread % self.shared.len()].add_one(end);
+        }
+    }
+
+    /// What has come since the last call, for one caller at a time.
+    fn take(&self, end: End) -> u64 {
+        let stripes = self.owned.iter().chain(&*self.shared);
+        let counts = stripes.map(|counts| counts.0[end as usize].load(Relaxed));
+        let total = counts.fold(0, u64::wrapping_add);
+        let taken = &self.taken.0[end as usize];
+        let before = taken.load(Relaxed);
+        taken.store(total, Relaxed);
+        total.wrapping_sub(before)
+    }
+}
+
+/// The counters of one semaphore.
+#[derive(Default)]
+pub(crate) struct Counters {
+    at_once: AtOnce,
+    waited: Swap<Waited>,
+    clock: Clock,
+}
+
+impl Counters {
+    /// The time, in nanoseconds, for [`Since`].
+    pub(crate) fn nanos(&self) -> u64 {
+        self.clock.nanos()
+    }
+
+    /// A request has ended that began to wait at `since`.
+    #[inline]
+    pub(crate) fn count(&self, end: End, since: Since) {
+        match since.until(|| self.nanos()) {
+            None => self.at_once.count(end),
+            Some(waited) => self.count_waited(end, waited),
+        }
+    }
+
+    #[cold]
+    fn count_waited(&self, end: End, waited: u64) {
+        let copy = self.waited.write();
+        copy.counts.add_one(end);
+        if let End::Acquired = end {
+            let counted = copy.times.increment(waited.min((1 << MAX_POWER) - 1));
+            debug_assert!(counted.is_ok(), "in range");
+        }
+    }
+
+    #[track_caller]
+    fn take(&self) -> Interval {
+        // One taker at a time comes in there, and sees what the last one left.
+        self.waited.blocking_take_with(|copy| {
+            let taken = |end: End| {
+                let waited = copy.counts.0[end as usize].swap(0, Relaxed);
+                waited + self.at_once.take(end)
+            };
+            Interval {
+                acquired: taken(End::Acquired),
+                rejected: taken(End::Rejected),
+                timed_out: taken(End::TimedOut),
+                cancelled: taken(End::Cancelled),
+                closed: taken(End::Closed),
+                waits: copy.times.drain(),
+            }
+        })
+    }
+}
+
+/// Reads the statistics of a [`Semaphore`](crate::Semaphore); see
+/// [`Semaphore::stats`](crate::Semaphore::stats).
+///
+/// # Examples
+///
+/// ```
+/// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+/// let stats = semaphore.stats();
+/// drop(semaphore.try_acquire());
+/// assert_eq!(stats.take().acquired, 1);
+/// ```
+#[derive(Clone, Copy)]
+pub struct Stats<'a>(pub(super) &'a Counters);
+
+impl Stats<'_> {
+    /// What has been counted since the last call, or since the semaphore was
+    /// made. Counting starts again from zero.
+    ///
+    /// A request is counted as it ends, a moment before the caller knows. Each is
+    /// in exactly one interval, with all that is counted of it, and the intervals
+    /// follow each other without a gap, however much goes on meanwhile. Calls that
+    /// race take one interval each.
+    ///
+    /// It blocks until those who are counting at this moment have done so, which
+    /// is some nanoseconds unless one of them is preempted. They never wait for
+    /// it, and hold no lock.
+    ///
+    /// # Panics
+    ///
+    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// let permit = semaphore.try_acquire().unwrap();
+    /// assert!(semaphore.try_acquire().is_err());
+    ///
+    /// let interval = semaphore.stats().take();
+    /// assert_eq!((interval.acquired, interval.rejected), (1, 1));
+    /// assert_eq!(semaphore.stats().take().acquired, 0);
+    /// ```
+    #[must_use = "what has been taken is not counted again"]
+    #[track_caller]
+    pub fn take(&self) -> Interval {
+        self.0.take()
+    }
+}
+
+impl fmt::Debug for Stats<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stats").finish_non_exhaustive()
+    }
+}
+
+/// What was counted between two calls of [`Stats::take`]. All numbers are
+/// requests, whatever their number of permits.
+///
+/// A future asks when it is first polled. What a panicking waker interrupts may
+/// be missing, or counted as cancelled.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use dynaphore::Semaphore;
+///
+/// let semaphore = Semaphore::builder(1).stats(true).build();
+/// let held = semaphore.try_acquire().unwrap();
+/// assert!(semaphore.blocking_acquire_timeout(Duration::from_millis(1)).is_err());
+///
+/// let interval = semaphore.stats().take();
+/// assert_eq!((interval.acquired, interval.timed_out, interval.cancelled), (1, 1, 0));
+/// ```
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Interval {
+    /// Those that were served, whether they had to wait or not.
+    pub acquired: u64,
+    /// Calls that only try, and found no permits.
+    pub rejected: u64,
+    /// Blocking calls that gave up at their deadline.
+    pub timed_out: u64,
+    /// Futures that were dropped before they knew, granted already or not.
+    pub cancelled: u64,
+    /// Those of any kind that found the semaphore closed, or were told so while
+    /// they waited.
+    pub closed: u64,
+    waits: Histogram,
+}
+
+impl Interval {
+    /// How many of those [acquired](Self::acquired) had to wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// drop(semaphore.try_acquire());
+    /// assert_eq!(semaphore.stats().take().waited(), 0);
+    /// ```
+    #[must_use]
+    pub fn waited(&self) -> u64 {
+        self.waits.iter().map(|bucket| bucket.count()).sum()
+    }
+
+    /// The time within which the given part of [those that waited](Self::waited),
+    /// 0.0 to 1.0, had their permits: the median for 0.5, the longest wait for 1.0.
+    /// Too large by at most one part in 64; waits of more than 73 minutes count as
+    /// that. `None` if nobody waited.
+    ///
+    /// From the first poll that did not succeed, or the blocking call, to the
+    /// moment when the caller had its permits in hand: the time until a woken
+    /// thread or task runs is in it.
+    ///
+    /// # Panics
+    ///
+    /// When `quantile` is not in 0.0 to 1.0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// drop(semaphore.try_acquire());
+    /// assert_eq!(semaphore.stats().take().wait_time(0.99), None);
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn wait_time(&self, quantile: f64) -> Option<Duration> {
+        assert!(
+            (0.0..=1.0).contains(&quantile),
+            "a quantile must be in 0.0 to 1.0, not {quantile}"
+        );
+        let bucket = self.waits.quantile_bucket(quantile).ok()??;
+        Some(Duration::from_nanos(bucket.end()))
+    }
+}
+
+impl fmt::Debug for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interval")
+            .field("acquired", &self.acquired)
+            .field("waited", &self.waited())
+            .field("rejected", &self.rejected)
+            .field("timed_out", &self.timed_out)
+            .field("cancelled", &self.cancelled)
+            .field("closed", &self.closed)
+            .field("median_wait", &self.wait_time(0.5))
+            .field("longest_wait", &self.wait_time(1.0))
+            .finish()
+    }
+}
