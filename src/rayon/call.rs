@@ -88,16 +88,11 @@ pub(super) struct Grant<P> {
     /// Left before the permits go.
     entered: Entered,
     permit: Option<P>,
-    /// What of it belongs to something suspended on this thread, or on another.
-    shared: Shared,
+    /// What of it belongs to something suspended on this thread.
+    here: Option<Borrowed>,
+    /// The same on another thread, and until when it is used for more than one job.
+    there: Option<(Loan, Instant)>,
     permits: u32,
-}
-
-#[derive(Debug)]
-enum Shared {
-    Nothing,
-    Here(Borrowed),
-    There(Loan, Instant),
 }
 
 impl<P: Permit> Grant<P> {
@@ -107,24 +102,40 @@ impl<P: Permit> Grant<P> {
         Self {
             entered: Entered::new(permit.id(), permits),
             permit: Some(permit),
-            shared: Shared::Nothing,
+            here: None,
+            there: None,
             permits,
         }
     }
 
-    fn shared(shared: Shared, permit: Option<P>, source: &impl Source) -> Self {
-        let own = match &shared {
-            Shared::Nothing => 0,
-            Shared::Here(borrowed) => borrowed.permits,
-            Shared::There(loan, _) => loan.permits,
+    /// For `n` permits: what is not borrowed or lent is taken ahead of the line, `over` max
+    /// if need be. `None` if that is not to be had.
+    fn shared(
+        source: &impl Source<Permit = P>,
+        n: u32,
+        here: Option<Borrowed>,
+        loan: Option<Loan>,
+        over: bool,
+    ) -> Option<Self> {
+        let lent = loan.as_ref().map_or(0, |loan| loan.permits);
+        let shared = lent + here.as_ref().map_or(0, |borrowed| borrowed.permits);
+        let permit = match n.saturating_sub(shared) {
+            0 => None,
+            missing => Some(source.ahead(missing, over)?),
         };
-        let permits = own + permit.as_ref().map_or(0, P::permits);
-        Self {
+        let permits = shared.max(n);
+        Some(Self {
             entered: Entered::new(source.id(), permits),
             permit,
-            shared,
+            here,
+            there: loan.map(|loan| (loan, Instant::now() + TERM)),
             permits,
-        }
+        })
+    }
+
+    /// Does any of it belong to something suspended?
+    fn is_shared(&self) -> bool {
+        self.here.is_some() || self.there.is_some()
     }
 
     pub(super) fn permits(&self) -> u32 {
@@ -134,20 +145,18 @@ impl<P: Permit> Grant<P> {
     /// The permits themselves, if all are the grant's own.
     #[inline]
     pub(super) fn own(&self) -> Option<&P> {
-        self.permit
-            .as_ref()
-            .filter(|_| matches!(self.shared, Shared::Nothing))
+        self.permit.as_ref().filter(|_| !self.is_shared())
     }
 
     pub(super) fn into_own(self) -> Option<P> {
-        self.permit
-            .filter(|_| matches!(self.shared, Shared::Nothing))
+        let is_shared = self.is_shared();
+        self.permit.filter(|_| !is_shared)
     }
 
     /// Makes it a right to run what needs `n` permits: gives back what is beyond, takes
     /// what is missing. False if that is not to be had.
     pub(super) fn fit(&mut self, source: &impl Source<Permit = P>, n: u32) -> bool {
-        if self.permits == n || !matches!(self.shared, Shared::Nothing) {
+        if self.permits == n || self.is_shared() {
             return self.permits >= n;
         }
         if let Some(permit) = &mut self.permit {
@@ -202,23 +211,26 @@ impl<S: Source, J: Jobs> Call<S, J> {
         }
     }
 
-    /// The same under the permits of what is suspended on this thread.
+    /// The same under the permits of what is suspended on this thread, with the rest ahead
+    /// of the line if it is free: the first in line may wait for what is suspended.
     fn beneath(&self, n: u32, number: u64) -> Option<Grant<S::Permit>> {
         if n == 0 || self.source.is_closed() {
             return None;
         }
-        let borrowed = frames::borrow(self.source.id(), number, n, n)?;
-        let shared = Shared::Here(borrowed);
-        Some(Grant::shared(shared, None, &self.source))
+        let borrowed = frames::borrow(self.source.id(), number, n)?;
+        Grant::shared(&self.source, n, Some(borrowed), None, false)
     }
 
     /// Should whoever has `grant` go on after a job?
     pub(super) fn goes_on(&self, grant: &Grant<S::Permit>) -> bool {
-        match (&grant.shared, &grant.permit) {
-            (Shared::There(_, end), _) => !self.source.is_closed() && Instant::now() < *end,
-            (Shared::Nothing, Some(permit)) => !permit.semaphore().is_pressed(|| self.asking()),
-            _ => !self.source.is_closed(),
+        if let Some(permit) = grant.own() {
+            return !permit.semaphore().is_pressed(|| self.asking());
         }
+        let is_late = |(_, end): &(_, Instant)| Instant::now() >= *end;
+        // What was taken ahead of the line goes back after each job.
+        grant.permit.is_none()
+            && !self.source.is_closed()
+            && !grant.there.as_ref().is_some_and(is_late)
     }
 
     pub(super) fn asking(&self) -> usize {
@@ -480,21 +492,26 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
             self.wait.nap();
             return None;
         }
-        let least = if waited >= LONG && call.source.max_and_active().0 >= need as usize {
-            if let Some(grant) = self.over_max(need, number) {
-                return Some(grant);
-            }
-            1
-        } else {
-            need
+        let source = &call.source;
+        let (max, active) = source.max_and_active();
+        let over = waited >= LONG && max >= need as usize;
+        if let Some(grant) = over.then(|| self.over_max(need, number)).flatten() {
+            return Some(grant);
+        }
+        // What the loan has to bring, with what else there is. Whatever is beneath stays
+        // as it is while this thread naps.
+        let beneath = || frames::borrow(source.id(), number, need);
+        let there = beneath().map_or(0, |borrowed| borrowed.permits as usize);
+        let missing = need as usize - there.min(need as usize);
+        let least = match over {
+            true => 1,
+            false => missing.saturating_sub(max.saturating_sub(active)).max(1),
         };
-        let loan = self.wait.nap_starving(call.source.id(), number, least)?;
+        // As a number of permits it is at most `need`.
+        let loan = self.wait.nap_starving(source.id(), number, least as u32)?;
         let missing = need.saturating_sub(loan.permits);
-        let rest = call.source.ahead(missing, true);
-        (missing == 0 || rest.is_some()).then(|| {
-            let shared = Shared::There(loan, Instant::now() + TERM);
-            Grant::shared(shared, rest, &call.source)
-        })
+        let here = frames::borrow(source.id(), number, missing);
+        Grant::shared(source, need, here, Some(loan), over)
     }
 
     /// Stands in line for `need` permits.
@@ -534,9 +551,8 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
     /// nested call, under what is free, ahead of who waits for what is suspended.
     fn over_max(&self, need: u32, number: u64) -> Option<Grant<PermitOf<'s, H>>> {
         let source = &self.call.source;
-        if let Some(borrowed) = frames::borrow(source.id(), number, 1, need) {
-            let rest = source.ahead(need - borrowed.permits, true)?;
-            return Some(Grant::shared(Shared::Here(borrowed), Some(rest), source));
+        if let Some(borrowed) = frames::borrow(source.id(), number, need) {
+            return Grant::shared(source, need, Some(borrowed), None, true);
         }
         let ahead = || source.ahead(need, false).map(Grant::new);
         self.call.is_nested.then(ahead)?

@@ -115,9 +115,9 @@ pub(super) struct Borrowed {
     pub(super) number: u64,
 }
 
-/// Up to `most` permits and no fewer than `least`, for call number `number`: of frames
-/// that were there when it began.
-pub(super) fn borrow(id: Id, number: u64, least: u32, most: u32) -> Option<Borrowed> {
+/// Up to `most` permits, for call number `number`: of frames that were there when it
+/// began. `None` if there are none.
+pub(super) fn borrow(id: Id, number: u64, most: u32) -> Option<Borrowed> {
     with_stack(|stack| {
         let (mut parts, mut permits, mut youngest) = (Vec::new(), 0, 0);
         for (index, frame) in stack.iter_mut().enumerate().rev() {
@@ -136,35 +136,21 @@ pub(super) fn borrow(id: Id, number: u64, least: u32, most: u32) -> Option<Borro
                 break;
             }
         }
-        let borrowed = Borrowed {
+        // Made only if there are any: it is not to be dropped in here.
+        (permits > 0).then(|| Borrowed {
             parts,
             permits,
             number: youngest,
-        };
-        if permits < least.max(1) {
-            borrowed.give_back(stack);
-            return None;
-        }
-        Some(borrowed)
+        })
     })?
-}
-
-impl Borrowed {
-    fn give_back(mut self, stack: &mut [Frame]) {
-        Self::return_parts(&mut self.parts, stack);
-    }
-
-    fn return_parts(parts: &mut Vec<(usize, u32)>, stack: &mut [Frame]) {
-        for (index, part) in parts.drain(..) {
-            stack[index].free += part;
-        }
-    }
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        if !self.parts.is_empty() {
-            with_stack(|stack| Self::return_parts(&mut self.parts, stack));
-        }
+        with_stack(|stack| {
+            for (index, part) in self.parts.drain(..) {
+                stack[index].free += part;
+            }
+        });
     }
 }

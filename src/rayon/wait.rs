@@ -297,7 +297,10 @@ fn lend() -> bool {
         if plea.loan.is_some() {
             return None;
         }
-        let borrowed = frames::borrow(plea.id, plea.number, plea.least, u32::MAX)?;
+        let borrowed = frames::borrow(plea.id, plea.number, u32::MAX)?;
+        if borrowed.permits < plea.least {
+            return None;
+        }
         let lender = Awaited::new(&parker);
         plea.loan = Some(Loan {
             permits: borrowed.permits,
