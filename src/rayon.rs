@@ -36,17 +36,17 @@
 //! something else on top of it, and it cannot go on before that has ended. So calls that
 //! have begun since may use its permits:
 //!
-//! - on top of it, on its own thread, at once;
-//! - on any other thread, when they have waited for a millisecond: then the thread on which
-//!   the permits lie suspended lends them, and returns to its item when they are back.
+//! - on top of it, on its own thread, at once, and with them what is free, ahead of the
+//!   line (whose first may wait for what is suspended);
+//! - on any other thread, when they have waited for 200 microseconds: then the thread on
+//!   which the permits lie suspended lends them, and returns to its item when they are back.
 //!
 //! With a permit for each, never more than max *threads* are at work in throttled items.
 //! Where no call begins within an item, nor on top of one by chance, never more than max
 //! items are begun and not ended.
 //!
-//! A call that needs more than is suspended in one place waits in line for all that it
-//! needs. When it has waited for 10 milliseconds it takes the rest ahead of the line and
-//! **over max**: for a moment more permits are out, as after a shrink
+//! A call that needs more than that waits in line for all that it needs. When it has waited
+//! for 10 milliseconds it takes the rest ahead of the line and **over max**: for a moment more permits are out, as after a shrink
 //! ([`Snapshot::excess`](crate::Snapshot::excess)). It is max - 1 at most for each item that
 //! is suspended, and nothing where all weights are equal. What needs more than max waits
 //! until max is raised, here as anywhere.

@@ -371,8 +371,8 @@ fn what_is_nested_and_needs_more_than_the_others_leave_goes_over_max() {
 }
 
 /// Two jobs with one permit each, of which each needs `need` more for what is
-/// nested. Whoever is beside them does `meanwhile` when both wait. Returns what
-/// came of it, and how many nested ones ran.
+/// nested. Whoever is beside them does `meanwhile` when both wait, or when all is done.
+/// Returns what came of it, and how many nested ones ran.
 fn two_that_need_more(
     semaphore: &Arc<Semaphore>,
     need: u32,
@@ -380,7 +380,7 @@ fn two_that_need_more(
     meanwhile: impl FnOnce() + Send,
 ) -> (thread::Result<()>, usize) {
     let both = Barrier::new(2);
-    let visits = AtomicUsize::new(0);
+    let (visits, is_done) = (AtomicUsize::new(0), AtomicBool::new(false));
     let visit = || {
         visits.fetch_add(1, SeqCst);
     };
@@ -399,15 +399,17 @@ fn two_that_need_more(
     };
     let ended = thread::scope(|scope| {
         scope.spawn(|| {
-            until(|| semaphore.waiting() == 2 || semaphore.active() == 0);
+            until(|| semaphore.waiting() == 2 || is_done.load(SeqCst));
             meanwhile();
         });
-        catch_unwind(AssertUnwindSafe(|| {
+        let ended = catch_unwind(AssertUnwindSafe(|| {
             pool(2).install(|| {
                 let outer = (0..2).into_par_iter().with_max_len(1);
                 outer.throttle_for_each(semaphore, nested).unwrap();
             });
-        }))
+        }));
+        is_done.store(true, SeqCst);
+        ended
     });
     assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
     (ended, visits.into_inner())
@@ -436,7 +438,7 @@ fn two_that_wait_for_somebody_else_are_not_refused() {
     in_child("two_that_wait_for_somebody_else_are_not_refused", || {
         for in_scope in [false, true] {
             let semaphore = Arc::new(Semaphore::new(4));
-            let held = Arc::clone(&semaphore).try_acquire_owned().unwrap();
+            let held = Arc::clone(&semaphore).try_acquire_many_owned(2).unwrap();
             let meanwhile = || {
                 // Longer than it takes to look again.
                 thread::sleep(std::time::Duration::from_millis(200));

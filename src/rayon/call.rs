@@ -22,10 +22,10 @@ use crate::{
 };
 
 /// After this a nested call goes ahead of the line, and over max.
-const LONG: Duration = PATIENCE.saturating_mul(10);
+const LONG: Duration = PATIENCE.saturating_mul(50);
 
 /// How long a call that is refused a place in line hopes to share.
-const HOPE: Duration = PATIENCE.saturating_mul(50);
+const HOPE: Duration = PATIENCE.saturating_mul(250);
 
 /// How long a loan is used for more than one job.
 const TERM: Duration = Duration::from_millis(1);
@@ -488,12 +488,13 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
         }
         let now = Instant::now();
         let waited = now.duration_since(*self.since.get_or_insert(now));
-        if !is_worker || waited < PATIENCE {
+        let source = &call.source;
+        let (max, active) = source.max_and_active();
+        // Nobody lends what nobody has.
+        if !is_worker || waited < PATIENCE || active == 0 {
             self.wait.nap();
             return None;
         }
-        let source = &call.source;
-        let (max, active) = source.max_and_active();
         let over = waited >= LONG && max >= need as usize;
         if let Some(grant) = over.then(|| self.over_max(need, number)).flatten() {
             return Some(grant);

@@ -232,6 +232,15 @@ where
             return false;
         };
         self.setting_aside = None;
+        if W::UNIFORM && call.jobs.len() > 0 {
+            // That came before.
+            let scope = self.leaves.scope;
+            if !Aside::run_some(call, &mut grant, &mut self.pace, || tend(&call, scope)) {
+                drop(grant);
+                tend(&call, scope);
+                return true;
+            }
+        }
         let results = &self.leaves.results;
         let running = self.running.take();
         let folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
@@ -461,17 +470,17 @@ where
     }
 
     /// Runs items under `grant`, until there is none left for it or somebody
-    /// else wants it.
+    /// else wants it. Says whether to go on.
     fn run_some<S: Source>(
         call: &Call<S, Self>,
         grant: &mut Grant<S::Permit>,
         pace: &mut Pace,
         mut after_each: impl FnMut(),
-    ) {
+    ) -> bool {
         let aside = &call.jobs;
         while let Some((need, _)) = aside.next() {
             if !grant.fit(&call.source, need) {
-                return;
+                return false;
             }
             let Some(mut batch) = aside.take(pace.items(), grant.permits()) else {
                 // Somebody else was quicker, and the next one is heavier.
@@ -491,10 +500,11 @@ where
             }
             pace.done();
             if !goes_on {
-                return;
+                return false;
             }
             after_each();
         }
+        true
     }
 
     pub(super) fn into_results(self) -> Results<C::Result> {

@@ -6,7 +6,7 @@
 //!
 //! # A call that starves
 //!
-//! A call that has waited for a millisecond puts a [`Plea`] where all threads see it, and
+//! A call that has waited for [`PATIENCE`] puts a [`Plea`] where all threads see it, and
 //! has every worker of its pool look at the pleas, again and again at growing intervals:
 //! rayon runs a broadcast before it goes to sleep, on top of whatever the worker waits in.
 //! Who waits here looks by itself. Whoever finds permits suspended on its own stack that
@@ -39,7 +39,7 @@ use crate::sync::{
 pub(super) const PATIENCE: Duration = if cfg!(shuttle) {
     Duration::from_micros(20)
 } else {
-    Duration::from_millis(1)
+    Duration::from_micros(200)
 };
 
 /// The longest nap.
