@@ -65,7 +65,7 @@
 //! meanwhile has ended, even if that waits through a pause of another semaphore.
 //!
 //! Calls that wait lie on a worker's stack, one upon the other, since each looks for other
-//! jobs. Beyond a dozen of them on one stack the next looks only every 2, 4, 8, ...
+//! jobs. Beyond 32 of them on one stack the next looks only every 2, 4, 8, ...
 //! milliseconds, so that the depth is bounded by the logarithm of the time. A caller that is
 //! no worker waits by itself.
 //!

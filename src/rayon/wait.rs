@@ -46,10 +46,10 @@ pub(super) const PATIENCE: Duration = if cfg!(shuttle) {
 const NAP: Duration = Duration::from_millis(1);
 
 /// Looks are repeated at growing intervals, up to this.
-const RARE: Duration = Duration::from_millis(256);
+const RARE: Duration = Duration::from_millis(32);
 
 /// So many calls on one stack look for other jobs as often as they can.
-const SHALLOW: u32 = 12;
+const SHALLOW: u32 = 32;
 
 statics! {
     static PLEAS: Mutex<Vec<Plea>> = Mutex::new(Vec::new());
