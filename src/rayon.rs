@@ -46,10 +46,11 @@
 //! items are begun and not ended.
 //!
 //! A call that needs more than that waits in line for all that it needs. When it has waited
-//! for 10 milliseconds it takes the rest ahead of the line and **over max**: for a moment more permits are out, as after a shrink
-//! ([`Snapshot::excess`](crate::Snapshot::excess)). It is max - 1 at most for each item that
-//! is suspended, and nothing where all weights are equal. What needs more than max waits
-//! until max is raised, here as anywhere.
+//! for 10 milliseconds it takes the rest ahead of the line and **over max**: for a moment
+//! more permits are out, as after a shrink
+//! ([`Snapshot::excess`](crate::Snapshot::excess)). It is max - 1 at most for each item
+//! that is suspended, and nothing where all weights are equal. What needs more than max
+//! waits until max is raised, here as anywhere.
 //!
 //! What waits for ever if nobody else gives a permit back:
 //!
