@@ -30,139 +30,101 @@
 //!
 //! # Nesting
 //!
-//! A throttled job may run other rayon jobs and wait for them, and those may be
-//! throttled by the same semaphore. They need permits while the job around them
-//! keeps its own; with a max of 1 there is no other. So **a job that is
-//! suspended shares its permits**: where no other can be had, a nested job runs
-//! under those of the job around it, which waits for it anyway. In more detail:
+//! A throttled job may run other rayon jobs and wait for them, and those may be throttled by
+//! the same semaphore, with any weights up to max. **A permit belongs to what is at work.**
+//! While an item or job waits for other rayon jobs it is suspended: its thread does
+//! something else on top of it, and it cannot go on before that has ended. So calls that
+//! have begun since may use its permits:
 //!
-//! - A throttled call that is begun by a thread within a job, on top of it, finds
-//!   no permit and shares those of the job beneath. (Also where the thread only
-//!   came by that call while it waited for something nested: the job beneath
-//!   cannot go on before.) A thread does one thing at a time, so there are never
-//!   more than max *threads* at work in throttled jobs. Where no call begins
-//!   within a job, there are never more than max *jobs* begun and not ended.
-//! - Jobs of a scope that wait for a permit may be looked after by a thread that
-//!   is in another job of the scope, and waits there for something nested. If all
-//!   of the scope's jobs that have begun are suspended in this way, they share
-//!   their permits with those that have not: then, too, the bound is on threads.
-//! - If the nested job is stolen by another worker, it asks all workers for the
-//!   loan of a permit. One that waits within an older job than the call lends
-//!   its own, and does not return to its job before the loan is back.
-//! - A nested job can share no more permits than the job around it has. If it
-//!   needs more, it waits for them in line like any other, but not for ever behind
-//!   somebody who waits for what those jobs have: when it has waited for 50
-//!   milliseconds, and while no item or job of its call runs, it takes what is free
-//!   ahead of the line. If they can never be had, since the jobs around it keep too
-//!   many, it is refused with a panic that says so.
-//! - So is one of several that wait for each other: all permits that are out are
-//!   held by jobs that wait, and each of the nested calls needs more than are free.
-//!   The panic gives back what the jobs around it hold, and the others go on.
-//! - Whether a job on another thread is around a call or only beside it cannot be seen.
-//!   There, a call is refused only once no worker of the pool goes on, nobody
-//!   outside has a permit, and no call in the pool waits for the permits of another
-//!   semaphore or key. A call that a worker begins by chance on top of a job, and that
-//!   needs more than that one leaves, is refused as if it were nested in it: the job
-//!   cannot go on before the call has ended.
+//! - on top of it, on its own thread, at once, and with them what is free, ahead of the
+//!   line (whose first may wait for what is suspended);
+//! - on any other thread, when they have waited for 200 microseconds: then the thread on
+//!   which the permits lie suspended lends them, and returns to its item when they are back.
 //!
-//! What cannot be seen, and waits for ever if nobody else gives a permit back:
+//! With a permit for each, never more than max *threads* are at work in throttled items.
+//! Where no call begins within an item, nor on top of one by chance, never more than max
+//! items are begun and not ended.
 //!
-//! - permits that a job took by other means, such as
+//! A call that needs more than that waits in line for all that it needs. When it has waited
+//! for 10 milliseconds it takes the rest ahead of the line and **over max**: for a moment
+//! more permits are out, as after a shrink
+//! ([`Snapshot::excess`](crate::Snapshot::excess)). It is max - 1 at most for each item
+//! that is suspended, and nothing where all weights are equal. What needs more than max
+//! waits until max is raised, here as anywhere.
+//!
+//! What waits for ever if nobody else gives a permit back:
+//!
+//! - a job that waits for permits that it took by other means itself, such as
 //!   [`blocking_acquire`](crate::Semaphore::blocking_acquire);
-//! - jobs of *another* pool for which a throttled job waits, or anything else for which
-//!   it waits with [`rayon::yield_now`] (a call beside it that needs more than it leaves
-//!   may be refused meanwhile);
-//! - jobs that wait for each other by way of *two* semaphores or keys, each with permits
-//!   of the one and in need of those of the other.
+//! - a job that waits for jobs of *another* pool which need its permits, or for anything
+//!   else that rayon does not know of, while its thread is blocked.
 //!
-//! # How it works
+//! A thread that waits runs other jobs meanwhile, throttled ones among them, as in all of
+//! rayon. So a job must not hold a lock while it waits for nested rayon work, if another
+//! job of the pool takes the same lock; in a scope, that is any of its jobs, also at a max
+//! of 1. And a call whose items are all done returns only when what its thread has taken on
+//! meanwhile has ended, even if that waits through a pause of another semaphore.
 //!
-//! The parts, and who may do what:
+//! Calls that wait lie on a worker's stack, one upon the other, since each looks for other
+//! jobs. Beyond 32 of them on one stack the next looks only every 2, 4, 8, ...
+//! milliseconds, so that the depth is bounded by the logarithm of the time. A caller that is
+//! no worker waits by itself.
 //!
-//! - `waiting` is a spawned job that waits: a future in the semaphore's line,
-//!   whose waker spawns what remains to be done. It has its own argument.
-//! - A *crew* sees to what was set aside in one iterator call or scope: the
-//!   *jobs*, under a lock; *runners*, which are jobs of the scope that carry a
-//!   permit and take one job after another; and at most one *keeper*, which
-//!   stands in line for more permits and hires a runner for each. How many
-//!   runners there are, and whether there is a keeper, are in the crew's *duty*,
-//!   under a lock of its own (taken before that of the jobs, if both are).
-//! - The keeper blocks. It does so on a *broker*, a thread in a pool of its own:
-//!   the worker that called it there goes on with other jobs, which is the one
-//!   way that rayon's public interface has to wait for something else.
-//! - `frames` knows what the jobs on a thread's stack hold, `stuck` which nested
-//!   calls starve on top of them, `asks` what keepers wait for, and `census` whether a
-//!   whole pool stands still.
+//! A spawned job that waits keeps its semaphore and its pool: if nobody is left who could
+//! give it a permit, it is never dropped. [Close](crate::Semaphore::close) the semaphore
+//! before the last handle goes.
 //!
-//! Why no job stays behind:
+//! # Why everything goes on
 //!
-//! 1. Whoever adds a job, and whoever stops running jobs, calls `tend`
-//!    *afterwards*. While there are jobs and free permits, it spawns runners; if
-//!    there are jobs, no free permits and no keeper, a keeper.
-//! 2. `tend` leaves the jobs to the runners only if there are as many of them as
-//!    workers, or as many on their way as jobs. Each of them will call `tend`
-//!    when it stops, also by a panic, since that is done on drop.
-//! 3. A keeper leaves when there are no jobs, which it finds with the duty
-//!    locked, and strikes itself from the books in the same step. A job added
-//!    later finds no keeper in the books (1); one added before is found.
-//! 4. A keeper has a request in the semaphore's line whenever one more runner is
-//!    of use. Whether it has is decided with the duty locked, and its mailbox is
-//!    told of all that may change that later: of the answer, of runners that
-//!    stop, of jobs added while it does not ask, and of a queue that has been
-//!    emptied. Mail that arrives before the keeper waits is found when it does.
-//! 5. A permit never waits for a certain worker: it travels with a runner, which
-//!    any worker of the pool can run, also on top of a suspended job.
-//! 6. Left is that all permits are held by suspended jobs that wait for those
-//!    without. A nested call begins after the job around it got its permit, so
-//!    when its keeper pleads, the frame of that job is on some worker's stack. A
-//!    worker that waits in it runs the plea, as rayon runs such jobs
-//!    ([`rayon::spawn_broadcast`]) before it sleeps, and lends. If the permit is
-//!    out on another loan, the keeper is told when that is back, and pleads
-//!    again.
-//! 7. The keeper of a scope may come to lie on top of runners, which cannot go on
-//!    before it leaves. Those do not count as runners, of whichever crew they are
-//!    (`onduty`): if a crew has no others, its keeper pleads, for what they have,
-//!    too, and nor do they count as so many that another one would be of no use.
-//! 8. It may come to lie on plain jobs, too, for which a job waits that has a
-//!    permit. So it does not stay on one stack: see `posts`.
-//! 9. Workers may be blocked in what feeds an iterator: see `iter/reader`.
+//! Calls are numbered as they begin (`frames`). A call may use what is suspended in an item
+//! that began before it.
 //!
-//! All this has been run on a thread pool whose threads are shuttle's, under some
-//! ten thousand schedules (`shuttle-tests/tests/rayon.rs`).
+//! 1. *What a suspended item waits for is younger than the item.* It waits for jobs that it
+//!    has begun, and for whatever lies on top of it or of them; all of that began later. (A
+//!    call that stays out of its source on top of something younger does not do so, see
+//!    `leaf`; the helper of a scope counts from when it came to lie there.)
+//! 2. *Of all calls that wait, the youngest goes on.* What it needs is held by items, by
+//!    requests that were granted to calls which lie beneath something else, or by somebody
+//!    outside. If any of the items is at work, it will end. If all are suspended, take one:
+//!    by 1 it waits, in the end, for a call that waits for permits and is younger than the
+//!    item. That one is no younger than ours, so our call is younger than the item, and may
+//!    use its permits. The same goes for a granted request, which counts as suspended.
+//! 3. *It finds them.* The thread that they lie on is doing something on top, and will come to
+//!    wait in rayon, which runs the broadcasts of `wait`, or here. What one item has too
+//!    little of comes from over max.
+//! 4. So some call ends, and the next is the youngest.
 //!
-//! Where locks are: an item or job that gets its permit at once takes none. One
-//! that is set aside, and whoever sees to it, take those above for a few
-//! instructions; no job runs under them.
+//! Nothing that was set aside is left alone: whoever adds a job calls `tend` *afterwards*,
+//! which spawns a helper for each that finds permits; in a scope, one helper at least, which
+//! waits if it finds none. A call that returns waits itself. A keeper leaves when nothing is
+//! set aside, and all who stop running jobs call `tend`, also in a panic.
 //!
-//! If the system has no thread left for a broker, the call or the scope that needs
-//! one panics.
+//! # The parts
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `source` and `keyed` | all that is asked of a semaphore |
+//! | `frames` | what is suspended on this thread |
+//! | `wait` | waiting on a worker, and lending to who starves |
+//! | `call` | what is set aside, helpers, and who waits on their behalf |
+//! | `iter` and `leaf` | parallel iterators: the calls, and the items |
+//! | `scope` | jobs that borrow |
+//! | `throttle` | jobs of their own |
 
-mod asks;
-mod broker;
-mod census;
-mod crew;
+mod call;
 mod frames;
-mod grant;
-mod home;
 mod iter;
-mod keeper;
-mod loan;
-mod mailbox;
-mod onduty;
-mod permit;
-mod places;
-mod posts;
-mod refusals;
+#[cfg(feature = "keyed")]
+mod keyed;
+mod leaf;
 mod scope;
 mod source;
-mod stuck;
 mod throttle;
-mod waiting;
+mod wait;
 
 pub use iter::{ThrottleExt, Throttled};
-pub use permit::ThrottlePermit;
+#[cfg(feature = "keyed")]
+pub use keyed::{KeyedSource, OwnedKeyedSource};
 pub use scope::ScopeThrottle;
 pub use source::Source;
-#[cfg(feature = "keyed")]
-pub use source::{KeyedSource, OwnedKeyedSource};
-pub use throttle::Throttle;
+pub use throttle::{Throttle, ThrottlePermit};

@@ -36,7 +36,7 @@ pub(crate) use shuttle::{
 pub(crate) use std::{sync::Condvar, thread_local, time::Instant};
 
 #[cfg(all(feature = "rayon", shuttle))]
-pub(crate) use schedule::{Condvar, Instant, WithBorrow};
+pub(crate) use schedule::{Condvar, Instant};
 
 #[cfg(shuttle)]
 mod schedule;

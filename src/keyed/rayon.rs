@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{Semaphore, error::KeyedAcquireError, semaphore::checked};
 
-/// Takes `n` permits of `key` if so many are free and the key is in use.
-fn take_ahead<R, Q>(keyed: R, key: &Q, n: u32) -> Option<Permits<R>>
+/// Takes `n` permits of `key` if so many are free, or `over` max, and the key is in use.
+fn take_ahead<R, Q>(keyed: R, key: &Q, n: u32, over: bool) -> Option<Permits<R>>
 where
     R: Reach,
     R::Key: Borrow<Q>,
@@ -27,19 +27,26 @@ where
     let KeyedSemaphore { shards, .. } = keyed.keyed();
     let hash = keyed.keyed().hash(key);
     let entry = shards.read(hash, key, |_, entry| {
-        entry.filter(|entry| entry.semaphore.take_ahead(n)).cloned()
+        entry
+            .filter(|entry| entry.semaphore.take_ahead(n, over))
+            .cloned()
     })?;
     Some(Permits::taken(keyed, entry, n))
 }
 
 impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// As [`take_ahead`].
-    pub(crate) fn acquire_ahead<Q>(&self, key: &Q, n: u32) -> Option<KeyedPermit<'_, K, S>>
+    pub(crate) fn acquire_ahead<Q>(
+        &self,
+        key: &Q,
+        n: u32,
+        over: bool,
+    ) -> Option<KeyedPermit<'_, K, S>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        take_ahead(self, key, n).map(KeyedPermit::new)
+        take_ahead(self, key, n, over).map(KeyedPermit::new)
     }
 
     /// As [`take_ahead`].
@@ -47,12 +54,13 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
         self: Arc<Self>,
         key: &Q,
         n: u32,
+        over: bool,
     ) -> Option<OwnedKeyedPermit<K, S>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        take_ahead(self, key, n).map(OwnedKeyedPermit::new)
+        take_ahead(self, key, n, over).map(OwnedKeyedPermit::new)
     }
 }
 

@@ -1,256 +1,156 @@
-//! Which permits this thread's stack holds.
+//! What lies on a thread's stack: throttled items and jobs with the permits that they run
+//! under, and calls that wait.
 //!
-//! Whatever runs jobs under permits enters them here for as long as it does. A
-//! thread does one thing at a time: who looks into its list finds jobs that are
-//! suspended beneath, since otherwise it would not be running. What they hold
-//! can be shared with a job that runs on top of them, on this thread or, for a
-//! while in which nothing beneath can go on, on another ([`lend`]).
+//! A frame is suspended while something else runs on top of it. Only then does any code
+//! here see it, so what is in the list is free to be used: the thread itself is what keeps
+//! the item beneath from going on.
 
-use std::{
-    cell::RefCell,
-    marker::PhantomData,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+use std::{cell::RefCell, sync::Arc};
+
+use crate::{
+    rayon::{source::Id, wait::Awaited},
+    sync::{AtomicU64, Relaxed, statics, thread_local},
 };
 
-use super::{
-    broker,
-    census::Sum,
-    loan::{Loan, Terms},
-    mailbox::{Denial, Mailbox},
-    source::Id,
-    stuck,
-};
-#[cfg(shuttle)]
-use crate::sync::WithBorrow as _;
-use crate::sync::{AtomicU64, statics, thread, thread_local};
-
-/// Permits in use on this thread.
-struct Frame {
-    /// Whose they are.
-    id: Id,
-    /// How many: 0 once they have been dropped early.
-    permits: u32,
-    /// How many calls had begun before.
-    born: u64,
-    /// They are those of a frame on another thread.
-    borrowed: bool,
-    /// Their latest loan.
-    loan: Option<Arc<Terms>>,
-}
-
-impl Frame {
-    fn is_out(&self) -> bool {
-        self.loan.as_ref().is_some_and(|terms| !terms.is_back())
-    }
+statics! {
+    /// The number of the youngest call.
+    static NUMBERS: AtomicU64 = AtomicU64::new(0);
 }
 
 thread_local! {
-    /// The topmost last.
-    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+    static STACK: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
 }
 
-statics! {
-    /// Counts the throttled calls.
-    static CALLS: AtomicU64 = AtomicU64::new(0);
+/// A place on the stack.
+struct Frame {
+    id: Id,
+    /// Of the youngest call when this began; a call that waits has its own.
+    number: u64,
+    /// Permits that nothing on top of it uses.
+    free: u32,
+    /// Of one that waits for its permits: whether they are there yet.
+    awaited: Option<Arc<Awaited>>,
 }
 
-/// The number of a call that begins now. What is nested in a job has a larger
-/// one than the job's frame: one thing follows from the other.
+/// The number of a call that begins now. It is younger than all frames there are.
 pub(super) fn number_call() -> u64 {
-    CALLS.fetch_add(1, Relaxed) + 1
+    NUMBERS.fetch_add(1, Relaxed) + 1
 }
 
-/// A frame of this thread; gone when this is dropped.
+/// `None` in the destructor of a thread-local value, when the list may be gone. Such a
+/// thread is no worker any more.
+fn with_stack<R>(f: impl FnOnce(&mut Vec<Frame>) -> R) -> Option<R> {
+    STACK.try_with(|stack| f(&mut stack.borrow_mut())).ok()
+}
+
+/// Is nothing suspended on this thread?
+#[inline]
+pub(super) fn are_none() -> bool {
+    with_stack(|stack| stack.is_empty()).unwrap_or(true)
+}
+
+/// Did all that lies on this thread begin before call number `call`?
+pub(super) fn are_older_than(call: u64) -> bool {
+    with_stack(|stack| stack.iter().all(|frame| frame.number < call)).unwrap_or(true)
+}
+
+/// A frame of this thread, which ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Entered {
-    depth: usize,
-    /// Of one thread.
-    not_send: PhantomData<*const ()>,
+    is_there: bool,
+    not_send: std::marker::PhantomData<*const ()>,
 }
 
 impl Entered {
-    pub(super) fn new(id: Id, permits: u32, borrowed: bool) -> Self {
-        let born = CALLS.load(Relaxed);
+    #[inline]
+    pub(super) fn new(id: Id, permits: u32) -> Self {
+        Self::push(id, NUMBERS.load(Relaxed), permits, None)
+    }
+
+    /// One that waits for `permits`, as old as number `number`.
+    pub(super) fn waiting(id: Id, number: u64, permits: u32, awaited: Arc<Awaited>) -> Self {
+        Self::push(id, number, permits, Some(awaited))
+    }
+
+    #[inline]
+    fn push(id: Id, number: u64, free: u32, awaited: Option<Arc<Awaited>>) -> Self {
         let frame = Frame {
             id,
-            permits,
-            born,
-            borrowed,
-            loan: None,
+            number,
+            free,
+            awaited,
         };
-        let depth = FRAMES.with_borrow_mut(|frames| {
-            frames.push(frame);
-            frames.len() - 1
-        });
+        let pushed = with_stack(|stack| stack.push(frame));
         Self {
-            depth,
-            not_send: PhantomData,
+            is_there: pushed.is_some(),
+            not_send: std::marker::PhantomData,
         }
     }
 
-    /// The frame has another number of permits from now on.
+    /// It has so many permits from now on.
     pub(super) fn set(&self, permits: u32) {
-        FRAMES.with_borrow_mut(|frames| frames[self.depth].permits = permits);
+        if self.is_there {
+            with_stack(|stack| stack.last_mut().map(|frame| frame.free = permits));
+        }
     }
 }
 
 impl Drop for Entered {
+    #[inline]
     fn drop(&mut self) {
-        let (frame, left) = FRAMES.with_borrow_mut(|frames| (frames.pop(), frames.len()));
-        debug_assert_eq!(left, self.depth, "frames end in the order of their stack");
-        // Outside of the borrow.
-        drop(frame);
+        if self.is_there {
+            drop(with_stack(Vec::pop));
+        }
     }
 }
 
-/// Is this thread in no throttled job at all?
-pub(super) fn are_none() -> bool {
-    FRAMES.with_borrow(Vec::is_empty)
-}
-
-/// The most that one job can share of those that are suspended on this thread and
-/// older than call number `born`: a call that began before may well have nothing to
-/// do with them.
-pub(super) fn shares(id: Id, born: u64) -> Option<u32> {
-    FRAMES.with_borrow(|frames| {
-        let shares = |frame: &&Frame| frame.id == id && frame.born < born && !frame.is_out();
-        let permits = frames.iter().filter(shares).map(|frame| frame.permits);
-        permits.max()
-    })
-}
-
-/// What the jobs of this thread hold, lend and borrow.
-pub(super) fn sum(id: Id) -> Sum {
-    FRAMES.with_borrow(|frames| {
-        let mut sum = Sum::default();
-        for frame in frames.iter().filter(|frame| frame.id == id) {
-            if frame.borrowed {
-                sum.borrowed += 1;
-            } else {
-                sum.held += u64::from(frame.permits);
-            }
-            sum.lent += usize::from(frame.is_out());
-        }
-        sum
-    })
-}
-
-/// What the jobs hold that are suspended on this thread, if they hold any.
-pub(super) fn held(id: Id) -> Option<stuck::Beneath> {
-    let held: Vec<u32> = FRAMES.with_borrow(|frames| {
-        let own = |frame: &&Frame| frame.id == id && frame.permits > 0 && !frame.borrowed;
-        frames
-            .iter()
-            .filter(own)
-            .map(|frame| frame.permits)
-            .collect()
-    });
-    (!held.is_empty()).then(|| stuck::Beneath {
-        id,
-        thread: thread::current().id(),
-        held: held.into(),
-    })
-}
-
-/// A call that found no permit asks every worker for a loan. Dropped when all
-/// have heard it.
+/// Permits of what is suspended on this thread, used by something on top of it until this
+/// is dropped.
 #[derive(Debug)]
-pub(super) struct Plea {
-    id: Id,
-    need: u32,
-    /// The number of the call.
-    born: u64,
-    /// Where the loan goes.
-    mailbox: Arc<Mailbox>,
-    /// There has been an answer, or one will come when some loan is back.
-    answered: AtomicBool,
-    /// See [`Denial`].
-    most: AtomicU64,
-    all: AtomicU64,
+pub(super) struct Borrowed {
+    /// From which frames, and how many.
+    parts: Vec<(usize, u32)>,
+    pub(super) permits: u32,
+    /// Of the youngest of these frames.
+    pub(super) number: u64,
 }
 
-impl Plea {
-    pub(super) fn new(id: Id, need: u32, born: u64, mailbox: Arc<Mailbox>) -> Self {
-        Self {
-            id,
-            need,
-            born,
-            mailbox,
-            answered: AtomicBool::new(false),
-            most: AtomicU64::new(0),
-            all: AtomicU64::new(0),
-        }
-    }
-}
-
-impl Drop for Plea {
-    fn drop(&mut self) {
-        if !*self.answered.get_mut() {
-            self.mailbox.deny(Denial {
-                need: self.need,
-                most: self.most.load(Relaxed),
-                all: self.all.load(Relaxed),
-            });
-        }
-    }
-}
-
-/// Run by a worker with nothing better to do: lends the caller of the plea what
-/// a job holds that is suspended on this thread and older than the call, and
-/// keeps that job suspended until the loan is back.
-pub(super) fn lend(plea: &Plea) {
-    plea.all.fetch_add(sum(plea.id).held, Relaxed);
-    if let Some(terms) = find(plea) {
-        plea.answered.store(true, Relaxed);
-        let loan = Loan::new(Arc::clone(&terms), plea.id, plea.need);
-        if plea.mailbox.offer(loan) {
-            broker::off_worker(|| terms.wait());
-        }
-    }
-}
-
-/// A frame to lend from, marked as lent.
-fn find(plea: &Plea) -> Option<Arc<Terms>> {
-    FRAMES.with_borrow_mut(|frames| {
-        let mut held = 0;
-        for frame in frames.iter_mut().rev() {
-            if frame.id != plea.id || frame.permits == 0 || frame.born >= plea.born {
-                continue;
-            }
-            held += u64::from(if frame.borrowed { 0 } else { frame.permits });
-            if frame.permits < plea.need {
-                continue;
-            }
-            if frame
-                .loan
+/// Up to `most` permits, for call number `number`: of frames that were there when it
+/// began. `None` if there are none.
+pub(super) fn borrow(id: Id, number: u64, most: u32) -> Option<Borrowed> {
+    with_stack(|stack| {
+        let (mut parts, mut permits, mut youngest) = (Vec::new(), 0, 0);
+        for (index, frame) in stack.iter_mut().enumerate().rev() {
+            let is_held = frame
+                .awaited
                 .as_ref()
-                .is_some_and(|terms| terms.want(&plea.mailbox))
-            {
-                plea.answered.store(true, Relaxed);
-                continue;
+                .is_none_or(|awaited| awaited.is_there());
+            if frame.id == id && frame.number < number && frame.free > 0 && is_held {
+                let part = frame.free.min(most - permits);
+                frame.free -= part;
+                permits += part;
+                youngest = youngest.max(frame.number);
+                parts.push((index, part));
             }
-            let terms = Arc::new(Terms::default());
-            frame.loan = Some(Arc::clone(&terms));
-            return Some(terms);
+            if permits == most {
+                break;
+            }
         }
-        plea.most.fetch_max(held, Relaxed);
-        None
-    })
+        // Made only if there are any: it is not to be dropped in here.
+        (permits > 0).then(|| Borrowed {
+            parts,
+            permits,
+            number: youngest,
+        })
+    })?
 }
 
-/// Can `need` permits not be had while `held` are not given back?
-pub(super) fn is_hopeless(need: u32, held: u64, max: usize) -> bool {
-    // During a pause nothing can be had, and nothing is lost.
-    max > 0 && u64::from(need) + held > max as u64
-}
-
-/// What is said when that is so.
-pub(super) fn hopeless(need: u32, held: u64, max: usize) -> String {
-    format!(
-        "a throttled job that needs {need} permits is nested in others that hold {held} of the \
-         semaphore's {max}: it would wait for ever"
-    )
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        with_stack(|stack| {
+            for (index, part) in self.parts.drain(..) {
+                stack[index].free += part;
+            }
+        });
+    }
 }

@@ -10,14 +10,13 @@ use std::{
 use rayon::Scope;
 
 use super::{
-    crew::{self, Crew, Handle, Jobs},
-    grant::{Grant, Papers},
-    permit::{Desk, ThrottlePermit},
-    source::{NotNow, Source},
-    throttle::Throttle,
+    call::{Call, Grant, Handle, Jobs, hire, tend},
+    frames,
+    source::Source,
+    throttle::{Desk, Throttle, ThrottlePermit},
 };
 use crate::{
-    Semaphore,
+    AcquireError, Semaphore,
     sync::{Acquire, AtomicUsize, Mutex, MutexGuard, Relaxed, Release},
 };
 
@@ -55,7 +54,7 @@ use crate::{
 /// assert_eq!(letters.load(Relaxed), 20);
 /// ```
 pub struct ScopeThrottle<'scope, S: Source = Arc<Semaphore>> {
-    crew: Arc<Crew<S, Boxes<'scope>>>,
+    call: Arc<Call<S, Boxes<'scope>>>,
 }
 
 type Job<'scope> = Box<dyn FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope>;
@@ -84,7 +83,7 @@ impl<S: Source + 'static> Throttle<S> {
     #[must_use]
     pub fn scoped<'scope>(&self) -> ScopeThrottle<'scope, S> {
         ScopeThrottle {
-            crew: Arc::new(Crew::new(self.source.clone(), Boxes::default(), false)),
+            call: Arc::new(Call::new(self.source.clone(), Boxes::default(), false)),
         }
     }
 
@@ -92,16 +91,8 @@ impl<S: Source + 'static> Throttle<S> {
     /// for it, and may borrow what outlives the scope. The scope, whose pool it
     /// runs in, does not end before.
     ///
-    /// For a job here and there. Where many may wait at once, take
-    /// [`scoped`](Self::scoped): it is what keeps those that wait, for as long as
-    /// what they borrow lives, and one request stands in line for them all. A job
-    /// that waits without it takes a place in line of its own, but also a thread
-    /// that does the waiting, and some of a worker's stack: measured, 100 us for
-    /// each. That is why no more than 64 jobs of one throttle and its clones
-    /// wait in this way. While there are so many, this call waits, too: its worker
-    /// does other jobs until one of them has begun. Who calls it must not be the
-    /// one who is to raise max or to give permits back that it took by other
-    /// means.
+    /// For a job here and there: each has a place in line of its own. Where many may wait
+    /// at once, take [`scoped`](Self::scoped), where one request stands in line for all.
     ///
     /// # Errors
     ///
@@ -135,22 +126,7 @@ impl<S: Source + 'static> Throttle<S> {
     where
         F: FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope,
     {
-        let alone = self.scoped();
-        match self.source.take(1) {
-            Ok(permit) => {
-                alone.crew.jobs.push((1, Box::new(job)));
-                crew::hire(&alone.crew, scope, Papers::Permit(permit));
-                Ok(())
-            }
-            Err(NotNow::Refused(error)) => Err(error),
-            Err(NotNow::NoPermits) => {
-                let place = self.places.enter();
-                alone.spawn(scope, |scope, permit| {
-                    drop(place);
-                    job(scope, permit);
-                })
-            }
-        }
+        self.scoped().spawn(scope, job)
     }
 }
 
@@ -238,19 +214,32 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
             n as usize <= Semaphore::MAX_PERMITS,
             "a job may not need more than MAX_PERMITS permits (2147483647)"
         );
-        if let Some(error) = self.crew.would_refuse(n) {
+        if let Some(error) = self.would_refuse(n) {
             return Err(error);
         }
-        self.crew.jobs.push((n, Box::new(job)));
-        crew::tend(&self.crew, scope);
+        let number = frames::number_call();
+        self.call.jobs.push((n, number, Box::new(job)));
+        tend(&self.call, scope);
         Ok(())
+    }
+}
+
+impl<S: Source> ScopeThrottle<'_, S> {
+    /// Why a new job that needs `n` permits would be turned away now.
+    fn would_refuse(&self, n: u32) -> Option<S::Error> {
+        if self.call.is_idle() {
+            return self.call.source.would_refuse(n);
+        }
+        // Others have permits or a place in line, and it has a part in that.
+        let is_closed = self.call.source.is_closed();
+        is_closed.then(|| AcquireError::CLOSED.into())
     }
 }
 
 impl<S: Source> Clone for ScopeThrottle<'_, S> {
     fn clone(&self) -> Self {
         Self {
-            crew: Arc::clone(&self.crew),
+            call: Arc::clone(&self.call),
         }
     }
 }
@@ -258,8 +247,8 @@ impl<S: Source> Clone for ScopeThrottle<'_, S> {
 impl<S: Source> fmt::Debug for ScopeThrottle<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScopeThrottle")
-            .field("source", &self.crew.source)
-            .field("waiting", &self.crew.jobs.len())
+            .field("source", &self.call.source)
+            .field("waiting", &self.call.jobs.len())
             .finish()
     }
 }
@@ -267,12 +256,12 @@ impl<S: Source> fmt::Debug for ScopeThrottle<'_, S> {
 /// The jobs that wait, with what they need.
 #[derive(Default)]
 struct Boxes<'scope> {
-    queue: Mutex<VecDeque<(u32, Job<'scope>)>>,
+    queue: Mutex<VecDeque<(u32, u64, Job<'scope>)>>,
     len: AtomicUsize,
 }
 
 impl<'scope> Boxes<'scope> {
-    fn push(&self, job: (u32, Job<'scope>)) {
+    fn push(&self, job: (u32, u64, Job<'scope>)) {
         let mut queue = self.queue();
         queue.push_back(job);
         // ORDERING: Release, for `len`.
@@ -282,20 +271,22 @@ impl<'scope> Boxes<'scope> {
     /// Takes the next job, if `permits` are enough for it.
     fn take(&self, permits: u32) -> Option<(u32, Job<'scope>)> {
         let mut queue = self.queue();
-        queue.front().filter(|(need, _)| *need <= permits)?;
-        let job = queue.pop_front();
+        queue.front().filter(|(need, ..)| *need <= permits)?;
+        let (need, _, job) = queue.pop_front()?;
         self.len.store(queue.len(), Release);
-        job
+        Some((need, job))
     }
 
-    fn queue(&self) -> MutexGuard<'_, VecDeque<(u32, Job<'scope>)>> {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<(u32, u64, Job<'scope>)>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Jobs for Boxes<'_> {
-    fn need(&self) -> Option<u32> {
-        self.queue().front().map(|(need, _)| *need)
+    fn next(&self) -> Option<(u32, u64)> {
+        self.queue()
+            .front()
+            .map(|(need, number, _)| (*need, *number))
     }
 
     fn len(&self) -> usize {
@@ -313,13 +304,13 @@ impl Jobs for Boxes<'_> {
     }
 }
 
-impl<'s, S: Source + 's> Handle<'s> for Arc<Crew<S, Boxes<'s>>> {
+impl<'s, S: Source + 's> Handle<'s> for Arc<Call<S, Boxes<'s>>> {
     type Source = S;
     type Jobs = Boxes<'s>;
 
     fn work(&self, scope: &Scope<'s>, mut grant: Grant<S::Permit>) {
         let (need, job) = loop {
-            let Some(need) = self.jobs.need() else {
+            let Some((need, _)) = self.jobs.next() else {
                 return;
             };
             if !grant.fit(&self.source, need) {
@@ -329,14 +320,10 @@ impl<'s, S: Source + 's> Handle<'s> for Arc<Crew<S, Boxes<'s>>> {
                 break next;
             }
         };
-        if self.jobs.len() == 0 {
-            self.none_left();
-        }
-        // Between the look and the taking the next job may have become a
-        // lighter one.
+        // Between the look and the taking the next job may have become a lighter one.
         grant.fit(&self.source, need);
         let desk = Next {
-            crew: self,
+            call: self,
             scope,
             grant: RefCell::new(Some(grant)),
         };
@@ -346,7 +333,7 @@ impl<'s, S: Source + 's> Handle<'s> for Arc<Crew<S, Boxes<'s>>> {
 
 /// Gives the permits to the next job in the scope, or back to the semaphore.
 struct Next<'a, 's, S: Source + 's> {
-    crew: &'a Arc<Crew<S, Boxes<'s>>>,
+    call: &'a Arc<Call<S, Boxes<'s>>>,
     scope: &'a Scope<'s>,
     grant: RefCell<Option<Grant<S::Permit>>>,
 }
@@ -356,11 +343,11 @@ impl<'s, S: Source + 's> Desk for Next<'_, 's, S> {
         let Some(grant) = self.grant.take() else {
             return;
         };
-        if self.crew.jobs.len() == 0 || !self.crew.goes_on(&grant) {
+        if self.call.jobs.len() == 0 || !self.call.goes_on(&grant) {
             return;
         }
-        if let Some(papers) = grant.into_papers() {
-            crew::hire(self.crew, self.scope, papers);
+        if let Some(permit) = grant.into_own() {
+            hire(self.call, self.scope, &mut self.call.duty(), Some(permit));
         }
     }
 }

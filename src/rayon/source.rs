@@ -5,15 +5,9 @@
 use std::{error::Error, fmt, future::Future, sync::Arc};
 
 use crate::{
-    Acquire, AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
-    TryAcquireError,
+    Acquire, AcquireError, AcquireOwned, Fairness, OwnedSemaphorePermit, Semaphore,
+    SemaphorePermit, TryAcquireError,
 };
-
-#[cfg(feature = "keyed")]
-mod keyed;
-
-#[cfg(feature = "keyed")]
-pub use keyed::{KeyedSource, OwnedKeyedSource};
 
 /// Something that hands out permits; see [`Throttle`](super::Throttle) and
 /// [`ThrottleExt::throttle_by`](super::ThrottleExt::throttle_by).
@@ -59,9 +53,9 @@ pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
     #[track_caller]
     fn take(&self, n: u32) -> Result<Self::Permit, NotNow<Self::Error>>;
 
-    /// Takes `n` permits ahead of those who wait, if so many are free.
+    /// Takes `n` permits ahead of those who wait, if so many are free, or `over` max.
     #[doc(hidden)]
-    fn take_ahead(&self, n: u32) -> Option<Self::Permit>;
+    fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit>;
 
     /// Asks for `n` permits in line.
     #[doc(hidden)]
@@ -77,6 +71,14 @@ pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
     /// How many permits there may be, and how many are out.
     #[doc(hidden)]
     fn max_and_active(&self) -> (usize, usize);
+
+    /// How many could be taken now.
+    #[doc(hidden)]
+    fn available(&self) -> usize;
+
+    /// Who is woken in line has its permits.
+    #[doc(hidden)]
+    fn hands_over(&self) -> bool;
 }
 
 /// What the module does with a permit but drop it.
@@ -115,7 +117,7 @@ impl From<TryAcquireError> for NotNow<AcquireError> {
 /// two permits may stand for each other exactly if theirs are the same.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Id(u64);
+pub struct Id(pub(super) u64);
 
 impl Id {
     /// By the address, which is even.
@@ -147,7 +149,7 @@ macro_rules! counted {
     };
 }
 #[cfg(feature = "keyed")]
-use counted;
+pub(super) use counted;
 
 macro_rules! permit {
     ($permit:ty) => {
@@ -192,6 +194,14 @@ macro_rules! plain {
             let now = self.snapshot();
             (now.max, now.active)
         }
+
+        fn available(&self) -> usize {
+            self.available_permits()
+        }
+
+        fn hands_over(&self) -> bool {
+            self.fairness() == Fairness::Fifo
+        }
     };
 }
 
@@ -208,8 +218,8 @@ impl Source for Arc<Semaphore> {
         Ok(Arc::clone(self).try_acquire_many_owned(n)?)
     }
 
-    fn take_ahead(&self, n: u32) -> Option<Self::Permit> {
-        Arc::clone(self).acquire_ahead_owned(n)
+    fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
+        Arc::clone(self).acquire_ahead_owned(n, over)
     }
 
     fn ask(&self, n: u32) -> Self::Ask {
@@ -230,8 +240,8 @@ impl<'a> Source for &'a Semaphore {
         Ok(self.try_acquire_many(n)?)
     }
 
-    fn take_ahead(&self, n: u32) -> Option<Self::Permit> {
-        self.acquire_ahead(n)
+    fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
+        self.acquire_ahead(n, over)
     }
 
     fn ask(&self, n: u32) -> Self::Ask {

@@ -1,17 +1,31 @@
 //! Jobs of their own: spawned now, run when they have their permits.
+//!
+//! One that waits is not a thread, but a future in the semaphore's line. Whoever wakes it
+//! spawns its next poll; a poll that finds its permits runs the job.
+//!
+//! The future and the job are in a cell, of which a poll takes them out. A wake-up that
+//! finds the cell empty marks it, and the poll that is under way is made once more: so
+//! none is lost, and no two polls are under way at once.
 
-use std::{fmt, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    pin::Pin,
+    sync::{Arc, LazyLock, PoisonError, mpsc},
+    task::{Context, Poll, Wake, Waker},
+    thread,
+};
 
 use rayon::ThreadPool;
 
 use super::{
-    home::Home,
-    permit::ThrottlePermit,
-    places::Places,
-    source::{NotNow, Source},
-    waiting::{self, Waiting},
+    call::Grant,
+    source::{NotNow, Permit, Source},
 };
-use crate::Semaphore;
+use crate::{
+    Semaphore,
+    sync::{Mutex, MutexGuard},
+};
 
 /// Spawns jobs in a rayon pool that run when they have their permits.
 ///
@@ -50,7 +64,6 @@ use crate::Semaphore;
 pub struct Throttle<S: Source = Arc<Semaphore>> {
     pub(super) source: S,
     home: Home,
-    pub(super) places: Arc<Places>,
 }
 
 impl<S: Source + 'static> Throttle<S> {
@@ -74,7 +87,6 @@ impl<S: Source + 'static> Throttle<S> {
         Self {
             source,
             home: Home::Global,
-            places: Arc::default(),
         }
     }
 
@@ -99,7 +111,6 @@ impl<S: Source + 'static> Throttle<S> {
         Self {
             source,
             home: Home::Pool(pool),
-            places: Arc::default(),
         }
     }
 
@@ -171,10 +182,8 @@ impl<S: Source + 'static> Throttle<S> {
         F: FnOnce(ThrottlePermit<'_>) + Send + 'static,
     {
         match self.source.take(n) {
-            Ok(permit) => waiting::spawn(&self.home, permit, job),
-            Err(NotNow::NoPermits) => {
-                Waiting::start(&self.source, &self.home, n, job)?;
-            }
+            Ok(permit) => self.home.spawn(move || run(permit, job)),
+            Err(NotNow::NoPermits) => Waiting::start(&self.source, &self.home, n, job)?,
             Err(NotNow::Refused(error)) => return Err(error),
         }
         Ok(())
@@ -187,5 +196,243 @@ impl<S: Source> fmt::Debug for Throttle<S> {
             .field("source", &self.source)
             .field("pool", &self.home)
             .finish()
+    }
+}
+
+/// The permits that a throttled job runs under, given back when this is
+/// dropped: when the job ends, or earlier if it drops them.
+///
+/// It stays with the thread that runs the job, so that a nested throttled call
+/// knows what it can [share](super#nesting).
+///
+/// # Memory ordering
+///
+/// As for [`SemaphorePermit`](crate::SemaphorePermit).
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::{Arc, mpsc};
+/// use dynaphore::{Semaphore, rayon::{Throttle, ThrottlePermit}};
+///
+/// let semaphore = Arc::new(Semaphore::new(1));
+/// let (sender, receiver) = mpsc::channel();
+/// let job = move |permit: ThrottlePermit<'_>| {
+///     // What needs the permit is done; what follows does not.
+///     drop(permit);
+///     sender.send("done").unwrap();
+/// };
+/// Throttle::new(semaphore).spawn(job)?;
+/// assert_eq!(receiver.recv(), Ok("done"));
+/// # Ok::<(), dynaphore::AcquireError>(())
+/// ```
+#[must_use = "dropping a permit at once gives it back at once"]
+#[clippy::has_significant_drop]
+pub struct ThrottlePermit<'a> {
+    desk: &'a dyn Desk,
+    permits: u32,
+}
+
+impl<'a> ThrottlePermit<'a> {
+    pub(super) fn new(desk: &'a dyn Desk, permits: u32) -> Self {
+        Self { desk, permits }
+    }
+
+    /// How many permits these are: 0 to
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::{Arc, mpsc};
+    /// use dynaphore::{Semaphore, rayon::Throttle};
+    ///
+    /// let (sender, receiver) = mpsc::channel();
+    /// let throttle = Throttle::new(Arc::new(Semaphore::new(3)));
+    /// throttle.spawn_many(2, move |permit| sender.send(permit.num_permits()).unwrap())?;
+    /// assert_eq!(receiver.recv(), Ok(2));
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    #[must_use]
+    pub fn num_permits(&self) -> usize {
+        self.permits as usize
+    }
+}
+
+impl Drop for ThrottlePermit<'_> {
+    fn drop(&mut self) {
+        self.desk.give_back();
+    }
+}
+
+impl fmt::Debug for ThrottlePermit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThrottlePermit")
+            .field("permits", &self.permits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who runs the job, and has the permits meanwhile.
+pub(super) trait Desk {
+    /// The job does not need them any more. Called once.
+    fn give_back(&self);
+}
+
+/// A job that waits for its permits.
+struct Waiting<S: Source, F> {
+    home: Home,
+    cell: Mutex<Parcel<S, F>>,
+}
+
+enum Parcel<S: Source, F> {
+    /// Out for a poll; `true` if there is news since it began.
+    Out(bool),
+    Parked(Pin<Box<S::Ask>>, F),
+}
+
+impl<S, F> Waiting<S, F>
+where
+    S: Source + 'static,
+    F: FnOnce(ThrottlePermit<'_>) + Send + 'static,
+{
+    /// Takes a place in line on behalf of `job`, which is spawned with its permits as soon
+    /// as it has them.
+    fn start(source: &S, home: &Home, need: u32, job: F) -> Result<(), S::Error> {
+        let waiting = Arc::new(Self {
+            home: home.clone(),
+            cell: Mutex::new(Parcel::Out(false)),
+        });
+        if let Some((permit, job)) = waiting.poll(Box::pin(source.ask(need)), job)? {
+            home.spawn(move || run(permit, job));
+        }
+        Ok(())
+    }
+
+    /// Polls until it is parked, or has the permits. Refused, the job is dropped.
+    fn poll(
+        self: &Arc<Self>,
+        mut ask: Pin<Box<S::Ask>>,
+        job: F,
+    ) -> Result<Option<(S::Permit, F)>, S::Error> {
+        let waker = Waker::from(Arc::clone(self));
+        loop {
+            if let Poll::Ready(answer) = ask.as_mut().poll(&mut Context::from_waker(&waker)) {
+                return answer.map(|permit| Some((permit, job)));
+            }
+            let mut cell = self.cell();
+            if !matches!(*cell, Parcel::Out(true)) {
+                *cell = Parcel::Parked(ask, job);
+                return Ok(None);
+            }
+            *cell = Parcel::Out(false);
+        }
+    }
+
+    fn cell(&self) -> MutexGuard<'_, Parcel<S, F>> {
+        // Moves do not panic.
+        self.cell.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S, F> Wake for Waiting<S, F>
+where
+    S: Source + 'static,
+    F: FnOnce(ThrottlePermit<'_>) + Send + 'static,
+{
+    fn wake(self: Arc<Self>) {
+        let parcel = {
+            let mut cell = self.cell();
+            let news = matches!(*cell, Parcel::Out(_));
+            std::mem::replace(&mut *cell, Parcel::Out(news))
+        };
+        if let Parcel::Parked(ask, job) = parcel {
+            let home = self.home.clone();
+            home.spawn(move || {
+                if let Ok(Some((permit, job))) = self.poll(ask, job) {
+                    run(permit, job);
+                }
+            });
+        }
+    }
+}
+
+/// Runs `job` here and now.
+fn run<P: Permit>(permit: P, job: impl FnOnce(ThrottlePermit<'_>)) {
+    let grant = Grant::new(permit);
+    let permits = grant.permits();
+    let desk = Plain(RefCell::new(Some(grant)));
+    job(ThrottlePermit::new(&desk, permits));
+}
+
+/// Gives back to the semaphore.
+struct Plain<P>(RefCell<Option<Grant<P>>>);
+
+impl<P> Desk for Plain<P> {
+    fn give_back(&self) {
+        let grant = self.0.take();
+        drop(grant);
+    }
+}
+
+/// The pool that the jobs of a throttle run in.
+#[derive(Clone)]
+enum Home {
+    /// rayon's own.
+    Global,
+    Pool(Arc<ThreadPool>),
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+thread_local! {
+    /// This thread is known to be a worker of the global pool.
+    static IN_GLOBAL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A thread in no pool. `rayon::spawn` takes the pool that the caller is a
+/// worker of, and rayon has no handle on the global one: from within another
+/// pool a job gets there by way of this thread.
+static PORTER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
+    let (sender, jobs) = mpsc::channel::<Job>();
+    thread::Builder::new()
+        .name("dynaphore-porter".to_owned())
+        .spawn(move || {
+            // So that workers of the global pool need no porter any more.
+            rayon::spawn_broadcast(|_| IN_GLOBAL.set(true));
+            for job in jobs {
+                rayon::spawn(job);
+            }
+        })
+        .unwrap_or_else(|error| panic!("no thread to carry jobs to the global pool: {error}"));
+    sender
+});
+
+impl Home {
+    /// Spawns `job`. From one of the pool's own workers it goes to the top of
+    /// that worker's stack of jobs, from elsewhere to the end of the pool's
+    /// queue.
+    fn spawn(&self, job: impl FnOnce() + Send + 'static) {
+        match self {
+            Self::Pool(pool) => pool.spawn(job),
+            Self::Global if IN_GLOBAL.get() => rayon::spawn(job),
+            Self::Global if rayon::current_thread_index().is_none() => rayon::spawn(|| {
+                IN_GLOBAL.set(true);
+                job();
+            }),
+            Self::Global => {
+                // The porter never ends.
+                let _ = PORTER.send(Box::new(job));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Global => "Global",
+            Self::Pool(_) => "Pool",
+        })
     }
 }

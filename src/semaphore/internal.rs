@@ -143,27 +143,39 @@ impl Semaphore {
 
 #[cfg(all(feature = "rayon", not(loom)))]
 impl Semaphore {
-    /// Takes `n` permits if so many are free. False for none, for which nobody waits.
-    pub(crate) fn take_ahead(&self, n: u32) -> bool {
-        n > 0 && self.word.try_acquire(n, true) == Take::Acquired
+    /// Takes `n` permits ahead of those who wait, if so many are free, or `over` max, as
+    /// after a shrink. False for none, and if it is closed.
+    ///
+    /// To the line it is as if they had never come back: what is taken was too little for
+    /// the first, and whoever gives it back looks after the line as always.
+    pub(crate) fn take_ahead(&self, n: u32, over: bool) -> bool {
+        let take = || match over {
+            true => self.word.acquire_over(n),
+            false => self.word.try_acquire(n, true) == Take::Acquired,
+        };
+        n > 0 && take()
     }
 
-    fn pack_ahead(&self, n: u32) -> Option<Packed> {
-        self.take_ahead(n).then(|| {
+    fn pack_ahead(&self, n: u32, over: bool) -> Option<Packed> {
+        self.take_ahead(n, over).then(|| {
             self.ended(End::Acquired, Since::NEVER);
             self.hand_out(Held::taken(n))
         })
     }
 
     /// As [`take_ahead`](Self::take_ahead).
-    pub(crate) fn acquire_ahead(&self, n: u32) -> Option<SemaphorePermit<'_>> {
-        let packed = self.pack_ahead(n)?;
+    pub(crate) fn acquire_ahead(&self, n: u32, over: bool) -> Option<SemaphorePermit<'_>> {
+        let packed = self.pack_ahead(n, over)?;
         Some(SemaphorePermit::from_packed(self, packed))
     }
 
     /// As [`take_ahead`](Self::take_ahead).
-    pub(crate) fn acquire_ahead_owned(self: Arc<Self>, n: u32) -> Option<OwnedSemaphorePermit> {
-        let packed = self.pack_ahead(n)?;
+    pub(crate) fn acquire_ahead_owned(
+        self: Arc<Self>,
+        n: u32,
+        over: bool,
+    ) -> Option<OwnedSemaphorePermit> {
+        let packed = self.pack_ahead(n, over)?;
         Some(OwnedSemaphorePermit::from_packed(self, packed))
     }
 }

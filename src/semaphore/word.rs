@@ -271,6 +271,17 @@ impl Word {
         }
     }
 
+    /// Takes `n` permits whether they are there or not: more may be out than max then, as
+    /// after a shrink. False if it is closed, or the count would overflow.
+    #[cfg(all(feature = "rayon", not(loom)))]
+    pub(crate) fn acquire_over(&self, n: u32) -> bool {
+        self.update(|now| {
+            let fits = n <= MAX_PERMITS - now.active();
+            (fits && !now.is_closed()).then(|| now.plus_active(n))
+        })
+        .is_ok()
+    }
+
     /// Gives `n` permits back, unless there is a line to hand them to.
     ///
     /// A look at the word before the write saves two writes when there is a

@@ -1,7 +1,6 @@
 //! What shuttle does not have, made of what it has.
 
 use std::{
-    cell::RefCell,
     ops::Add,
     sync::{Arc, LockResult, PoisonError, atomic::AtomicBool},
     time::Duration,
@@ -11,7 +10,7 @@ use shuttle::{
     future,
     rand::{Rng, thread_rng},
     sync::{Condvar as Wakes, MutexGuard},
-    thread::{self, LocalKey},
+    thread,
 };
 
 use super::{AtomicU64, Relaxed, lazy_static};
@@ -21,8 +20,8 @@ lazy_static! {
     static ref NOW: AtomicU64 = AtomicU64::new(0);
 }
 
-/// A moment. Each look at the clock takes up to three microseconds, and nothing
-/// else does.
+/// A moment. Each look at the clock takes up to three microseconds, and a bounded wait
+/// that ends by its bound takes that long. Nothing else takes time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Instant(Duration);
 
@@ -54,24 +53,8 @@ impl Add<Duration> for Instant {
 pub(crate) struct Condvar(Arc<Wakes>);
 
 impl Condvar {
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
-    }
-
-    pub(crate) fn notify_all(&self) {
-        self.0.notify_all();
-    }
-
-    pub(crate) fn wait_while<'a, T>(
-        &self,
-        guard: MutexGuard<'a, T>,
-        condition: impl FnMut(&mut T) -> bool,
-    ) -> LockResult<MutexGuard<'a, T>> {
-        self.0.wait_while(guard, condition)
     }
 
     pub(crate) fn wait_timeout_while<'a, T>(
@@ -109,22 +92,11 @@ impl Condvar {
         let goes_on = |value: &mut T| condition(value) && !late.load(Relaxed);
         let guard = self.0.wait_while(guard, goes_on);
         over.store(true, Relaxed);
+        if late.load(Relaxed) {
+            // Without this a program that naps would take as many steps as it takes looks
+            // at the clock to let the time of its naps pass.
+            NOW.fetch_add(at_most.as_nanos() as u64, Relaxed);
+        }
         Ok((guard.unwrap_or_else(PoisonError::into_inner), ()))
-    }
-}
-
-/// What std's keys of cells have.
-pub(crate) trait WithBorrow<T> {
-    fn with_borrow<R>(&'static self, f: impl FnOnce(&T) -> R) -> R;
-    fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R;
-}
-
-impl<T> WithBorrow<T> for LocalKey<RefCell<T>> {
-    fn with_borrow<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
-        self.with(|cell| f(&cell.borrow()))
-    }
-
-    fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
-        self.with(|cell| f(&mut cell.borrow_mut()))
     }
 }

@@ -62,7 +62,16 @@ pub enum Yield {
 
 /// Runs one of this worker's own jobs, or a broadcast.
 pub fn yield_local() -> Option<Yield> {
-    Worker::current().map(|worker| match worker.take_local() {
+    yielded(Worker::take_local)
+}
+
+/// Runs any job of the pool.
+pub fn yield_now() -> Option<Yield> {
+    yielded(Worker::take_any)
+}
+
+fn yielded(take: impl FnOnce(&Worker) -> Option<Job>) -> Option<Yield> {
+    Worker::current().map(|worker| match take(&worker) {
         Some(job) => {
             job();
             Yield::Executed

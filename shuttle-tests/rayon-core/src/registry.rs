@@ -85,6 +85,11 @@ impl Worker {
             .map(|(_, job)| job)
     }
 
+    /// Whatever it does next.
+    pub(crate) fn take_any(&self) -> Option<Job> {
+        self.registry.lock().next(self.index).map(|(_, job)| job)
+    }
+
     /// Does other jobs until `latch` is set, or until it meets its own job
     /// `wanted`, which is left to the caller.
     pub(crate) fn wait(&self, latch: &Latch, wanted: Option<u64>) -> Option<Job> {

@@ -1,16 +1,12 @@
 //! What rayon names and nobody calls here.
 
-use crate::{BroadcastContext, Scope, Yield};
+use crate::{BroadcastContext, Scope};
 
 pub struct ThreadBuilder(());
 
 pub struct ScopeFifo<'scope>(#[allow(dead_code)] Scope<'scope>);
 
 pub fn max_num_threads() -> usize {
-    unimplemented!()
-}
-
-pub fn yield_now() -> Option<Yield> {
     unimplemented!()
 }
 

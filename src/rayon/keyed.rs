@@ -14,9 +14,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{Id, NotNow, Permit, Source, counted, sealed::Sealed};
+use super::source::{Id, NotNow, Permit, Source, counted, sealed::Sealed};
 use crate::{
-    KeyedAcquire, KeyedAcquireError, KeyedPermit, KeyedSemaphore, KeyedTryAcquireError,
+    Fairness, KeyedAcquire, KeyedAcquireError, KeyedPermit, KeyedSemaphore, KeyedTryAcquireError,
     OwnedKeyedPermit, Semaphore, keyed::KeyRequest,
 };
 
@@ -222,6 +222,15 @@ macro_rules! of_key {
             let now = self.keyed.snapshot(&*self.key);
             (now.max, now.active)
         }
+
+        fn available(&self) -> usize {
+            let now = self.keyed.snapshot(&*self.key);
+            if now.waiting > 0 { 0 } else { now.available() }
+        }
+
+        fn hands_over(&self) -> bool {
+            self.keyed.fairness() == Fairness::Fifo
+        }
     };
 }
 
@@ -242,8 +251,8 @@ where
         Ok(self.keyed.try_acquire_many(self.key, n)?)
     }
 
-    fn take_ahead(&self, n: u32) -> Option<Self::Permit> {
-        self.keyed.acquire_ahead(self.key, n)
+    fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
+        self.keyed.acquire_ahead(self.key, n, over)
     }
 
     fn ask(&self, n: u32) -> Self::Ask {
@@ -267,8 +276,8 @@ where
         Ok(Arc::clone(&self.keyed).try_acquire_many_owned(&*self.key, n)?)
     }
 
-    fn take_ahead(&self, n: u32) -> Option<Self::Permit> {
-        Arc::clone(&self.keyed).acquire_ahead_owned(&*self.key, n)
+    fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
+        Arc::clone(&self.keyed).acquire_ahead_owned(&*self.key, n, over)
     }
 
     fn ask(&self, n: u32) -> Self::Ask {
