@@ -10,7 +10,7 @@ use std::{
 };
 
 /// How long it may take. No outcome depends on it but that of a hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 const CHILD: &str = "DYNAPHORE_TEST_CHILD";
 
