@@ -42,11 +42,6 @@ pub use self::{
 pub use stats::{Interval, Stats};
 
 #[cfg(any(feature = "keyed", feature = "pool"))]
-pub(crate) use self::{
-    acquire::Attempt,
-    core::{Held, checked},
-    internal::Rest,
-    word::Take,
-};
+pub(crate) use self::{acquire::Attempt, core::Held, internal::Rest, word::Take};
 #[cfg(feature = "keyed")]
-pub(crate) use self::{blocking::acquire as block, fairness::Policy};
+pub(crate) use self::{blocking::acquire as block, core::checked, fairness::Policy};

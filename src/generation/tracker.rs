@@ -130,7 +130,7 @@ use crate::{
 ///
 /// Who uses something takes a [`Token`] first; it belongs to the current
 /// generation. Who has replaced that something calls [`increment`](Self::increment)
-/// and waits for the [`Pending`] it gets: when that is over, no token of the old
+/// and waits for the [`Pending`](super::Pending) it gets: when that is over, no token of the old
 /// generation is alive, so nobody uses the old one. Neither holds the other up:
 /// tokens are handed out all the time, those of the new generation too.
 ///

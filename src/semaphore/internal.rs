@@ -7,10 +7,16 @@
 //!
 //! *Memory that is used again*: a keyed semaphore makes and drops semaphores all the time.
 
+#[cfg(any(feature = "keyed", feature = "pool"))]
 use std::convert::Infallible;
 #[cfg(all(feature = "rayon", not(loom)))]
 use std::sync::Arc;
 
+#[cfg(any(feature = "keyed", feature = "pool", all(feature = "rayon", not(loom))))]
+use super::core::Held;
+use super::core::Semaphore;
+#[cfg(any(feature = "keyed", feature = "pool"))]
+use super::word::Release;
 #[cfg(all(feature = "rayon", not(loom)))]
 use super::{
     core::Packed,
@@ -18,14 +24,15 @@ use super::{
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     word::{Calm, Take},
 };
+#[cfg(feature = "keyed")]
 use super::{
-    core::{Held, Semaphore},
     fairness::Policy,
     optional::{Optional, Options},
     queue::Queue,
-    word::{Release, Word},
+    word::Word,
 };
 
+#[cfg(any(feature = "keyed", feature = "pool"))]
 /// What is left of a call.
 #[must_use = "somebody may wait for it"]
 pub(crate) enum Rest {
@@ -36,6 +43,7 @@ pub(crate) enum Rest {
     Closed,
 }
 
+#[cfg(any(feature = "keyed", feature = "pool"))]
 impl Rest {
     fn resized(concerned: bool) -> Self {
         if concerned {
@@ -45,12 +53,14 @@ impl Rest {
         }
     }
 
+    #[cfg(feature = "keyed")]
     #[inline]
     pub(crate) fn is_nothing(&self) -> bool {
         matches!(self, Self::Nothing)
     }
 }
 
+#[cfg(any(feature = "keyed", feature = "pool"))]
 impl Semaphore {
     /// The first step of giving permits back. If nothing is left of it, some
     /// are still out.
@@ -96,6 +106,7 @@ impl Semaphore {
     }
 }
 
+#[cfg(feature = "keyed")]
 impl Semaphore {
     /// A semaphore with `active` permits out; they fit into `max`.
     #[inline]
@@ -134,7 +145,7 @@ impl Semaphore {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, feature = "keyed", not(loom)))]
 impl Semaphore {
     pub(crate) fn places_kept(&self) -> usize {
         self.queue.places_kept()
