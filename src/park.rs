@@ -187,21 +187,28 @@ pub(crate) fn after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
-/// Panics inside a tokio runtime, in tokio's own words: its mutex can tell.
+/// Panics inside a tokio runtime, in tokio's own words: its mutex can tell. But not while
+/// the thread's locals are being dropped, where it would panic for want of its own.
 #[cfg(feature = "tokio")]
 #[track_caller]
 pub(crate) fn assert_may_block() {
-    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    struct Local;
 
-    let mutex = tokio::sync::Mutex::const_new(());
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(mutex.blocking_lock()))) {
-        // While the thread's locals are being dropped, it panics for want of its own.
-        let words = panic.downcast_ref::<&str>().copied();
-        let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        if words.is_some_and(|words| words.contains("runtime")) {
-            resume_unwind(panic);
-        }
+    impl Drop for Local {
+        fn drop(&mut self) {}
     }
+
+    thread_local! {
+        // Made after the first look, so after tokio's locals: those made last go first.
+        static LOCAL: Local = const { Local };
+        static IS_MADE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+
+    if IS_MADE.get() && LOCAL.try_with(|_| ()).is_err() {
+        return;
+    }
+    drop(tokio::sync::Mutex::const_new(()).blocking_lock());
+    IS_MADE.set(LOCAL.try_with(|_| ()).is_ok());
 }
 
 #[cfg(not(feature = "tokio"))]
