@@ -91,8 +91,8 @@
 //!    max, before that call returns.
 //!
 //! An arrival is in line from the step that sets QUEUED, a moment before it is counted.
-//! Where waiters compete, QUEUED alone refuses nobody: there `no_line` says whether a
-//! newcomer may pass, and it is written in the same critical section.
+//! Where waiters compete, QUEUED alone refuses nobody: there `kept` says what a newcomer
+//! must leave, by a figure that is written in the same critical section.
 //!
 //! # Wakers
 //!
