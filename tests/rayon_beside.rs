@@ -92,7 +92,7 @@ fn a_call_that_is_too_heavy_beside_another_waits_for_it() {
                             || (),
                             || {
                                 held.store(true, SeqCst);
-                                until(|| semaphore.waiting() > 0);
+                                until(|| semaphore.waiting() > 0 || ran.load(SeqCst) > 0);
                                 std::thread::sleep(Duration::from_millis(200));
                             },
                         );
@@ -137,7 +137,7 @@ fn a_scope_that_waits_does_not_hold_up_what_is_beneath() {
                                     ran.fetch_add(1, SeqCst);
                                 };
                                 more.spawn(scope, job).unwrap();
-                                until(|| semaphore.waiting() > 0);
+                                until(|| semaphore.waiting() > 0 || ran.load(SeqCst) > 0);
                             },
                         );
                     };
