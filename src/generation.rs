@@ -41,7 +41,6 @@ mod tracker;
 
 #[cfg(feature = "stats")]
 pub(crate) use crate::thread_number::{number as thread_number, stripes};
-pub(crate) use barrier::Meeting;
 pub use pending::{Drained, Pending};
 pub use swap::{Swap, Take, Write};
 pub(crate) use tracker::ShortToken;

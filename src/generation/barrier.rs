@@ -14,8 +14,6 @@
 //! within a thread for the compiler's sake; that, and the kernel's promise, is what
 //! this stands on, as liburcu does.
 
-use std::panic::RefUnwindSafe;
-
 use crate::sync::{SeqCst, fence};
 
 #[cfg(all(
@@ -88,19 +86,10 @@ mod system {
 use system::cross;
 pub(super) use system::{is_on, prepare};
 
-/// A word that is written after each plain count-in.
-pub(crate) trait Meeting: Sync + RefUnwindSafe {
-    /// A read-modify-write of it, both Acquire and Release.
-    fn meet(&self);
-}
-
 /// What scans and incrementers do before they look.
 #[inline]
-pub(super) fn meet(meeting: Option<&dyn Meeting>) {
+pub(super) fn heavy_fence() {
     // ORDERING: for the callers to say.
     fence(SeqCst);
-    if let Some(word) = meeting {
-        word.meet();
-    }
     cross();
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    barrier::{Meeting, meet},
+    barrier::heavy_fence,
     tracker::{Drain, Tracker, Waiting},
 };
 use crate::{
@@ -48,30 +48,19 @@ impl Tracker {
     /// ```
     #[must_use = "does not wait for the old generation"]
     pub fn increment(&self) -> Pending<'_> {
-        self.increment_meeting(None)
-    }
-
-    /// [`increment`](Self::increment) where tokens also ride along.
-    pub(super) fn increment_meeting<'a>(&'a self, meeting: Option<&'a dyn Meeting>) -> Pending<'a> {
         // ORDERING: Release, for tokens of the new generation, which see what
         // the caller did; Acquire, so that it passes on what came before.
         let generation = self.words.generation.fetch_add(1, AcqRel);
         // ORDERING: argument 2. Pairs with the read-modify-write in `count_in`.
-        meet(meeting);
+        heavy_fence();
         let phase = self.phase();
-        self.begin_next(phase, meeting);
-        Pending::new(self, meeting, generation, phase)
+        self.begin_next(phase);
+        Pending::new(self, generation, phase)
     }
 
-    /// [`increment`](Self::increment), where tokens ride along with writes of
-    /// `word`.
-    pub(crate) fn increment_along<'a>(&'a self, word: &'a dyn Meeting) -> Pending<'a> {
-        self.increment_meeting(Some(word))
-    }
-
-    /// What an earlier `increment` has returned, where no tokens ride along.
+    /// What an earlier `increment` has returned.
     pub(crate) fn pending(&self, generation: u64, phase: u64) -> Pending<'_> {
-        Pending::new(self, None, generation, phase)
+        Pending::new(self, generation, phase)
     }
 }
 
@@ -99,7 +88,6 @@ const PAUSES: u32 = 64;
 #[must_use = "nothing waits for the old generation unless this is waited for"]
 pub struct Pending<'a> {
     tracker: &'a Tracker,
-    meeting: Option<&'a dyn Meeting>,
     generation: u64,
     /// The last phase that may have tokens of this generation.
     phase: u64,
@@ -108,13 +96,11 @@ pub struct Pending<'a> {
 impl<'a> Pending<'a> {
     pub(super) fn new(
         tracker: &'a Tracker,
-        meeting: Option<&'a dyn Meeting>,
-        generation: u64,
+            generation: u64,
         phase: u64,
     ) -> Self {
         Self {
             tracker,
-            meeting,
             generation,
             phase,
         }
@@ -149,7 +135,7 @@ impl<'a> Pending<'a> {
     /// ```
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.tracker.drain(self.phase, self.meeting) == Drain::Done
+        self.tracker.drain(self.phase) == Drain::Done
     }
 
     /// Blocks the thread until all tokens of this generation, and of those
@@ -242,7 +228,6 @@ impl fmt::Debug for Pending<'_> {
 /// Somebody who waits.
 struct Watch<'a> {
     tracker: &'a Tracker,
-    meeting: Option<&'a dyn Meeting>,
     phase: u64,
     /// From the first poll on. It counts among the waiters then.
     listener: Option<Listener>,
@@ -255,7 +240,6 @@ impl<'a> Watch<'a> {
     fn new(pending: &Pending<'a>) -> Self {
         Self {
             tracker: pending.tracker,
-            meeting: pending.meeting,
             phase: pending.phase,
             listener: None,
             seen: None,
@@ -264,7 +248,7 @@ impl<'a> Watch<'a> {
     }
 
     fn is_drained(&self) -> bool {
-        self.tracker.drain(self.phase, self.meeting) == Drain::Done
+        self.tracker.drain(self.phase) == Drain::Done
     }
 
     /// May there be a count-out on its way of which nobody will tell (argument

@@ -15,7 +15,7 @@
 //!
 //! A count-in must be followed by a fence (`tracker.rs`, argument 1). It is a
 //! read-modify-write because that is one already: on most processors it costs no
-//! more than the fence alone. (A plain store will do for permits, see `tracker.rs`.) It
+//! more than the fence alone. It
 //! would have to wait for the count-out right before it if that were a store to the
 //! same place, which is why `came` and `left` are two.
 //!
@@ -221,21 +221,11 @@ impl Stripes {
             // What is read next is not read before.
             compiler_fence(SeqCst);
         } else {
-            // ORDERING: SeqCst, pairs with the fences in `meet`.
+            // ORDERING: SeqCst, pairs with the fences in `heavy_fence`.
             stripe.own.came[position.index()].fetch_add(1, SeqCst);
             fence_for_loom();
         }
         (stripe, Place::new(number))
-    }
-
-    /// Counts a token in by plain stores, where the caller fences otherwise. `None`
-    /// if the calling thread owns no stripe.
-    #[inline(always)]
-    pub(super) fn count_in_plainly(&self, position: Position) -> Option<Place> {
-        let number = thread_number::known();
-        let stripe = self.0.get()?.get(number)?;
-        stripe.count_in_plainly(position);
-        Some(Place::new(number))
     }
 
     /// Counts one more token in, beside one that is alive.

@@ -92,21 +92,6 @@
 //! 0.11 (0.27 and 0.21 on another machine, where the first is 0.70 and 0.50): what
 //! the feature `membarrier` gives, for an increment and wait of 300 to 490 ns in place
 //! of 35 to 70, and of microseconds where threads are running (`barrier.rs`).
-//!
-//! # Permits: a count-in without a fence
-//!
-//! Taking a permit is a read-modify-write of the semaphore's word already. So the
-//! token is counted in by a plain store before that write (M), and generation and
-//! phase are read after it. Whoever relies on seeing such a count-in, the scans
-//! and the incrementer, writes the same word too, where they fence: a
-//! read-modify-write that changes nothing (N). That is a [`Meeting`].
-//!
-//! All writes of the word are read-modify-writes, so of M and N one comes first,
-//! and the other acquires what it released. If M is first, what follows N sees the
-//! count-in, and the phase that the acquirer had read. If N is first, what follows
-//! M sees what was written before N. So M stands for A, and N for S and I, in
-//! arguments 1 and 2, word for word. Who retracts a count-in, or
-//! waits for its permit, does what any acquirer of a token does.
 
 use std::{
     fmt,
@@ -118,7 +103,7 @@ use std::{
 use crossbeam_utils::CachePadded;
 
 use super::{
-    barrier::{self, Meeting, meet},
+    barrier::{self, heavy_fence},
     stripes::{Mark, Place, Position, RING, Stripe, Stripes},
 };
 use crate::{
@@ -383,7 +368,7 @@ impl Tracker {
     /// Have the tokens of `phase`, and of those before it, all gone? If `phase`
     /// is still the current one, this begins the next, as soon as that is
     /// possible. Goes round again only when the current phase has moved.
-    pub(super) fn drain(&self, phase: u64, meeting: Option<&dyn Meeting>) -> Drain {
+    pub(super) fn drain(&self, phase: u64) -> Drain {
         let mut now = self.phase();
         loop {
             let ahead = now - phase;
@@ -395,8 +380,8 @@ impl Tracker {
                 return Drain::Done;
             }
             if ahead == 0 {
-                self.begin_next(now, meeting);
-            } else if self.are_empty(drained..phase + 1, now, meeting) {
+                self.begin_next(now);
+            } else if self.are_empty(drained..phase + 1, now) {
                 // Or a latecomer could make it look otherwise again.
                 self.waiting.drained.fetch_max(phase + 1, AcqRel);
                 return Drain::Done;
@@ -411,12 +396,12 @@ impl Tracker {
 
     /// Begins the phase after `now`, if `now` is the current one and the phase
     /// that was counted where the next one will be has drained.
-    pub(super) fn begin_next(&self, now: u64, meeting: Option<&dyn Meeting>) {
+    pub(super) fn begin_next(&self, now: u64) {
         let next = now + 1;
         // ORDERING: as in `drain`.
         let drained = self.waiting.drained.load(Acquire);
         let before = next.saturating_sub(RING as u64 - 1);
-        if drained >= before || self.are_empty(drained..before, now, meeting) {
+        if drained >= before || self.are_empty(drained..before, now) {
             // ORDERING: SeqCst for argument 2. Release, for whoever reads the new
             // phase: what this thread has seen of the counts' end, that one
             // sees. Acquire, so that it passes on what came before. If it
@@ -436,10 +421,10 @@ impl Tracker {
     /// Have these `phases` drained, none of which may have tokens that began at
     /// `now` or later? The earliest that can still be told apart comes RING - 1
     /// before `now`.
-    fn are_empty(&self, phases: Range<u64>, now: u64, meeting: Option<&dyn Meeting>) -> bool {
+    fn are_empty(&self, phases: Range<u64>, now: u64) -> bool {
         // ORDERING: argument 1: after the load that has returned `now`, before
         // the scan. Pairs with the read-modify-write in `count_in`.
-        meet(meeting);
+        heavy_fence();
         let earliest = (now + 1).saturating_sub(RING as u64);
         (phases.start.max(earliest)..phases.end)
             .all(|phase| self.stripes.is_empty(Position::of(phase)))
@@ -463,58 +448,6 @@ impl Tracker {
     }
 }
 
-/// A count-in that may prove to be late, or in vain.
-#[must_use = "the phase never drains unless this is settled or abandoned"]
-pub(crate) struct Begun {
-    phase: u64,
-    mark: Mark,
-}
-
-/// Counting in along with a permit.
-impl Tracker {
-    /// Counts the caller in, who writes the word next and then
-    /// [settles](Self::settle) this. `None` if there is no other way than
-    /// [`acquire_short`](Self::acquire_short).
-    #[inline(always)]
-    pub(crate) fn begin(&self) -> Option<Begun> {
-        let phase = self.phase();
-        let position = Position::of(phase);
-        let place = self.stripes.count_in_plainly(position)?;
-        let mark = Mark { place, position };
-        Some(Begun { phase, mark })
-    }
-
-    /// The word has been written.
-    #[inline(always)]
-    pub(crate) fn settle(&self, Begun { phase, mark }: Begun) -> ShortToken {
-        // ORDERING: Acquire, both, pairs with the Releases in `increment` and
-        // `begin_next`.
-        let generation = self.words.generation.load(Acquire);
-        if self.phase() == phase {
-            ShortToken::new(generation, mark)
-        } else {
-            self.settle_late(mark)
-        }
-    }
-
-    #[cold]
-    fn settle_late(&self, mark: Mark) -> ShortToken {
-        self.retract(mark);
-        self.acquire_short()
-    }
-
-    /// There is no permit to ride along in.
-    #[inline(always)]
-    pub(crate) fn abandon(&self, Begun { mark, .. }: Begun) {
-        self.leave_again(mark);
-    }
-
-    #[inline(never)]
-    fn leave_again(&self, mark: Mark) {
-        self.leave(mark, self.stripes.at(mark.place));
-    }
-}
-
 /// The tokens themselves.
 impl Tracker {
     /// [`acquire`](Self::acquire) for a permit that has been taken.
@@ -524,8 +457,8 @@ impl Tracker {
         ShortToken::new(generation, mark)
     }
 
-    /// Gives back what [`acquire_short`](Self::acquire_short),
-    /// [`settle`](Self::settle) or [`copy`](Self::copy) has returned.
+    /// Gives back what [`acquire_short`](Self::acquire_short) or
+    /// [`copy`](Self::copy) has returned.
     #[inline(always)]
     pub(crate) fn release(&self, token: ShortToken) {
         let mark = token.mark();

@@ -330,28 +330,6 @@ impl Semaphore {
     // Everything rare is out of line, and what it is given fits into registers.
     #[inline(never)]
     fn take_with_token(&self, n: u32) -> (Take, Packed) {
-        // Taking none writes no word.
-        if n == 0 {
-            return self.take_before_token(n);
-        }
-        let tracker = self.optional.generations();
-        let Some(begun) = tracker.begin() else {
-            return self.take_before_token(n);
-        };
-        match self.take(n) {
-            Take::Acquired => {
-                let token = tracker.settle(begun);
-                (Take::Acquired, Packed::new(Held::taken(n), Some(token)))
-            }
-            found => {
-                tracker.abandon(begun);
-                (found, Packed::new(Held::taken(0), None))
-            }
-        }
-    }
-
-    #[inline(never)]
-    fn take_before_token(&self, n: u32) -> (Take, Packed) {
         let found = self.take(n);
         let taken = found == Take::Acquired;
         let token = taken.then(|| self.optional.generations().acquire_short());

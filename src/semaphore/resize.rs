@@ -9,11 +9,8 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    core::{Semaphore, checked},
-    word::Word,
-};
-use crate::generation::{Drained, Meeting, Pending};
+use super::core::{Semaphore, checked};
+use crate::generation::{Drained, Pending};
 
 /// Resizing it.
 impl Semaphore {
@@ -150,7 +147,7 @@ impl Semaphore {
             panic!("`resize` needs a semaphore that was built with `generations(true)`");
         };
         let previous = self.set_max(max);
-        let pending = tracker.increment_along(&self.word);
+        let pending = tracker.increment();
         Resize {
             previous,
             generation: pending.generation().wrapping_add(1),
@@ -320,12 +317,5 @@ impl Future for ResizeDrained<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(&mut self.0).poll(cx)
-    }
-}
-
-/// Tokens of permits are counted in before the write that takes the permit.
-impl Meeting for Word {
-    fn meet(&self) {
-        let _ = self.confirm();
     }
 }
