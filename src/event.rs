@@ -2,9 +2,9 @@
 //!
 //! event-listener 5.4.2 wakes, clones and drops wakers inside its mutex. A waker that
 //! panics there leaves the event dead, and one that notifies the same event hangs. So
-//! what is registered there is a [`Note`]: a waker of ours that holds the real one.
+//! what is registered there is a [`ProxyWaker`]: a waker of ours that holds the real one.
 //!
-//! 1. When the event wakes a note, the note puts itself on a list of this thread. That
+//! 1. When the event wakes a proxy, the proxy puts itself on a list of this thread. That
 //!    is all that runs inside the mutex.
 //! 2. Whoever may have caused that (by notifying, or by giving a listener up, which
 //!    passes its notification on) then takes the list and wakes the real wakers. The
@@ -14,7 +14,7 @@
 //! nobody else is notified. Ours has to do so always: of several permits that are free,
 //! each is for one.
 //!
-//! A note never changes, so it may be on several lists, and serves its listener for as long
+//! A proxy never changes, so it may be on several lists, and serves its listener for as long
 //! as that is polled with the same waker. A real waker is cloned and dropped outside of
 //! every lock.
 
@@ -47,8 +47,8 @@ thread_local! {
 /// Notes to wake, in order. Often there is one.
 #[derive(Default)]
 struct Woken {
-    first: Option<Arc<Note>>,
-    more: Vec<Arc<Note>>,
+    first: Option<Arc<ProxyWaker>>,
+    more: Vec<Arc<ProxyWaker>>,
 }
 
 /// Something that can be waited for.
@@ -65,11 +65,11 @@ impl Event {
     /// polled or not; `waker` is woken by one that comes after the first poll.
     pub(crate) fn listen(&self, waker: &Waker) -> Listener {
         // Cloned first: if that panics, nothing has happened.
-        let note = Note::new(waker.clone());
+        let proxy = ProxyWaker::new(waker.clone());
         Listener {
             place: Some(self.0.listen()),
-            ours: Waker::from(Arc::clone(&note)),
-            note,
+            ours: Waker::from(Arc::clone(&proxy)),
+            proxy,
         }
     }
 
@@ -78,13 +78,13 @@ impl Event {
     /// this call. The caller has fenced, or synchronizes with those that listen.
     pub(crate) fn notify(&self, n: usize) -> (usize, Deferred) {
         let notified = self.0.notify(n.relaxed());
-        (notified, wake_noted())
+        (notified, wake_real_ones())
     }
 
     /// Notifies one more, whoever has been notified and has not come.
     pub(crate) fn notify_one_more(&self) -> Deferred {
         self.0.notify(1.additional().relaxed());
-        wake_noted()
+        wake_real_ones()
     }
 
     /// Notifies all that listen.
@@ -104,8 +104,8 @@ impl Default for Event {
 pub(crate) struct Listener {
     /// `None` once it has been notified and has seen that.
     place: Option<EventListener>,
-    note: Arc<Note>,
-    /// The note, as the event sees it.
+    proxy: Arc<ProxyWaker>,
+    /// The proxy, as the event sees it.
     ours: Waker,
 }
 
@@ -114,9 +114,12 @@ impl Listener {
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<()> {
         // Declared first, so dropped last, and not in the event's mutex.
         let mut _old = None;
-        if !self.note.waker.will_wake(waker) {
-            _old = Some(mem::replace(&mut self.note, Note::new(waker.clone())));
-            self.ours = Waker::from(Arc::clone(&self.note));
+        if !self.proxy.waker.will_wake(waker) {
+            _old = Some(mem::replace(
+                &mut self.proxy,
+                ProxyWaker::new(waker.clone()),
+            ));
+            self.ours = Waker::from(Arc::clone(&self.proxy));
         }
         let Some(place) = &mut self.place else {
             return Poll::Ready(());
@@ -130,13 +133,13 @@ impl Listener {
 
     /// Takes a new place at the end, with what it needed for the last one.
     pub(crate) fn listen_again(&mut self, event: &Event) {
-        self.note.woken.store(false, Relaxed);
+        self.proxy.woken.store(false, Relaxed);
         self.place = Some(event.0.listen());
     }
 
     /// Has its waker been woken since it was polled?
     pub(crate) fn is_woken(&self) -> bool {
-        self.note.woken.load(Relaxed)
+        self.proxy.woken.load(Relaxed)
     }
 
     /// Gives its place at `event` up. A notification that it has not seen goes to the first
@@ -153,20 +156,20 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         if self.place.take().is_some() {
-            wake_noted().resume();
+            wake_real_ones().resume();
         }
     }
 }
 
 /// The waker that an event sees.
-struct Note {
+struct ProxyWaker {
     waker: Waker,
     /// The event has woken it since it listened. A hint, so std's in models too: they must
     /// not switch threads inside the event's mutex.
     woken: AtomicBool,
 }
 
-impl Note {
+impl ProxyWaker {
     fn new(waker: Waker) -> Arc<Self> {
         Arc::new(Self {
             waker,
@@ -175,7 +178,7 @@ impl Note {
     }
 }
 
-impl Wake for Note {
+impl Wake for ProxyWaker {
     fn wake(self: Arc<Self>) {
         self.woken.store(true, Relaxed);
         WOKEN.with(|woken| {
@@ -189,14 +192,14 @@ impl Wake for Note {
     }
 }
 
-/// Wakes the real wakers of all notes that this thread has on its list.
-fn wake_noted() -> Deferred {
+/// Wakes the real wakers of all proxies that this thread has on its list.
+fn wake_real_ones() -> Deferred {
     let mut deferred = Deferred::default();
     let woken = WOKEN.with(|woken| mem::take(&mut *woken.borrow_mut()));
-    for note in woken.first.into_iter().chain(woken.more) {
+    for proxy in woken.first.into_iter().chain(woken.more) {
         deferred.run(|| {
-            note.waker.wake_by_ref();
-            drop(note);
+            proxy.waker.wake_by_ref();
+            drop(proxy);
         });
     }
     deferred

@@ -111,11 +111,11 @@ pub(crate) trait Wait {
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer>;
 
     /// Is it worth while to poll again? Costs no lock.
-    fn is_told(&self) -> bool;
+    fn may_be_ready(&self) -> bool;
 
     /// The longest sleep after which to poll again even if nobody has woken the
     /// thread. Usually there is none: waking is reliable.
-    fn nap(&mut self) -> Option<Duration> {
+    fn max_sleep(&mut self) -> Option<Duration> {
         None
     }
 }
@@ -147,10 +147,10 @@ fn wait_with<W: Wait>(
             Some(Duration::ZERO) => return None,
             // Beside busy threads, to yield is to be late by many milliseconds.
             Some(_) => {}
-            None => linger(|| wait.is_told()),
+            None => yield_first(|| wait.may_be_ready()),
         }
-        if !wait.is_told() {
-            sleeper.sleep(left.into_iter().chain(wait.nap()).min());
+        if !wait.may_be_ready() {
+            sleeper.sleep(left.into_iter().chain(wait.max_sleep()).min());
         }
     }
 }
@@ -161,7 +161,7 @@ fn wait_with<W: Wait>(
 /// the kernel has woken it, and so for each in turn. A waiter that yields for a
 /// moment first was served several times faster in the workload `blocking_8t`.
 #[cfg(not(loom))]
-fn linger(told: impl Fn() -> bool) {
+fn yield_first(told: impl Fn() -> bool) {
     for _ in 0..6 {
         if told() {
             return;
@@ -171,7 +171,7 @@ fn linger(told: impl Fn() -> bool) {
 }
 
 #[cfg(loom)]
-fn linger(_: impl Fn() -> bool) {}
+fn yield_first(_: impl Fn() -> bool) {}
 
 #[cfg(not(loom))]
 use thread::park_timeout;
@@ -234,7 +234,7 @@ mod tests {
             Poll::Pending
         }
 
-        fn is_told(&self) -> bool {
+        fn may_be_ready(&self) -> bool {
             false
         }
     }
@@ -257,7 +257,7 @@ mod tests {
             Poll::Pending
         }
 
-        fn is_told(&self) -> bool {
+        fn may_be_ready(&self) -> bool {
             panic!("it looks again, so it has yielded");
         }
     }

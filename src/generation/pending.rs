@@ -25,7 +25,7 @@ const WINDOW: Duration = Duration::from_micros(200);
 
 /// How long a thread sleeps at most before it looks for the first time; each
 /// time after that, twice as long.
-const NAP: Duration = Duration::from_micros(50);
+const FIRST_SLEEP: Duration = Duration::from_micros(50);
 
 impl Tracker {
     /// Begins a new generation, and returns what tells when the old one has
@@ -94,11 +94,7 @@ pub struct Pending<'a> {
 }
 
 impl<'a> Pending<'a> {
-    pub(super) fn new(
-        tracker: &'a Tracker,
-            generation: u64,
-        phase: u64,
-    ) -> Self {
+    pub(super) fn new(tracker: &'a Tracker, generation: u64, phase: u64) -> Self {
         Self {
             tracker,
             generation,
@@ -233,7 +229,7 @@ struct Watch<'a> {
     listener: Option<Listener>,
     /// The current phase when it last looked, and for how long it has been that.
     seen: Option<(u64, Clock)>,
-    nap: Duration,
+    max_sleep: Duration,
 }
 
 impl<'a> Watch<'a> {
@@ -243,7 +239,7 @@ impl<'a> Watch<'a> {
             phase: pending.phase,
             listener: None,
             seen: None,
-            nap: NAP,
+            max_sleep: FIRST_SLEEP,
         }
     }
 
@@ -264,7 +260,7 @@ impl<'a> Watch<'a> {
             Some((phase, since)) if *phase == now => Duration::from_nanos(since.nanos()),
             _ => {
                 self.seen = Some((now, Clock::default()));
-                self.nap = NAP;
+                self.max_sleep = FIRST_SLEEP;
                 Duration::ZERO
             }
         }
@@ -301,18 +297,18 @@ impl Wait for Watch<'_> {
         Poll::Pending
     }
 
-    fn is_told(&self) -> bool {
+    fn may_be_ready(&self) -> bool {
         self.is_drained()
     }
 
-    fn nap(&mut self) -> Option<Duration> {
+    fn max_sleep(&mut self) -> Option<Duration> {
         if self.tracker.is_exact() {
             return None;
         }
         self.age();
-        let nap = self.nap;
-        self.nap = nap.saturating_mul(2);
-        Some(nap)
+        let max_sleep = self.max_sleep;
+        self.max_sleep = max_sleep.saturating_mul(2);
+        Some(max_sleep)
     }
 }
 

@@ -55,9 +55,9 @@ pub(super) const RING: usize = if cfg!(loom) { 2 } else { 4 };
 
 /// Where in the ring a phase is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position(pub(super) u8);
+pub(super) struct RingIndex(pub(super) u8);
 
-impl Position {
+impl RingIndex {
     #[inline(always)]
     pub(super) const fn of(phase: u64) -> Self {
         Self((phase % RING as u64) as u8)
@@ -70,7 +70,7 @@ impl Position {
 
     /// Below [`RING`], also for the compiler.
     #[inline(always)]
-    pub(super) const fn index(self) -> usize {
+    pub(super) const fn get(self) -> usize {
         self.0 as usize % RING
     }
 }
@@ -113,35 +113,35 @@ impl Stripe {
 
     /// Counts a token in. For the thread that owns it.
     #[inline(always)]
-    fn count_in_plainly(&self, position: Position) {
-        let came = &self.own.came[position.index()];
+    fn count_in_plainly(&self, index: RingIndex) {
+        let came = &self.own.came[index.get()];
         came.store(came.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     /// Counts a token out that was counted in here.
     #[inline(always)]
-    pub(super) fn count_out(&self, mark: Mark) {
-        if mark.place.is_own() {
+    pub(super) fn count_out(&self, counter: CounterId) {
+        if counter.stripe.is_own() {
             // Nobody else writes here.
-            let left = &self.own.left[mark.position.index()];
+            let left = &self.own.left[counter.index.get()];
             let one_more = left.load(Relaxed).wrapping_add(1);
             // ORDERING: Release, pairs with the Acquire in `is_empty`.
             left.store(one_more, Release);
         } else {
-            self.count_out_elsewhere(mark.position);
+            self.count_out_elsewhere(counter.index);
         }
     }
 
     #[inline(never)]
-    fn count_out_elsewhere(&self, position: Position) {
+    fn count_out_elsewhere(&self, index: RingIndex) {
         // ORDERING: Release, pairs with the Acquire in `is_empty`. Those that
         // follow carry it on.
-        self.shared.removed[position.index()].fetch_add(1, Release);
+        self.shared.removed[index.get()].fetch_add(1, Release);
     }
 
-    fn is_empty(&self, position: Position) -> bool {
+    fn is_empty(&self, index: RingIndex) -> bool {
         let Self { own, shared } = self;
-        let at = position.index();
+        let at = index.get();
         // ORDERING: Acquire, twice, pairs with the Releases of those who count
         // out, and in this order: see above. Nobody counts out in the others.
         let removed = shared.removed[at].load(Acquire);
@@ -155,9 +155,9 @@ impl Stripe {
 /// The stripe in which a token is counted, so that an `Option` of it is no
 /// larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place(pub(super) NonZeroU16);
+pub(super) struct StripeId(pub(super) NonZeroU16);
 
-impl Place {
+impl StripeId {
     /// Enough for all of them.
     pub(super) const BITS: u32 = (NUMBERS + 1).next_power_of_two().ilog2();
 
@@ -168,7 +168,7 @@ impl Place {
     }
 
     #[inline]
-    pub(super) fn stripe(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::from(self.0.get()) - 1
     }
 
@@ -176,16 +176,16 @@ impl Place {
     #[inline(always)]
     pub(super) fn is_own(self) -> bool {
         // A thread without a number owns nothing.
-        thread_number::known() == self.stripe()
+        thread_number::known() == self.index()
     }
 }
 
-/// Where a token is counted. Whoever has it owes it to the tracker.
+/// The counter in which a token is counted. Whoever has it must count it out there.
 #[must_use = "the generation never drains unless this is given back"]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
-    pub(super) place: Place,
-    pub(super) position: Position,
+pub(super) struct CounterId {
+    pub(super) stripe: StripeId,
+    pub(super) index: RingIndex,
 }
 
 /// All stripes of a tracker, allocated when the first token is taken.
@@ -210,56 +210,56 @@ impl Stripes {
 
     /// Counts a token in, by a SeqCst operation.
     #[inline(always)]
-    pub(super) fn count_in(&self, position: Position) -> (&Stripe, Place) {
+    pub(super) fn count_in(&self, index: RingIndex) -> (&Stripe, StripeId) {
         let stripes = self.0.force_with(make);
         let number = thread_number::known();
         let Some(stripe) = stripes.get(number) else {
-            return count_in_elsewhere(stripes, position);
+            return count_in_elsewhere(stripes, index);
         };
         if barrier::is_on() {
-            stripe.count_in_plainly(position);
+            stripe.count_in_plainly(index);
             // What is read next is not read before.
             compiler_fence(SeqCst);
         } else {
             // ORDERING: SeqCst, pairs with the fences in `heavy_fence`.
-            stripe.own.came[position.index()].fetch_add(1, SeqCst);
+            stripe.own.came[index.get()].fetch_add(1, SeqCst);
             fence_for_loom();
         }
-        (stripe, Place::new(number))
+        (stripe, StripeId::new(number))
     }
 
     /// Counts one more token in, beside one that is alive.
-    pub(super) fn copy(&self, mark: Mark) {
+    pub(super) fn copy(&self, counter: CounterId) {
         // Relaxed: the original is counted out after this.
-        let shared = &self.at(mark.place).shared;
-        shared.added[mark.position.index()].fetch_add(1, Relaxed);
+        let shared = &self.at(counter.stripe).shared;
+        shared.added[counter.index.get()].fetch_add(1, Relaxed);
     }
 
-    /// Are all tokens gone that were counted at `position`, as far as they can
+    /// Are all tokens gone that were counted at `index`, as far as they can
     /// be seen? The caller has seen to it that those that matter can.
-    pub(super) fn is_empty(&self, position: Position) -> bool {
+    pub(super) fn is_empty(&self, index: RingIndex) -> bool {
         self.0
             .get()
-            .is_none_or(|stripes| stripes.iter().all(|stripe| stripe.is_empty(position)))
+            .is_none_or(|stripes| stripes.iter().all(|stripe| stripe.is_empty(index)))
     }
 
     /// The stripe of a token.
     #[inline]
-    pub(super) fn at(&self, place: Place) -> &Stripe {
+    pub(super) fn at(&self, id: StripeId) -> &Stripe {
         let stripes = self.0.get().expect("a token has been counted in");
-        &stripes[place.stripe()]
+        &stripes[id.index()]
     }
 }
 
 /// For a thread that owns no stripe, or does not know so far.
 #[inline(never)]
-fn count_in_elsewhere(stripes: &[Stripe], position: Position) -> (&Stripe, Place) {
+fn count_in_elsewhere(stripes: &[Stripe], index: RingIndex) -> (&Stripe, StripeId) {
     let number = thread_number::number() % stripes.len();
     let stripe = &stripes[number];
     // ORDERING: as in `count_in`.
-    stripe.shared.added[position.index()].fetch_add(1, SeqCst);
+    stripe.shared.added[index.get()].fetch_add(1, SeqCst);
     fence_for_loom();
-    (stripe, Place::new(number))
+    (stripe, StripeId::new(number))
 }
 
 #[cold]

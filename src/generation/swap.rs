@@ -106,7 +106,7 @@ impl<T> Swap<T> {
     pub fn write(&self) -> Write<'_, T> {
         let token = self.tracker.acquire();
         Write {
-            copy: &self.copies[token.mark().position.index() % 2],
+            copy: &self.copies[token.counter().index.get() % 2],
             _token: token,
         }
     }

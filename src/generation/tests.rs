@@ -50,7 +50,7 @@ fn copies_hold_up_like_tokens() {
 
 /// Increments that are not held up each begin a phase, and none goes further.
 #[test]
-fn a_turn_for_each_increment() {
+fn each_increment_begins_a_phase() {
     let tracker = Tracker::new();
     for phase in 0..3 * RING as u64 {
         assert_eq!(tracker.phase(), phase);

@@ -104,7 +104,7 @@ use crossbeam_utils::CachePadded;
 
 use super::{
     barrier::{self, heavy_fence},
-    stripes::{Mark, Place, Position, RING, Stripe, Stripes},
+    stripes::{CounterId, RING, RingIndex, Stripe, StripeId, Stripes},
 };
 use crate::{
     event::Event,
@@ -296,40 +296,40 @@ impl Tracker {
     /// ```
     #[inline(always)]
     pub fn acquire(&self) -> Token<'_> {
-        let (generation, mark, stripe) = self.enter();
-        Token::new(self, stripe, generation, mark)
+        let (generation, counter, stripe) = self.enter();
+        Token::new(self, stripe, generation, counter)
     }
 
     /// Counts the caller in. Says in which generation, and where.
     #[inline(always)]
-    pub(super) fn enter(&self) -> (u64, Mark, &Stripe) {
+    pub(super) fn enter(&self) -> (u64, CounterId, &Stripe) {
         let Words { generation, phase } = &self.words;
         loop {
             // ORDERING: SeqCst here and below, arguments 1 and 2, pairs with the
             // fences in `increment` and `are_empty`. Acquire, pairs with the
             // Releases in `increment` and `begin_next`.
             let now = phase.load(SeqCst);
-            let position = Position::of(now);
-            let (stripe, place) = self.stripes.count_in(position);
-            let mark = Mark { place, position };
+            let index = RingIndex::of(now);
+            let (stripe, id) = self.stripes.count_in(index);
+            let counter = CounterId { stripe: id, index };
             let generation = generation.load(SeqCst);
             if phase.load(SeqCst) == now {
-                return (generation, mark, stripe);
+                return (generation, counter, stripe);
             }
-            self.retract(mark);
+            self.retract(counter);
         }
     }
 
     /// The phase has moved while the caller counted itself in.
     #[cold]
-    pub(super) fn retract(&self, mark: Mark) {
-        self.stripes.at(mark.place).count_out(mark);
-        self.left_late(mark);
+    pub(super) fn retract(&self, counter: CounterId) {
+        self.stripes.at(counter.stripe).count_out(counter);
+        self.left_late(counter);
     }
 
     #[inline(always)]
-    pub(super) fn leave(&self, mark: Mark, stripe: &Stripe) {
-        stripe.count_out(mark);
+    pub(super) fn leave(&self, counter: CounterId, stripe: &Stripe) {
+        stripe.count_out(counter);
         // The window is no wider than the machine makes it.
         compiler_fence(SeqCst);
         #[cfg(loom)]
@@ -339,8 +339,8 @@ impl Tracker {
             crate::sync::fence(SeqCst);
         }
         // If the phase is RING after its own, whoever has begun it has waked.
-        if Position::of(self.phase()) != mark.position {
-            self.left_late(mark);
+        if RingIndex::of(self.phase()) != counter.index {
+            self.left_late(counter);
         }
     }
 }
@@ -427,18 +427,18 @@ impl Tracker {
         heavy_fence();
         let earliest = (now + 1).saturating_sub(RING as u64);
         (phases.start.max(earliest)..phases.end)
-            .all(|phase| self.stripes.is_empty(Position::of(phase)))
+            .all(|phase| self.stripes.is_empty(RingIndex::of(phase)))
     }
 
     /// A token has gone whose phase is over: tells those who wait if it was the
     /// last one.
     #[cold]
-    pub(super) fn left_late(&self, mark: Mark) {
+    pub(super) fn left_late(&self, counter: CounterId) {
         // ORDERING: argument 4, H: after the count-out, before the look for
         // waiters. Pairs with the fence in `are_empty`, and with this one of
         // others who leave.
         fence(SeqCst);
-        if self.has_waiters() && self.stripes.is_empty(mark.position) {
+        if self.has_waiters() && self.stripes.is_empty(counter.index) {
             self.waiting.event.notify_all().resume();
         }
     }
@@ -453,26 +453,26 @@ impl Tracker {
     /// [`acquire`](Self::acquire) for a permit that has been taken.
     #[inline(always)]
     pub(crate) fn acquire_short(&self) -> ShortToken {
-        let (generation, mark, _) = self.enter();
-        ShortToken::new(generation, mark)
+        let (generation, counter, _) = self.enter();
+        ShortToken::new(generation, counter)
     }
 
     /// Gives back what [`acquire_short`](Self::acquire_short) or
     /// [`copy`](Self::copy) has returned.
     #[inline(always)]
     pub(crate) fn release(&self, token: ShortToken) {
-        let mark = token.mark();
-        self.leave(mark, self.stripes.at(mark.place));
+        let counter = token.counter();
+        self.leave(counter, self.stripes.at(counter.stripe));
     }
 
     /// One more token of the same generation.
     pub(crate) fn copy(&self, token: &ShortToken) -> ShortToken {
-        self.count_again(token.mark());
+        self.count_again(token.counter());
         token.counted_again()
     }
 
-    pub(super) fn count_again(&self, mark: Mark) {
-        self.stripes.copy(mark);
+    pub(super) fn count_again(&self, counter: CounterId) {
+        self.stripes.copy(counter);
     }
 
     /// The generation of `token`, if its [age](ShortToken::age) is what that says. One
@@ -488,7 +488,7 @@ impl Tracker {
         // say which drains first, and since tokens that are held are of less than
         // RING phases, where they are counted tells which.
         let (phase, generation) = (self.phase(), self.generation());
-        let age = |token: &ShortToken| (token.mark().position.age(phase), token.age(generation));
+        let age = |token: &ShortToken| (token.counter().index.age(phase), token.age(generation));
         age(token) > age(other)
     }
 }
@@ -536,7 +536,7 @@ pub struct Token<'a> {
     /// cost.
     stripe: &'a Stripe,
     generation: u64,
-    mark: Mark,
+    counter: CounterId,
 }
 
 impl<'a> Token<'a> {
@@ -545,19 +545,19 @@ impl<'a> Token<'a> {
         tracker: &'a Tracker,
         stripe: &'a Stripe,
         generation: u64,
-        mark: Mark,
+        counter: CounterId,
     ) -> Self {
         Self {
             tracker,
             stripe,
             generation,
-            mark,
+            counter,
         }
     }
 
     #[inline]
-    pub(super) fn mark(&self) -> Mark {
-        self.mark
+    pub(super) fn counter(&self) -> CounterId {
+        self.counter
     }
 
     /// The generation that it was taken in, which cannot drain while it lives.
@@ -582,7 +582,7 @@ impl Token<'_> {
     /// One more of the same generation: what permits do when they are split.
     #[doc(hidden)]
     pub fn copied(&self) -> Self {
-        self.tracker.count_again(self.mark);
+        self.tracker.count_again(self.counter);
         Self { ..*self }
     }
 }
@@ -590,7 +590,7 @@ impl Token<'_> {
 impl Drop for Token<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.tracker.leave(self.mark, self.stripe);
+        self.tracker.leave(self.counter, self.stripe);
     }
 }
 
@@ -602,25 +602,25 @@ impl fmt::Debug for Token<'_> {
     }
 }
 
-/// Bits of a [`Mark`] in a [`ShortToken`]: the stripe, and above it the position.
-const MARK: u32 = Place::BITS + RING.ilog2();
+/// Bits of a [`CounterId`] in a [`ShortToken`]: the stripe, and above it the index.
+const COUNTER_BITS: u32 = StripeId::BITS + RING.ilog2();
 
-/// A token in four bytes, also within an `Option`, to ride along in a permit: it
+/// A token in four bytes, also within an `Option`, to be a part of a permit: it
 /// does not know its tracker, and of its generation only the lowest bits.
-/// Whoever has it owes it to [`Tracker::release`].
+/// Whoever has it must call [`Tracker::release`].
 #[must_use = "the generation never drains unless this is given back"]
 #[derive(Debug)]
 pub(crate) struct ShortToken(NonZeroU32);
 
 impl ShortToken {
     /// How many generations it can tell apart: a million or more.
-    const GENERATIONS: u64 = 1 << (u32::BITS - MARK);
+    const GENERATIONS: u64 = 1 << (u32::BITS - COUNTER_BITS);
 
     #[inline]
-    pub(super) fn new(generation: u64, mark: Mark) -> Self {
+    pub(super) fn new(generation: u64, counter: CounterId) -> Self {
         let lowest = (generation % Self::GENERATIONS) as u32;
-        let position = u32::from(mark.position.0) << Place::BITS;
-        Self(NonZeroU32::from(mark.place.0) | position | lowest << MARK)
+        let index = u32::from(counter.index.0) << StripeId::BITS;
+        Self(NonZeroU32::from(counter.stripe.0) | index | lowest << COUNTER_BITS)
     }
 
     /// For [`from_bits`](Self::from_bits): never zero.
@@ -636,13 +636,13 @@ impl ShortToken {
     }
 
     #[inline(always)]
-    pub(super) fn mark(&self) -> Mark {
+    pub(super) fn counter(&self) -> CounterId {
         let bits = self.0.get();
-        let place = NonZeroU16::new((bits & ((1 << Place::BITS) - 1)) as u16);
-        Mark {
+        let stripe = NonZeroU16::new((bits & ((1 << StripeId::BITS) - 1)) as u16);
+        CounterId {
             // Never zero, and one is no less right than a panic.
-            place: Place(place.unwrap_or(NonZeroU16::MIN)),
-            position: Position::of(u64::from(bits >> Place::BITS)),
+            stripe: StripeId(stripe.unwrap_or(NonZeroU16::MIN)),
+            index: RingIndex::of(u64::from(bits >> StripeId::BITS)),
         }
     }
 
@@ -654,7 +654,7 @@ impl ShortToken {
     /// How many generations it is from its own to `now`, modulo what it can tell
     /// apart.
     pub(super) fn age(&self, now: u64) -> u64 {
-        let lowest = u64::from(self.0.get() >> MARK);
+        let lowest = u64::from(self.0.get() >> COUNTER_BITS);
         now.wrapping_sub(lowest) % Self::GENERATIONS
     }
 }

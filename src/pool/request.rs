@@ -103,8 +103,8 @@ impl<K> Wait for Request<K> {
         }
     }
 
-    fn is_told(&self) -> bool {
-        self.0.is_told()
+    fn may_be_ready(&self) -> bool {
+        self.0.may_be_ready()
     }
 }
 
@@ -227,7 +227,7 @@ impl Wait for End<'_> {
         polled
     }
 
-    fn is_told(&self) -> bool {
+    fn may_be_ready(&self) -> bool {
         self.gate.is_closed()
     }
 }

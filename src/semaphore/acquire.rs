@@ -20,7 +20,7 @@ use super::line::Ticket;
 use super::{
     core::{Held, Packed, Semaphore, checked},
     line::Verdict,
-    outcome::{End, Since},
+    outcome::{Outcome, Since},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     queue::{Arrival, Waiter},
     word::Take,
@@ -149,7 +149,7 @@ impl Semaphore {
         let (found, packed) = self.take_packed(n);
         match found {
             Take::Acquired => {
-                self.ended(End::Acquired, Since::NEVER);
+                self.record(Outcome::Acquired, Since::NEVER);
                 Ok(packed)
             }
             found => Err(self.refused(found)),
@@ -158,11 +158,11 @@ impl Semaphore {
 
     #[inline(never)]
     fn refused(&self, found: Take) -> TryAcquireError {
-        let (end, error) = match found {
-            Take::Closed => (End::Closed, TryAcquireError::Closed),
-            _ => (End::Rejected, TryAcquireError::NoPermits),
+        let (outcome, error) = match found {
+            Take::Closed => (Outcome::Closed, TryAcquireError::Closed),
+            _ => (Outcome::Rejected, TryAcquireError::NoPermits),
         };
-        self.ended(end, Since::NEVER);
+        self.record(outcome, Since::NEVER);
         error
     }
 }
@@ -358,7 +358,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         let Some(semaphore) = &self.semaphore else {
             return;
         };
-        semaphore.ended(End::Cancelled, self.since);
+        semaphore.record(Outcome::Cancelled, self.since);
         if semaphore.queue.cancel(&semaphore.word, waiter) == Verdict::Granted {
             semaphore.release(Held::taken(self.need));
         }
@@ -371,7 +371,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         let semaphore = self.semaphore.as_deref()?;
         match semaphore.queue.cancel(&semaphore.word, waiter) {
             Verdict::Waiting => {
-                semaphore.ended(End::TimedOut, self.since);
+                semaphore.record(Outcome::TimedOut, self.since);
                 None
             }
             verdict => Some(self.finish_wait(verdict == Verdict::Granted, Deferred::default())),
@@ -422,8 +422,12 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     #[inline]
     fn finish(&mut self, acquired: bool) -> Result<(S, Held), AcquireError> {
         let semaphore = self.semaphore.take().expect("finished once");
-        let end = if acquired { End::Acquired } else { End::Closed };
-        semaphore.ended(end, Since::NEVER);
+        let outcome = if acquired {
+            Outcome::Acquired
+        } else {
+            Outcome::Closed
+        };
+        semaphore.record(outcome, Since::NEVER);
         if acquired {
             Ok((semaphore, Held::taken(self.need)))
         } else {
@@ -443,12 +447,12 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             deferred.merge(semaphore.queue.leave(listener));
         }
         let panics = deferred.resumes();
-        let end = match acquired {
-            true if panics => End::Cancelled,
-            true => End::Acquired,
-            false => End::Closed,
+        let outcome = match acquired {
+            true if panics => Outcome::Cancelled,
+            true => Outcome::Acquired,
+            false => Outcome::Closed,
         };
-        semaphore.ended(end, self.since);
+        semaphore.record(outcome, self.since);
         let held = Held {
             n: self.need,
             handed: semaphore.queue.is_fifo(),
@@ -489,11 +493,11 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
         Poll::Ready(self.finish_wait(verdict == Verdict::Granted, deferred))
     }
 
-    fn is_told(&self) -> bool {
+    fn may_be_ready(&self) -> bool {
         let (Some(semaphore), Some(waiter)) = (self.semaphore.as_deref(), &self.waiter) else {
             return true;
         };
-        semaphore.queue.is_told(&semaphore.word, waiter)
+        semaphore.queue.may_be_ready(&semaphore.word, waiter)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use super::{
     acquire::Attempt,
     core::{Held, Semaphore, checked},
-    outcome::{End, Since},
+    outcome::{Outcome, Since},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     word::Take,
 };
@@ -28,11 +28,11 @@ pub(crate) fn acquire<S: Deref<Target = Semaphore>>(
     assert_may_block();
     match semaphore.take(n) {
         Take::Acquired => {
-            semaphore.ended(End::Acquired, Since::NEVER);
+            semaphore.record(Outcome::Acquired, Since::NEVER);
             return Ok((semaphore, Held::taken(n)));
         }
         Take::Closed => {
-            semaphore.ended(End::Closed, Since::NEVER);
+            semaphore.record(Outcome::Closed, Since::NEVER);
             return Err(AcquireTimeoutError::Closed);
         }
         Take::Full | Take::Spoken | Take::TooLarge => {}

@@ -7,7 +7,7 @@ use std::mem;
 use super::{
     fairness::Policy,
     optional::{Optional, Options},
-    outcome::{End, Since},
+    outcome::{Outcome, Since},
     queue::Queue,
     word::{MAX_PERMITS, Release, Take, Word},
 };
@@ -192,8 +192,8 @@ impl Semaphore {
 
     #[inline(never)]
     fn take_beside_the_line(&self, n: u32) -> Take {
-        let kept = self.queue.kept();
-        if kept == 0 || self.word.load().available(kept) >= n {
+        let reserved = self.queue.reserved();
+        if reserved == 0 || self.word.load().available(reserved) >= n {
             self.word.try_acquire(n, true)
         } else {
             Take::Spoken
@@ -375,7 +375,7 @@ impl Semaphore {
     #[inline(never)]
     fn take_back_loudly(&self, released: Release, n: u32, token: ShortToken) {
         // Made first, so dropped last, also if a waker panics.
-        let _gone = self.optional.give_back(token);
+        let _guard = self.optional.give_back(token);
         self.finish_release(released, n);
     }
 
@@ -412,9 +412,9 @@ impl Semaphore {
 impl Semaphore {
     /// A request has ended that began to wait at `since`.
     #[inline(always)]
-    pub(super) fn ended(&self, end: End, since: Since) {
+    pub(super) fn record(&self, outcome: Outcome, since: Since) {
         if self.optional.keeps_stats() {
-            self.optional.count(end, since);
+            self.optional.count(outcome, since);
         }
     }
 

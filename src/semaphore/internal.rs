@@ -20,7 +20,7 @@ use super::word::Release;
 #[cfg(all(feature = "rayon", not(loom)))]
 use super::{
     core::Packed,
-    outcome::{End, Since},
+    outcome::{Outcome, Since},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     word::{Calm, Take},
 };
@@ -169,7 +169,7 @@ impl Semaphore {
 
     fn pack_ahead(&self, n: u32, over: bool) -> Option<Packed> {
         self.take_ahead(n, over).then(|| {
-            self.ended(End::Acquired, Since::NEVER);
+            self.record(Outcome::Acquired, Since::NEVER);
             self.hand_out(Held::taken(n))
         })
     }

@@ -8,8 +8,8 @@
 //!   that gives up leaves a hole. Holes at either end go at once; when holes outnumber
 //!   the living, the buffer is swept. So a cancellation costs O(log n) amortised.
 //! - `aside`: it asked for more than max, and is in nobody's way.
-//! - `back`: in line again, after it has stood aside or has been put back. Few ever
-//!   are, so this is a tree, O(log n). Of `ring` and `back`, the smaller ticket is first.
+//! - `rejoined`: in line again, after it has stood aside or has been put back. Few ever
+//!   are, so this is a tree, O(log n). Of `ring` and `rejoined`, the smaller ticket is first.
 //!
 //! # How a waiter learns its verdict
 //!
@@ -45,17 +45,18 @@ pub(crate) enum Verdict {
 pub(crate) struct Ticket(pub(super) u64);
 
 /// A waiter; without a waker it is a hole in the ring.
-struct Place {
+struct Entry {
     ticket: Ticket,
     need: u32,
     waker: Option<Waker>,
 }
 
-/// Where a waiter stood that has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stood {
-    AtTheFront,
-    Elsewhere,
+/// A waiter that has given up.
+pub(super) struct Removed {
+    /// The next one is the front now.
+    pub(super) was_front: bool,
+    /// For the caller to drop, after it has let go of the lock.
+    pub(super) waker: Option<Waker>,
 }
 
 /// The figures of a line that hardly ever change.
@@ -74,13 +75,13 @@ pub(super) struct Figures {
 // with every grant.
 #[repr(C)]
 pub(super) struct Line {
-    ring: VecDeque<Place>,
+    ring: VecDeque<Entry>,
     next: Ticket,
     served: Ticket,
     holes: usize,
     closed_at: Ticket,
-    back: BTreeMap<Ticket, Place>,
-    aside: BTreeMap<Ticket, Place>,
+    rejoined: BTreeMap<Ticket, Entry>,
+    aside: BTreeMap<Ticket, Entry>,
     /// The same, the smallest request first.
     aside_by_need: BTreeSet<(u32, Ticket)>,
     /// Stragglers that were closed out: they may ask at any time.
@@ -97,7 +98,7 @@ impl Default for Line {
             served: Ticket(0),
             holes: 0,
             closed_at: Ticket(u64::MAX),
-            back: BTreeMap::new(),
+            rejoined: BTreeMap::new(),
             aside: BTreeMap::new(),
             aside_by_need: BTreeSet::new(),
             refused: BTreeSet::new(),
@@ -110,12 +111,12 @@ impl Default for Line {
 impl Line {
     pub(super) fn is_empty(&self) -> bool {
         // There are no holes at the ends.
-        self.ring.is_empty() && self.back.is_empty()
+        self.ring.is_empty() && self.rejoined.is_empty()
     }
 
     /// Waiters in line.
     pub(super) fn len(&self) -> usize {
-        self.ring.len() - self.holes + self.back.len()
+        self.ring.len() - self.holes + self.rejoined.len()
     }
 
     /// Waiters that stand aside.
@@ -136,7 +137,7 @@ impl Line {
     pub(super) fn figures(&self) -> Figures {
         Figures {
             closed_at: self.closed_at,
-            stragglers: self.back.len() + self.aside.len() + self.refused.len(),
+            stragglers: self.rejoined.len() + self.aside.len() + self.refused.len(),
             aside: self.aside.len(),
             is_empty: self.is_empty(),
         }
@@ -144,15 +145,15 @@ impl Line {
 
     /// How many permits the first in line needs.
     pub(super) fn front(&self) -> Option<u32> {
-        match self.first_back() {
-            None => self.ring.front().map(|place| place.need),
-            Some(ticket) => self.back.get(&ticket).map(|place| place.need),
+        match self.first_rejoined() {
+            None => self.ring.front().map(|entry| entry.need),
+            Some(ticket) => self.rejoined.get(&ticket).map(|entry| entry.need),
         }
     }
 
     /// What the holder of a ticket below `served` has been told.
     pub(super) fn look_up(&self, ticket: Ticket) -> Verdict {
-        if self.aside.contains_key(&ticket) || self.back.contains_key(&ticket) {
+        if self.aside.contains_key(&ticket) || self.rejoined.contains_key(&ticket) {
             Verdict::Waiting
         } else if ticket >= self.closed_at || self.refused.contains(&ticket) {
             Verdict::Closed
@@ -163,26 +164,26 @@ impl Line {
 
     /// The waker of a waiter that still waits.
     pub(super) fn waker_mut(&mut self, ticket: Ticket) -> Option<&mut Option<Waker>> {
-        let place = match self.find(ticket) {
+        let entry = match self.find(ticket) {
             Some(at) => &mut self.ring[at],
-            None => match self.back.get_mut(&ticket) {
-                Some(place) => place,
+            None => match self.rejoined.get_mut(&ticket) {
+                Some(entry) => entry,
                 None => self.aside.get_mut(&ticket)?,
             },
         };
-        place.waker.is_some().then_some(&mut place.waker)
+        entry.waker.is_some().then_some(&mut entry.waker)
     }
 
     /// Who is first, if that one is back in line.
-    fn first_back(&self) -> Option<Ticket> {
-        let &ticket = self.back.first_key_value()?.0;
-        let first = self.ring.front().is_none_or(|place| ticket < place.ticket);
+    fn first_rejoined(&self) -> Option<Ticket> {
+        let &ticket = self.rejoined.first_key_value()?.0;
+        let first = self.ring.front().is_none_or(|entry| ticket < entry.ticket);
         first.then_some(ticket)
     }
 
     fn find(&self, ticket: Ticket) -> Option<usize> {
         self.ring
-            .binary_search_by_key(&ticket, |place| place.ticket)
+            .binary_search_by_key(&ticket, |entry| entry.ticket)
             .ok()
     }
 }
@@ -192,7 +193,7 @@ impl Line {
     /// Puts a waiter at the end of the line.
     pub(super) fn push(&mut self, need: u32, waker: Waker) -> Ticket {
         let ticket = self.ticket();
-        self.ring.push_back(Place {
+        self.ring.push_back(Entry {
             ticket,
             need,
             waker: Some(waker),
@@ -203,7 +204,7 @@ impl Line {
     /// Puts an arrival that needs more than max beside the line.
     pub(super) fn push_aside(&mut self, need: u32, waker: Waker) -> Ticket {
         let ticket = self.ticket();
-        self.stand_aside(Place {
+        self.stand_aside(Entry {
             ticket,
             need,
             waker: Some(waker),
@@ -213,15 +214,15 @@ impl Line {
 
     /// Grants the first in line what it needs.
     pub(super) fn grant_front(&mut self) -> Option<Waker> {
-        let place = self.pop_front()?;
-        self.pass(place.ticket);
-        place.waker
+        let entry = self.pop_front()?;
+        self.pass(entry.ticket);
+        entry.waker
     }
 
     /// The first in line cannot be served until max is raised: out of the way.
     pub(super) fn step_aside(&mut self) {
-        if let Some(place) = self.pop_front() {
-            self.stand_aside(place);
+        if let Some(entry) = self.pop_front() {
+            self.stand_aside(entry);
         }
     }
 
@@ -234,7 +235,7 @@ impl Line {
                 break;
             }
             self.aside_by_need.pop_first();
-            self.back.extend(self.aside.remove_entry(&ticket));
+            self.rejoined.extend(self.aside.remove_entry(&ticket));
             any = true;
         }
         any
@@ -244,65 +245,60 @@ impl Line {
     #[cfg(feature = "pool")]
     pub(super) fn put_back(&mut self, ticket: Ticket, need: u32, waker: Option<Waker>) {
         debug_assert!(ticket < self.served, "granted before");
-        let place = Place {
+        let entry = Entry {
             ticket,
             need,
             waker,
         };
-        self.back.insert(ticket, place);
+        self.rejoined.insert(ticket, entry);
     }
 
     /// Closes one waiter out, first those in line, then those aside.
     pub(super) fn refuse_one(&mut self) -> Option<Waker> {
         self.closed_at = self.closed_at.min(self.served);
-        let place = self.pop_front().or_else(|| {
-            let (ticket, place) = self.aside.pop_first()?;
-            self.aside_by_need.remove(&(place.need, ticket));
-            Some(place)
+        let entry = self.pop_front().or_else(|| {
+            let (ticket, entry) = self.aside.pop_first()?;
+            self.aside_by_need.remove(&(entry.need, ticket));
+            Some(entry)
         });
-        let Some(place) = place else {
+        let Some(entry) = entry else {
             self.served = self.next;
             return None;
         };
-        if place.ticket < self.closed_at {
+        if entry.ticket < self.closed_at {
             // Its ticket says granted: it is told by name.
-            self.refused.insert(place.ticket);
+            self.refused.insert(entry.ticket);
         } else {
-            self.pass(place.ticket);
+            self.pass(entry.ticket);
         }
-        place.waker
+        entry.waker
     }
 
-    /// Takes a waiter that gives up out. `None` if it has left already. The waker is
-    /// for the caller to drop, after it has let go of the lock.
-    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<(Stood, Option<Waker>)> {
+    /// Takes a waiter that gives up out. `None` if it has left already.
+    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Removed> {
         if let Some(at) = self.find(ticket) {
             let waker = Some(self.ring[at].waker.take()?);
-            let first = at == 0 && self.first_back().is_none();
+            let was_front = at == 0 && self.first_rejoined().is_none();
             self.holes += 1;
             self.sweep();
-            return Some((Self::stood(first), waker));
+            return Some(Removed { was_front, waker });
         }
-        if let Some(place) = self.aside.remove(&ticket) {
-            self.aside_by_need.remove(&(place.need, ticket));
-            return Some((Stood::Elsewhere, place.waker));
+        if let Some(entry) = self.aside.remove(&ticket) {
+            self.aside_by_need.remove(&(entry.need, ticket));
+            return Some(Removed {
+                was_front: false,
+                waker: entry.waker,
+            });
         }
-        let first = self.first_back() == Some(ticket);
-        let place = self.back.remove(&ticket)?;
-        Some((Self::stood(first), place.waker))
+        let was_front = self.first_rejoined() == Some(ticket);
+        let entry = self.rejoined.remove(&ticket)?;
+        let waker = entry.waker;
+        Some(Removed { was_front, waker })
     }
 
-    fn stood(first: bool) -> Stood {
-        if first {
-            Stood::AtTheFront
-        } else {
-            Stood::Elsewhere
-        }
-    }
-
-    fn stand_aside(&mut self, place: Place) {
-        self.aside_by_need.insert((place.need, place.ticket));
-        self.aside.insert(place.ticket, place);
+    fn stand_aside(&mut self, entry: Entry) {
+        self.aside_by_need.insert((entry.need, entry.ticket));
+        self.aside.insert(entry.ticket, entry);
     }
 
     fn ticket(&mut self) -> Ticket {
@@ -316,23 +312,23 @@ impl Line {
         self.served = self.served.max(Ticket(ticket.0 + 1));
     }
 
-    fn pop_front(&mut self) -> Option<Place> {
-        if let Some(ticket) = self.first_back() {
-            return self.back.remove(&ticket);
+    fn pop_front(&mut self) -> Option<Entry> {
+        if let Some(ticket) = self.first_rejoined() {
+            return self.rejoined.remove(&ticket);
         }
-        let place = self.ring.pop_front()?;
+        let entry = self.ring.pop_front()?;
         if self.holes > 0 {
             self.sweep();
         }
         if self.ring.is_empty() && self.ring.capacity() > KEEP {
             self.ring = VecDeque::new();
         }
-        Some(place)
+        Some(entry)
     }
 
     /// Removes the holes at both ends, and all of them when they outnumber the living.
     fn sweep(&mut self) {
-        let is_hole = |place: &Place| place.waker.is_none();
+        let is_hole = |entry: &Entry| entry.waker.is_none();
         while self.ring.front().is_some_and(is_hole) {
             self.ring.pop_front();
             self.holes -= 1;
@@ -342,7 +338,7 @@ impl Line {
             self.holes -= 1;
         }
         if self.holes > self.ring.len() - self.holes + SWEEP_FROM {
-            self.ring.retain(|place| !is_hole(place));
+            self.ring.retain(|entry| !is_hole(entry));
             self.holes = 0;
         }
     }

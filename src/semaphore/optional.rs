@@ -1,7 +1,7 @@
 //! What a semaphore does besides counting, where its builder asked for it: permits that
 //! know their generation, and statistics.
 
-use super::outcome::{End, Since};
+use super::outcome::{Outcome, Since};
 #[cfg(feature = "stats")]
 use super::stats::Counters;
 use crate::{
@@ -75,13 +75,13 @@ impl Optional {
 
     /// A request has ended that began to wait at `since`.
     #[inline(never)]
-    pub(super) fn count(&self, end: End, since: Since) {
+    pub(super) fn count(&self, outcome: Outcome, since: Since) {
         #[cfg(feature = "stats")]
         if let Some(counters) = self.counters() {
-            counters.count(end, since);
+            counters.count(outcome, since);
         }
         #[cfg(not(feature = "stats"))]
-        let _ = (end, since);
+        let _ = (outcome, since);
     }
 
     /// The time, for a request that begins to wait.
@@ -139,8 +139,8 @@ impl Optional {
     }
 
     /// The token is given back when what this returns is dropped.
-    pub(super) fn give_back(&self, token: ShortToken) -> Gone<'_> {
-        Gone {
+    pub(super) fn give_back(&self, token: ShortToken) -> TokenGuard<'_> {
+        TokenGuard {
             tracker: self.generations(),
             token: Some(token),
         }
@@ -149,12 +149,12 @@ impl Optional {
 
 /// Permits that are being given back.
 #[must_use]
-pub(super) struct Gone<'a> {
+pub(super) struct TokenGuard<'a> {
     tracker: &'a Tracker,
     token: Option<ShortToken>,
 }
 
-impl Drop for Gone<'_> {
+impl Drop for TokenGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some(token) = self.token.take() {

@@ -2,7 +2,7 @@
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum End {
+pub(crate) enum Outcome {
     Acquired,
     /// It only tried.
     Rejected,

@@ -91,7 +91,7 @@
 //!    max, before that call returns.
 //!
 //! An arrival is in line from the step that sets QUEUED, a moment before it is counted.
-//! Where waiters compete, QUEUED alone refuses nobody: there `kept` says what a newcomer
+//! Where waiters compete, QUEUED alone refuses nobody: there `reserved` says what a newcomer
 //! must leave, by a figure that is written in the same critical section.
 //!
 //! # Wakers
@@ -121,7 +121,7 @@ use crossbeam_utils::CachePadded;
 
 use super::{
     fairness::{Fairness, Policy},
-    line::{Figures, Line, Stood, Ticket, Verdict},
+    line::{Figures, Line, Removed, Ticket, Verdict},
     word::{State, Take, Word},
 };
 use crate::{
@@ -153,12 +153,12 @@ struct Shared {
     /// In line or aside. For readers only.
     waiting: AtomicUsize,
     line: Mutex<Line>,
-    calm: CachePadded<Calm>,
+    read_mostly: CachePadded<ReadMostly>,
     competing: CachePadded<Competing>,
 }
 
 #[derive(Default)]
-struct Calm {
+struct ReadMostly {
     closed_at: AtomicU64,
     stragglers: AtomicUsize,
     /// Aside. Whoever has changed max looks here.
@@ -246,12 +246,12 @@ impl Queue {
     }
 
     /// How many free permits a newcomer must leave to those who wait.
-    pub(crate) fn kept(&self) -> u32 {
+    pub(crate) fn reserved(&self) -> u32 {
         match self.policy.fairness {
             Fairness::Fifo => u32::MAX,
             Fairness::Barging => 0,
             Fairness::Eventual => self.shared.get().map_or(0, |shared| {
-                if self.is_line_kept(shared) {
+                if self.line_has_priority(shared) {
                     return u32::MAX;
                 }
                 let waiting = shared.competing.count.load(Relaxed);
@@ -264,13 +264,13 @@ impl Queue {
     }
 
     /// Is somebody in line whom nobody may pass?
-    fn is_line_kept(&self, shared: &Shared) -> bool {
+    fn line_has_priority(&self, shared: &Shared) -> bool {
         match self.policy.fairness {
             Fairness::Fifo => true,
             Fairness::Barging => false,
             // ORDERING: Acquire, pairs with the Release in `publish`: who reads that nobody
-            // is in line may conclude that a free permit is not kept for them.
-            Fairness::Eventual => shared.calm.line.load(Acquire),
+            // is in line may conclude that a free permit is not reserved for them.
+            Fairness::Eventual => shared.read_mostly.line.load(Acquire),
         }
     }
 
@@ -302,12 +302,12 @@ impl Queue {
             listener: shared.competing.event.listen(waker),
             since,
         };
-        let kept = self.kept();
+        let reserved = self.reserved();
         // Argument 5: published before the look.
         if shared.competing.count.fetch_add(1, Relaxed) == 0 {
             shared.competing.oldest.store(since, Relaxed);
         }
-        let (verdict, mut deferred) = match self.look(word, shared, kept) {
+        let (verdict, mut deferred) = match self.look(word, shared, reserved) {
             Verdict::Waiting => self.compete(word, &mut waiter, waker),
             verdict => {
                 shared.leave();
@@ -332,7 +332,7 @@ impl Queue {
         let waker = waker.clone();
         let mut line = shared.lock();
         let ticket = loop {
-            if !line.is_empty() && self.is_line_kept(shared) {
+            if !line.is_empty() && self.line_has_priority(shared) {
                 // One more is all that has changed: touch no other figure.
                 shared
                     .waiting
@@ -346,7 +346,7 @@ impl Queue {
                     Take::Full if !word.load().is_too_large(need) => {
                         // Argument 4: publish, then look by a write.
                         line.published = None;
-                        shared.calm.line.store(true, Relaxed);
+                        shared.read_mostly.line.store(true, Relaxed);
                         word.acquire_or_queue(need)
                     }
                     Take::Full => Take::TooLarge,
@@ -358,7 +358,7 @@ impl Queue {
                 Take::TooLarge => {
                     // Argument 4 again.
                     line.published = None;
-                    shared.calm.aside.store(line.aside() + 1, Relaxed);
+                    shared.read_mostly.aside.store(line.aside() + 1, Relaxed);
                     let state = word.confirm();
                     if state.is_too_large(need) && !state.is_closed() {
                         break line.push_aside(need, waker);
@@ -403,11 +403,11 @@ impl Queue {
     }
 
     /// Would a poll have something new to say?
-    pub(crate) fn is_told(&self, word: &Word, waiter: &Waiter) -> bool {
+    pub(crate) fn may_be_ready(&self, word: &Word, waiter: &Waiter) -> bool {
         match waiter {
             Waiter::InLine(ticket) => self.shared.force().verdict(*ticket) != Verdict::Waiting,
             Waiter::Competing { listener, .. } => {
-                listener.is_woken() || (word.load().fits(1) && self.kept() == 0)
+                listener.is_woken() || (word.load().fits(1) && self.reserved() == 0)
             }
         }
     }
@@ -421,7 +421,7 @@ impl Queue {
         {
             if listener.poll(waker).is_pending() {
                 // Not notified, and a permit may be free all the same.
-                if word.load().fits(1) && self.kept() == 0 {
+                if word.load().fits(1) && self.reserved() == 0 {
                     verdict = self.try_once(word, shared);
                 }
                 break;
@@ -444,8 +444,8 @@ impl Queue {
         (verdict, Deferred::default())
     }
 
-    /// Argument 5: it listens and is counted; now it looks. A newcomer leaves `kept`.
-    fn look(&self, word: &Word, shared: &Shared, kept: u32) -> Verdict {
+    /// Argument 5: it listens and is counted; now it looks. A newcomer leaves `reserved`.
+    fn look(&self, word: &Word, shared: &Shared, reserved: u32) -> Verdict {
         // Most find QUEUED set, and need not write the word that all others write.
         // ORDERING: SeqCst, pairs with the fences in `notify` and `serve`.
         fence(SeqCst);
@@ -453,7 +453,7 @@ impl Queue {
         if !state.is_queued() {
             state = word.set_queued();
         }
-        if state.is_closed() || state.available(kept) > 0 {
+        if state.is_closed() || state.available(reserved) > 0 {
             self.try_once(word, shared)
         } else {
             Verdict::Waiting
@@ -461,7 +461,7 @@ impl Queue {
     }
 
     fn try_once(&self, word: &Word, shared: &Shared) -> Verdict {
-        match word.try_acquire(1, !self.is_line_kept(shared)) {
+        match word.try_acquire(1, !self.line_has_priority(shared)) {
             Take::Acquired => Verdict::Granted,
             Take::Closed => Verdict::Closed,
             Take::Full | Take::Spoken | Take::TooLarge => Verdict::Waiting,
@@ -485,7 +485,7 @@ impl Queue {
     /// In nanoseconds. There is no clock but for `Eventual`.
     fn now(&self, shared: &Shared) -> u64 {
         match self.policy.fairness {
-            Fairness::Eventual => shared.calm.clock.force().nanos(),
+            Fairness::Eventual => shared.read_mostly.clock.force().nanos(),
             Fairness::Fifo | Fairness::Barging => 0,
         }
     }
@@ -508,7 +508,7 @@ impl Queue {
         let shared = self.shared.force();
         // Where waiters compete there is no lock to take unless there is a line, or
         // QUEUED is left over from one who competed.
-        let competes = !self.is_fifo() && !shared.calm.line.load(Relaxed);
+        let competes = !self.is_fifo() && !shared.read_mostly.line.load(Relaxed);
         if competes && shared.competing.count.load(Relaxed) > 0 {
             self.notify(shared, word).resume();
         } else {
@@ -539,7 +539,11 @@ impl Queue {
         let Competing { event, passed, .. } = &*shared.competing;
         // Beside a line that nobody may pass, one looks whether its time to join has come.
         let free = word.load().free() as usize;
-        let n = if self.is_line_kept(shared) { 1 } else { free };
+        let n = if self.line_has_priority(shared) {
+            1
+        } else {
+            free
+        };
         if n == 0 {
             return;
         }
@@ -579,7 +583,7 @@ impl Queue {
         change: impl FnOnce(Option<u32>) -> Result<State, E>,
     ) -> Result<(State, bool), E> {
         match self.shared.get() {
-            Some(shared) if shared.calm.aside.load(Relaxed) > 0 => {
+            Some(shared) if shared.read_mostly.aside.load(Relaxed) > 0 => {
                 // Under the lock, or newcomers would slip in between the growth and the
                 // return of those aside to the line.
                 let mut line = shared.lock();
@@ -605,7 +609,7 @@ impl Queue {
     /// Does a change of max from `before` matter to anybody who waits?
     pub(crate) fn is_concerned(&self, before: State) -> bool {
         self.shared.get().is_some_and(|shared| {
-            before.is_queued() || shared.calm.aside.load(Relaxed) > 0 || shared.is_watched()
+            before.is_queued() || shared.read_mostly.aside.load(Relaxed) > 0 || shared.is_watched()
         })
     }
 
@@ -671,23 +675,23 @@ impl Queue {
         let mut removed = None;
         let mut deferred = shared.wake_while(|line, wakes| {
             match removed.get_or_insert_with(|| line.remove(ticket)) {
-                Some((Stood::AtTheFront, _)) => {
+                Some(removed) if removed.was_front => {
                     shared.serve(line, word, &mut 0, wakes, !self.is_fifo())
                 }
-                Some((Stood::Elsewhere, _)) => {
+                Some(_) => {
                     shared.publish(line);
                     true
                 }
                 None => true,
             }
         });
-        let Some((stood, waker)) = removed.flatten() else {
+        let Some(Removed { was_front, waker }) = removed.flatten() else {
             deferred.resume();
             return shared.verdict(ticket);
         };
         // Dropping a waker may run foreign code: the lock is free.
         deferred.run(|| drop(waker));
-        if stood == Stood::AtTheFront {
+        if was_front {
             deferred.merge(self.notify(shared, word));
         }
         deferred.resume();
@@ -782,12 +786,12 @@ impl Shared {
     }
 
     fn watchers(&self, goal: Goal) -> &Watchers {
-        &self.calm.watchers[goal as usize]
+        &self.read_mostly.watchers[goal as usize]
     }
 
     fn is_watched(&self) -> bool {
         let counts = self
-            .calm
+            .read_mostly
             .watchers
             .each_ref()
             .map(|watchers| &watchers.count);
@@ -812,12 +816,12 @@ impl Shared {
                 aside,
                 is_empty,
             } = figures;
-            self.calm.closed_at.store(closed_at.0, Relaxed);
-            self.calm.aside.store(aside, Relaxed);
-            // ORDERING: Release, pairs with the Acquire in `is_line_kept`.
-            self.calm.line.store(!is_empty, Release);
+            self.read_mostly.closed_at.store(closed_at.0, Relaxed);
+            self.read_mostly.aside.store(aside, Relaxed);
+            // ORDERING: Release, pairs with the Acquire in `line_has_priority`.
+            self.read_mostly.line.store(!is_empty, Release);
             // ORDERING: Release, pairs with the Acquire in `verdict`.
-            self.calm.stragglers.store(stragglers, Release);
+            self.read_mostly.stragglers.store(stragglers, Release);
         }
         // ORDERING: Release, pairs with the Acquire in `Queue::waiting`: who reads that
         // nobody waits sees QUEUED cleared, and the figures above.
@@ -834,9 +838,9 @@ impl Shared {
         // that it steps aside, is that there are no stragglers any more.
         if ticket.0 >= self.served.load(Acquire) {
             Verdict::Waiting
-        } else if self.calm.stragglers.load(Acquire) > 0 {
+        } else if self.read_mostly.stragglers.load(Acquire) > 0 {
             self.lock().look_up(ticket)
-        } else if ticket.0 >= self.calm.closed_at.load(Relaxed) {
+        } else if ticket.0 >= self.read_mostly.closed_at.load(Relaxed) {
             Verdict::Closed
         } else {
             Verdict::Granted
@@ -932,7 +936,7 @@ impl Shared {
         if line.aside() > 0 && line.rejoin(word.load().max()) {
             // Releasers must take the lock from here on, arguments 1 and 4.
             line.published = None;
-            self.calm.line.store(true, Relaxed);
+            self.read_mostly.line.store(true, Relaxed);
             let _ = word.set_queued();
         }
     }
@@ -942,7 +946,7 @@ impl Shared {
         line.step_aside();
         // Argument 4: publish, then look by a write. The other figures are not for anybody
         // to read before QUEUED says the same.
-        self.calm.aside.store(line.aside(), Relaxed);
+        self.read_mostly.aside.store(line.aside(), Relaxed);
         line.published = None;
         line.rejoin(word.confirm().max());
     }

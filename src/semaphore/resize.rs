@@ -76,7 +76,7 @@ impl Semaphore {
 
     /// Lowers max by `n`, or by the number of
     /// [available](Self::available_permits) permits if that is less. Returns by
-    /// how much. Permits that are held, or kept for a waiter, are not touched:
+    /// how much. Permits that are held, or reserved for a waiter, are not touched:
     /// to shrink below those there is [`set_max`](Self::set_max).
     ///
     /// # Examples
@@ -89,13 +89,13 @@ impl Semaphore {
     /// ```
     pub fn forget_permits(&self, n: usize) -> usize {
         let n = u32::try_from(n).unwrap_or(u32::MAX);
-        let gone = self.word.forget_available(n, self.queue.kept());
+        let forgotten = self.word.forget_available(n, self.queue.reserved());
         // Where waiters compete there may be permits to forget beside a line,
         // whose first may need more than max now, and is in nobody's way.
-        if gone > 0 && self.word.load().is_queued() {
+        if forgotten > 0 && self.word.load().is_queued() {
             self.queue.hand_over(&self.word, 0);
         }
-        gone as usize
+        forgotten as usize
     }
 }
 

@@ -10,7 +10,7 @@ use super::{core::Semaphore, fairness::Fairness};
 ///
 /// Returned by [`Semaphore::snapshot`]. `max`, `active` and `closed` belong to
 /// one and the same moment; `waiting` is read just before it. So permits that are
-/// [available](Self::available) with nobody waiting are not kept for one who was.
+/// [available](Self::available) with nobody waiting are not reserved for one who was.
 ///
 /// # Examples
 ///
@@ -36,7 +36,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Permits that are not out: `max - active`, or 0 while over max. Where nobody
-    /// may pass a waiter, they are kept for the first in line.
+    /// may pass a waiter, they are reserved for the first in line.
     ///
     /// # Examples
     ///
@@ -144,7 +144,7 @@ impl Semaphore {
     /// ```
     #[must_use]
     pub fn available_permits(&self) -> usize {
-        self.word.load().available(self.queue.kept()) as usize
+        self.word.load().available(self.queue.reserved()) as usize
     }
 
     /// What the semaphore looks like now.

@@ -19,13 +19,13 @@ use std::{
 use crossbeam_utils::CachePadded;
 use histogram::{AtomicHistogram, Histogram};
 
-use super::outcome::{End, Since};
+use super::outcome::{Outcome, Since};
 use crate::{
     generation::{self, Swap},
     sync::Clock,
 };
 
-const ENDS: usize = End::Closed as usize + 1;
+const OUTCOMES: usize = Outcome::Closed as usize + 1;
 
 /// Waits are told apart to 1 part in 64, which is the width of their buckets.
 const GROUPING_POWER: u8 = 6;
@@ -33,11 +33,11 @@ const GROUPING_POWER: u8 = 6;
 const MAX_POWER: u8 = 42;
 
 #[derive(Default)]
-struct Counts([AtomicU64; ENDS]);
+struct Counts([AtomicU64; OUTCOMES]);
 
 impl Counts {
-    fn add_one(&self, end: End) {
-        self.0[end as usize].fetch_add(1, Relaxed);
+    fn add_one(&self, outcome: Outcome) {
+        self.0[outcome as usize].fetch_add(1, Relaxed);
     }
 }
 
@@ -79,22 +79,22 @@ impl Default for AtOnce {
 
 impl AtOnce {
     #[inline]
-    fn count(&self, end: End) {
+    fn count(&self, outcome: Outcome) {
         let thread = generation::thread_number();
         if let Some(counts) = self.owned.get(thread) {
-            let count = &counts.0[end as usize];
+            let count = &counts.0[outcome as usize];
             count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
         } else {
-            self.shared[thread % self.shared.len()].add_one(end);
+            self.shared[thread % self.shared.len()].add_one(outcome);
         }
     }
 
     /// What has come since the last call, for one caller at a time.
-    fn take(&self, end: End) -> u64 {
+    fn take(&self, outcome: Outcome) -> u64 {
         let stripes = self.owned.iter().chain(&*self.shared);
-        let counts = stripes.map(|counts| counts.0[end as usize].load(Relaxed));
+        let counts = stripes.map(|counts| counts.0[outcome as usize].load(Relaxed));
         let total = counts.fold(0, u64::wrapping_add);
-        let taken = &self.taken.0[end as usize];
+        let taken = &self.taken.0[outcome as usize];
         let before = taken.load(Relaxed);
         taken.store(total, Relaxed);
         total.wrapping_sub(before)
@@ -117,18 +117,18 @@ impl Counters {
 
     /// A request has ended that began to wait at `since`.
     #[inline]
-    pub(crate) fn count(&self, end: End, since: Since) {
+    pub(crate) fn count(&self, outcome: Outcome, since: Since) {
         match since.until(|| self.nanos()) {
-            None => self.at_once.count(end),
-            Some(waited) => self.count_waited(end, waited),
+            None => self.at_once.count(outcome),
+            Some(waited) => self.count_waited(outcome, waited),
         }
     }
 
     #[cold]
-    fn count_waited(&self, end: End, waited: u64) {
+    fn count_waited(&self, outcome: Outcome, waited: u64) {
         let copy = self.waited.write();
-        copy.counts.add_one(end);
-        if let End::Acquired = end {
+        copy.counts.add_one(outcome);
+        if let Outcome::Acquired = outcome {
             let counted = copy.times.increment(waited.min((1 << MAX_POWER) - 1));
             debug_assert!(counted.is_ok(), "in range");
         }
@@ -138,16 +138,16 @@ impl Counters {
     fn take(&self) -> Interval {
         // One taker at a time comes in there, and sees what the last one left.
         self.waited.blocking_take_with(|copy| {
-            let taken = |end: End| {
-                let waited = copy.counts.0[end as usize].swap(0, Relaxed);
-                waited + self.at_once.take(end)
+            let taken = |outcome: Outcome| {
+                let waited = copy.counts.0[outcome as usize].swap(0, Relaxed);
+                waited + self.at_once.take(outcome)
             };
             Interval {
-                acquired: taken(End::Acquired),
-                rejected: taken(End::Rejected),
-                timed_out: taken(End::TimedOut),
-                cancelled: taken(End::Cancelled),
-                closed: taken(End::Closed),
+                acquired: taken(Outcome::Acquired),
+                rejected: taken(Outcome::Rejected),
+                timed_out: taken(Outcome::TimedOut),
+                cancelled: taken(Outcome::Cancelled),
+                closed: taken(Outcome::Closed),
                 waits: copy.times.drain(),
             }
         })

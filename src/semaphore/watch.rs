@@ -175,7 +175,7 @@ impl Wait for Watch<'_> {
         }
     }
 
-    fn is_told(&self) -> bool {
+    fn may_be_ready(&self) -> bool {
         self.listener.as_ref().is_none_or(Listener::is_woken)
     }
 }

@@ -59,10 +59,10 @@ impl State {
         self.0 & CLOSED != 0
     }
 
-    /// Permits that are not out, but for those that are `kept` for whoever waits.
-    pub(crate) const fn available(self, kept: u32) -> u32 {
+    /// Permits that are not out, but for those that are `reserved` for whoever waits.
+    pub(crate) const fn available(self, reserved: u32) -> u32 {
         if self.is_queued() {
-            self.free().saturating_sub(kept)
+            self.free().saturating_sub(reserved)
         } else {
             self.free()
         }
@@ -407,12 +407,12 @@ impl Word {
 
     /// Lowers max by `n` permits, or by those that are available. Returns by
     /// how many.
-    pub(crate) fn forget_available(&self, n: u32, kept: u32) -> u32 {
-        self.update(|now| match now.available(kept).min(n) {
+    pub(crate) fn forget_available(&self, n: u32, reserved: u32) -> u32 {
+        self.update(|now| match now.available(reserved).min(n) {
             0 => None,
-            gone => Some(now.with_max(now.max() - gone)),
+            forgotten => Some(now.with_max(now.max() - forgotten)),
         })
-        .map_or(0, |before| before.available(kept).min(n))
+        .map_or(0, |before| before.available(reserved).min(n))
     }
 
     /// Takes `n` permits that the caller holds out of the count for good: max

@@ -47,12 +47,12 @@ fn arrivals_are_served_in_order() {
 fn a_removed_waiter_leaves_the_others_in_order() {
     let mut line = Line::default();
     let tickets = [0, 1, 2, 3, 4, 5].map(|need| line.push(need, noop()));
-    let stood = |line: &mut Line, at: usize| line.remove(tickets[at]).map(|r| r.0);
-    assert_eq!(stood(&mut line, 2), Some(Stood::Elsewhere));
-    assert_eq!(stood(&mut line, 0), Some(Stood::AtTheFront));
-    assert_eq!(stood(&mut line, 1), Some(Stood::AtTheFront));
-    assert_eq!(stood(&mut line, 5), Some(Stood::Elsewhere));
-    assert_eq!(stood(&mut line, 5), None, "gone already");
+    let was_front = |line: &mut Line, at: usize| Some(line.remove(tickets[at])?.was_front);
+    assert_eq!(was_front(&mut line, 2), Some(false));
+    assert_eq!(was_front(&mut line, 0), Some(true));
+    assert_eq!(was_front(&mut line, 1), Some(true));
+    assert_eq!(was_front(&mut line, 5), Some(false));
+    assert_eq!(was_front(&mut line, 5), None, "gone already");
     assert_eq!(line.len(), 2);
     assert_eq!(needs(&mut line), [3, 4]);
 }
