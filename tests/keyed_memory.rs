@@ -137,6 +137,23 @@ fn waiting_for_many_keys_leaves_nothing_behind() {
     assert!(kept < 16 * 1024, "{kept} bytes");
 }
 
+#[test]
+fn long_lines_leave_no_long_buffers_behind() {
+    let hosts = KeyedSemaphore::<u64>::builder(1).shards(SHARDS).build();
+    let before = count().bytes;
+    for id in 0..100 {
+        let held = hosts.try_acquire(&id).unwrap();
+        let mut line: Vec<_> = (0..1_000).map(|_| Box::pin(hosts.acquire(&id))).collect();
+        let mut cx = Context::from_waker(Waker::noop());
+        for waiter in &mut line {
+            assert!(waiter.as_mut().poll(&mut cx).is_pending());
+        }
+        drop((line, held));
+    }
+    let kept = count().bytes - before;
+    assert!(kept < 64 * 1024, "{kept} bytes");
+}
+
 /// Each call copied an array, since it takes no memory to make one.
 #[test]
 fn a_call_does_not_copy_a_large_key_that_is_in_use() {

@@ -94,7 +94,7 @@ use triomphe::Arc;
 
 use super::{
     entry::{Entry, Left},
-    table::{Gone, Table},
+    table::{Removed, Table, drop_with_key},
 };
 use crate::{
     error::{KeyedAcquireError, KeyedTryAcquireError, TooManyKeys},
@@ -163,17 +163,6 @@ pub(super) struct Shards<K> {
     /// Held by whoever goes through all shards to change something. Comes
     /// before any shard's lock.
     sweeper: Mutex<()>,
-}
-
-/// Drops what may be the last of an entry, whose key is foreign code. A key that panics
-/// does so here, but not while unwinding.
-#[inline]
-fn let_go<K>(entry: Arc<Entry<K>>) {
-    if mem::needs_drop::<K>() {
-        let mut deferred = Deferred::default();
-        deferred.run(|| drop(entry));
-        deferred.resume();
-    }
 }
 
 /// Does it take neither memory nor long to make a key? That is cheaper than to lock once
@@ -402,7 +391,7 @@ impl<K> Shards<K> {
             entry
         };
         match entry.semaphore.begin_release(held) {
-            rest if rest.is_nothing() => let_go(entry),
+            rest if rest.is_nothing() => drop_with_key::<K, _>(entry),
             rest => self.finish_leave(entry, rest),
         }
     }
@@ -421,7 +410,7 @@ impl<K> Shards<K> {
         }
         let removed = table.remove(entry);
         drop(table);
-        self.bury(removed);
+        self.finish_remove(removed);
         Ok(())
     }
 
@@ -435,7 +424,7 @@ impl<K> Shards<K> {
             if entry.is_unneeded() {
                 self.remove_unneeded(entry);
             } else {
-                let_go(entry);
+                drop_with_key::<K, _>(entry);
             }
         });
         deferred.resume();
@@ -460,20 +449,20 @@ impl<K> Shards<K> {
         if left == Left::Nobody && entry.semaphore.confirm_active() == 0 {
             self.remove_unneeded(entry);
         } else {
-            let_go(entry);
+            drop_with_key::<K, _>(entry);
         }
     }
 
     fn remove_unneeded(&self, entry: Arc<Entry<K>>) {
         let mut table = lock(self.shard(entry.hash));
-        let removed = if entry.is_unneeded() {
-            table.remove(entry)
-        } else {
+        if !entry.is_unneeded() {
             // Somebody has come since.
-            Err(entry)
-        };
+            drop(table);
+            return drop_with_key::<K, _>(entry);
+        }
+        let removed = table.remove(entry);
         drop(table);
-        self.bury(removed);
+        self.finish_remove(removed);
     }
 
     /// A permit splits, with none left in one of the parts.
@@ -485,13 +474,13 @@ impl<K> Shards<K> {
 
     /// Drops what was removed, or was not there, with the lock free.
     #[inline]
-    fn bury(&self, removed: Result<Gone<K>, Arc<Entry<K>>>) {
+    fn finish_remove(&self, removed: Removed<K>) {
+        if !matches!(removed, Removed::ByAnother(_)) {
+            self.uncount_key();
+        }
         match removed {
-            Ok(gone) => {
-                self.uncount_key();
-                gone.bury();
-            }
-            Err(entry) => let_go(entry),
+            Removed::Recycled(key) => drop_with_key::<K, _>(key),
+            Removed::Whole(entry) | Removed::ByAnother(entry) => drop_with_key::<K, _>(entry),
         }
     }
 }

@@ -6,17 +6,16 @@
 //!
 //! One key stands beside the hash table, which is used from the second on: where
 //! fewer keys are in use than there are shards, most find their shard to
-//! themselves. And a few entries that nobody needs are kept, without their keys,
-//! for the next keys that come, so that those need no allocation. One of them may
-//! have the queue of a key that was waited for: so keys that empty and fill again
-//! do not make one every time. What is kept is bounded for each shard, whatever
-//! keys there were.
+//! themselves. And a few entries that nobody needs stay, without their keys, for the
+//! next keys that come: with their queues, if anybody has waited for them. Their number
+//! is bounded for each shard, whatever keys there were.
 //!
 //! Measured on one thread with keys that come and go, as a ratio to a `DashMap` of
 //! tokio's semaphores: with std's `Arc` 0.71; with triomphe's, which needs no
 //! read-modify-write to find out that it is alone, 0.53; with hints to inline
 //! 0.46; with the one key beside the table 0.33. (The last is 0.45 to 0.49 on another
-//! machine, by `compare --only keyed_1t`.)
+//! machine, by `compare --only keyed_1t`.) Without the queues `keyed_rotating` takes 1.05
+//! of it, with them 0.92.
 
 use std::{borrow::Borrow, mem};
 
@@ -29,8 +28,8 @@ use crate::{
     semaphore::{Policy, Semaphore},
 };
 
-/// How many entries are kept for keys to come.
-const SPARES: usize = 4;
+/// How many entries stay for keys to come.
+const FREE: usize = 2;
 
 /// Hash tables of up to this size keep their memory.
 const KEEP: usize = 64;
@@ -51,11 +50,8 @@ pub(super) struct Table<K> {
     /// `set_default_max` is on its way through them.
     pub(super) default_max: u32,
     pub(super) closed: bool,
-    /// A spare with the queue of those who have waited for it. For the next key
-    /// that comes: where one key has waiters, so has the next.
-    queued_spare: Option<Arc<Entry<K>>>,
-    /// That nobody has waited for.
-    spares: Vec<Arc<Entry<K>>>,
+    /// Entries without keys, for keys to come.
+    free_list: Vec<Arc<Entry<K>>>,
     others: HashTable<Row<K>>,
 }
 
@@ -64,8 +60,7 @@ impl<K> Table<K> {
         Self {
             first: None,
             others: HashTable::new(),
-            spares: Vec::new(),
-            queued_spare: None,
+            free_list: Vec::new(),
             default_max,
             closed: false,
         }
@@ -127,27 +122,27 @@ impl<K> Table<K> {
         (max, active): (u32, u32),
         policy: Policy,
     ) -> Arc<Entry<K>> {
-        let entry = match self.queued_spare.take().or_else(|| self.spares.pop()) {
+        let entry = match self.free_list.pop() {
             None => Arc::new(Entry {
                 key: Some(key),
                 hash,
                 users: Users::default(),
-                semaphore: Semaphore::lent(max, active, policy),
+                semaphore: Semaphore::with_active(max, active, policy),
                 #[cfg(all(feature = "rayon", not(loom)))]
                 number: super::entry::Number::default(),
             }),
-            Some(mut spare) => {
+            Some(mut free) => {
                 // Field by field: a whole entry would be written twice.
-                let place = Arc::get_mut(&mut spare).expect("nobody else has a spare");
-                place.key = Some(key);
-                place.hash = hash;
-                place.users = Users::default();
-                place.semaphore.lend(max, active);
+                let entry = Arc::get_mut(&mut free).expect("nobody else has it");
+                entry.key = Some(key);
+                entry.hash = hash;
+                entry.users = Users::default();
+                entry.semaphore.set_counts(max, active);
                 #[cfg(all(feature = "rayon", not(loom)))]
                 {
-                    place.number = super::entry::Number::default();
+                    entry.number = super::entry::Number::default();
                 }
-                spare
+                free
             }
         };
         let row = Row {
@@ -162,16 +157,16 @@ impl<K> Table<K> {
         entry
     }
 
-    /// Takes an entry out. Gives it back if somebody else has done so before.
+    /// Takes an entry out, and puts it on the free list if there is room.
     #[inline]
-    pub(super) fn remove(&mut self, entry: Arc<Entry<K>>) -> Result<Gone<K>, Arc<Entry<K>>> {
+    pub(super) fn remove(&mut self, entry: Arc<Entry<K>>) -> Removed<K> {
         // By identity: a key need not be equal to itself.
         let is_it = |row: &Row<K>| Arc::ptr_eq(&row.entry, &entry);
         let row = match self.first.take_if(|row| is_it(row)) {
             Some(row) => row,
             None => {
                 let Ok(found) = self.others.find_entry(entry.hash, is_it) else {
-                    return Err(entry);
+                    return Removed::ByAnother(entry);
                 };
                 let row = found.remove().0;
                 self.give_memory_back();
@@ -180,31 +175,16 @@ impl<K> Table<K> {
         };
         // Not the last.
         drop(entry);
-        Ok(self.retire(row.entry))
-    }
-
-    /// Keeps what can be used again of an entry, and hands out the rest.
-    #[inline]
-    fn retire(&mut self, mut entry: Arc<Entry<K>>) -> Gone<K> {
+        let mut entry = row.entry;
         // Somebody may still be on the way out.
         if let Some(alone) = Arc::get_mut(&mut entry) {
-            let has_queue = alone.semaphore.has_queue();
-            let has_room = if has_queue {
-                self.queued_spare.is_none()
-            } else {
-                self.spares.len() < SPARES
-            };
-            if has_room && alone.semaphore.renew() {
+            if self.free_list.len() < FREE && alone.semaphore.recycle() {
                 let key = alone.key.take();
-                if has_queue {
-                    self.queued_spare = Some(entry);
-                } else {
-                    self.spares.push(entry);
-                }
-                return Gone::Key(key);
+                self.free_list.push(entry);
+                return Removed::Recycled(key);
             }
         }
-        Gone::Entry(entry)
+        Removed::Whole(entry)
     }
 
     fn give_memory_back(&mut self) {
@@ -218,23 +198,22 @@ impl<K> Table<K> {
 /// What is left of an entry, to be dropped with the lock free: dropping a key
 /// is foreign code.
 #[must_use]
-pub(super) enum Gone<K> {
-    Key(Option<K>),
-    Entry(Arc<Entry<K>>),
+pub(super) enum Removed<K> {
+    /// The key of an entry that has been put on the free list.
+    Recycled(Option<K>),
+    Whole(Arc<Entry<K>>),
+    /// It was not in the table any more.
+    ByAnother(Arc<Entry<K>>),
 }
 
-impl<K> Gone<K> {
-    /// Drops it. A key that panics does so here, but not while unwinding.
-    #[inline]
-    pub(super) fn bury(self) {
-        if mem::needs_drop::<K>() {
-            let mut deferred = Deferred::default();
-            deferred.run(|| match self {
-                Self::Key(key) => drop(key),
-                Self::Entry(entry) => drop(entry),
-            });
-            deferred.resume();
-        }
+/// Drops what may be the last to have a key, with the lock free. A key that panics does so
+/// here, but not while unwinding.
+#[inline]
+pub(super) fn drop_with_key<K, T>(last: T) {
+    if mem::needs_drop::<K>() {
+        let mut deferred = Deferred::default();
+        deferred.run(|| drop(last));
+        deferred.resume();
     }
 }
 

@@ -5,7 +5,10 @@
 //! wakers. No protocol is split by this. Each call is one write of the word, and the serving
 //! that it may ask for can come at any later time (`queue.rs`, arguments 1, 2 and 4).
 //!
-//! *Memory that is used again*: a keyed semaphore makes and drops semaphores all the time.
+//! *Semaphores that come and go*, used again without an allocation (`keyed/table.rs` has
+//! what that gives).
+//!
+//! *Permits ahead of the line*, for jobs whose callers have permits already (`rayon/call.rs`).
 
 #[cfg(any(feature = "keyed", feature = "pool"))]
 use std::convert::Infallible;
@@ -106,49 +109,37 @@ impl Semaphore {
     }
 }
 
+/// For keyed semaphores, which make and drop semaphores all the time.
 #[cfg(feature = "keyed")]
 impl Semaphore {
     /// A semaphore with `active` permits out; they fit into `max`.
     #[inline]
-    pub(crate) fn lent(max: u32, active: u32, policy: Policy) -> Self {
+    pub(crate) fn with_active(max: u32, active: u32, policy: Policy) -> Self {
         Self {
-            word: Word::lent(max, active),
+            word: Word::with_active(max, active),
             queue: Queue::new(policy),
             optional: Optional::new(Options::NOTHING),
         }
     }
 
-    /// Makes it what `lent` makes, but for the policy. For one that has been
-    /// [renewed](Self::renew).
+    /// For one that nobody else can reach: gets it ready for
+    /// [`set_counts`](Self::set_counts). Permits that are out are void. `false` if it has
+    /// been closed.
     #[inline]
-    pub(crate) fn lend(&mut self, max: u32, active: u32) {
-        self.word = Word::lent(max, active);
+    pub(crate) fn recycle(&mut self) -> bool {
+        !self.word.load().is_closed() && self.queue.recycle()
     }
 
-    /// Gets it ready for `lend`. For one that nobody else can reach; permits
-    /// that are out are void. `false` if it is of no more use.
+    /// Makes it as [`with_active`](Self::with_active) does, but for the policy.
     #[inline]
-    pub(crate) fn renew(&mut self) -> bool {
-        !self.word.load().is_closed() && (!self.has_queue() || self.queue.renew())
-    }
-
-    /// Has anybody waited for it, so that there is a queue to keep?
-    #[inline]
-    pub(crate) fn has_queue(&self) -> bool {
-        self.queue.is_made()
+    pub(crate) fn set_counts(&mut self, max: u32, active: u32) {
+        self.word = Word::with_active(max, active);
     }
 
     /// How many permits are out, read by a write: whoever changes the word later
     /// also sees what the caller did before.
     pub(crate) fn confirm_active(&self) -> u32 {
         self.word.confirm().active()
-    }
-}
-
-#[cfg(all(test, feature = "keyed", not(loom)))]
-impl Semaphore {
-    pub(crate) fn places_kept(&self) -> usize {
-        self.queue.places_kept()
     }
 }
 

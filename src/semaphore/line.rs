@@ -352,7 +352,7 @@ const REUSE: usize = 64;
 impl Line {
     /// Makes it as good as new, but for the order of the tickets: they are not used
     /// again. `false`, and nothing changed, if it is not empty or closed.
-    pub(super) fn renew(&mut self) -> bool {
+    pub(super) fn recycle(&mut self) -> bool {
         let figures = self.figures();
         if !figures.is_empty || figures.stragglers > 0 || self.closed_at.0 != u64::MAX {
             return false;
@@ -361,11 +361,6 @@ impl Line {
             self.ring = VecDeque::new();
         }
         true
-    }
-
-    #[cfg(all(test, not(loom)))]
-    pub(super) fn places_kept(&self) -> usize {
-        self.ring.capacity()
     }
 }
 

@@ -997,33 +997,21 @@ impl Wakes {
     }
 }
 
-/// May a queue serve again, for another semaphore?
+/// What a keyed semaphore asks for.
 #[cfg(feature = "keyed")]
 impl Queue {
-    /// Has it memory of its own, from those who have waited?
-    #[inline]
-    pub(crate) fn is_made(&self) -> bool {
-        // Under loom it is made at once.
-        self.shared.get().is_some() && !cfg!(loom)
-    }
-
     /// For one that nobody else can reach, so that it can only be empty: makes it as good
-    /// as new, but for the order of the tickets. `false` if it is not worth that. Then it
-    /// has changed nothing.
-    pub(crate) fn renew(&mut self) -> bool {
+    /// as new, but for the order of the tickets. `false`, and nothing changed, if it has
+    /// been closed.
+    #[inline]
+    pub(crate) fn recycle(&mut self) -> bool {
         self.shared.get().is_none_or(|shared| {
             let mut line = shared.lock();
-            let renewed = line.renew();
-            if renewed {
+            let recycled = line.recycle();
+            if recycled {
                 shared.publish(&mut line);
             }
-            renewed
+            recycled
         })
-    }
-
-    #[cfg(all(test, not(loom)))]
-    pub(crate) fn places_kept(&self) -> usize {
-        let shared = self.shared.get();
-        shared.map_or(0, |shared| shared.lock().places_kept())
     }
 }

@@ -221,7 +221,7 @@ impl Word {
     /// An open word with `active` permits out; they fit into `max`.
     #[cfg(feature = "keyed")]
     #[inline]
-    pub(crate) fn lent(max: u32, active: u32) -> Self {
+    pub(crate) fn with_active(max: u32, active: u32) -> Self {
         Self(AtomicU64::new(State::open(max).plus_active(active).0))
     }
 

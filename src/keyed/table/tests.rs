@@ -20,7 +20,7 @@ fn find(table: &Table<u64>, key: u64) -> bool {
 }
 
 fn remove(table: &mut Table<u64>, entry: Arc<Entry<u64>>) -> bool {
-    table.remove(entry).map(Gone::bury).is_ok()
+    !matches!(table.remove(entry), Removed::ByAnother(_))
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn an_entry_is_removed_once() {
 }
 
 #[test]
-fn a_spare_is_used_again_as_if_it_were_new() {
+fn an_entry_is_used_again_as_if_it_were_new() {
     let mut table = table();
     let entry = insert(&mut table, 1);
     entry.users.set_override();
@@ -83,12 +83,12 @@ fn a_semaphore_that_was_closed_is_not_used_again() {
     let entry = insert(&mut table, 1);
     entry.semaphore.close();
     assert!(remove(&mut table, entry));
-    assert!(table.spares.is_empty());
+    assert!(table.free_list.is_empty());
 
     let entry = waited_for(&mut table, 1, 1);
     entry.semaphore.close();
     assert!(remove(&mut table, entry));
-    assert!(table.spares.is_empty() && table.queued_spare.is_none());
+    assert!(table.free_list.is_empty());
 }
 
 /// An entry for which so many have waited at once, in line and aside, for permits
@@ -110,18 +110,13 @@ fn waited_for(table: &mut Table<u64>, key: u64, waiters: usize) -> Arc<Entry<u64
 }
 
 #[test]
-fn one_queue_is_kept_and_used_again_as_if_it_were_new() {
+fn a_queue_is_used_again_as_if_it_were_new() {
     let mut table = table();
-    let entries = [1, 2].map(|key| waited_for(&mut table, key, 20));
-    let address = Arc::as_ptr(&entries[0]);
-    for entry in entries {
-        assert!(remove(&mut table, entry));
-    }
-    assert!(table.spares.is_empty(), "queues take memory");
+    let entry = waited_for(&mut table, 1, 20);
+    let address = Arc::as_ptr(&entry);
+    assert!(remove(&mut table, entry));
     let again = table.insert(3, 3, (2, 0), Policy::FIFO);
-    assert!(table.queued_spare.is_none());
     assert_eq!(Arc::as_ptr(&again), address, "the memory is the same");
-    assert!(again.semaphore.has_queue());
     assert_eq!(again.semaphore.snapshot(), Semaphore::new(2).snapshot());
 
     // It does all that a new one does.
@@ -145,25 +140,14 @@ fn one_queue_is_kept_and_used_again_as_if_it_were_new() {
 }
 
 #[test]
-fn the_buffer_of_a_long_line_is_not_kept() {
-    let mut table = table();
-    for waiters in [1, 64, 500, 10_000] {
-        let before = waited_for(&mut table, 1, waiters);
-        assert!(remove(&mut table, before));
-        let spare = table.queued_spare.as_ref().unwrap();
-        assert!(spare.semaphore.places_kept() <= 64, "after {waiters}");
-    }
-}
-
-#[test]
-fn spares_are_few_and_have_no_keys() {
+fn free_entries_are_few_and_have_no_keys() {
     let mut table = table();
     let entries: Vec<_> = (0..100).map(|key| insert(&mut table, key)).collect();
     for entry in entries {
         assert!(remove(&mut table, entry));
     }
-    assert_eq!(table.spares.len(), SPARES);
-    assert!(table.spares.iter().all(|spare| spare.key.is_none()));
+    assert_eq!(table.free_list.len(), FREE);
+    assert!(table.free_list.iter().all(|free| free.key.is_none()));
 }
 
 #[test]
