@@ -61,6 +61,11 @@ impl Event {
         }
     }
 
+    /// Does nobody listen?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.total_listeners() == 0
+    }
+
     /// Takes a place at the end of those that listen. A notification from now on counts,
     /// polled or not; `waker` is woken by one that comes after the first poll.
     pub(crate) fn listen(&self, waker: &Waker) -> Listener {
@@ -78,7 +83,11 @@ impl Event {
     /// this call. The caller has fenced, or synchronizes with those that listen.
     pub(crate) fn notify(&self, n: usize) -> (usize, Deferred) {
         let notified = self.0.notify(n.relaxed());
-        (notified, wake_real_ones())
+        let woken = match notified {
+            0 => Deferred::default(),
+            _ => wake_real_ones(),
+        };
+        (notified, woken)
     }
 
     /// Notifies one more, whoever has been notified and has not come.
@@ -196,11 +205,17 @@ impl Wake for ProxyWaker {
 fn wake_real_ones() -> Deferred {
     let mut deferred = Deferred::default();
     let woken = WOKEN.with(|woken| mem::take(&mut *woken.borrow_mut()));
-    for proxy in woken.first.into_iter().chain(woken.more) {
+    let mut wake = |proxy: Arc<ProxyWaker>| {
         deferred.run(|| {
             proxy.waker.wake_by_ref();
             drop(proxy);
         });
+    };
+    if let Some(proxy) = woken.first {
+        wake(proxy);
+        if !woken.more.is_empty() {
+            woken.more.into_iter().for_each(wake);
+        }
     }
     deferred
 }

@@ -14,7 +14,7 @@ use std::{
 
 use common::watchdog;
 use dynaphore::{AcquireTimeoutError, Builder, Fairness, Semaphore};
-use tokio_test::{assert_pending, task::spawn};
+use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 
 const NEVER: Duration = Duration::MAX;
 
@@ -299,6 +299,27 @@ fn one_that_comes_in_vain_is_woken_again() {
         assert!(matches!(first.poll(), Poll::Ready(Ok(_))));
         assert!(matches!(second.poll(), Poll::Ready(Ok(_))));
     }
+}
+
+/// It could not have it: the line has it, and its own time to join has not come.
+#[test]
+fn one_that_competes_is_not_woken_for_a_permit_of_the_line() {
+    let semaphore = eventual(2, NEVER).build();
+    let (one, two) = (
+        semaphore.try_acquire().unwrap(),
+        semaphore.try_acquire().unwrap(),
+    );
+    let mut heavy = spawn(semaphore.acquire_many(2));
+    let mut light = spawn(semaphore.acquire());
+    assert_pending!(heavy.poll());
+    assert_pending!(light.poll());
+    drop(one);
+    assert!(!light.is_woken() && !heavy.is_woken());
+    drop(two);
+    assert!(!light.is_woken() && heavy.is_woken());
+    drop(assert_ready_ok!(heavy.poll()));
+    assert!(light.is_woken());
+    assert!(matches!(light.poll(), Poll::Ready(Ok(_))));
 }
 
 #[test]

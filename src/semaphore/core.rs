@@ -184,20 +184,7 @@ impl Semaphore {
     /// Takes `n` permits, if the semaphore's fairness lets the caller.
     #[inline(always)]
     pub(crate) fn take(&self, n: u32) -> Take {
-        match self.word.try_acquire(n, false) {
-            Take::Spoken => self.take_beside_the_line(n),
-            take => take,
-        }
-    }
-
-    #[inline(never)]
-    fn take_beside_the_line(&self, n: u32) -> Take {
-        let reserved = self.queue.reserved();
-        if reserved == 0 || self.word.load().available(reserved) >= n {
-            self.word.try_acquire(n, true)
-        } else {
-            Take::Spoken
-        }
+        self.word.try_acquire(n, || self.queue.reserved())
     }
 
     #[inline(always)]

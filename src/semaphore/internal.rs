@@ -153,7 +153,7 @@ impl Semaphore {
     pub(crate) fn take_ahead(&self, n: u32, over: bool) -> bool {
         let take = || match over {
             true => self.word.acquire_over(n),
-            false => self.word.try_acquire(n, true) == Take::Acquired,
+            false => self.word.try_acquire(n, || 0) == Take::Acquired,
         };
         n > 0 && take()
     }

@@ -5,8 +5,8 @@
 //! all stand in line. Under `Barging` requests for one permit compete, and those for
 //! several stand in line. Under `Eventual` a request for one competes until it has
 //! waited for the bound; then it joins the line, and nobody passes that. One that is
-//! overdue may not have come to do that: until it comes, a newcomer takes a permit only if
-//! enough are left for all that compete.
+//! overdue may have been woken and not have come, while some permits came back: until it
+//! comes, a newcomer takes a permit only if enough are left for all that compete.
 //!
 //! # The line
 //!
@@ -37,25 +37,27 @@
 //!    the last in line its permits, or gives the last ones back with the line empty.
 //!    Enqueuing is under the same lock, so no clear can miss it. One who competes does
 //!    not take the lock: see 5.
-//! 4. *What does not show in the word.* Those aside, those who compete, those who watch,
-//!    and (for `Eventual` and `Barging`) that there is a line. Each publishes its counter
+//! 4. *What does not show in the word.* Those aside, those who watch, and (for `Eventual` and `Barging`) that there is a line. Each publishes its counter
 //!    (C), then reads the word by a read-modify-write (W), and stays only if that still
 //!    says wait. Whoever changes the word by a read-modify-write (X) looks at the counter
 //!    afterwards. If X comes before W, W sees the change. If W comes before X, X acquires
 //!    what W released, and sees C. An aside waiter may leave its counter for the line
 //!    while a resizer looks: whoever moved it looks at the word after that. A closer
 //!    always looks.
-//! 5. *Competing.* A waiter listens, counts itself (C), and then looks at the word: by a
-//!    read-modify-write that sets QUEUED or, if that is set already, by a fence and a load
-//!    (W). If a permit is free, it tries for it at once. A releaser that found QUEUED (X)
-//!    fences and notifies as many as permits are free. If X comes before W, W sees the
-//!    permit; if not, the releaser sees who listens. A clear of QUEUED is followed by a
-//!    fence and a look at the counter, and sets QUEUED again if that sees C. A waiter that
-//!    comes in vain listens again and looks again, so what came back meanwhile is not lost
-//!    on it. One that leaves with a notification it has not used passes it on.
+//! 5. *Competing.* The event has a mutex; to listen (L) and to notify (N) are critical
+//!    sections of it. After L a waiter looks at the word (W). If a permit is free, it tries
+//!    for it at once. If QUEUED is not set, it sets that by a read-modify-write, and looks
+//!    at what this returns. A releaser gives back by a read-modify-write (R). If that found
+//!    QUEUED, N follows, for as many as permits are free. If L comes before N, the waiter
+//!    is notified. If N comes before L, W sees R. If R did not find QUEUED, it comes
+//!    before the write that set it, and whoever reads or makes that write sees R. A clear of
+//!    QUEUED is followed by a look whether anybody listens, a critical section too, which
+//!    sets QUEUED again, and N follows. If L comes after that look, W sees the clear. A
+//!    waiter that comes in vain listens again and looks again, so what came back meanwhile
+//!    is not lost on it. One that leaves with a notification it has not used passes it on.
 //! 6. *One who does not come.* A notified waiter may be on a thread that is busy. Permits
 //!    that come back after that notify nobody else while they are as few as those
-//!    notified. After [`PASSED`] such releases one more is notified.
+//!    notified. After [`NOTIFY_ANOTHER_AFTER`] such releases one more is notified.
 //! 7. *Cancel against grant.* Both happen under the lock. A waiter that finds itself
 //!    gone from the line reads its verdict and, when granted, gives the permits back by
 //!    the ordinary way. One that was at the front lets the new front be looked at, since
@@ -129,12 +131,16 @@ use crate::{
     foreign::Deferred,
     sync::{
         Acquire, AtomicBool, AtomicU64, AtomicUsize, Clock, Lazy, Mutex, MutexGuard, Relaxed,
-        Release, SeqCst, const_fn, fence,
+        Release, const_fn,
     },
 };
 
-/// How many releases in a row may find that all those notified have not come.
-const PASSED: usize = 32;
+/// So many releases in a row may find that all those notified have not come, before one
+/// more is notified.
+const NOTIFY_ANOTHER_AFTER: usize = 32;
+
+/// So many, before a newcomer looks whether one of them is overdue: a look at the clock.
+const LATE_AFTER: usize = 8;
 
 /// The queue of one semaphore.
 pub(crate) struct Queue {
@@ -246,21 +252,29 @@ impl Queue {
     }
 
     /// How many free permits a newcomer must leave to those who wait.
+    #[inline]
     pub(crate) fn reserved(&self) -> u32 {
         match self.policy.fairness {
             Fairness::Fifo => u32::MAX,
             Fairness::Barging => 0,
-            Fairness::Eventual => self.shared.get().map_or(0, |shared| {
-                if self.line_has_priority(shared) {
-                    return u32::MAX;
-                }
-                let waiting = shared.competing.count.load(Relaxed);
-                if waiting == 0 || !self.is_overdue(shared) {
-                    return 0;
-                }
-                u32::try_from(waiting).unwrap_or(u32::MAX)
-            }),
+            Fairness::Eventual => self.reserved_for_overdue(),
         }
+    }
+
+    #[inline(never)]
+    fn reserved_for_overdue(&self) -> u32 {
+        let Some(shared) = self.shared.get() else {
+            return 0;
+        };
+        if self.line_has_priority(shared) {
+            return u32::MAX;
+        }
+        let waiting = shared.competing.count.load(Relaxed);
+        let passed = shared.competing.passed.load(Relaxed);
+        if waiting == 0 || passed < LATE_AFTER || !self.is_overdue(shared) {
+            return 0;
+        }
+        u32::try_from(waiting).unwrap_or(u32::MAX)
     }
 
     /// Is somebody in line whom nobody may pass?
@@ -303,7 +317,6 @@ impl Queue {
             since,
         };
         let reserved = self.reserved();
-        // Argument 5: published before the look.
         if shared.competing.count.fetch_add(1, Relaxed) == 0 {
             shared.competing.oldest.store(since, Relaxed);
         }
@@ -342,7 +355,7 @@ impl Queue {
             let found = if self.is_fifo() {
                 word.acquire_or_queue(need)
             } else {
-                match word.try_acquire(need, true) {
+                match word.try_acquire(need, || 0) {
                     Take::Full if !word.load().is_too_large(need) => {
                         // Argument 4: publish, then look by a write.
                         line.published = None;
@@ -444,11 +457,9 @@ impl Queue {
         (verdict, Deferred::default())
     }
 
-    /// Argument 5: it listens and is counted; now it looks. A newcomer leaves `reserved`.
+    /// Argument 5: it listens; now it looks. A newcomer leaves `reserved`.
     fn look(&self, word: &Word, shared: &Shared, reserved: u32) -> Verdict {
         // Most find QUEUED set, and need not write the word that all others write.
-        // ORDERING: SeqCst, pairs with the fences in `notify` and `serve`.
-        fence(SeqCst);
         let mut state = word.load();
         if !state.is_queued() {
             state = word.set_queued();
@@ -461,7 +472,14 @@ impl Queue {
     }
 
     fn try_once(&self, word: &Word, shared: &Shared) -> Verdict {
-        match word.try_acquire(1, !self.line_has_priority(shared)) {
+        let reserved = || {
+            if self.line_has_priority(shared) {
+                u32::MAX
+            } else {
+                0
+            }
+        };
+        match word.try_acquire(1, reserved) {
             Take::Acquired => Verdict::Granted,
             Take::Closed => Verdict::Closed,
             Take::Full | Take::Spoken | Take::TooLarge => Verdict::Waiting,
@@ -520,11 +538,7 @@ impl Queue {
     fn notify(&self, shared: &Shared, word: &Word) -> Deferred {
         let mut deferred = Deferred::default();
         if !self.is_fifo() {
-            // ORDERING: SeqCst, pairs with the fence in `look`.
-            fence(SeqCst);
-            if shared.competing.count.load(Relaxed) > 0 {
-                self.notify_competing(shared, word, &mut deferred);
-            }
+            self.notify_competing(shared, word, &mut deferred);
         }
         for goal in [Goal::Settled, Goal::Idle] {
             let watchers = shared.watchers(goal);
@@ -536,13 +550,17 @@ impl Queue {
     }
 
     fn notify_competing(&self, shared: &Shared, word: &Word, deferred: &mut Deferred) {
-        let Competing { event, passed, .. } = &*shared.competing;
-        // Beside a line that nobody may pass, one looks whether its time to join has come.
-        let free = word.load().free() as usize;
+        let Competing {
+            count,
+            event,
+            passed,
+            ..
+        } = &*shared.competing;
         let n = if self.line_has_priority(shared) {
-            1
+            // What is free is for the line. One that is overdue has to come and join it.
+            usize::from(count.load(Relaxed) > 0 && self.is_overdue(shared))
         } else {
-            free
+            word.load().free() as usize
         };
         if n == 0 {
             return;
@@ -552,7 +570,7 @@ impl Queue {
         // Argument 6.
         let before = passed.load(Relaxed);
         let mut after = if notified > 0 { 0 } else { before + 1 };
-        if after > PASSED {
+        if after > NOTIFY_ANOTHER_AFTER {
             after = 0;
             deferred.merge(event.notify_one_more());
         }
@@ -649,8 +667,6 @@ impl Queue {
             !wakes.is_full()
         });
         if !self.is_fifo() {
-            // ORDERING: SeqCst, pairs with the fence in `look`.
-            fence(SeqCst);
             deferred.merge(shared.competing.event.notify_all());
         }
         deferred.resume();
@@ -921,9 +937,7 @@ impl Shared {
         }
         if line.is_empty() && competes {
             // Argument 5: the clear comes before this look.
-            // ORDERING: SeqCst, pairs with the fence in `look`.
-            fence(SeqCst);
-            if self.competing.count.load(Relaxed) > 0 {
+            if !self.competing.event.is_empty() {
                 let _ = word.set_queued();
             }
         }

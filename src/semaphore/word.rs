@@ -241,10 +241,10 @@ impl Word {
         State(self.0.load(Relaxed))
     }
 
-    /// Takes `n` permits if they are there and nobody stands in line, or the
-    /// caller may `barge`. None are always there.
+    /// Takes `n` permits if they are there, `reserved` for whoever waits not included: that
+    /// is asked only where somebody does. None are always there.
     #[inline]
-    pub(crate) fn try_acquire(&self, n: u32, barge: bool) -> Take {
+    pub(crate) fn try_acquire(&self, n: u32, reserved: impl Fn() -> u32) -> Take {
         let mut now = State(self.0.load(Relaxed));
         loop {
             if now.is_closed() {
@@ -260,7 +260,7 @@ impl Word {
                 if !now.fits(n) {
                     return Take::Full;
                 }
-                if !barge {
+                if now.available(reserved()) < n {
                     return Take::Spoken;
                 }
             }

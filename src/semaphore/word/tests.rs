@@ -14,17 +14,17 @@ fn fields_do_not_touch_each_other() {
 #[test]
 fn a_refused_request_changes_nothing() {
     let word = Word::new(3);
-    assert_eq!(word.try_acquire(2, false), Take::Acquired);
+    assert_eq!(word.try_acquire(2, || u32::MAX), Take::Acquired);
     let before = word.load();
-    assert_eq!(word.try_acquire(2, false), Take::Full);
+    assert_eq!(word.try_acquire(2, || u32::MAX), Take::Full);
     assert_eq!(word.load(), before);
 }
 
 #[test]
 fn the_largest_request_does_not_wrap() {
     let word = Word::new(MAX_PERMITS);
-    assert_eq!(word.try_acquire(MAX_PERMITS, false), Take::Acquired);
-    assert_eq!(word.try_acquire(MAX_PERMITS, false), Take::Full);
+    assert_eq!(word.try_acquire(MAX_PERMITS, || u32::MAX), Take::Acquired);
+    assert_eq!(word.try_acquire(MAX_PERMITS, || u32::MAX), Take::Full);
     assert_eq!(word.raise_max(1, None), Err(Overflow));
 }
 
@@ -42,7 +42,7 @@ fn handing_over_the_same_number_writes_nothing() {
 fn with_the_last_goes_the_line_in_the_same_step() {
     for (returned, need, active) in [(1, 1, 2), (2, 1, 1), (0, 1, 3)] {
         let word = Word::new(3);
-        assert_eq!(word.try_acquire(2, false), Take::Acquired);
+        assert_eq!(word.try_acquire(2, || u32::MAX), Take::Acquired);
         let _ = word.set_queued();
         let found = word.hand_over(returned, need, true, None);
         assert_eq!(found, Take::Acquired);
@@ -70,10 +70,10 @@ fn nothing_is_handed_over_while_in_debt() {
 #[test]
 fn a_release_tells_who_must_be_told() {
     let word = Word::new(2);
-    assert_eq!(word.try_acquire(2, false), Take::Acquired);
+    assert_eq!(word.try_acquire(2, || u32::MAX), Take::Acquired);
     assert_eq!(word.release(1, true), Release::Quiet);
     assert_eq!(word.release(1, true), Release::Reached);
-    assert_eq!(word.try_acquire(2, false), Take::Acquired);
+    assert_eq!(word.try_acquire(2, || u32::MAX), Take::Acquired);
     let _ = word.set_max(1, None);
     assert_eq!(word.release(1, true), Release::Reached);
     let _ = word.set_queued();
@@ -90,13 +90,13 @@ fn a_growth_that_lets_somebody_rejoin_shuts_out_newcomers_in_one_step() {
     assert!(!word.load().is_queued());
     let _ = word.raise_max(1, Some(5));
     assert!(word.load().is_queued());
-    assert_eq!(word.try_acquire(1, false), Take::Spoken);
+    assert_eq!(word.try_acquire(1, || u32::MAX), Take::Spoken);
 }
 
 #[test]
 fn forgetting_held_permits_stops_at_zero() {
     let word = Word::new(5);
-    assert_eq!(word.try_acquire(5, false), Take::Acquired);
+    assert_eq!(word.try_acquire(5, || u32::MAX), Take::Acquired);
     let _ = word.set_max(2, None);
     let _ = word.forget_held(3);
     assert_eq!((word.load().max(), word.load().active()), (0, 2));
