@@ -2,6 +2,21 @@
 
 use std::{error::Error, fmt};
 
+/// `Display` and `Error`: what each case says.
+macro_rules! messages {
+    ($error:ident: $($case:pat => $message:expr,)+) => {
+        impl fmt::Display for $error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $($case => $message,)+
+                })
+            }
+        }
+
+        impl Error for $error {}
+    };
+}
+
 #[cfg(feature = "keyed")]
 mod keyed;
 
@@ -31,13 +46,7 @@ impl AcquireError {
     pub(crate) const CLOSED: Self = Self {};
 }
 
-impl fmt::Display for AcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("semaphore closed")
-    }
-}
-
-impl Error for AcquireError {}
+messages! { AcquireError: _ => "semaphore closed", }
 
 /// Why a call that does not wait has returned no permit.
 ///
@@ -62,16 +71,11 @@ pub enum TryAcquireError {
     NoPermits,
 }
 
-impl fmt::Display for TryAcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "semaphore closed",
-            Self::NoPermits => "no permits available",
-        })
-    }
+messages! {
+    TryAcquireError:
+    Self::Closed => "semaphore closed",
+    Self::NoPermits => "no permits available",
 }
-
-impl Error for TryAcquireError {}
 
 /// Why a blocking call with a time bound has returned no permit.
 ///
@@ -100,16 +104,11 @@ pub enum AcquireTimeoutError {
     Closed,
 }
 
-impl fmt::Display for AcquireTimeoutError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Timeout => "timed out waiting for permits",
-            Self::Closed => "semaphore closed",
-        })
-    }
+messages! {
+    AcquireTimeoutError:
+    Self::Timeout => "timed out waiting for permits",
+    Self::Closed => "semaphore closed",
 }
-
-impl Error for AcquireTimeoutError {}
 
 impl From<AcquireError> for AcquireTimeoutError {
     fn from(_: AcquireError) -> Self {
@@ -140,14 +139,7 @@ impl LeaseError {
 }
 
 #[cfg(feature = "pool")]
-impl fmt::Display for LeaseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("lease pool stopped")
-    }
-}
-
-#[cfg(feature = "pool")]
-impl Error for LeaseError {}
+messages! { LeaseError: _ => "lease pool stopped", }
 
 /// Why [`LeasePool::try_acquire`](crate::LeasePool::try_acquire) has returned
 /// no lease.
@@ -173,17 +165,11 @@ pub enum TryLeaseError {
 }
 
 #[cfg(feature = "pool")]
-impl fmt::Display for TryLeaseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Stopped => "lease pool stopped",
-            Self::NoLease => "no lease available",
-        })
-    }
+messages! {
+    TryLeaseError:
+    Self::Stopped => "lease pool stopped",
+    Self::NoLease => "no lease available",
 }
-
-#[cfg(feature = "pool")]
-impl Error for TryLeaseError {}
 
 /// Why a blocking call with a time bound has returned no lease.
 ///
@@ -211,17 +197,11 @@ pub enum LeaseTimeoutError {
 }
 
 #[cfg(feature = "pool")]
-impl fmt::Display for LeaseTimeoutError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Timeout => "timed out waiting for a lease",
-            Self::Stopped => "lease pool stopped",
-        })
-    }
+messages! {
+    LeaseTimeoutError:
+    Self::Timeout => "timed out waiting for a lease",
+    Self::Stopped => "lease pool stopped",
 }
-
-#[cfg(feature = "pool")]
-impl Error for LeaseTimeoutError {}
 
 #[cfg(feature = "pool")]
 impl From<LeaseError> for LeaseTimeoutError {

@@ -25,10 +25,10 @@ pub use request::Leases;
 
 use crate::{
     error::{LeaseError, LeaseTimeoutError, TryLeaseError},
-    park::{Wait, after, assert_may_block, wait},
-    semaphore::Idle,
+    park::{Wait, after, assert_may_block},
+    semaphore::{Goal, Idle, Watch},
 };
-use request::{End, Request, block};
+use request::{Request, block};
 use shared::{MAX_LEASES, Overflow, Shared};
 
 /// Hands out leases of keys, as many of each as its target says, to whoever
@@ -338,8 +338,7 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_stopped(&self) {
-        assert_may_block();
-        let _ended = wait(&mut End::new(&self.shared), None);
+        self.shared.gate.watch(Goal::Closed);
     }
 
     /// [`idle`](Self::idle), blocking the thread.
@@ -571,7 +570,7 @@ impl<K, S> LeasePool<K, S> {
     /// # });
     /// ```
     pub fn stopped(&self) -> Stopped<'_> {
-        Stopped(End::new(&self.shared))
+        Stopped(Watch::new(&self.shared.gate, Goal::Closed))
     }
 
     /// Waits until no lease is out, and none on its way to a request that has
@@ -654,7 +653,7 @@ impl<K, S> fmt::Debug for LeasePool<K, S> {
 /// # });
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Stopped<'a>(End<'a>);
+pub struct Stopped<'a>(Watch<'a>);
 
 impl Future for Stopped<'_> {
     type Output = ();

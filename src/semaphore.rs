@@ -45,3 +45,5 @@ pub use stats::{Interval, Stats};
 pub(crate) use self::{acquire::Attempt, core::Held, internal::Rest, word::Take};
 #[cfg(feature = "keyed")]
 pub(crate) use self::{blocking::acquire as block, core::checked, fairness::Policy};
+#[cfg(feature = "pool")]
+pub(crate) use self::{queue::Goal, watch::Watch};

@@ -124,47 +124,29 @@ pub enum KeyedAcquireTimeoutError {
     TooManyWaiters,
 }
 
-impl fmt::Display for TooManyKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(TOO_MANY_KEYS)
-    }
+messages! { TooManyKeys: _ => TOO_MANY_KEYS, }
+
+messages! {
+    KeyedAcquireError:
+    Self::Closed => CLOSED,
+    Self::TooManyKeys => TOO_MANY_KEYS,
+    Self::TooManyWaiters => TOO_MANY_WAITERS,
 }
 
-impl fmt::Display for KeyedAcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => CLOSED,
-            Self::TooManyKeys => TOO_MANY_KEYS,
-            Self::TooManyWaiters => TOO_MANY_WAITERS,
-        })
-    }
+messages! {
+    KeyedTryAcquireError:
+    Self::Closed => CLOSED,
+    Self::NoPermits => NO_PERMITS,
+    Self::TooManyKeys => TOO_MANY_KEYS,
 }
 
-impl fmt::Display for KeyedTryAcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => CLOSED,
-            Self::NoPermits => NO_PERMITS,
-            Self::TooManyKeys => TOO_MANY_KEYS,
-        })
-    }
+messages! {
+    KeyedAcquireTimeoutError:
+    Self::Timeout => TIMEOUT,
+    Self::Closed => CLOSED,
+    Self::TooManyKeys => TOO_MANY_KEYS,
+    Self::TooManyWaiters => TOO_MANY_WAITERS,
 }
-
-impl fmt::Display for KeyedAcquireTimeoutError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Timeout => TIMEOUT,
-            Self::Closed => CLOSED,
-            Self::TooManyKeys => TOO_MANY_KEYS,
-            Self::TooManyWaiters => TOO_MANY_WAITERS,
-        })
-    }
-}
-
-impl Error for TooManyKeys {}
-impl Error for KeyedAcquireError {}
-impl Error for KeyedTryAcquireError {}
-impl Error for KeyedAcquireTimeoutError {}
 
 impl From<TooManyKeys> for KeyedAcquireError {
     fn from(_: TooManyKeys) -> Self {

@@ -19,10 +19,8 @@ use super::{
 };
 use crate::{
     error::{LeaseError, LeaseTimeoutError, TryLeaseError},
-    event::{Event, Listener},
     park::{Wait, wait},
     semaphore::{Attempt, Held, Semaphore, Take},
-    sync::{SeqCst, fence},
 };
 
 /// How a request reaches the gate, and keeps the pool alive.
@@ -185,50 +183,6 @@ impl<K> Future for AcquireLease<K> {
 impl<K> fmt::Debug for AcquireLease<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AcquireLease").field(&self.0.0).finish()
-    }
-}
-
-/// Waits for the end of a pool.
-pub(super) struct End<'a> {
-    event: &'a Event,
-    gate: &'a Semaphore,
-    /// From the first poll on.
-    listener: Option<Listener>,
-}
-
-impl<'a> End<'a> {
-    pub(super) fn new<K>(shared: &'a Shared<K>) -> Self {
-        Self {
-            event: &shared.end,
-            gate: &shared.gate,
-            listener: None,
-        }
-    }
-}
-
-impl Wait for End<'_> {
-    type Answer = ();
-
-    fn poll(&mut self, waker: &Waker) -> Poll<()> {
-        if !self.gate.is_closed() && self.listener.is_none() {
-            self.listener = Some(self.event.listen(waker));
-            // ORDERING: pairs with the fence in `Shared::stop`.
-            fence(SeqCst);
-        }
-        // It is notified once, at the end.
-        let polled = match &mut self.listener {
-            Some(listener) if !self.gate.is_closed() => listener.poll(waker),
-            _ => Poll::Ready(()),
-        };
-        if polled.is_ready() {
-            // A future that is done keeps no waker.
-            self.listener = None;
-        }
-        polled
-    }
-
-    fn may_be_ready(&self) -> bool {
-        self.gate.is_closed()
     }
 }
 

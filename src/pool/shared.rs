@@ -84,10 +84,8 @@ use super::{
     ring::Ring,
 };
 use crate::{
-    event::Event,
-    foreign::Deferred,
     semaphore::{Held, Rest, Semaphore},
-    sync::{Mutex, MutexGuard, SeqCst, fence},
+    sync::{Mutex, MutexGuard},
 };
 
 /// All targets together, and the leases beyond them.
@@ -99,8 +97,6 @@ const KEEP: usize = 64;
 pub(super) struct Shared<K> {
     /// Who waits for a lease waits here for a permit.
     pub(super) gate: Semaphore,
-    /// Notified when the gate has been closed.
-    pub(super) end: Event,
     table: Mutex<Table<K>>,
 }
 
@@ -133,7 +129,6 @@ impl<K> Shared<K> {
     pub(super) fn new() -> Self {
         Self {
             gate: Semaphore::new(0),
-            end: Event::new(),
             table: Mutex::new(Table {
                 index: Index::new(),
                 ring: Ring::new(),
@@ -216,13 +211,7 @@ impl<K> Shared<K> {
             table.stopped = true;
             self.gate.begin_close()
         };
-        let mut deferred = Deferred::default();
-        deferred.run(|| self.gate.finish(rest));
-        // ORDERING: the gate is closed before this, and who listens fences before it looks
-        // whether the gate is closed: one of the two sees the other.
-        fence(SeqCst);
-        deferred.merge(self.end.notify_all());
-        deferred.resume();
+        self.gate.finish(rest);
     }
 }
 

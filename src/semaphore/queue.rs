@@ -172,7 +172,7 @@ struct ReadMostly {
     /// Somebody is in line whom nobody may pass under `Eventual`.
     line: AtomicBool,
     /// Those who wait for each [`Goal`].
-    watchers: [Watchers; 2],
+    watchers: [Watchers; 3],
     clock: Lazy<Clock>,
 }
 
@@ -202,13 +202,20 @@ pub(crate) enum Goal {
     Settled,
     /// `active == 0`
     Idle,
+    #[cfg(feature = "pool")]
+    Closed,
 }
 
 impl Goal {
+    /// Those that permits which come back may meet.
+    const BY_RELEASE: [Self; 2] = [Self::Settled, Self::Idle];
+
     pub(crate) fn is_met(self, state: State) -> bool {
         match self {
             Self::Settled => state.is_settled(),
             Self::Idle => state.active() == 0,
+            #[cfg(feature = "pool")]
+            Self::Closed => state.is_closed(),
         }
     }
 }
@@ -540,7 +547,7 @@ impl Queue {
         if !self.is_fifo() {
             self.notify_competing(shared, word, &mut deferred);
         }
-        for goal in [Goal::Settled, Goal::Idle] {
+        for goal in Goal::BY_RELEASE {
             let watchers = shared.watchers(goal);
             if watchers.count.load(Relaxed) > 0 && goal.is_met(word.load()) {
                 deferred.merge(watchers.event.notify_all());
@@ -669,6 +676,8 @@ impl Queue {
         if !self.is_fifo() {
             deferred.merge(shared.competing.event.notify_all());
         }
+        #[cfg(feature = "pool")]
+        deferred.merge(shared.watchers(Goal::Closed).event.notify_all());
         deferred.resume();
     }
 
@@ -806,12 +815,8 @@ impl Shared {
     }
 
     fn is_watched(&self) -> bool {
-        let counts = self
-            .read_mostly
-            .watchers
-            .each_ref()
-            .map(|watchers| &watchers.count);
-        counts.iter().any(|count| count.load(Relaxed) > 0)
+        let count = |goal| self.watchers(goal).count.load(Relaxed);
+        Goal::BY_RELEASE.into_iter().any(|goal| count(goal) > 0)
     }
 
     /// One that competed does not any more.

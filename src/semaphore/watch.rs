@@ -115,7 +115,7 @@ impl Semaphore {
     }
 
     #[track_caller]
-    fn watch(&self, goal: Goal) {
+    pub(crate) fn watch(&self, goal: Goal) {
         assert_may_block();
         let mut watch = Watch::new(self, goal);
         park::wait(&mut watch, None);
@@ -123,7 +123,7 @@ impl Semaphore {
 }
 
 /// Waits until the word meets `goal`.
-struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     semaphore: &'a Semaphore,
     goal: Goal,
     /// While it is counted among those who watch.
@@ -133,7 +133,7 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(semaphore: &'a Semaphore, goal: Goal) -> Self {
+    pub(crate) fn new(semaphore: &'a Semaphore, goal: Goal) -> Self {
         Self {
             semaphore,
             goal,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, task::Poll};
 
 use dynaphore_loom_tests::{
-    AT_ONCE, Count, NEVER, Waiter, assert_at_rest, barging, join, model, spawn, take,
+    Count, NEVER, Waiter, assert_at_rest, barging, join, model, spawn, take,
 };
 
 use crate::{ordering, release_against_arrival};
@@ -11,12 +11,6 @@ use crate::{ordering, release_against_arrival};
 #[test]
 fn barging_release_against_arrival() {
     model(2, || release_against_arrival(&barging(1, NEVER)));
-}
-
-/// Who was called is not waited for: the next look at the line calls the next.
-#[test]
-fn impatient_release_against_arrival() {
-    model(2, || release_against_arrival(&barging(1, AT_ONCE)));
 }
 
 /// A newcomer takes the permit that the waiter was called for. The waiter is
