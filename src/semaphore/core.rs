@@ -11,7 +11,7 @@ use super::{
     queue::Queue,
     word::{MAX_PERMITS, Release, Take, Word},
 };
-use crate::{generation::ShortToken, sync::const_fn};
+use crate::{foreign::Deferred, generation::ShortToken, sync::const_fn};
 
 /// A counting semaphore whose maximum can be changed at any moment.
 ///
@@ -361,9 +361,10 @@ impl Semaphore {
 
     #[inline(never)]
     fn take_back_loudly(&self, released: Release, n: u32, token: ShortToken) {
-        // Made first, so dropped last, also if a waker panics.
-        let _guard = self.optional.give_back(token);
-        self.finish_release(released, n);
+        let mut deferred = Deferred::default();
+        deferred.run(|| self.finish_release(released, n));
+        deferred.run(|| self.optional.generations().release(token));
+        deferred.resume();
     }
 
     /// Puts `other` into `packed`. Of the tokens it keeps the older:
@@ -372,11 +373,15 @@ impl Semaphore {
         let mut held = packed.take_held();
         held.merge(other.take_held());
         let (mut token, mut younger) = (packed.take_token(), other.take_token());
-        if self.optional.is_older(&younger, &token) {
-            mem::swap(&mut token, &mut younger);
+        if let (Some(token), Some(younger)) = (&mut token, &mut younger) {
+            if self.optional.generations().is_older(younger, token) {
+                mem::swap(token, younger);
+            }
         }
         *packed = Packed::new(held, token);
-        drop(younger.map(|token| self.optional.give_back(token)));
+        if let Some(younger) = younger {
+            self.optional.generations().release(younger);
+        }
     }
 
     /// Takes `n` permits out of `packed`, if there are so many.
@@ -384,14 +389,17 @@ impl Semaphore {
         let mut held = packed.held();
         let part = held.split(n)?;
         let token = packed.token();
-        let copy = token.as_ref().map(|token| self.optional.copy(token));
+        let copy = token
+            .as_ref()
+            .map(|token| self.optional.generations().copy(token));
         *packed = Packed::new(held, token);
         Some(Packed::new(part, copy))
     }
 
     /// The generation in which it was handed out.
     pub(super) fn generation_of(&self, packed: &Packed) -> Option<u64> {
-        self.optional.generation_of(&packed.token())
+        let token = packed.token()?;
+        Some(self.optional.generations().generation_of(&token))
     }
 }
 

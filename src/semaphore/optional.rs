@@ -118,47 +118,4 @@ impl Optional {
     fn acquire_token(&self) -> ShortToken {
         self.generations().acquire_short()
     }
-
-    /// Is `token` of an older generation than `other`?
-    pub(super) fn is_older(&self, token: &Option<ShortToken>, other: &Option<ShortToken>) -> bool {
-        match (token, other) {
-            (Some(token), Some(other)) => self.generations().is_older(token, other),
-            _ => false,
-        }
-    }
-
-    /// The generation of that token.
-    pub(super) fn generation_of(&self, token: &Option<ShortToken>) -> Option<u64> {
-        let token = token.as_ref()?;
-        Some(self.generations().generation_of(token))
-    }
-
-    /// What permits have to keep that are split off from those with `token`.
-    pub(super) fn copy(&self, token: &ShortToken) -> ShortToken {
-        self.generations().copy(token)
-    }
-
-    /// The token is given back when what this returns is dropped.
-    pub(super) fn give_back(&self, token: ShortToken) -> TokenGuard<'_> {
-        TokenGuard {
-            tracker: self.generations(),
-            token: Some(token),
-        }
-    }
-}
-
-/// Permits that are being given back.
-#[must_use]
-pub(super) struct TokenGuard<'a> {
-    tracker: &'a Tracker,
-    token: Option<ShortToken>,
-}
-
-impl Drop for TokenGuard<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(token) = self.token.take() {
-            self.tracker.release(token);
-        }
-    }
 }
