@@ -184,15 +184,17 @@ struct Watchers {
     event: Event,
 }
 
+// The last two are hints, whatever they say. So they are std's in models too, where a look
+// at them would only multiply the schedules.
 #[derive(Default)]
 struct Competing {
     /// How many do.
     count: AtomicUsize,
     event: Event,
     /// Releases that found nobody to notify, since the last that did. Some may be missed.
-    passed: AtomicUsize,
+    passed: std::sync::atomic::AtomicUsize,
     /// When the last that was served came, or the first, by the clock of `Eventual`.
-    oldest: AtomicU64,
+    oldest: std::sync::atomic::AtomicU64,
 }
 
 /// A state of the word that can be waited for.
@@ -548,10 +550,7 @@ impl Queue {
             self.notify_competing(shared, word, &mut deferred);
         }
         for goal in Goal::BY_RELEASE {
-            let watchers = shared.watchers(goal);
-            if watchers.count.load(Relaxed) > 0 && goal.is_met(word.load()) {
-                deferred.merge(watchers.event.notify_all());
-            }
+            deferred.merge(shared.notify_watchers(word, goal));
         }
         deferred
     }
@@ -677,7 +676,7 @@ impl Queue {
             deferred.merge(shared.competing.event.notify_all());
         }
         #[cfg(feature = "pool")]
-        deferred.merge(shared.watchers(Goal::Closed).event.notify_all());
+        deferred.merge(shared.notify_watchers(word, Goal::Closed));
         deferred.resume();
     }
 
@@ -812,6 +811,16 @@ impl Shared {
 
     fn watchers(&self, goal: Goal) -> &Watchers {
         &self.read_mostly.watchers[goal as usize]
+    }
+
+    /// Argument 4: the word has been changed before this look.
+    fn notify_watchers(&self, word: &Word, goal: Goal) -> Deferred {
+        let Watchers { count, event } = self.watchers(goal);
+        if count.load(Relaxed) > 0 && goal.is_met(word.load()) {
+            event.notify_all()
+        } else {
+            Deferred::default()
+        }
     }
 
     fn is_watched(&self) -> bool {
