@@ -10,6 +10,11 @@
 //!    passes its notification on) then takes the list and wakes the real wakers. The
 //!    mutex is free by then.
 //!
+//! To listen ends with a SeqCst fence, and to notify begins with one: that is in
+//! event-listener's documentation. (In 5.4.2 both lock its mutex, which is as good, and which
+//! loom sees.) So if somebody changes something and then notifies, and somebody else
+//! listens and then looks, the one is notified or sees the change.
+//!
 //! A listener of event-listener's that is dropped passes its notification on only if
 //! nobody else is notified. Ours has to do so always: of several permits that are free,
 //! each is for one.
@@ -80,9 +85,9 @@ impl Event {
 
     /// Sees to it that at least `n` of those that listen have been notified and have not
     /// come yet, in the order in which they began to listen. Says how many are notified by
-    /// this call. The caller has fenced, or synchronizes with those that listen.
+    /// this call.
     pub(crate) fn notify(&self, n: usize) -> (usize, Deferred) {
-        let notified = self.0.notify(n.relaxed());
+        let notified = self.0.notify(n);
         let woken = match notified {
             0 => Deferred::default(),
             _ => wake_real_ones(),
@@ -92,7 +97,7 @@ impl Event {
 
     /// Notifies one more, whoever has been notified and has not come.
     pub(crate) fn notify_one_more(&self) -> Deferred {
-        self.0.notify(1.additional().relaxed());
+        self.0.notify(1.additional());
         wake_real_ones()
     }
 

@@ -162,8 +162,7 @@ impl Semaphore {
     /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
     /// ```
     pub fn close(&self) {
-        self.word.close();
-        self.queue.closed(&self.word);
+        self.queue.close(&self.word);
     }
 
     /// Whether it is [closed](Self::close).

@@ -20,7 +20,7 @@
 //! | releaser that saw QUEUED | hands its permits to the front, as far as they go |
 //! | resizer that saw QUEUED or an aside waiter | lets rejoin, grants what fits; changes max under the lock if it saw one aside before |
 //! | front that needs more than max | is moved aside by whoever looks |
-//! | closer | tells everybody in line and aside `Closed` |
+//! | closer | sets CLOSED under the lock, tells everybody in line and aside `Closed` |
 //! | waiter that gives up | takes itself out; one from the front serves its successor |
 //!
 //! # Why no wake-up is lost
@@ -44,17 +44,17 @@
 //!    what W released, and sees C. An aside waiter may leave its counter for the line
 //!    while a resizer looks: whoever moved it looks at the word after that. A closer
 //!    always looks.
-//! 5. *Competing.* The event has a mutex; to listen (L) and to notify (N) are critical
-//!    sections of it. After L a waiter looks at the word (W). If a permit is free, it tries
-//!    for it at once. If QUEUED is not set, it sets that by a read-modify-write, and looks
-//!    at what this returns. A releaser gives back by a read-modify-write (R). If that found
-//!    QUEUED, N follows, for as many as permits are free. If L comes before N, the waiter
-//!    is notified. If N comes before L, W sees R. If R did not find QUEUED, it comes
-//!    before the write that set it, and whoever reads or makes that write sees R. A clear of
-//!    QUEUED is followed by a look whether anybody listens, a critical section too, which
-//!    sets QUEUED again, and N follows. If L comes after that look, W sees the clear. A
-//!    waiter that comes in vain listens again and looks again, so what came back meanwhile
-//!    is not lost on it. One that leaves with a notification it has not used passes it on.
+//! 5. *Competing.* A waiter listens (L), which ends with a fence, and then looks at the
+//!    word (W). If a permit is free, it tries for it at once. If QUEUED is not set, it sets
+//!    that by a read-modify-write, and looks at what this returns. A releaser gives back by
+//!    a read-modify-write (R). If that found QUEUED, it notifies as many as permits are
+//!    free (N), which begins with a fence. If the fence of L is first, the waiter is
+//!    notified; if that of N is, W sees R. If R did not find QUEUED, it comes before the
+//!    write that set it, and whoever reads or makes that write sees R. A clear of QUEUED is
+//!    followed by a fence and a look whether anybody listens; if so, QUEUED is set again,
+//!    and N follows. If L's fence comes after that one, W sees the clear. A waiter that
+//!    comes in vain listens again and looks again, so what came back meanwhile is not lost
+//!    on it. One that leaves with a notification it has not used passes it on.
 //! 6. *One who does not come.* A notified waiter may be on a thread that is busy. Permits
 //!    that come back after that notify nobody else while they are as few as those
 //!    notified. After [`NOTIFY_ANOTHER_AFTER`] such releases one more is notified.
@@ -131,7 +131,7 @@ use crate::{
     foreign::Deferred,
     sync::{
         Acquire, AtomicBool, AtomicU64, AtomicUsize, Clock, Lazy, Mutex, MutexGuard, Relaxed,
-        Release, const_fn,
+        Release, SeqCst, const_fn, fence,
     },
 };
 
@@ -652,6 +652,15 @@ impl Queue {
         shared.is_some_and(|shared| shared.is_watched())
     }
 
+    /// Closes the word, and tells all who wait.
+    pub(crate) fn close(&self, word: &Word) {
+        // Under the lock, so that a release which serves several is before it or after it.
+        let line = self.shared.get().map(|shared| shared.lock());
+        word.close();
+        drop(line);
+        self.closed(word);
+    }
+
     /// The word was closed.
     pub(crate) fn closed(&self, word: &Word) {
         // Not even the counter tells that there is nobody: one that stood aside may be on
@@ -951,6 +960,8 @@ impl Shared {
         }
         if line.is_empty() && competes {
             // Argument 5: the clear comes before this look.
+            // ORDERING: SeqCst, pairs with the fence at the end of `Event::listen`.
+            fence(SeqCst);
             if !self.competing.event.is_empty() {
                 let _ = word.set_queued();
             }
