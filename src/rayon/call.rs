@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     AcquireError,
-    sync::{Acquire, AtomicUsize, Instant, Mutex, MutexGuard, Relaxed, Release, SeqCst, fence},
+    sync::{AtomicUsize, Instant, Mutex, MutexGuard, Relaxed, SeqCst, fence},
 };
 
 /// After this a nested call goes ahead of the line, and over max.
@@ -56,8 +56,6 @@ pub(super) struct Call<S: Source, J> {
     pub(super) returns: bool,
     /// Requests of our own in the semaphore's line: 0 or 1.
     asking: AtomicUsize,
-    /// Helpers that are spawned and not yet gone. Changes with the duty locked.
-    helpers: AtomicUsize,
     /// Why nothing is begun any more.
     ended: OnceLock<S::Error>,
     duty: Mutex<Duty>,
@@ -65,7 +63,10 @@ pub(super) struct Call<S: Source, J> {
 
 #[derive(Debug, Default)]
 pub(super) struct Duty {
-    /// Helpers that have not begun.
+    /// Helpers that are spawned and not yet gone. One puts back what it does not run, and
+    /// goes then: who finds none here, and nothing set aside, will find nothing later.
+    helpers: usize,
+    /// Those of them that have not begun.
     coming: usize,
     /// Who waits on behalf of the call.
     keeper: Option<Arc<Parker>>,
@@ -184,7 +185,6 @@ impl<S: Source, J: Jobs> Call<S, J> {
             is_nested: !frames::are_none(),
             returns,
             asking: AtomicUsize::new(0),
-            helpers: AtomicUsize::new(0),
             ended: OnceLock::new(),
             duty: Mutex::default(),
         }
@@ -256,18 +256,19 @@ impl<S: Source, J: Jobs> Call<S, J> {
     /// Does nobody run or wait for it?
     pub(super) fn is_idle(&self) -> bool {
         let duty = self.duty();
-        self.helpers() == 0 && duty.keeper.is_none() && self.jobs.len() == 0
+        duty.helpers == 0 && duty.keeper.is_none() && self.jobs.len() == 0
+    }
+
+    /// Is nothing set aside, nor with a helper?
+    fn is_all_done(&self) -> bool {
+        let duty = self.duty();
+        duty.helpers == 0 && self.jobs.len() == 0
     }
 
     /// Is there anything to wait for, and nobody who does?
     pub(super) fn needs_keeper(&self) -> bool {
-        (self.jobs.len() > 0 || self.helpers() > 0) && self.duty().keeper.is_none()
-    }
-
-    fn helpers(&self) -> usize {
-        // ORDERING: pairs with the Release of one that goes: what it has set aside again
-        // is seen by whoever does not see it.
-        self.helpers.load(Acquire)
+        let duty = self.duty();
+        (duty.helpers > 0 || self.jobs.len() > 0) && duty.keeper.is_none()
     }
 
     pub(super) fn duty(&self) -> MutexGuard<'_, Duty> {
@@ -298,7 +299,7 @@ pub(super) fn tend<'s, H: Handle<'s>>(call: &H, scope: &Scope<'s>) {
     let wanted = free.max(waits).min(call.jobs.len());
     let workers =
         rayon::current_thread_index().map_or(usize::MAX, |_| rayon::current_num_threads());
-    while duty.coming < wanted && (call.helpers() < workers || duty.coming < waits) {
+    while duty.coming < wanted && (duty.helpers < workers || duty.coming < waits) {
         hire(call, scope, &mut duty, None);
     }
 }
@@ -311,7 +312,7 @@ pub(super) fn hire<'s, H: Handle<'s>>(
     permit: Option<<H::Source as Source>::Permit>,
 ) {
     duty.coming += 1;
-    call.helpers.fetch_add(1, Relaxed);
+    duty.helpers += 1;
     let call = call.clone();
     scope.spawn(move |scope| {
         // Dropped last, after the permits have gone back, also by a panic.
@@ -331,9 +332,8 @@ struct Shift<'a, 's, H: Handle<'s>> {
 impl<'s, H: Handle<'s>> Drop for Shift<'_, 's, H> {
     fn drop(&mut self) {
         {
-            let duty = self.call.duty();
-            // ORDERING: pairs with `helpers`.
-            self.call.helpers.fetch_sub(1, Release);
+            let mut duty = self.call.duty();
+            duty.helpers -= 1;
             if let Some(keeper) = &duty.keeper {
                 keeper.unpark();
             }
@@ -420,8 +420,7 @@ pub(super) fn attend<'s, H: Handle<'s>>(
         if call.is_over() {
             call.jobs.clear();
         }
-        // A helper may set aside again what it took.
-        if !call.returns || call.helpers() == 0 || stop() {
+        if !call.returns || stop() || call.is_all_done() {
             return;
         }
         if !keeper.wait.look() {
