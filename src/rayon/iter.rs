@@ -56,8 +56,8 @@ use crate::{AcquireError, Semaphore};
 /// what is free whenever an item comes or is done. A worker that has a permit runs one
 /// item after another under it, and gives it up after an item as soon as anybody else
 /// waits for one, or max has become less. (Items that take less than 20 microseconds are
-/// fetched several at a time, as many as take that long and 8192 at most, with a look
-/// after each that is run, or after 16 that take less than 40 nanoseconds together.)
+/// fetched several at a time, as many as take that long and 2048 at most, with a look
+/// after each that is run, or after 32 that take less than 80 nanoseconds together.)
 ///
 /// # Nesting
 ///
