@@ -11,7 +11,7 @@ use std::{
     cell::{Cell, RefCell},
     fmt,
     pin::Pin,
-    sync::{Arc, LazyLock, PoisonError, mpsc},
+    sync::{Arc, LazyLock, mpsc},
     task::{Context, Poll, Wake, Waker},
     thread,
 };
@@ -21,11 +21,9 @@ use rayon::ThreadPool;
 use super::{
     call::Grant,
     source::{NotNow, Permit, Source},
+    wait::locked,
 };
-use crate::{
-    Semaphore,
-    sync::{Mutex, MutexGuard},
-};
+use crate::{Semaphore, sync::Mutex};
 
 /// Spawns jobs in a rayon pool that run when they have their permits.
 ///
@@ -320,18 +318,13 @@ where
             if let Poll::Ready(answer) = ask.as_mut().poll(&mut Context::from_waker(&waker)) {
                 return answer.map(|permit| Some((permit, job)));
             }
-            let mut cell = self.cell();
+            let mut cell = locked(&self.cell);
             if !matches!(*cell, Parcel::Out(true)) {
                 *cell = Parcel::Parked(ask, job);
                 return Ok(None);
             }
             *cell = Parcel::Out(false);
         }
-    }
-
-    fn cell(&self) -> MutexGuard<'_, Parcel<S, F>> {
-        // Moves do not panic.
-        self.cell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -342,7 +335,7 @@ where
 {
     fn wake(self: Arc<Self>) {
         let parcel = {
-            let mut cell = self.cell();
+            let mut cell = locked(&self.cell);
             let news = matches!(*cell, Parcel::Out(_));
             std::mem::replace(&mut *cell, Parcel::Out(news))
         };
