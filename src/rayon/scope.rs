@@ -1,6 +1,6 @@
 //! Jobs in a rayon scope, which may borrow what outlives it.
 
-use std::{cell::RefCell, fmt, marker::PhantomData, sync::Arc};
+use std::{cell::Cell, fmt, marker::PhantomData, sync::Arc};
 
 use rayon::Scope;
 
@@ -8,7 +8,7 @@ use super::{
     call::{self, Call, Grant, Jobs, hire, tend},
     frames,
     source::Source,
-    throttle::{Desk, Throttle, ThrottlePermit},
+    throttle::{Throttle, ThrottlePermit},
 };
 use crate::{AcquireError, Semaphore};
 
@@ -276,32 +276,15 @@ impl<'s, S: Source + 's> Jobs<'s> for Boxes<'s, S> {
         };
         // Between the look and the taking the next job may have become a lighter one.
         grant.fit(&call.source, need);
-        let desk = Next {
-            call,
-            scope,
-            grant: RefCell::new(Some(grant)),
+        let grant = Cell::new(Some(grant));
+        // The permits go to the next job in the scope, or back to the semaphore.
+        let give_back = || {
+            let grant = grant.take();
+            let has_next = |grant: &Grant<_>| call.queue.len() > 0 && call.goes_on(grant);
+            if let Some(permit) = grant.filter(has_next).and_then(Grant::into_own) {
+                hire(call, scope, &mut call.duty(), Some(permit));
+            }
         };
-        job(scope, ThrottlePermit::new(&desk, need));
-    }
-}
-
-/// Gives the permits to the next job in the scope, or back to the semaphore.
-struct Next<'a, 's, S: Source> {
-    call: &'a Arc<Call<'s, Boxes<'s, S>>>,
-    scope: &'a Scope<'s>,
-    grant: RefCell<Option<Grant<S::Permit>>>,
-}
-
-impl<'s, S: Source + 's> Desk for Next<'_, 's, S> {
-    fn give_back(&self) {
-        let Some(grant) = self.grant.take() else {
-            return;
-        };
-        if self.call.queue.len() == 0 || !self.call.goes_on(&grant) {
-            return;
-        }
-        if let Some(permit) = grant.into_own() {
-            hire(self.call, self.scope, &mut self.call.duty(), Some(permit));
-        }
+        job(scope, ThrottlePermit::new(&give_back, need));
     }
 }

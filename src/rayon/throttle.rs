@@ -8,7 +8,7 @@
 //! none is lost, and no two polls are under way at once.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     fmt,
     pin::Pin,
     sync::{Arc, LazyLock, mpsc},
@@ -227,13 +227,14 @@ impl<S: Source> fmt::Debug for Throttle<S> {
 #[must_use = "dropping a permit at once gives it back at once"]
 #[clippy::has_significant_drop]
 pub struct ThrottlePermit<'a> {
-    desk: &'a dyn Desk,
+    /// Called once, when the job does not need them any more.
+    give_back: &'a dyn Fn(),
     permits: u32,
 }
 
 impl<'a> ThrottlePermit<'a> {
-    pub(super) fn new(desk: &'a dyn Desk, permits: u32) -> Self {
-        Self { desk, permits }
+    pub(super) fn new(give_back: &'a dyn Fn(), permits: u32) -> Self {
+        Self { give_back, permits }
     }
 
     /// How many permits these are: 0 to
@@ -259,7 +260,7 @@ impl<'a> ThrottlePermit<'a> {
 
 impl Drop for ThrottlePermit<'_> {
     fn drop(&mut self) {
-        self.desk.give_back();
+        (self.give_back)();
     }
 }
 
@@ -269,12 +270,6 @@ impl fmt::Debug for ThrottlePermit<'_> {
             .field("permits", &self.permits)
             .finish_non_exhaustive()
     }
-}
-
-/// Who runs the job, and has the permits meanwhile.
-pub(super) trait Desk {
-    /// The job does not need them any more. Called once.
-    fn give_back(&self);
 }
 
 /// A job that waits for its permits.
@@ -354,18 +349,8 @@ where
 fn run<P: Permit>(permit: P, job: impl FnOnce(ThrottlePermit<'_>)) {
     let grant = Grant::new(permit);
     let permits = grant.permits();
-    let desk = Plain(RefCell::new(Some(grant)));
-    job(ThrottlePermit::new(&desk, permits));
-}
-
-/// Gives back to the semaphore.
-struct Plain<P>(RefCell<Option<Grant<P>>>);
-
-impl<P> Desk for Plain<P> {
-    fn give_back(&self) {
-        let grant = self.0.take();
-        drop(grant);
-    }
+    let grant = Cell::new(Some(grant));
+    job(ThrottlePermit::new(&|| drop(grant.take()), permits));
 }
 
 /// The pool that the jobs of a throttle run in.
