@@ -63,7 +63,8 @@ use crate::{AcquireError, Semaphore, sync::AtomicUsize};
 /// # Nesting
 ///
 /// The closure may throttle by the same semaphore again; see the
-/// [module](super#nesting).
+/// [module](super#nesting). It must hold no lock while it waits for nested rayon work, if
+/// other jobs of the pool take the same lock.
 ///
 /// # Examples
 ///

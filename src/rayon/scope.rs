@@ -20,6 +20,12 @@ use crate::{AcquireError, Semaphore};
 /// that spawn jobs. It is for the jobs of one scope: where two use it at once, the
 /// one may see to jobs of the other.
 ///
+/// # Deadlocks
+///
+/// A job that waits for nested rayon work must hold no lock that another job of the scope
+/// takes, also where max is 1: while it waits its thread may run that other job, under the
+/// permit that lies idle beneath it, and then waits for itself.
+///
 /// # Fairness
 ///
 /// The jobs that wait stand in the semaphore's line by one request at a time,
@@ -83,6 +89,8 @@ impl<S: Source + 'static> Throttle<S> {
     /// for it, and may borrow what outlives the scope. The scope, whose pool it
     /// runs in, does not end before.
     ///
+    /// It must hold no lock [while it waits for nested rayon work](ScopeThrottle#deadlocks).
+    ///
     /// For a job here and there: each has a place in line of its own. Where many may wait
     /// at once, take [`scoped`](Self::scoped), where one request stands in line for all.
     ///
@@ -128,6 +136,8 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     ///
     /// The permit goes back when `job` ends or drops it, also by a panic; the
     /// panic is dealt with as for [`Scope::spawn`].
+    ///
+    /// It must hold no lock [while it waits for nested rayon work](Self#deadlocks).
     ///
     /// # Errors
     ///
