@@ -70,9 +70,9 @@
 //! milliseconds, so that the depth is bounded by the logarithm of the time. A caller that is
 //! no worker waits by itself.
 //!
-//! A spawned job that waits keeps its semaphore and its pool: if nobody is left who could
-//! give it a permit, it is never dropped. [Close](crate::Semaphore::close) the semaphore
-//! before the last handle goes.
+//! A spawned job that waits keeps its semaphore and its pool, and the semaphore's line keeps
+//! the job: if nobody is left who could give it a permit, none of them is ever dropped.
+//! [Close](crate::Semaphore::close) the semaphore before the last handle goes.
 //!
 //! # Why everything goes on
 //!

@@ -287,6 +287,33 @@ fn resizes_are_followed() {
     });
 }
 
+/// Several items in one piece: a helper that gives its permit up puts the rest back.
+#[test]
+fn what_is_put_back_is_not_lost() {
+    explore_fairly(5_000, || {
+        let (semaphore, done) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicBool::new(false)));
+        let (theirs, is_done) = (Arc::clone(&semaphore), Arc::clone(&done));
+        let other = spawn(move || {
+            while !is_done.load(Relaxed) {
+                theirs.set_max(below(3));
+                yield_now();
+            }
+            theirs.set_max(1);
+        });
+        let room = Room::default();
+        pool(2 + below(2)).install(|| {
+            let items = (0..7).into_par_iter().with_min_len(7);
+            items
+                .throttle_for_each(&semaphore, |_| room.visit())
+                .unwrap();
+        });
+        done.store(true, Relaxed);
+        join([other]);
+        room.check(7, 2);
+        assert_at_rest(&semaphore);
+    });
+}
+
 /// Whatever waits, is dropped, and counted once: run or not.
 #[test]
 fn closing_drops_what_has_not_begun() {

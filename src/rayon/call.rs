@@ -1,10 +1,11 @@
 //! A throttled call or scope: what it has set aside, who runs that, and how it waits.
 
 use std::{
+    collections::VecDeque,
     future::Future,
-    ops::Deref,
+    mem,
     pin::Pin,
-    sync::{Arc, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -14,11 +15,11 @@ use rayon::Scope;
 use super::{
     frames::{self, Borrowed, Entered},
     source::{NotNow, Permit, Source},
-    wait::{Awaited, Loan, PATIENCE, Parker, Wait},
+    wait::{Awaited, Loan, PATIENCE, Parker, Wait, locked},
 };
 use crate::{
     AcquireError,
-    sync::{Acquire, AtomicUsize, Instant, Mutex, MutexGuard, Relaxed, Release, SeqCst, fence},
+    sync::{AcqRel, Acquire, AtomicUsize, Instant, Mutex, MutexGuard, Relaxed, SeqCst, fence},
 };
 
 /// After this a nested call goes ahead of the line, and over max.
@@ -30,23 +31,108 @@ const HOPE: Duration = PATIENCE.saturating_mul(250);
 /// How long a loan is used for more than one job.
 const TERM: Duration = Duration::from_millis(1);
 
-/// What was set aside.
-pub(super) trait Jobs: Send + Sync {
-    /// How many permits the next one needs, and the number of the call that it belongs
-    /// to, if that is another than the whole.
-    fn next(&self) -> Option<(u32, u64)>;
-
-    /// How many there are.
+/// Something that was set aside: one job, or several that need the same each.
+pub(super) trait Job: Send + Sized {
     fn len(&self) -> usize;
 
-    /// Drops them all.
-    fn clear(&self);
+    /// Splits off the first `n`; `None` if there are no more.
+    fn split_off(&mut self, n: usize) -> Option<Self>;
 }
 
-/// What the jobs of one call or scope share.
+/// The jobs, each with the permits that it needs and the number of the call that it
+/// belongs to, if that is another than the whole.
 #[derive(Debug)]
-pub(super) struct Call<S: Source, J> {
-    pub(super) source: S,
+pub(super) struct Queue<J> {
+    jobs: Mutex<VecDeque<(u32, u64, J)>>,
+    len: AtomicUsize,
+}
+
+impl<J> Default for Queue<J> {
+    fn default() -> Self {
+        Self {
+            jobs: Mutex::default(),
+            len: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl<J: Job> Queue<J> {
+    pub(super) fn len(&self) -> usize {
+        // ORDERING: Acquire, for the additions.
+        self.len.load(Acquire)
+    }
+
+    /// Adds `job` at the end.
+    pub(super) fn push(&self, need: u32, number: u64, job: J) {
+        self.add(&job).push_back((need, number, job));
+    }
+
+    /// Puts `job` back in front of all.
+    pub(super) fn put_back(&self, need: u32, number: u64, job: J) {
+        self.add(&job).push_front((need, number, job));
+    }
+
+    fn add(&self, job: &J) -> MutexGuard<'_, VecDeque<(u32, u64, J)>> {
+        let jobs = locked(&self.jobs);
+        // ORDERING: Release, for `len`.
+        self.len.fetch_add(job.len(), AcqRel);
+        jobs
+    }
+
+    /// What the next one needs, and its number.
+    pub(super) fn next(&self) -> Option<(u32, u64)> {
+        if self.len() == 0 {
+            return None;
+        }
+        locked(&self.jobs)
+            .front()
+            .map(|&(need, number, _)| (need, number))
+    }
+
+    /// Takes up to `most` of the next ones, if `permits` are enough for each; with what
+    /// each needs.
+    pub(super) fn take(&self, most: usize, permits: u32) -> Option<(u32, J)> {
+        let mut jobs = locked(&self.jobs);
+        let (need, _, front) = jobs
+            .front_mut()
+            .filter(|&&mut (need, ..)| need <= permits)?;
+        let need = *need;
+        let job = match front.split_off(most) {
+            Some(first) => first,
+            None => jobs.pop_front()?.2,
+        };
+        self.len.fetch_sub(job.len(), AcqRel);
+        Some((need, job))
+    }
+
+    /// Drops them all.
+    pub(super) fn clear(&self) {
+        let dropped = {
+            let mut jobs = locked(&self.jobs);
+            self.len.store(0, Relaxed);
+            mem::take(&mut *jobs)
+        };
+        drop(dropped);
+    }
+}
+
+/// What is set aside, and how it is run.
+pub(super) trait Jobs<'s>: Send + Sync + Sized + 's {
+    type Source: Source + 's;
+    type Job: Job + 's;
+
+    /// Runs what was set aside, as much as the grant is good for.
+    fn work(call: &Arc<Call<'s, Self>>, scope: &Scope<'s>, grant: Grant<PermitOf<'s, Self>>);
+}
+
+type PermitOf<'s, J> = <<J as Jobs<'s>>::Source as Source>::Permit;
+type ErrorOf<'s, J> = <<J as Jobs<'s>>::Source as Source>::Error;
+
+/// What the jobs of one call or scope share.
+pub(super) struct Call<'s, J: Jobs<'s>> {
+    pub(super) source: J::Source,
+    pub(super) queue: Queue<J::Job>,
+    /// What else they have in common.
     pub(super) jobs: J,
     pub(super) number: u64,
     /// It is made within a throttled item.
@@ -56,30 +142,20 @@ pub(super) struct Call<S: Source, J> {
     pub(super) returns: bool,
     /// Requests of our own in the semaphore's line: 0 or 1.
     asking: AtomicUsize,
-    /// Helpers that are spawned and not yet gone. Changes with the duty locked.
-    helpers: AtomicUsize,
     /// Why nothing is begun any more.
-    ended: OnceLock<S::Error>,
+    ended: OnceLock<ErrorOf<'s, J>>,
     duty: Mutex<Duty>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Duty {
-    /// Helpers that have not begun.
+    /// Helpers that are spawned and not yet gone. One puts back what it does not run, and
+    /// goes then: who finds none here, and nothing set aside, will find nothing later.
+    helpers: usize,
+    /// Those of them that have not begun.
     coming: usize,
     /// Who waits on behalf of the call.
     keeper: Option<Arc<Parker>>,
-}
-
-/// How jobs in a scope reach their call.
-pub(super) trait Handle<'s>:
-    Deref<Target = Call<Self::Source, Self::Jobs>> + Clone + Send + Sync + 's
-{
-    type Source: Source + 's;
-    type Jobs: Jobs + 's;
-
-    /// Runs what was set aside, as much as the grant is good for.
-    fn work(&self, scope: &Scope<'s>, grant: Grant<<Self::Source as Source>::Permit>);
 }
 
 /// The right to run items on this thread until it is dropped.
@@ -175,16 +251,16 @@ impl<P: Permit> Grant<P> {
     }
 }
 
-impl<S: Source, J: Jobs> Call<S, J> {
-    pub(super) fn new(source: S, jobs: J, returns: bool) -> Self {
+impl<'s, J: Jobs<'s>> Call<'s, J> {
+    pub(super) fn new(source: J::Source, jobs: J, returns: bool) -> Self {
         Self {
             source,
+            queue: Queue::default(),
             jobs,
             number: frames::number_call(),
             is_nested: !frames::are_none(),
             returns,
             asking: AtomicUsize::new(0),
-            helpers: AtomicUsize::new(0),
             ended: OnceLock::new(),
             duty: Mutex::default(),
         }
@@ -192,7 +268,7 @@ impl<S: Source, J: Jobs> Call<S, J> {
 
     /// The right to run what needs `n` permits, here and now, for number `number`.
     #[inline]
-    pub(super) fn admit(&self, n: u32, number: u64) -> Option<Grant<S::Permit>> {
+    pub(super) fn admit(&self, n: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
         if !frames::are_none() {
             if let Some(grant) = self.beneath(n, number) {
                 return Some(grant);
@@ -213,7 +289,7 @@ impl<S: Source, J: Jobs> Call<S, J> {
 
     /// The same under the permits of what is suspended on this thread, with the rest ahead
     /// of the line if it is free: the first in line may wait for what is suspended.
-    fn beneath(&self, n: u32, number: u64) -> Option<Grant<S::Permit>> {
+    fn beneath(&self, n: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
         if n == 0 || self.source.is_closed() {
             return None;
         }
@@ -222,7 +298,7 @@ impl<S: Source, J: Jobs> Call<S, J> {
     }
 
     /// Should whoever has `grant` go on after a job?
-    pub(super) fn goes_on(&self, grant: &Grant<S::Permit>) -> bool {
+    pub(super) fn goes_on(&self, grant: &Grant<PermitOf<'s, J>>) -> bool {
         if let Some(permit) = grant.own() {
             return !permit.semaphore().is_pressed(|| self.asking());
         }
@@ -238,10 +314,10 @@ impl<S: Source, J: Jobs> Call<S, J> {
     }
 
     /// Nothing is begun any more, since whoever asks is turned away.
-    pub(super) fn end(&self, error: S::Error) {
+    pub(super) fn end(&self, error: ErrorOf<'s, J>) {
         // The first reason counts.
         let _ = self.ended.set(error);
-        self.jobs.clear();
+        self.queue.clear();
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -249,70 +325,70 @@ impl<S: Source, J: Jobs> Call<S, J> {
     }
 
     /// Why not all was done, if it was not.
-    pub(super) fn ended(&self) -> Option<S::Error> {
+    pub(super) fn ended(&self) -> Option<ErrorOf<'s, J>> {
         self.ended.get().copied()
     }
 
     /// Does nobody run or wait for it?
     pub(super) fn is_idle(&self) -> bool {
         let duty = self.duty();
-        self.helpers() == 0 && duty.keeper.is_none() && self.jobs.len() == 0
+        duty.helpers == 0 && duty.keeper.is_none() && self.queue.len() == 0
+    }
+
+    /// Is nothing set aside, nor with a helper?
+    fn is_all_done(&self) -> bool {
+        let duty = self.duty();
+        duty.helpers == 0 && self.queue.len() == 0
     }
 
     /// Is there anything to wait for, and nobody who does?
     pub(super) fn needs_keeper(&self) -> bool {
-        (self.jobs.len() > 0 || self.helpers() > 0) && self.duty().keeper.is_none()
-    }
-
-    fn helpers(&self) -> usize {
-        // ORDERING: pairs with the Release of one that goes: what it has set aside again
-        // is seen by whoever does not see it.
-        self.helpers.load(Acquire)
+        let duty = self.duty();
+        (duty.helpers > 0 || self.queue.len() > 0) && duty.keeper.is_none()
     }
 
     pub(super) fn duty(&self) -> MutexGuard<'_, Duty> {
-        // Counts and a pointer: nothing in it is ever half done.
-        self.duty.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.duty)
     }
 }
 
 /// Has helpers come for what is set aside: one for each that finds its permits, and one
 /// that waits, if the call does not do so itself. Called after every addition, and by
 /// everybody who stops running jobs.
-pub(super) fn tend<'s, H: Handle<'s>>(call: &H, scope: &Scope<'s>) {
+pub(super) fn tend<'s, J: Jobs<'s>>(call: &Arc<Call<'s, J>>, scope: &Scope<'s>) {
     // ORDERING: pairs with itself: of one who has added jobs and finds no permits, and
     // one who has given permits back and finds no jobs, one sees the other.
     fence(SeqCst);
-    if call.jobs.len() == 0 {
+    if call.queue.len() == 0 {
         return;
     }
     if call.is_over() {
-        return call.jobs.clear();
+        return call.queue.clear();
     }
-    let Some((need, _)) = call.jobs.next() else {
+    let Some((need, _)) = call.queue.next() else {
         return;
     };
     let free = call.source.available() / need.max(1) as usize;
     let mut duty = call.duty();
     let waits = usize::from(!call.returns && duty.keeper.is_none());
-    let wanted = free.max(waits).min(call.jobs.len());
+    let wanted = free.max(waits).min(call.queue.len());
     let workers =
         rayon::current_thread_index().map_or(usize::MAX, |_| rayon::current_num_threads());
-    while duty.coming < wanted && (call.helpers() < workers || duty.coming < waits) {
+    while duty.coming < wanted && (duty.helpers < workers || duty.coming < waits) {
         hire(call, scope, &mut duty, None);
     }
 }
 
 /// Spawns a helper, with permits or to take some when it begins.
-pub(super) fn hire<'s, H: Handle<'s>>(
-    call: &H,
+pub(super) fn hire<'s, J: Jobs<'s>>(
+    call: &Arc<Call<'s, J>>,
     scope: &Scope<'s>,
     duty: &mut Duty,
-    permit: Option<<H::Source as Source>::Permit>,
+    permit: Option<PermitOf<'s, J>>,
 ) {
     duty.coming += 1;
-    call.helpers.fetch_add(1, Relaxed);
-    let call = call.clone();
+    duty.helpers += 1;
+    let call = Arc::clone(call);
     scope.spawn(move |scope| {
         // Dropped last, after the permits have gone back, also by a panic.
         let shift = Shift { call: &call, scope };
@@ -323,17 +399,16 @@ pub(super) fn hire<'s, H: Handle<'s>>(
 }
 
 /// The time from a helper's beginning to its end.
-struct Shift<'a, 's, H: Handle<'s>> {
-    call: &'a H,
+struct Shift<'a, 's, J: Jobs<'s>> {
+    call: &'a Arc<Call<'s, J>>,
     scope: &'a Scope<'s>,
 }
 
-impl<'s, H: Handle<'s>> Drop for Shift<'_, 's, H> {
+impl<'s, J: Jobs<'s>> Drop for Shift<'_, 's, J> {
     fn drop(&mut self) {
         {
-            let duty = self.call.duty();
-            // ORDERING: pairs with `helpers`.
-            self.call.helpers.fetch_sub(1, Release);
+            let mut duty = self.call.duty();
+            duty.helpers -= 1;
             if let Some(keeper) = &duty.keeper {
                 keeper.unpark();
             }
@@ -342,10 +417,10 @@ impl<'s, H: Handle<'s>> Drop for Shift<'_, 's, H> {
     }
 }
 
-fn help<'s, H: Handle<'s>>(
-    call: &H,
+fn help<'s, J: Jobs<'s>>(
+    call: &Arc<Call<'s, J>>,
     scope: &Scope<'s>,
-    permit: Option<<H::Source as Source>::Permit>,
+    permit: Option<PermitOf<'s, J>>,
 ) {
     // What lies beneath cannot go on before a helper of a scope has ended.
     let number = match call.returns {
@@ -353,15 +428,15 @@ fn help<'s, H: Handle<'s>>(
         false => frames::number_call(),
     };
     if let Some(permit) = permit {
-        call.work(scope, Grant::new(permit));
+        J::work(call, scope, Grant::new(permit));
     }
-    while let Some((need, own)) = call.jobs.next() {
+    while let Some((need, own)) = call.queue.next() {
         let Some(grant) = call.admit(need, number.max(own)) else {
             break;
         };
-        call.work(scope, grant);
+        J::work(call, scope, grant);
     }
-    if !call.returns && call.jobs.len() > 0 {
+    if !call.returns && call.queue.len() > 0 {
         attend(call, scope, Wait::new(Arc::default()), number, || false);
     }
 }
@@ -374,11 +449,11 @@ struct Request<S: Source> {
 }
 
 /// The one who waits on behalf of a call.
-struct Keeper<'a, 's, H: Handle<'s>> {
-    call: &'a H,
+struct Keeper<'a, 's, J: Jobs<'s>> {
+    call: &'a Arc<Call<'s, J>>,
     scope: &'a Scope<'s>,
     wait: Wait,
-    request: Option<Request<H::Source>>,
+    request: Option<Request<J::Source>>,
     /// Since when it has waited for the same.
     since: Option<Instant>,
 }
@@ -386,8 +461,8 @@ struct Keeper<'a, 's, H: Handle<'s>> {
 /// Waits on behalf of the call, as number `number`, until nothing is set aside any more
 /// (and, if the call is to return, no helper is left), or until `stop`. If somebody does
 /// so already, returns at once.
-pub(super) fn attend<'s, H: Handle<'s>>(
-    call: &H,
+pub(super) fn attend<'s, J: Jobs<'s>>(
+    call: &Arc<Call<'s, J>>,
     scope: &Scope<'s>,
     wait: Wait,
     number: u64,
@@ -408,7 +483,7 @@ pub(super) fn attend<'s, H: Handle<'s>>(
         since: None,
     };
     loop {
-        let next = call.jobs.next().filter(|_| !call.is_over());
+        let next = call.queue.next().filter(|_| !call.is_over());
         if let Some((need, own)) = next {
             if stop() {
                 return;
@@ -418,10 +493,9 @@ pub(super) fn attend<'s, H: Handle<'s>>(
         }
         keeper.has_nothing_to_ask_for();
         if call.is_over() {
-            call.jobs.clear();
+            call.queue.clear();
         }
-        // A helper may set aside again what it took.
-        if !call.returns || call.helpers() == 0 || stop() {
+        if !call.returns || stop() || call.is_all_done() {
             return;
         }
         if !keeper.wait.look() {
@@ -430,7 +504,7 @@ pub(super) fn attend<'s, H: Handle<'s>>(
     }
 }
 
-impl<'s, H: Handle<'s>> Drop for Keeper<'_, 's, H> {
+impl<'s, J: Jobs<'s>> Drop for Keeper<'_, 's, J> {
     fn drop(&mut self) {
         self.has_nothing_to_ask_for();
         // Whoever has added a job before this has counted on this keeper: each of those
@@ -439,7 +513,7 @@ impl<'s, H: Handle<'s>> Drop for Keeper<'_, 's, H> {
     }
 }
 
-impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
+impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
     fn has_nothing_to_ask_for(&mut self) {
         (self.request, self.since) = (None, None);
         self.call.asking.store(0, Relaxed);
@@ -454,14 +528,14 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
             // There may be more.
             tend(call, self.scope);
             if self.wait.is_worker {
-                call.work(self.scope, grant);
+                J::work(call, self.scope, grant);
             } else {
                 hire(call, self.scope, &mut call.duty(), grant.into_own());
             }
         }
     }
 
-    fn permits(&mut self, need: u32, number: u64) -> Option<Grant<PermitOf<'s, H>>> {
+    fn permits(&mut self, need: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
         let (call, is_worker) = (self.call, self.wait.is_worker);
         if let Some(grant) = call.beneath(need, number).filter(|_| is_worker) {
             return Some(grant);
@@ -516,7 +590,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
     }
 
     /// Stands in line for `need` permits.
-    fn ask(&mut self, need: u32) -> Option<PermitOf<'s, H>> {
+    fn ask(&mut self, need: u32) -> Option<PermitOf<'s, J>> {
         let call = self.call;
         self.request.take_if(|request| request.need != need);
         let request = self.request.get_or_insert_with(|| Request {
@@ -539,7 +613,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
     }
 
     /// There is no place in line. Whoever is refused one for want of room can still share.
-    fn is_refused(&mut self, error: ErrorOf<'s, H>) {
+    fn is_refused(&mut self, error: ErrorOf<'s, J>) {
         let call = self.call;
         let is_late = self.since.is_some_and(|since| since.elapsed() >= HOPE);
         let (_, active) = call.source.max_and_active();
@@ -550,7 +624,7 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
 
     /// After a long wait: under what is suspended beneath, and the rest over max. Or, in a
     /// nested call, under what is free, ahead of who waits for what is suspended.
-    fn over_max(&self, need: u32, number: u64) -> Option<Grant<PermitOf<'s, H>>> {
+    fn over_max(&self, need: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
         let source = &self.call.source;
         if let Some(borrowed) = frames::borrow(source.id(), number, need) {
             return Grant::shared(source, need, Some(borrowed), None, true);
@@ -560,16 +634,13 @@ impl<'s, H: Handle<'s>> Keeper<'_, 's, H> {
     }
 }
 
-type PermitOf<'s, H> = <<H as Handle<'s>>::Source as Source>::Permit;
-type ErrorOf<'s, H> = <<H as Handle<'s>>::Source as Source>::Error;
-
 /// Nobody runs the jobs, and there is no place to wait for permits. A call that returns
 /// does so with the error; a scope panics with it, since it has nobody else to tell. That
 /// the semaphore was closed is no surprise.
-fn turn_away<'s, H: Handle<'s>>(call: &H, scope: &Scope<'s>, error: ErrorOf<'s, H>) {
+fn turn_away<'s, J: Jobs<'s>>(call: &Arc<Call<'s, J>>, scope: &Scope<'s>, error: ErrorOf<'s, J>) {
     if call.returns || error == AcquireError::CLOSED.into() {
         return call.end(error);
     }
-    call.jobs.clear();
+    call.queue.clear();
     scope.spawn(move |_| panic!("throttled jobs were turned away: {error}"));
 }

@@ -1,8 +1,9 @@
 //! Parallel iterators whose closures run under permits: the calls.
 
 use std::{
+    marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use rayon::iter::{
@@ -12,11 +13,11 @@ use rayon::iter::{
 
 use super::{
     call::{Call, attend},
-    leaf::{Aside, Leaves, Piece},
+    leaf::{Aside, Leaves, Piece, Plan},
     source::Source,
     wait::Wait,
 };
-use crate::{AcquireError, Semaphore};
+use crate::{AcquireError, Semaphore, sync::AtomicUsize};
 
 /// What a parallel iterator's closure may do at once, limited by a semaphore.
 ///
@@ -56,13 +57,14 @@ use crate::{AcquireError, Semaphore};
 /// what is free whenever an item comes or is done. A worker that has a permit runs one
 /// item after another under it, and gives it up after an item as soon as anybody else
 /// waits for one, or max has become less. (Items that take less than 20 microseconds are
-/// fetched several at a time, as many as take that long and 8192 at most, with a look
-/// after each that is run, or after 16 that take less than 40 nanoseconds together.)
+/// fetched several at a time, as many as take that long and 2048 at most, with a look
+/// after each that is run, or after 32 that take less than 80 nanoseconds together.)
 ///
 /// # Nesting
 ///
 /// The closure may throttle by the same semaphore again; see the
-/// [module](super#nesting).
+/// [module](super#nesting). It must hold no lock while it waits for nested rayon work, if
+/// other jobs of the pool take the same lock.
 ///
 /// # Examples
 ///
@@ -257,41 +259,6 @@ pub trait ThrottleExt: ParallelIterator {
 
 impl<I: ParallelIterator> ThrottleExt for I {}
 
-/// What an item weighs.
-pub(super) trait Weigh<T>: Send + Sync {
-    /// Always one.
-    const UNIFORM: bool;
-
-    fn weigh(&self, item: &T) -> u32;
-}
-
-/// A permit for each.
-struct One;
-
-impl<T> Weigh<T> for One {
-    const UNIFORM: bool = true;
-
-    #[inline]
-    fn weigh(&self, _: &T) -> u32 {
-        1
-    }
-}
-
-struct By<W>(W);
-
-impl<T, W: Fn(&T) -> u32 + Send + Sync> Weigh<T> for By<W> {
-    const UNIFORM: bool = false;
-
-    fn weigh(&self, item: &T) -> u32 {
-        let weight = (self.0)(item);
-        assert!(
-            weight as usize <= Semaphore::MAX_PERMITS,
-            "an item may not weigh more than MAX_PERMITS (2147483647)"
-        );
-        weight
-    }
-}
-
 /// A parallel iterator and where the permits come from.
 ///
 /// Made by [`ThrottleExt::throttle_by`]; how the items are run is said at
@@ -351,7 +318,9 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
     where
         F: Fn(I::Item) + Send + Sync,
     {
-        self.drive(&One, &f, |driven| driven.for_each(|()| {}))
+        self.drive(None::<&fn(&I::Item) -> u32>, &f, |driven| {
+            driven.for_each(|()| {})
+        })
     }
 
     /// [`ThrottleExt::throttle_map_collect`].
@@ -380,7 +349,7 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
         R: Send,
         C: FromParallelIterator<R>,
     {
-        self.drive(&One, &f, |driven| driven.collect())
+        self.drive(None::<&fn(&I::Item) -> u32>, &f, |driven| driven.collect())
     }
 
     /// [`ThrottleExt::throttle_weighted_for_each`].
@@ -407,7 +376,7 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
         W: Fn(&I::Item) -> u32 + Send + Sync,
         F: Fn(I::Item) + Send + Sync,
     {
-        self.drive(&By(weight), &f, |driven| driven.for_each(|()| {}))
+        self.drive(Some(&weight), &f, |driven| driven.for_each(|()| {}))
     }
 
     /// [`ThrottleExt::throttle_weighted_map_collect`].
@@ -435,19 +404,19 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
         R: Send,
         C: FromParallelIterator<R>,
     {
-        self.drive(&By(weight), &f, |driven| driven.collect())
+        self.drive(Some(&weight), &f, |driven| driven.collect())
     }
 
     /// Runs `consume` over what `f` returns.
     fn drive<R, W, F, C>(
         self,
-        weigh: &W,
+        weigh: Option<&W>,
         f: &F,
         consume: impl FnOnce(Driven<'_, I, S, W, F>) -> C,
     ) -> Result<C, S::Error>
     where
         R: Send,
-        W: Weigh<I::Item>,
+        W: Fn(&I::Item) -> u32 + Sync,
         F: Fn(I::Item) -> R + Send + Sync,
     {
         let ended = OnceLock::new();
@@ -466,7 +435,8 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
 struct Driven<'a, I, S: Source, W, F> {
     items: I,
     source: S,
-    weigh: &'a W,
+    /// `None` if each weighs one.
+    weigh: Option<&'a W>,
     f: &'a F,
     /// Why it could not run all, if it could not.
     ended: &'a OnceLock<S::Error>,
@@ -477,7 +447,7 @@ where
     I: ParallelIterator,
     S: Source,
     R: Send,
-    W: Weigh<I::Item>,
+    W: Fn(&I::Item) -> u32 + Sync,
     F: Fn(I::Item) -> R + Send + Sync,
 {
     type Item = R;
@@ -485,24 +455,32 @@ where
     fn drive_unindexed<C: UnindexedConsumer<R>>(self, consumer: C) -> C::Result {
         let first = consumer.split_off_left();
         let reducer = || consumer.to_reducer();
-        let call = Call::new(self.source, Aside::new(self.weigh, self.f), true);
-        let leaves = consumer.split_off_left();
+        let plan = Closures {
+            weigh: self.weigh,
+            f: self.f,
+            types: PhantomData,
+        };
+        let at_the_source = AtomicUsize::new(0);
+        let jobs = Aside {
+            plan,
+            at_the_source,
+        };
+        let call = Arc::new(Call::new(self.source, jobs, true));
+        let results = consumer.split_off_left();
         let items = self.items;
         // In place: a caller that is no worker waits by itself.
         let driven = rayon::in_place_scope(|scope| {
             // A panic comes through when the others are done, as in a `join`.
             let mut driven = catch_unwind(AssertUnwindSafe(|| {
-                items.drive_unindexed(Leaves::new(&call, scope, leaves))
-            }));
-            let attend = || {
-                attend(
-                    &&call,
+                items.drive_unindexed(Leaves {
+                    call: &call,
                     scope,
-                    Wait::new(Default::default()),
-                    call.number,
-                    || false,
-                )
-            };
+                    results,
+                    is_indexed: false,
+                })
+            }));
+            let wait = || Wait::new(Arc::default());
+            let attend = || attend(&call, scope, wait(), call.number, || false);
             while let Err(panic) = catch_unwind(AssertUnwindSafe(attend)) {
                 driven = driven.and(Err(panic));
             }
@@ -512,18 +490,57 @@ where
         if let Some(error) = call.ended() {
             let _ = self.ended.set(error);
         }
-        let mut results = call.jobs.into_results();
         let mut whole = first.into_folder().complete();
         for piece in pieces {
             match piece {
                 Piece::Done(result) => whole = reducer().reduce(whole, result),
                 Piece::Later(run) => {
-                    for result in results.of(run) {
+                    for result in run.take() {
                         whole = reducer().reduce(whole, result);
                     }
                 }
             }
         }
         whole
+    }
+}
+
+/// The closures of one call.
+struct Closures<'a, S, T, R, C, W, F> {
+    weigh: Option<&'a W>,
+    f: &'a F,
+    types: PhantomData<fn(S, T, C) -> R>,
+}
+
+impl<S, T, R, C, W, F> Plan for Closures<'_, S, T, R, C, W, F>
+where
+    S: Source,
+    T: Send,
+    R: Send,
+    C: UnindexedConsumer<R>,
+    W: Fn(&T) -> u32 + Sync,
+    F: Fn(T) -> R + Send + Sync,
+{
+    type Source = S;
+    type Item = T;
+    type Out = R;
+    type Results = C;
+
+    fn is_uniform(&self) -> bool {
+        self.weigh.is_none()
+    }
+
+    fn weigh(&self, item: &T) -> u32 {
+        let weight = self.weigh.map_or(1, |weigh| weigh(item));
+        assert!(
+            weight as usize <= Semaphore::MAX_PERMITS,
+            "an item may not weigh more than MAX_PERMITS (2147483647)"
+        );
+        weight
+    }
+
+    #[inline]
+    fn run(&self, item: T) -> R {
+        (self.f)(item)
     }
 }

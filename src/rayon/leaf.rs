@@ -1,12 +1,6 @@
 //! The items of one call: as rayon deals them out, and those that were set aside.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    marker::PhantomData,
-    sync::PoisonError,
-    time::Duration,
-    vec,
-};
+use std::{mem, sync::Arc, time::Duration, vec};
 
 use rayon::{
     Scope,
@@ -14,67 +8,72 @@ use rayon::{
 };
 
 use super::{
-    call::{Call, Grant, Handle, Jobs, attend, tend},
+    call::{Call, Grant, Job, Jobs, attend, tend},
     frames,
-    iter::Weigh,
     source::{Permit as _, Source},
-    wait::Wait,
+    wait::{Wait, locked},
 };
 use crate::{
     Semaphore,
-    sync::{AcqRel, Acquire, AtomicUsize, Instant, Mutex, MutexGuard, Relaxed, SeqCst, fence},
+    sync::{AtomicUsize, Instant, Mutex, Relaxed, SeqCst, fence},
 };
 
 /// How often a leaf that stays out of its source looks for other jobs. It should not be the
 /// one to take the leaves that other workers are about to begin.
 const BESIDE: Duration = Duration::from_millis(20);
 
+/// What is to be done, and where the results go.
+pub(super) trait Plan: Send + Sync {
+    type Source: Source;
+    type Item: Send;
+    type Out: Send;
+    type Results: UnindexedConsumer<Self::Out>;
+
+    /// Does each item weigh one?
+    fn is_uniform(&self) -> bool;
+
+    fn weigh(&self, item: &Self::Item) -> u32;
+
+    fn run(&self, item: Self::Item) -> Self::Out;
+}
+
+type ResultOf<P> = <<P as Plan>::Results as Consumer<<P as Plan>::Out>>::Result;
+type FolderOf<P> = <<P as Plan>::Results as Consumer<<P as Plan>::Out>>::Folder;
+type PermitOf<P> = <<P as Plan>::Source as Source>::Permit;
+
 /// What has become of some items that followed each other.
 pub(super) enum Piece<R> {
     /// They were run at once.
     Done(R),
-    /// They were set aside, as the run of that number.
-    Later(usize),
+    /// They were set aside one after the other.
+    Later(Arc<Run<R>>),
 }
 
-type CallOf<'s, S, T, R, C, W, F> = &'s Call<S, Aside<'s, T, R, C, W, F>>;
+/// What comes of such items, with the number of the first of them.
+pub(super) struct Run<R>(Mutex<Vec<(usize, R)>>);
 
-/// Takes the items in.
-pub(super) struct Leaves<'a, 's, S: Source, T, R, C: UnindexedConsumer<R>, W, F> {
-    call: CallOf<'s, S, T, R, C, W, F>,
-    scope: &'a Scope<'s>,
-    results: C,
-    /// Each leaf has items of its own.
-    is_indexed: bool,
-}
-
-impl<'a, 's, S: Source, T, R, C: UnindexedConsumer<R>, W, F> Leaves<'a, 's, S, T, R, C, W, F> {
-    pub(super) fn new(
-        call: CallOf<'s, S, T, R, C, W, F>,
-        scope: &'a Scope<'s>,
-        results: C,
-    ) -> Self {
-        Self {
-            call,
-            scope,
-            results,
-            is_indexed: false,
-        }
+impl<R> Run<R> {
+    /// All, in the order of the items.
+    pub(super) fn take(&self) -> impl Iterator<Item = R> + use<R> {
+        let mut results = mem::take(&mut *locked(&self.0));
+        results.sort_unstable_by_key(|&(first, _)| first);
+        results.into_iter().map(|(_, result)| result)
     }
 }
 
-impl<'a, 's, S, T, R, C, W, F> Consumer<T> for Leaves<'a, 's, S, T, R, C, W, F>
-where
-    S: Source + 's,
-    T: Send + 's,
-    R: Send + 's,
-    C: UnindexedConsumer<R> + 's,
-    W: Weigh<T>,
-    F: Fn(T) -> R + Send + Sync,
-{
-    type Folder = Leaf<'a, 's, S, T, R, C, W, F>;
+/// Takes the items in.
+pub(super) struct Leaves<'a, 's, P: Plan> {
+    pub(super) call: &'a Arc<Call<'s, Aside<P>>>,
+    pub(super) scope: &'a Scope<'s>,
+    pub(super) results: P::Results,
+    /// Each leaf has items of its own.
+    pub(super) is_indexed: bool,
+}
+
+impl<'a, 's, P: Plan + 's> Consumer<P::Item> for Leaves<'a, 's, P> {
+    type Folder = Leaf<'a, 's, P>;
     type Reducer = Join;
-    type Result = Vec<Piece<C::Result>>;
+    type Result = Vec<Piece<ResultOf<P>>>;
 
     fn split_at(mut self, _: usize) -> (Self, Self, Join) {
         self.is_indexed = true;
@@ -87,7 +86,7 @@ where
             setting_aside: None,
             taken: Vec::new(),
             pieces: Vec::new(),
-            pace: Pace::new(W::UNIFORM),
+            pace: Pace::new(self.call.jobs.plan.is_uniform()),
             full: false,
             reads: None,
             leaves: self,
@@ -103,15 +102,7 @@ where
     }
 }
 
-impl<'s, S, T, R, C, W, F> UnindexedConsumer<T> for Leaves<'_, 's, S, T, R, C, W, F>
-where
-    S: Source + 's,
-    T: Send + 's,
-    R: Send + 's,
-    C: UnindexedConsumer<R> + 's,
-    W: Weigh<T>,
-    F: Fn(T) -> R + Send + Sync,
-{
+impl<'s, P: Plan + 's> UnindexedConsumer<P::Item> for Leaves<'_, 's, P> {
     fn split_off_left(&self) -> Self {
         Self {
             results: self.results.split_off_left(),
@@ -138,7 +129,7 @@ impl<R> Reducer<Vec<Piece<R>>> for Join {
 }
 
 /// A leaf that is at its source.
-struct AtTheSource<'s>(&'s AtomicUsize);
+struct AtTheSource<'a>(&'a AtomicUsize);
 
 impl Drop for AtTheSource<'_> {
     fn drop(&mut self) {
@@ -147,30 +138,22 @@ impl Drop for AtTheSource<'_> {
 }
 
 /// Takes in items one after another, and runs them or sets them aside.
-pub(super) struct Leaf<'a, 's, S: Source, T, R, C: UnindexedConsumer<R>, W, F> {
-    leaves: Leaves<'a, 's, S, T, R, C, W, F>,
+pub(super) struct Leaf<'a, 's, P: Plan> {
+    leaves: Leaves<'a, 's, P>,
     /// Where the results go while items are run.
-    running: Option<C::Folder>,
+    running: Option<FolderOf<P>>,
     /// The run of items that are being set aside, and how many they are.
-    setting_aside: Option<(usize, usize)>,
+    setting_aside: Option<(Arc<Run<ResultOf<P>>>, usize)>,
     /// Items on their way.
-    taken: Vec<T>,
-    pieces: Vec<Piece<C::Result>>,
+    taken: Vec<P::Item>,
+    pieces: Vec<Piece<ResultOf<P>>>,
     pace: Pace,
     full: bool,
     /// It is at a source that it has in common with others.
-    reads: Option<AtTheSource<'s>>,
+    reads: Option<AtTheSource<'a>>,
 }
 
-impl<'s, S, T, R, C, W, F> Leaf<'_, 's, S, T, R, C, W, F>
-where
-    S: Source + 's,
-    T: Send + 's,
-    R: Send + 's,
-    C: UnindexedConsumer<R> + 's,
-    W: Weigh<T>,
-    F: Fn(T) -> R + Send + Sync,
-{
+impl<'s, P: Plan + 's> Leaf<'_, 's, P> {
     /// Goes to the source, where it may be blocked, as in `par_bridge` over a channel. If
     /// all leaves were, nobody would be left for what was set aside, whoever gives permits
     /// back: so one of them stays out meanwhile, and sees to that, looking for other jobs
@@ -180,7 +163,7 @@ where
     /// aside counts itself in later. So of two that go to the source one sees both.
     fn read_on(&mut self, looks_every: Option<Duration>) {
         let Leaves { call, scope, .. } = self.leaves;
-        let at_the_source: &'s AtomicUsize = &call.jobs.at_the_source;
+        let at_the_source = &call.jobs.at_the_source;
         while !self.leaves.is_indexed && !self.full() {
             let others = at_the_source.fetch_add(1, Relaxed);
             self.reads = Some(AtTheSource(at_the_source));
@@ -191,7 +174,7 @@ where
             }
             self.reads = None;
             let wait = Wait::new(Default::default()).looking_every(looks_every);
-            attend(&call, scope, wait, call.number, || {
+            attend(call, scope, wait, call.number, || {
                 at_the_source.load(Relaxed) == 0
             });
         }
@@ -199,7 +182,7 @@ where
 
     /// Takes as many items as are to be run next.
     #[inline]
-    fn fetch(&mut self, items: &mut impl Iterator<Item = T>) {
+    fn fetch(&mut self, items: &mut impl Iterator<Item = P::Item>) {
         let (first, rest) = self.pace.parts();
         self.taken.extend(items.by_ref().take(first));
         if self.taken.len() == first && rest > 0 && !self.pace.is_late() {
@@ -217,7 +200,7 @@ where
                 return;
             }
             // One item is taken at a time unless all weigh the same.
-            let weight = call.jobs.weigh(item);
+            let weight = call.jobs.plan.weigh(item);
             if !self.run(weight) {
                 self.set_aside(weight);
             }
@@ -232,12 +215,12 @@ where
             return false;
         };
         self.setting_aside = None;
-        if W::UNIFORM && call.jobs.len() > 0 {
+        if call.jobs.plan.is_uniform() && call.queue.len() > 0 {
             // That came before.
             let scope = self.leaves.scope;
-            if !Aside::run_some(call, &mut grant, &mut self.pace, || tend(&call, scope)) {
+            if !Aside::run_some(call, &mut grant, &mut self.pace, || tend(call, scope)) {
                 drop(grant);
-                tend(&call, scope);
+                tend(call, scope);
                 return true;
             }
         }
@@ -259,13 +242,13 @@ where
             self.taken.clear();
         }
         self.running = Some(folder);
-        if goes_on && call.jobs.len() > 0 {
+        if goes_on && call.queue.len() > 0 {
             // In place, since nobody else might be there to do it.
             let scope = self.leaves.scope;
-            Aside::run_some(call, &mut grant, &mut self.pace, || tend(&call, scope));
+            Aside::run_some(call, &mut grant, &mut self.pace, || tend(call, scope));
         }
         drop(grant);
-        tend(&call, self.leaves.scope);
+        tend(call, self.leaves.scope);
         true
     }
 
@@ -280,31 +263,29 @@ where
         if let Some(folder) = self.running.take() {
             self.pieces.push(Piece::Done(folder.complete()));
         }
-        let (run, first) = *self.setting_aside.get_or_insert_with(|| {
-            let run = call.jobs.begin_run();
-            self.pieces.push(Piece::Later(run));
+        let (run, first) = self.setting_aside.take().unwrap_or_else(|| {
+            let run = Arc::new(Run(Mutex::default()));
+            self.pieces.push(Piece::Later(Arc::clone(&run)));
             (run, 0)
         });
-        let items = std::mem::take(&mut self.taken);
-        self.setting_aside = Some((run, first + items.len()));
+        let items = mem::take(&mut self.taken).into_iter();
+        self.setting_aside = Some((Arc::clone(&run), first + items.len()));
         let consumer = results.split_off_left();
-        call.jobs.add((run, first), items, weight, consumer);
+        let batch = Batch {
+            run,
+            first,
+            items,
+            consumer,
+        };
+        call.queue.push(weight, 0, batch);
         tend(call, scope);
     }
 }
 
-impl<'s, S, T, R, C, W, F> Folder<T> for Leaf<'_, 's, S, T, R, C, W, F>
-where
-    S: Source + 's,
-    T: Send + 's,
-    R: Send + 's,
-    C: UnindexedConsumer<R> + 's,
-    W: Weigh<T>,
-    F: Fn(T) -> R + Send + Sync,
-{
-    type Result = Vec<Piece<C::Result>>;
+impl<'s, P: Plan + 's> Folder<P::Item> for Leaf<'_, 's, P> {
+    type Result = Vec<Piece<ResultOf<P>>>;
 
-    fn consume(mut self, item: T) -> Self {
+    fn consume(mut self, item: P::Item) -> Self {
         self.reads = None;
         self.taken.push(item);
         self.settle();
@@ -312,7 +293,7 @@ where
         self
     }
 
-    fn consume_iter<I: IntoIterator<Item = T>>(mut self, items: I) -> Self {
+    fn consume_iter<I: IntoIterator<Item = P::Item>>(mut self, items: I) -> Self {
         let mut items = items.into_iter();
         // These are its own.
         self.reads = None;
@@ -341,162 +322,103 @@ where
     }
 }
 
-/// A place in the order of the items: the number of a run of items that were
-/// set aside one after the other, and an item in it.
-type Place = (usize, usize);
-
-/// Items that were set aside together, and the consumer of their results.
-struct Batch<T, C> {
-    place: Place,
-    items: vec::IntoIter<T>,
-    /// Of each item.
-    weight: u32,
-    consumer: C,
+/// Items that were set aside together.
+pub(super) struct Batch<P: Plan> {
+    run: Arc<Run<ResultOf<P>>>,
+    /// The number of the first in the run.
+    first: usize,
+    items: vec::IntoIter<P::Item>,
+    consumer: P::Results,
 }
 
-/// The items of one call that were set aside.
-pub(super) struct Aside<'f, T, R, C: UnindexedConsumer<R>, W, F> {
-    weigh: &'f W,
-    f: &'f F,
-    queue: Mutex<VecDeque<Batch<T, C>>>,
-    /// How many items are in the queue.
-    len: AtomicUsize,
-    runs: AtomicUsize,
-    /// How many leaves are at a source that they have in common.
-    at_the_source: AtomicUsize,
-    results: Mutex<Vec<(Place, C::Result)>>,
-    returns: PhantomData<fn() -> R>,
-}
+impl<P: Plan> Job for Batch<P> {
+    fn len(&self) -> usize {
+        self.items.len()
+    }
 
-impl<'f, T, R, C, W, F> Aside<'f, T, R, C, W, F>
-where
-    T: Send,
-    R: Send,
-    C: UnindexedConsumer<R>,
-    W: Weigh<T>,
-    F: Fn(T) -> R + Send + Sync,
-{
-    pub(super) fn new(weigh: &'f W, f: &'f F) -> Self {
-        Self {
-            weigh,
-            f,
-            queue: Mutex::default(),
-            len: AtomicUsize::new(0),
-            runs: AtomicUsize::new(0),
-            at_the_source: AtomicUsize::new(0),
-            results: Mutex::default(),
-            returns: PhantomData,
+    fn split_off(&mut self, n: usize) -> Option<Self> {
+        if self.items.len() <= n {
+            return None;
         }
-    }
-
-    pub(super) fn weigh(&self, item: &T) -> u32 {
-        self.weigh.weigh(item)
-    }
-
-    /// Starts a run of items that are set aside one after the other.
-    pub(super) fn begin_run(&self) -> usize {
-        self.runs.fetch_add(1, Relaxed)
-    }
-
-    /// Sets `items` aside.
-    pub(super) fn add(&self, place: Place, items: Vec<T>, weight: u32, consumer: C) {
-        let batch = Batch {
-            place,
+        let items: Vec<_> = self.items.by_ref().take(n).collect();
+        let first = self.first;
+        self.first += n;
+        Some(Self {
+            run: Arc::clone(&self.run),
+            first,
             items: items.into_iter(),
-            weight,
-            consumer,
-        };
-        self.put(batch, VecDeque::push_back);
+            consumer: self.consumer.split_off_left(),
+        })
     }
+}
 
-    fn put(&self, batch: Batch<T, C>, push: impl FnOnce(&mut VecDeque<Batch<T, C>>, Batch<T, C>)) {
-        let mut queue = self.queue();
-        // ORDERING: Release, for `len`.
-        self.len.fetch_add(batch.items.len(), AcqRel);
-        push(&mut queue, batch);
-    }
+/// What the leaves of one call have in common.
+pub(super) struct Aside<P> {
+    pub(super) plan: P,
+    /// How many leaves are at a source that they have in common.
+    pub(super) at_the_source: AtomicUsize,
+}
 
-    /// Takes up to `most` of the next items, if `permits` are enough for one.
-    fn take(&self, most: usize, permits: u32) -> Option<Batch<T, C>> {
-        let mut queue = self.queue();
-        let front = queue.front_mut().filter(|front| front.weight <= permits)?;
-        let batch = if front.items.len() <= most {
-            queue.pop_front()?
-        } else {
-            let taken: Vec<T> = front.items.by_ref().take(most).collect();
-            let (run, first) = front.place;
-            front.place = (run, first + taken.len());
-            Batch {
-                place: (run, first),
-                items: taken.into_iter(),
-                weight: front.weight,
-                consumer: front.consumer.split_off_left(),
-            }
-        };
-        self.len.fetch_sub(batch.items.len(), AcqRel);
-        Some(batch)
-    }
-
+impl<P: Plan> Aside<P> {
     /// Runs `items` under `grant` one after the other, until there is none left or, with a
     /// look after so many, somebody else wants it or no more results are wanted. Says
     /// whether to go on.
     #[inline]
-    fn run_all<S: Source, B: Folder<R>>(
-        call: &Call<S, Self>,
-        grant: &Grant<S::Permit>,
-        items: &mut impl Iterator<Item = T>,
+    fn run_all<'s, B: Folder<P::Out>>(
+        call: &Call<'s, Self>,
+        grant: &Grant<PermitOf<P>>,
+        items: &mut impl ExactSizeIterator<Item = P::Item>,
         look_every: usize,
         mut folder: B,
-    ) -> (B, bool) {
-        let f = call.jobs.f;
+    ) -> (B, bool)
+    where
+        Self: 's,
+    {
         let semaphore = grant.own().map(|permit| permit.semaphore());
         let mut calm = semaphore.and_then(Semaphore::calm);
-        loop {
-            for _ in 0..look_every {
-                if folder.full() {
-                    return (folder, true);
-                }
-                let Some(item) = items.next() else {
-                    return (folder, true);
-                };
-                folder = folder.consume(f(item));
-            }
+        while items.len() > 0 && !folder.full() {
+            // The folder's own loop: a tight one.
+            let some = items.by_ref().take(look_every);
+            folder = folder.consume_iter(some.map(|item| call.jobs.plan.run(item)));
             match (semaphore, calm) {
                 (Some(semaphore), Some(now)) if semaphore.is_still(now) => continue,
                 _ if !call.goes_on(grant) => return (folder, false),
                 _ => calm = semaphore.and_then(Semaphore::calm),
             }
         }
+        (folder, true)
     }
 
     /// Runs items under `grant`, until there is none left for it or somebody
     /// else wants it. Says whether to go on.
-    fn run_some<S: Source>(
-        call: &Call<S, Self>,
-        grant: &mut Grant<S::Permit>,
+    fn run_some<'s>(
+        call: &Call<'s, Self>,
+        grant: &mut Grant<PermitOf<P>>,
         pace: &mut Pace,
         mut after_each: impl FnMut(),
-    ) -> bool {
-        let aside = &call.jobs;
-        while let Some((need, _)) = aside.next() {
+    ) -> bool
+    where
+        Self: 's,
+    {
+        while let Some((need, _)) = call.queue.next() {
             if !grant.fit(&call.source, need) {
                 return false;
             }
-            let Some(mut batch) = aside.take(pace.items(), grant.permits()) else {
+            let taken = call.queue.take(pace.items(), grant.permits());
+            let Some((need, mut batch)) = taken else {
                 // Somebody else was quicker, and the next one is heavier.
                 continue;
             };
-            let (run, first) = batch.place;
-            let total = batch.items.len();
+            let total = batch.len();
             let folder = batch.consumer.split_off_left().into_folder();
             let (folder, goes_on) =
                 Self::run_all(call, grant, &mut batch.items, pace.look_every(), folder);
             let full = folder.full();
-            let result = folder.complete();
-            aside.results().push(((run, first), result));
-            if !full && !batch.items.as_slice().is_empty() {
-                batch.place = (run, first + total - batch.items.len());
-                aside.put(batch, VecDeque::push_front);
+            let result = (batch.first, folder.complete());
+            locked(&batch.run.0).push(result);
+            if !full && batch.len() > 0 {
+                batch.first += total - batch.len();
+                call.queue.put_back(need, 0, batch);
             }
             pace.done();
             if !goes_on {
@@ -506,86 +428,16 @@ where
         }
         true
     }
-
-    pub(super) fn into_results(self) -> Results<C::Result> {
-        let results = self.results.into_inner();
-        let mut results = results.unwrap_or_else(PoisonError::into_inner);
-        results.sort_unstable_by_key(|&(place, _)| place);
-        let mut runs = BTreeMap::<_, Vec<_>>::new();
-        for ((run, _), result) in results {
-            runs.entry(run).or_default().push(result);
-        }
-        Results(runs)
-    }
-
-    fn queue(&self) -> MutexGuard<'_, VecDeque<Batch<T, C>>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn results(&self) -> MutexGuard<'_, Vec<(Place, C::Result)>> {
-        self.results.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl<T, R, C, W, F> Jobs for Aside<'_, T, R, C, W, F>
-where
-    T: Send,
-    R: Send,
-    C: UnindexedConsumer<R>,
-    W: Weigh<T>,
-    F: Fn(T) -> R + Send + Sync,
-{
-    fn next(&self) -> Option<(u32, u64)> {
-        if self.len() == 0 {
-            return None;
-        }
-        self.queue().front().map(|front| (front.weight, 0))
-    }
+impl<'s, P: Plan + 's> Jobs<'s> for Aside<P> {
+    type Source = P::Source;
+    type Job = Batch<P>;
 
-    fn len(&self) -> usize {
-        // ORDERING: Acquire, for the additions.
-        self.len.load(Acquire)
-    }
-
-    fn clear(&self) {
-        let dropped = {
-            let mut queue = self.queue();
-            self.len.store(0, Relaxed);
-            std::mem::take(&mut *queue)
-        };
-        drop(dropped);
-    }
-}
-
-impl<'s, S, T, R, C, W, F> Handle<'s> for &'s Call<S, Aside<'s, T, R, C, W, F>>
-where
-    S: Source + 's,
-    T: Send + 's,
-    R: Send + 's,
-    C: UnindexedConsumer<R> + 's,
-    W: Weigh<T>,
-    F: Fn(T) -> R + Send + Sync,
-{
-    type Source = S;
-    type Jobs = Aside<'s, T, R, C, W, F>;
-
-    fn work(&self, scope: &Scope<'s>, mut grant: Grant<S::Permit>) {
-        let mut pace = Pace::new(W::UNIFORM);
-        Aside::run_some(self, &mut grant, &mut pace, || {
-            // More permits may have come free.
-            tend(self, scope);
-        });
-    }
-}
-
-/// What came of the items that were set aside: of each run, in the order of its
-/// items.
-pub(super) struct Results<R>(BTreeMap<usize, Vec<R>>);
-
-impl<R> Results<R> {
-    /// The results of one run.
-    pub(super) fn of(&mut self, run: usize) -> impl Iterator<Item = R> {
-        self.0.remove(&run).into_iter().flatten()
+    fn work(call: &Arc<Call<'s, Self>>, scope: &Scope<'s>, mut grant: Grant<PermitOf<P>>) {
+        let mut pace = Pace::new(call.jobs.plan.is_uniform());
+        // After each more permits may have come free.
+        Self::run_some(call, &mut grant, &mut pace, || tend(call, scope));
     }
 }
 
@@ -605,10 +457,9 @@ impl Pace {
     /// it adds 40 % to them with a microsecond here, and 10 % with 20 or 50.
     const ENOUGH: Duration = Duration::from_micros(20);
 
-    /// Measured on empty items and two workers: 8192 at a time cost 0.58 ns each, 4096
-    /// 0.61, 2048 0.80, since each worker's taking and giving back slows the other's
-    /// looks down; 16384 cost no less than 8192.
-    const MOST: usize = 8192;
+    /// So many numbers fit into a core's nearest cache: what is fetched is written there and
+    /// read again. Measured on empty items, 8192 cost a tenth more than 2048.
+    const MOST: usize = 2048;
 
     fn new(uniform: bool) -> Self {
         Self {
@@ -622,7 +473,7 @@ impl Pace {
     /// After how many items to look whether somebody else wants the permits: after each,
     /// but where a look takes longer than the item.
     fn look_every(&self) -> usize {
-        if self.are_tiny { 16 } else { 1 }
+        if self.are_tiny { 32 } else { 1 }
     }
 
     /// How many to take next.
@@ -651,7 +502,7 @@ impl Pace {
         let took = now.duration_since(self.since);
         self.since = now;
         // So many take less than 2.5 ns each.
-        self.are_tiny = self.items == Self::MOST && took < Self::ENOUGH;
+        self.are_tiny = self.items == Self::MOST && took < Self::ENOUGH / 4;
         if took < Self::ENOUGH {
             self.items = (2 * self.items).min(self.most);
         } else if took > 4 * Self::ENOUGH {

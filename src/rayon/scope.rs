@@ -1,24 +1,16 @@
 //! Jobs in a rayon scope, which may borrow what outlives it.
 
-use std::{
-    cell::RefCell,
-    collections::VecDeque,
-    fmt,
-    sync::{Arc, PoisonError},
-};
+use std::{cell::Cell, fmt, marker::PhantomData, sync::Arc};
 
 use rayon::Scope;
 
 use super::{
-    call::{Call, Grant, Handle, Jobs, hire, tend},
+    call::{self, Call, Grant, Jobs, hire, tend},
     frames,
     source::Source,
-    throttle::{Desk, Throttle, ThrottlePermit},
+    throttle::{Throttle, ThrottlePermit},
 };
-use crate::{
-    AcquireError, Semaphore,
-    sync::{Acquire, AtomicUsize, Mutex, MutexGuard, Relaxed, Release},
-};
+use crate::{AcquireError, Semaphore};
 
 /// Spawns jobs in a [`rayon::Scope`] that run when they have their permits, and
 /// may borrow what outlives the scope.
@@ -27,6 +19,12 @@ use crate::{
 /// it may not outlive what they borrow. Cloning it gives another handle, for jobs
 /// that spawn jobs. It is for the jobs of one scope: where two use it at once, the
 /// one may see to jobs of the other.
+///
+/// # Deadlocks
+///
+/// A job that waits for nested rayon work must hold no lock that another job of the scope
+/// takes, also where max is 1: while it waits its thread may run that other job, under the
+/// permit that lies idle beneath it, and then waits for itself.
 ///
 /// # Fairness
 ///
@@ -54,7 +52,7 @@ use crate::{
 /// assert_eq!(letters.load(Relaxed), 20);
 /// ```
 pub struct ScopeThrottle<'scope, S: Source = Arc<Semaphore>> {
-    call: Arc<Call<S, Boxes<'scope>>>,
+    call: Arc<Call<'scope, Boxes<'scope, S>>>,
 }
 
 type Job<'scope> = Box<dyn FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope>;
@@ -83,13 +81,15 @@ impl<S: Source + 'static> Throttle<S> {
     #[must_use]
     pub fn scoped<'scope>(&self) -> ScopeThrottle<'scope, S> {
         ScopeThrottle {
-            call: Arc::new(Call::new(self.source.clone(), Boxes::default(), false)),
+            call: Arc::new(Call::new(self.source.clone(), Boxes(PhantomData), false)),
         }
     }
 
     /// Spawns `job` in `scope`, which runs with a permit as soon as there is one
     /// for it, and may borrow what outlives the scope. The scope, whose pool it
     /// runs in, does not end before.
+    ///
+    /// It must hold no lock [while it waits for nested rayon work](ScopeThrottle#deadlocks).
     ///
     /// For a job here and there: each has a place in line of its own. Where many may wait
     /// at once, take [`scoped`](Self::scoped), where one request stands in line for all.
@@ -136,6 +136,8 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     ///
     /// The permit goes back when `job` ends or drops it, also by a panic; the
     /// panic is dealt with as for [`Scope::spawn`].
+    ///
+    /// It must hold no lock [while it waits for nested rayon work](Self#deadlocks).
     ///
     /// # Errors
     ///
@@ -218,13 +220,13 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
             return Err(error);
         }
         let number = frames::number_call();
-        self.call.jobs.push((n, number, Box::new(job)));
+        self.call.queue.push(n, number, Box::new(job));
         tend(&self.call, scope);
         Ok(())
     }
 }
 
-impl<S: Source> ScopeThrottle<'_, S> {
+impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     /// Why a new job that needs `n` permits would be turned away now.
     fn would_refuse(&self, n: u32) -> Option<S::Error> {
         if self.call.is_idle() {
@@ -236,7 +238,7 @@ impl<S: Source> ScopeThrottle<'_, S> {
     }
 }
 
-impl<S: Source> Clone for ScopeThrottle<'_, S> {
+impl<'scope, S: Source + 'scope> Clone for ScopeThrottle<'scope, S> {
     fn clone(&self) -> Self {
         Self {
             call: Arc::clone(&self.call),
@@ -244,110 +246,55 @@ impl<S: Source> Clone for ScopeThrottle<'_, S> {
     }
 }
 
-impl<S: Source> fmt::Debug for ScopeThrottle<'_, S> {
+impl<'scope, S: Source + 'scope> fmt::Debug for ScopeThrottle<'scope, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScopeThrottle")
             .field("source", &self.call.source)
-            .field("waiting", &self.call.jobs.len())
+            .field("waiting", &self.call.queue.len())
             .finish()
     }
 }
 
-/// The jobs that wait, with what they need.
-#[derive(Default)]
-struct Boxes<'scope> {
-    queue: Mutex<VecDeque<(u32, u64, Job<'scope>)>>,
-    len: AtomicUsize,
-}
-
-impl<'scope> Boxes<'scope> {
-    fn push(&self, job: (u32, u64, Job<'scope>)) {
-        let mut queue = self.queue();
-        queue.push_back(job);
-        // ORDERING: Release, for `len`.
-        self.len.store(queue.len(), Release);
-    }
-
-    /// Takes the next job, if `permits` are enough for it.
-    fn take(&self, permits: u32) -> Option<(u32, Job<'scope>)> {
-        let mut queue = self.queue();
-        queue.front().filter(|(need, ..)| *need <= permits)?;
-        let (need, _, job) = queue.pop_front()?;
-        self.len.store(queue.len(), Release);
-        Some((need, job))
-    }
-
-    fn queue(&self) -> MutexGuard<'_, VecDeque<(u32, u64, Job<'scope>)>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Jobs for Boxes<'_> {
-    fn next(&self) -> Option<(u32, u64)> {
-        self.queue()
-            .front()
-            .map(|(need, number, _)| (*need, *number))
-    }
-
+impl call::Job for Job<'_> {
     fn len(&self) -> usize {
-        // ORDERING: Acquire, for the additions.
-        self.len.load(Acquire)
+        1
     }
 
-    fn clear(&self) {
-        let dropped = {
-            let mut queue = self.queue();
-            self.len.store(0, Relaxed);
-            std::mem::take(&mut *queue)
-        };
-        drop(dropped);
+    fn split_off(&mut self, _: usize) -> Option<Self> {
+        None
     }
 }
 
-impl<'s, S: Source + 's> Handle<'s> for Arc<Call<S, Boxes<'s>>> {
-    type Source = S;
-    type Jobs = Boxes<'s>;
+/// Jobs in a scope.
+pub(super) struct Boxes<'s, S>(PhantomData<fn(S) -> &'s ()>);
 
-    fn work(&self, scope: &Scope<'s>, mut grant: Grant<S::Permit>) {
+impl<'s, S: Source + 's> Jobs<'s> for Boxes<'s, S> {
+    type Source = S;
+    type Job = Job<'s>;
+
+    fn work(call: &Arc<Call<'s, Self>>, scope: &Scope<'s>, mut grant: Grant<S::Permit>) {
         let (need, job) = loop {
-            let Some((need, _)) = self.jobs.next() else {
+            let Some((need, _)) = call.queue.next() else {
                 return;
             };
-            if !grant.fit(&self.source, need) {
+            if !grant.fit(&call.source, need) {
                 return;
             }
-            if let Some(next) = self.jobs.take(grant.permits()) {
+            if let Some(next) = call.queue.take(1, grant.permits()) {
                 break next;
             }
         };
         // Between the look and the taking the next job may have become a lighter one.
-        grant.fit(&self.source, need);
-        let desk = Next {
-            call: self,
-            scope,
-            grant: RefCell::new(Some(grant)),
+        grant.fit(&call.source, need);
+        let grant = Cell::new(Some(grant));
+        // The permits go to the next job in the scope, or back to the semaphore.
+        let give_back = || {
+            let grant = grant.take();
+            let has_next = |grant: &Grant<_>| call.queue.len() > 0 && call.goes_on(grant);
+            if let Some(permit) = grant.filter(has_next).and_then(Grant::into_own) {
+                hire(call, scope, &mut call.duty(), Some(permit));
+            }
         };
-        job(scope, ThrottlePermit::new(&desk, need));
-    }
-}
-
-/// Gives the permits to the next job in the scope, or back to the semaphore.
-struct Next<'a, 's, S: Source + 's> {
-    call: &'a Arc<Call<S, Boxes<'s>>>,
-    scope: &'a Scope<'s>,
-    grant: RefCell<Option<Grant<S::Permit>>>,
-}
-
-impl<'s, S: Source + 's> Desk for Next<'_, 's, S> {
-    fn give_back(&self) {
-        let Some(grant) = self.grant.take() else {
-            return;
-        };
-        if self.call.jobs.len() == 0 || !self.call.goes_on(&grant) {
-            return;
-        }
-        if let Some(permit) = grant.into_own() {
-            hire(self.call, self.scope, &mut self.call.duty(), Some(permit));
-        }
+        job(scope, ThrottlePermit::new(&give_back, need));
     }
 }

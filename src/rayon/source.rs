@@ -215,7 +215,7 @@ impl Source for Arc<Semaphore> {
 
     #[inline]
     fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
-        Ok(Arc::clone(self).try_acquire_many_owned(n)?)
+        Ok(Arc::clone(self).acquire_quietly_owned(n)?)
     }
 
     fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
@@ -237,7 +237,7 @@ impl<'a> Source for &'a Semaphore {
 
     #[inline]
     fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
-        Ok(self.try_acquire_many(n)?)
+        Ok(self.acquire_quietly(n)?)
     }
 
     fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {

@@ -8,10 +8,10 @@
 //! none is lost, and no two polls are under way at once.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     fmt,
     pin::Pin,
-    sync::{Arc, LazyLock, PoisonError, mpsc},
+    sync::{Arc, LazyLock, mpsc},
     task::{Context, Poll, Wake, Waker},
     thread,
 };
@@ -21,11 +21,9 @@ use rayon::ThreadPool;
 use super::{
     call::Grant,
     source::{NotNow, Permit, Source},
+    wait::locked,
 };
-use crate::{
-    Semaphore,
-    sync::{Mutex, MutexGuard},
-};
+use crate::{Semaphore, sync::Mutex};
 
 /// Spawns jobs in a rayon pool that run when they have their permits.
 ///
@@ -229,13 +227,14 @@ impl<S: Source> fmt::Debug for Throttle<S> {
 #[must_use = "dropping a permit at once gives it back at once"]
 #[clippy::has_significant_drop]
 pub struct ThrottlePermit<'a> {
-    desk: &'a dyn Desk,
+    /// Called once, when the job does not need them any more.
+    give_back: &'a dyn Fn(),
     permits: u32,
 }
 
 impl<'a> ThrottlePermit<'a> {
-    pub(super) fn new(desk: &'a dyn Desk, permits: u32) -> Self {
-        Self { desk, permits }
+    pub(super) fn new(give_back: &'a dyn Fn(), permits: u32) -> Self {
+        Self { give_back, permits }
     }
 
     /// How many permits these are: 0 to
@@ -261,7 +260,7 @@ impl<'a> ThrottlePermit<'a> {
 
 impl Drop for ThrottlePermit<'_> {
     fn drop(&mut self) {
-        self.desk.give_back();
+        (self.give_back)();
     }
 }
 
@@ -271,12 +270,6 @@ impl fmt::Debug for ThrottlePermit<'_> {
             .field("permits", &self.permits)
             .finish_non_exhaustive()
     }
-}
-
-/// Who runs the job, and has the permits meanwhile.
-pub(super) trait Desk {
-    /// The job does not need them any more. Called once.
-    fn give_back(&self);
 }
 
 /// A job that waits for its permits.
@@ -320,18 +313,13 @@ where
             if let Poll::Ready(answer) = ask.as_mut().poll(&mut Context::from_waker(&waker)) {
                 return answer.map(|permit| Some((permit, job)));
             }
-            let mut cell = self.cell();
+            let mut cell = locked(&self.cell);
             if !matches!(*cell, Parcel::Out(true)) {
                 *cell = Parcel::Parked(ask, job);
                 return Ok(None);
             }
             *cell = Parcel::Out(false);
         }
-    }
-
-    fn cell(&self) -> MutexGuard<'_, Parcel<S, F>> {
-        // Moves do not panic.
-        self.cell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -342,7 +330,7 @@ where
 {
     fn wake(self: Arc<Self>) {
         let parcel = {
-            let mut cell = self.cell();
+            let mut cell = locked(&self.cell);
             let news = matches!(*cell, Parcel::Out(_));
             std::mem::replace(&mut *cell, Parcel::Out(news))
         };
@@ -361,18 +349,8 @@ where
 fn run<P: Permit>(permit: P, job: impl FnOnce(ThrottlePermit<'_>)) {
     let grant = Grant::new(permit);
     let permits = grant.permits();
-    let desk = Plain(RefCell::new(Some(grant)));
-    job(ThrottlePermit::new(&desk, permits));
-}
-
-/// Gives back to the semaphore.
-struct Plain<P>(RefCell<Option<Grant<P>>>);
-
-impl<P> Desk for Plain<P> {
-    fn give_back(&self) {
-        let grant = self.0.take();
-        drop(grant);
-    }
+    let grant = Cell::new(Some(grant));
+    job(ThrottlePermit::new(&|| drop(grant.take()), permits));
 }
 
 /// The pool that the jobs of a throttle run in.

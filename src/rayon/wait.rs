@@ -76,8 +76,8 @@ mod depth {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while one of these is locked.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in this module panics while a mutex of its own is locked.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -22,7 +22,7 @@ use super::core::Semaphore;
 use super::word::Release;
 #[cfg(all(feature = "rayon", not(loom)))]
 use super::{
-    core::Packed,
+    core::{Packed, checked},
     outcome::{Outcome, Since},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     word::{Calm, Take},
@@ -34,6 +34,8 @@ use super::{
     queue::Queue,
     word::Word,
 };
+#[cfg(all(feature = "rayon", not(loom)))]
+use crate::TryAcquireError;
 
 #[cfg(any(feature = "keyed", feature = "pool"))]
 /// What is left of a call.
@@ -156,6 +158,40 @@ impl Semaphore {
             false => self.word.try_acquire(n, || 0) == Take::Acquired,
         };
         n > 0 && take()
+    }
+
+    /// [`try_acquire_many`](Self::try_acquire_many) on the library's own account: statistics
+    /// count what is acquired, and not how often it was tried.
+    #[inline]
+    #[track_caller]
+    fn pack_quietly(&self, n: u32) -> Result<Packed, TryAcquireError> {
+        match self.take_packed(checked(n as usize)) {
+            (Take::Acquired, packed) => {
+                self.record(Outcome::Acquired, Since::NEVER);
+                Ok(packed)
+            }
+            (Take::Closed, _) => Err(TryAcquireError::Closed),
+            _ => Err(TryAcquireError::NoPermits),
+        }
+    }
+
+    /// As [`pack_quietly`](Self::pack_quietly).
+    #[inline]
+    #[track_caller]
+    pub(crate) fn acquire_quietly(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        let packed = self.pack_quietly(n)?;
+        Ok(SemaphorePermit::from_packed(self, packed))
+    }
+
+    /// As [`pack_quietly`](Self::pack_quietly).
+    #[inline]
+    #[track_caller]
+    pub(crate) fn acquire_quietly_owned(
+        self: Arc<Self>,
+        n: u32,
+    ) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        let packed = self.pack_quietly(n)?;
+        Ok(OwnedSemaphorePermit::from_packed(self, packed))
     }
 
     fn pack_ahead(&self, n: u32, over: bool) -> Option<Packed> {
