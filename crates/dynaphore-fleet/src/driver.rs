@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dynaphore::Semaphore;
 use futures_util::StreamExt;
 use tokio::{
     runtime,
@@ -224,14 +225,17 @@ impl Side {
         self.start.elapsed()
     }
 
-    /// Permits that are out, and those with what is waited for.
+    /// Permits that are out, and those that the member could use.
     fn look(&self) -> (u32, u32) {
         let now = self.shared.semaphore.snapshot();
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        (
-            count(now.active),
-            count(now.active.saturating_add(now.waiting)).min(i32::MAX as u32),
-        )
+        let mut demand = now.active.saturating_add(now.waiting);
+        if now.waiting > 0 && demand <= now.max {
+            // One of those that wait needs more permits than are free. How many is not
+            // known: try twice as many until it fits.
+            demand = now.max.saturating_mul(2).saturating_add(1);
+        }
+        let count = |n: usize| n.min(Semaphore::MAX_PERMITS) as u32;
+        (count(now.active), count(demand))
     }
 
     /// Makes the semaphore, the fence and the state what the member says.

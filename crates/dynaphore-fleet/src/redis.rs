@@ -31,8 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// ```text
 /// ACL SETUSER fleet on >PASSWORD resetkeys resetchannels ~dynaphore:* &dynaphore:* -@all
 ///   +evalsha +script|load +hgetall +hset +hdel +publish +subscribe +unsubscribe +time
-///   +info +ping +client|setinfo
+///   +info +ping
 /// ```
+///
+/// The client library names itself with `CLIENT SETINFO`, and goes on where it may not.
 ///
 /// # Clusters and replicas
 ///
