@@ -94,7 +94,9 @@ async fn hot_path(address: &str) -> Result<(), Box<dyn Error>> {
     for _ in 0..41 {
         let a = local(&plain, 200_000).await;
         let b = local(fleet.semaphore(), 200_000).await;
-        (ratios.push(b / a), ours.push(b), theirs.push(a));
+        ratios.push(b / a);
+        ours.push(b);
+        theirs.push(a);
     }
     println!("async_1t  {:6.1} ns", median(&mut theirs));
     let fleet_ns = median(&mut ours);
