@@ -1,0 +1,199 @@
+//! The figures of the fleet, against a redis-server that it starts.
+//!
+//! ```sh
+//! cargo run --release -p dynaphore-fleet --example figures
+//! ```
+
+use std::{
+    error::Error,
+    hint::black_box,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use dynaphore::Semaphore;
+use dynaphore_fleet::{Fleet, Options, Redis};
+use tokio::time::sleep;
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port();
+    let child = Command::new("redis-server")
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+        ])
+        .stdout(Stdio::null())
+        .spawn()?;
+    let _server = Server(child);
+    while tokio::net::TcpStream::connect(("127.0.0.1", port))
+        .await
+        .is_err()
+    {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let address = format!("redis://127.0.0.1:{port}");
+    hot_path(&address).await?;
+    moving_demand(&address).await?;
+    Ok(())
+}
+
+async fn join(
+    address: &str,
+    name: &str,
+    max: usize,
+    lease: Duration,
+) -> Result<Fleet, Box<dyn Error>> {
+    Ok(Fleet::join(Redis::new(address)?, name, Options::new(max).lease(lease)).await?)
+}
+
+/// Nanoseconds for an acquire and a release, of one task.
+async fn local(semaphore: &Semaphore, rounds: u32) -> f64 {
+    let start = Instant::now();
+    for _ in 0..rounds {
+        drop(black_box(semaphore.acquire().await));
+    }
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(rounds)
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A permit for each round trip: what a ZSET and a script do, with expiry.
+const ROUND_TRIP: &str = "
+    local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)
+    redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, now)
+    if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+    return redis.call('ZADD', KEYS[1], now + 3000, ARGV[1])";
+
+async fn hot_path(address: &str) -> Result<(), Box<dyn Error>> {
+    let fleet = join(address, "hot", 64, Duration::from_secs(3)).await?;
+    while fleet.semaphore().max() < 64 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let plain = Arc::new(Semaphore::new(64));
+    let (mut ratios, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..41 {
+        let a = local(&plain, 200_000).await;
+        let b = local(fleet.semaphore(), 200_000).await;
+        ratios.push(b / a);
+        ours.push(b);
+        theirs.push(a);
+    }
+    println!("async_1t  {:6.1} ns", median(&mut theirs));
+    let fleet_ns = median(&mut ours);
+    println!(
+        "fleet_1t  {fleet_ns:6.1} ns, {:.3} of async_1t",
+        median(&mut ratios)
+    );
+
+    let mut connection = redis::Client::open(address)?
+        .get_multiplexed_async_connection()
+        .await?;
+    let script = redis::Script::new(ROUND_TRIP);
+    let mut times = Vec::new();
+    for _ in 0..11 {
+        let start = Instant::now();
+        for i in 0..1000 {
+            let _: i64 = script
+                .key("zset")
+                .arg(i)
+                .arg(64)
+                .invoke_async(&mut connection)
+                .await?;
+            redis::cmd("ZREM")
+                .arg("zset")
+                .arg(i)
+                .exec_async(&mut connection)
+                .await?;
+        }
+        times.push(start.elapsed().as_secs_f64() * 1e9 / 1000.0);
+    }
+    let round_trip = median(&mut times);
+    println!(
+        "a permit for each round trip  {round_trip:.0} ns, {:.0} times fleet_1t",
+        round_trip / fleet_ns
+    );
+
+    // Idle: what the server counts, less what asking costs.
+    let count =
+        async |connection: &mut redis::aio::MultiplexedConnection| -> Result<f64, Box<dyn Error>> {
+            let info: String = redis::cmd("INFO")
+                .arg("commandstats")
+                .query_async(connection)
+                .await?;
+            let calls = info
+                .lines()
+                .find(|line| line.starts_with("cmdstat_evalsha:"))
+                .and_then(|line| line.split("calls=").nth(1)?.split(',').next()?.parse().ok());
+            Ok(calls.unwrap_or(0.0))
+        };
+    let before = count(&mut connection).await?;
+    sleep(Duration::from_secs(6)).await;
+    let rate = (count(&mut connection).await? - before) / 6.0;
+    println!("an idle member  {rate:.1} commands a second");
+    Ok(())
+}
+
+/// Sixteen members, of which another four have all the demand in each second.
+async fn moving_demand(address: &str) -> Result<(), Box<dyn Error>> {
+    const MAX: usize = 64;
+    let mut fleets = Vec::new();
+    for _ in 0..16 {
+        fleets.push(join(address, "moving", MAX, Duration::from_secs(3)).await?);
+    }
+    sleep(Duration::from_secs(4)).await;
+    let mut in_use = Vec::new();
+    for second in 0..8 {
+        let mut tasks = Vec::new();
+        for i in 0..4 {
+            for _ in 0..40 {
+                let semaphore = Arc::clone(fleets[(second * 4 + i) % 16].semaphore());
+                tasks.push(tokio::spawn(async move {
+                    loop {
+                        let Ok(permit) = semaphore.acquire().await else {
+                            return;
+                        };
+                        sleep(Duration::from_millis(5)).await;
+                        drop(permit);
+                    }
+                }));
+            }
+        }
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(1) {
+            let out: usize = fleets
+                .iter()
+                .map(|fleet| fleet.semaphore().snapshot().active)
+                .sum();
+            assert!(out <= MAX, "{out} are out");
+            in_use.push(out as f64 / MAX as f64);
+            sleep(Duration::from_millis(1)).await;
+        }
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+    let mean = in_use.iter().sum::<f64>() / in_use.len() as f64;
+    println!(
+        "16 members, demand moves each second  {:.1} % of max in use",
+        mean * 100.0
+    );
+    Ok(())
+}

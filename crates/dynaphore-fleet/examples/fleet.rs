@@ -1,0 +1,265 @@
+//! A fleet of processes without a coordinator, and a probe that counts what is held.
+//!
+//! ```sh
+//! cargo run --release -p dynaphore-fleet --example fleet              # starts a redis-server
+//! cargo run --release -p dynaphore-fleet --example fleet -- --memory  # members in one process
+//! ```
+//!
+//! Members are processes of this program. Each takes permits, tells the probe over a
+//! socket, and gives them back; one is killed and others are added as it goes on. The
+//! probe is this process: a member's permits are back when its socket is closed. Exit
+//! status 1 if it ever saw more than max.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    error::Error,
+    net::TcpListener as StdListener,
+    process::{Child, Command, ExitCode, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use dynaphore_fleet::{Fleet, Memory, Options, Redis, Store};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
+
+const MAX: usize = 12;
+const LEASE: Duration = Duration::from_millis(900);
+const SECONDS: u32 = 8;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let runtime = tokio::runtime::Runtime::new().expect("no runtime");
+    let done = runtime.block_on(async {
+        match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [] => show(false).await,
+            ["--memory"] => show(true).await,
+            ["--member", store, probe, tasks] => {
+                member(Redis::new(store)?, probe.to_owned(), tasks.parse()?).await?;
+                Ok(true)
+            }
+            _ => Err("usage: fleet [--memory]".into()),
+        }
+    });
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("fleet: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Joins, and works with so many tasks until it is killed.
+async fn member(store: impl Store, probe: String, tasks: usize) -> Result<(), Failure> {
+    let fleet = Fleet::join(store, "demo", Options::new(MAX).lease(LEASE)).await?;
+    let socket = TcpStream::connect(probe).await?;
+    socket.set_nodelay(true)?;
+    let socket = Arc::new(tokio::sync::Mutex::new(socket));
+    let mut running = Vec::new();
+    for _ in 0..tasks {
+        let (semaphore, socket) = (Arc::clone(fleet.semaphore()), Arc::clone(&socket));
+        running.push(tokio::spawn(async move {
+            while let Ok(permit) = semaphore.acquire().await {
+                // The probe has counted it before the work begins, and it is out of the
+                // count before the permit is back.
+                tell(&socket, b'+').await?;
+                sleep(Duration::from_millis(7)).await;
+                tell(&socket, b'-').await?;
+                drop(permit);
+            }
+            Ok::<(), std::io::Error>(())
+        }));
+    }
+    for task in running {
+        task.await??;
+    }
+    Ok(())
+}
+
+/// Sends a byte, and waits until it is counted.
+async fn tell(socket: &tokio::sync::Mutex<TcpStream>, what: u8) -> std::io::Result<()> {
+    let mut socket = socket.lock().await;
+    socket.write_all(&[what]).await?;
+    socket.read_u8().await.map(drop)
+}
+
+/// What is held under permits, as the probe sees it.
+#[derive(Default)]
+struct Seen {
+    held: BTreeMap<u64, usize>,
+    most: usize,
+    taken: u64,
+}
+
+async fn probe(listener: TcpListener, seen: Arc<Mutex<Seen>>) {
+    let mut number = 0;
+    while let Ok((mut socket, _)) = listener.accept().await {
+        number += 1;
+        let seen = Arc::clone(&seen);
+        let _ = socket.set_nodelay(true);
+        tokio::spawn(async move {
+            while let Ok(what) = socket.read_u8().await {
+                count(&seen, number, what);
+                if socket.write_all(&[what]).await.is_err() {
+                    break;
+                }
+            }
+            seen.lock().unwrap().held.remove(&number);
+        });
+    }
+}
+
+fn count(seen: &Mutex<Seen>, number: u64, what: u8) {
+    let mut seen = seen.lock().unwrap();
+    let held = seen.held.entry(number).or_default();
+    if what == b'+' {
+        *held += 1;
+        seen.taken += 1;
+    } else {
+        *held = held.saturating_sub(1);
+    }
+    let all = seen.held.values().sum();
+    seen.most = seen.most.max(all);
+}
+
+/// What is ended with this process.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One that works: a process, or a task.
+enum Worker {
+    Process(#[allow(dead_code, reason = "ends it when it is dropped")] Ended),
+    Task(tokio::task::JoinHandle<Result<(), Failure>>),
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Self::Task(task) = self {
+            task.abort();
+        }
+    }
+}
+
+async fn show(memory: bool) -> Result<bool, Failure> {
+    let port = StdListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let address = format!("redis://127.0.0.1:{port}");
+    let mut server = None;
+    if !memory {
+        let child = Command::new("redis-server")
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+            ])
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("redis-server: {error}; install it, or use --memory"))?;
+        server = Some(Ended(child));
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let listens = listener.local_addr()?.to_string();
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    tokio::spawn(probe(listener, Arc::clone(&seen)));
+
+    let shared = Memory::new();
+    let start = |tasks: usize| -> Result<Worker, Failure> {
+        if memory {
+            return Ok(Worker::Task(tokio::spawn(member(
+                shared.clone(),
+                listens.clone(),
+                tasks,
+            ))));
+        }
+        let child = Command::new(env::current_exe()?)
+            .args(["--member", &address, &listens, &tasks.to_string()])
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Worker::Process(Ended(child)))
+    };
+    let mut workers = vec![start(3)?, start(6)?, start(20)?];
+    // One that only looks, and sets max.
+    let fleet = if memory {
+        Fleet::join(shared.clone(), "demo", Options::new(MAX).lease(LEASE)).await?
+    } else {
+        Fleet::join(
+            Redis::new(address.as_str())?,
+            "demo",
+            Options::new(MAX).lease(LEASE),
+        )
+        .await?
+    };
+
+    println!("  time  max  out at most  held  shares");
+    let (begin, mut good, mut shrunk) = (Instant::now(), true, 0);
+    for step in 0..SECONDS * 2 {
+        match step {
+            4 => {
+                println!("        one more member");
+                workers.push(start(9)?);
+            }
+            8 => {
+                println!("        a member is killed");
+                drop(workers.remove(2));
+            }
+            12 => {
+                println!("        max is 5");
+                fleet.set_max(5).await?;
+                fleet.settled().await?;
+                // From here on no more than 5 may be seen.
+                good &= seen.lock().unwrap().most <= MAX;
+                let mut seen = seen.lock().unwrap();
+                seen.most = seen.held.values().sum();
+                shrunk = step;
+            }
+            _ => {}
+        }
+        sleep(Duration::from_millis(500)).await;
+        let snapshot = fleet.snapshot().await?;
+        let shares: Vec<_> = snapshot
+            .members
+            .iter()
+            .map(|m| m.share.to_string())
+            .collect();
+        let seen = seen.lock().unwrap();
+        let held: usize = seen.held.values().sum();
+        good &= seen.most <= if shrunk > 0 { 5 } else { MAX };
+        println!(
+            "{:5.1}s  {:3}  {:11}  {:4}  {}",
+            begin.elapsed().as_secs_f64(),
+            snapshot.max,
+            snapshot.counted(),
+            held,
+            shares.join(" ")
+        );
+    }
+    let taken = seen.lock().unwrap().taken;
+    let verdict = if good {
+        "never more than max"
+    } else {
+        "MORE THAN MAX"
+    };
+    println!("{taken} permits, {verdict}");
+    drop(workers);
+    drop(server);
+    Ok(good && taken > 0)
+}

@@ -1,0 +1,270 @@
+//! What a store knows of one fleet, and how that changes: no I/O and no clock.
+//! `sync.lua` does the same inside Redis.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::message::{FleetSnapshot, Grant, MemberSnapshot, Refusal, Report};
+
+/// How many members a fleet may have. What a store does for a report takes time in
+/// proportion to their number.
+pub const MAX_MEMBERS: usize = 1024;
+
+/// One member.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Record {
+    fence: u64,
+    seq: u64,
+    share: u32,
+    /// No more than that can be out: the invariant that everything stands on.
+    counted: u32,
+    demand: u32,
+    /// After that it is gone.
+    until: Duration,
+}
+
+/// One fleet. Times are those of the store's clock, since its epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Ledger {
+    max: u32,
+    version: u64,
+    lease: Duration,
+    grace: Duration,
+    fence: u64,
+    /// Nothing grows before that: members may be there that the store has forgotten.
+    quiet_until: Duration,
+    now: Duration,
+    members: BTreeMap<u64, Record>,
+}
+
+/// An answer, and the fences of those who should report soon.
+pub type Answer = (Grant, Vec<u64>);
+
+impl Ledger {
+    /// A fleet that nobody has joined yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A member reports, and gets its grant.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] says why; nothing has changed but for members that are gone.
+    pub fn sync(&mut self, now: Duration, report: &Report) -> Result<Answer, Refusal> {
+        self.tick(now);
+        let known = self.members.get(&report.id);
+        if known.is_some_and(|record| record.seq >= report.seq) {
+            return Err(Refusal::Stale);
+        }
+        if known.is_none() && self.members.len() >= MAX_MEMBERS {
+            return Err(Refusal::TooManyMembers);
+        }
+        let others = self.members.len() - usize::from(known.is_some());
+        if others > 0 && (self.lease, self.grace) != (report.lease, report.grace) {
+            return Err(Refusal::OtherLease);
+        }
+        let fence = known.map(|record| record.fence);
+        (self.lease, self.grace) = (report.lease, report.grace);
+        if self.version == 0 {
+            // Older than all that anybody has set.
+            (self.version, self.max) = (1, report.max);
+        }
+        if report.version > self.version {
+            (self.version, self.max) = (report.version, report.max);
+        }
+        let fence = fence.unwrap_or_else(|| {
+            self.fence = self.next(self.fence);
+            self.fence
+        });
+        let bound = report.share.max(report.out);
+        self.members.insert(
+            report.id,
+            Record {
+                fence,
+                seq: report.seq,
+                share: report.share,
+                counted: bound,
+                demand: if report.leaving { 0 } else { report.demand },
+                until: self.now + report.lease + report.grace,
+            },
+        );
+        if report.leaving {
+            // Nothing is granted to it. What it has out stays counted.
+            if bound == 0 {
+                self.members.remove(&report.id);
+            } else if let Some(record) = self.members.get_mut(&report.id) {
+                record.share = 0;
+            }
+            let calls = self.calls(&self.targets(), report.id);
+            return Ok((self.grant(fence, 0, false), calls));
+        }
+        let targets = self.targets();
+        let target = targets[&report.id];
+        let share = target.min(bound.saturating_add(self.free()));
+        if let Some(record) = self.members.get_mut(&report.id) {
+            record.share = share;
+            record.counted = bound.max(share);
+        }
+        let calls = self.calls(&targets, report.id);
+        Ok((self.grant(fence, share, share < target), calls))
+    }
+
+    /// Changes max. Returns the fences of those who should report soon.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoFleet`] if nobody has ever joined.
+    pub fn set_max(&mut self, now: Duration, max: u32) -> Result<Vec<u64>, Refusal> {
+        self.tick(now);
+        if self.version == 0 {
+            return Err(Refusal::NoFleet);
+        }
+        self.version = self.next(self.version);
+        self.max = max;
+        let targets = self.targets();
+        let concerned = self
+            .members
+            .iter()
+            .filter(|(id, m)| m.share != targets[*id]);
+        Ok(concerned.map(|(_, m)| m.fence).collect())
+    }
+
+    /// What it looks like.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoFleet`] if nobody has ever joined.
+    pub fn snapshot(&mut self, now: Duration) -> Result<FleetSnapshot, Refusal> {
+        self.tick(now);
+        if self.version == 0 {
+            return Err(Refusal::NoFleet);
+        }
+        let mut members: Vec<_> = self
+            .members
+            .values()
+            .map(|m| MemberSnapshot {
+                fence: m.fence,
+                share: m.share,
+                counted: m.counted,
+                demand: m.demand,
+            })
+            .collect();
+        members.sort_by_key(|m| m.fence);
+        Ok(FleetSnapshot {
+            max: self.max,
+            members,
+        })
+    }
+
+    /// The store may have forgotten something: nothing grows for a lease and a grace.
+    pub fn quiet(&mut self, now: Duration, lease: Duration, grace: Duration) {
+        self.tick(now);
+        self.quiet_until = self.now + lease + grace;
+    }
+
+    /// Time does not go back, and those whose time is over are gone.
+    fn tick(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+        self.members.retain(|_, record| record.until > self.now);
+    }
+
+    /// Larger than `last`, and than all that a store with the same clock has given
+    /// out before it was emptied.
+    fn next(&self, last: u64) -> u64 {
+        let micros = u64::try_from(self.now.as_micros()).unwrap_or(u64::MAX);
+        micros.max(last + 1)
+    }
+
+    /// What nobody can have out.
+    fn free(&self) -> u32 {
+        if self.now < self.quiet_until {
+            return 0;
+        }
+        let counted: u64 = self.members.values().map(|m| u64::from(m.counted)).sum();
+        u64::from(self.max).saturating_sub(counted) as u32
+    }
+
+    /// How max is shared out: to each what it asks for, as long as there is enough;
+    /// else to each the same, but for those who ask for less (max-min fairness). What
+    /// nobody asks for goes to all alike. The sum is max, if there are members.
+    fn targets(&self) -> BTreeMap<u64, u32> {
+        let turn = self.turn();
+        let mut order: Vec<_> = self
+            .members
+            .iter()
+            .map(|(id, m)| (m.demand, place(m.fence, turn), m.fence, *id))
+            .collect();
+        order.sort_unstable();
+        let wanting = order.iter().filter(|one| one.0 > 0).count();
+        let mut left = self.max;
+        let mut targets = BTreeMap::new();
+        if wanting > left as usize {
+            // One each, in turn.
+            order.sort_unstable_by_key(|one| (one.0 == 0, one.1, one.2));
+            for one in &order {
+                let target = left.min(1);
+                left -= target;
+                targets.insert(one.3, target);
+            }
+            return targets;
+        }
+        let mut waiting = order.len() as u32;
+        for one in &order {
+            let target = one.0.min(left / waiting);
+            left -= target;
+            waiting -= 1;
+            targets.insert(one.3, target);
+        }
+        let mut waiting = order.len() as u32;
+        for one in &order {
+            let more = left / waiting;
+            left -= more;
+            waiting -= 1;
+            *targets.entry(one.3).or_default() += more;
+        }
+        targets
+    }
+
+    /// Counts leases.
+    fn turn(&self) -> u64 {
+        (self.now.as_micros() / self.lease.as_micros().max(1)) as u64
+    }
+
+    /// Who, besides `id`, can help those who are short, or can be helped.
+    fn calls(&self, targets: &BTreeMap<u64, u32>, id: u64) -> Vec<u64> {
+        let short =
+            |id: &u64, m: &Record| m.share < m.demand.min(targets.get(id).copied().unwrap_or(0));
+        if !self.members.iter().any(|(id, m)| short(id, m)) {
+            return Vec::new();
+        }
+        let free = self.free() > 0;
+        self.members
+            .iter()
+            .filter(|(other, m)| {
+                **other != id && (m.share > targets[*other] || free && short(other, m))
+            })
+            .map(|(_, m)| m.fence)
+            .collect()
+    }
+
+    fn grant(&self, fence: u64, share: u32, short: bool) -> Grant {
+        let asked: u64 = self.members.values().map(|m| u64::from(m.demand)).sum();
+        Grant {
+            fence,
+            share,
+            max: self.max,
+            version: self.version,
+            contended: asked > u64::from(self.max),
+            short,
+        }
+    }
+}
+
+/// Where a member stands among those who ask for as much: all move on by the same
+/// number with each lease, so that all have their turn. A product of less than 2^53,
+/// since Lua has no other numbers.
+fn place(fence: u64, turn: u64) -> u64 {
+    const PRIME: u64 = 1_000_003;
+    ((fence % PRIME) * 7_919 + (turn % PRIME) * 104_729) % PRIME
+}

@@ -1,0 +1,225 @@
+-- What ledger.rs does, on a hash in Redis, by Redis's clock. Numbers are whole and less
+-- than 2^53.
+--
+-- KEYS[1]  the hash of the fleet: `format`, `max`, `version`, `lease`, `grace`, `fence`,
+--          `quiet`, `now`, `run`, and for each member `m:<id>`, which is
+--          "fence seq share counted demand until". Times are in microseconds.
+-- KEYS[2]  the channel on which members are called
+-- ARGV[1]  "sync", "max" or "snapshot", then its arguments
+
+local key, channel, what = KEYS[1], KEYS[2], ARGV[1]
+local MAX_MEMBERS, PRIME = 1024, 1000003
+
+local function whole(text)
+  if type(text) ~= 'string' or not text:match('^%d+$') or #text > 16 then return nil end
+  return tonumber(text)
+end
+local function show(n) return string.format('%.0f', n) end
+
+-- Read and check all of it before anything is changed.
+local flat = redis.call('HGETALL', key)
+local fleet, members, count = {}, {}, 0
+local raw = {}
+for i = 1, #flat, 2 do raw[flat[i]] = flat[i + 1] end
+if #flat > 0 and raw.format ~= '1' then
+  return {'foreign', 'the hash has no field `format` that says 1'}
+end
+for field, value in pairs(raw) do
+  if field:sub(1, 2) == 'm:' then
+    local parts = {}
+    for part in value:gmatch('%S+') do parts[#parts + 1] = whole(part) or -1 end
+    local bad = #parts ~= 6
+    for _, part in ipairs(parts) do bad = bad or part < 0 end
+    if bad then return {'foreign', 'a member is not six numbers: ' .. field:sub(1, 40)} end
+    members[field] = {
+      id = field, fence = parts[1], seq = parts[2], share = parts[3],
+      counted = parts[4], demand = parts[5], till = parts[6],
+    }
+  elseif field ~= 'format' and field ~= 'run' then
+    fleet[field] = whole(value)
+    if not fleet[field] then return {'foreign', 'not a number: ' .. field:sub(1, 40)} end
+  end
+end
+for _, field in ipairs({'max', 'version', 'lease', 'grace', 'fence', 'quiet', 'now'}) do
+  if not fleet[field] then
+    if #flat > 0 then return {'foreign', 'not there: ' .. field} end
+    fleet[field] = 0
+  end
+end
+
+local time = redis.call('TIME')
+local now = math.max(fleet.now, tonumber(time[1]) * 1000000 + tonumber(time[2]))
+local gone = {}
+for field, member in pairs(members) do
+  if member.till <= now then gone[#gone + 1] = field else count = count + 1 end
+end
+for _, field in ipairs(gone) do members[field] = nil end
+
+local function free()
+  if now < fleet.quiet then return 0 end
+  local left = fleet.max
+  for _, member in pairs(members) do left = left - member.counted end
+  return math.max(left, 0)
+end
+
+local function targets()
+  local turn = math.floor(now / math.max(fleet.lease, 1)) % PRIME
+  local order, wanting, targets = {}, 0, {}
+  for _, member in pairs(members) do
+    member.place = ((member.fence % PRIME) * 7919 + turn * 104729) % PRIME
+    order[#order + 1] = member
+    if member.demand > 0 then wanting = wanting + 1 end
+  end
+  local left = fleet.max
+  local function place(a, b)
+    if a.place ~= b.place then return a.place < b.place end
+    return a.fence < b.fence
+  end
+  if wanting > left then
+    table.sort(order, function(a, b)
+      if (a.demand == 0) ~= (b.demand == 0) then return b.demand == 0 end
+      return place(a, b)
+    end)
+    for _, member in ipairs(order) do
+      targets[member.id] = math.min(left, 1)
+      left = left - targets[member.id]
+    end
+    return targets
+  end
+  table.sort(order, function(a, b)
+    if a.demand ~= b.demand then return a.demand < b.demand end
+    return place(a, b)
+  end)
+  for i, member in ipairs(order) do
+    targets[member.id] = math.min(member.demand, math.floor(left / (#order - i + 1)))
+    left = left - targets[member.id]
+  end
+  for i, member in ipairs(order) do
+    local more = math.floor(left / (#order - i + 1))
+    targets[member.id] = targets[member.id] + more
+    left = left - more
+  end
+  return targets
+end
+
+local function call(fences)
+  if #fences > 0 then redis.call('PUBLISH', channel, table.concat(fences, ' ')) end
+end
+
+local function call_those_who_help(targets, id)
+  local fences, anyone, some = {}, false, free() > 0
+  local function short(member)
+    return member.share < math.min(member.demand, targets[member.id] or 0)
+  end
+  for _, member in pairs(members) do anyone = anyone or short(member) end
+  if not anyone then return end
+  for field, member in pairs(members) do
+    if field ~= id and (member.share > targets[field] or some and short(member)) then
+      fences[#fences + 1] = show(member.fence)
+    end
+  end
+  call(fences)
+end
+
+local function save(id)
+  if #gone > 0 then
+    for i = 1, #gone, 100 do
+      redis.call('HDEL', key, unpack(gone, i, math.min(i + 99, #gone)))
+    end
+  end
+  local fields = {'format', '1', 'run', raw.run or ''}
+  for _, field in ipairs({'max', 'version', 'lease', 'grace', 'fence', 'quiet'}) do
+    fields[#fields + 1] = field
+    fields[#fields + 1] = show(fleet[field])
+  end
+  fields[#fields + 1] = 'now'
+  fields[#fields + 1] = show(now)
+  local m = id and members[id]
+  if m then
+    fields[#fields + 1] = id
+    fields[#fields + 1] = table.concat({
+      show(m.fence), show(m.seq), show(m.share), show(m.counted), show(m.demand), show(m.till),
+    }, ' ')
+  end
+  redis.call('HSET', key, unpack(fields))
+end
+
+if what == 'sync' then
+  local names = {'seq', 'share', 'out', 'demand', 'max', 'version', 'lease', 'grace', 'leaving'}
+  local report = {}
+  for i, name in ipairs(names) do report[name] = tonumber(ARGV[i + 2]) end
+  local id = 'm:' .. ARGV[2]
+  local known = members[id]
+  if known and known.seq >= report.seq then return {'stale'} end
+  if not known and count >= MAX_MEMBERS then return {'members'} end
+  local others = count - (known and 1 or 0)
+  if others > 0 and (fleet.lease ~= report.lease or fleet.grace ~= report.grace) then
+    return {'lease'}
+  end
+  -- Another server process than the last time, or an empty one: it may have forgotten
+  -- members.
+  local run = redis.call('INFO', 'server'):match('run_id:(%x+)') or ''
+  if raw.run ~= run then
+    fleet.quiet = now + report.lease + report.grace
+    raw.run = run
+  end
+  fleet.lease, fleet.grace = report.lease, report.grace
+  if fleet.version == 0 then fleet.version, fleet.max = 1, report.max end
+  if report.version > fleet.version then
+    fleet.version, fleet.max = report.version, report.max
+  end
+  if not known then fleet.fence = math.max(now, fleet.fence + 1) end
+  local bound = math.max(report.share, report.out)
+  local member = {
+    id = id, fence = known and known.fence or fleet.fence, seq = report.seq,
+    share = report.share, counted = bound,
+    demand = report.leaving == 1 and 0 or report.demand,
+    till = now + report.lease + report.grace,
+  }
+  members[id] = member
+  local share, target = 0, 0
+  if report.leaving == 1 then
+    member.share = 0
+    if bound == 0 then
+      members[id] = nil
+      if known then gone[#gone + 1] = id end
+    end
+    call_those_who_help(targets(), id)
+  else
+    local all = targets()
+    target = all[id]
+    share = math.min(target, bound + free())
+    member.share, member.counted = share, math.max(bound, share)
+    call_those_who_help(all, id)
+  end
+  save(id)
+  local asked = 0
+  for _, one in pairs(members) do asked = asked + one.demand end
+  return {
+    'granted', show(member.fence), show(share), show(fleet.max), show(fleet.version),
+    asked > fleet.max and '1' or '0', share < target and '1' or '0',
+  }
+end
+
+if fleet.version == 0 then return {'nobody'} end
+
+if what == 'max' then
+  fleet.version = math.max(now, fleet.version + 1)
+  fleet.max = tonumber(ARGV[2])
+  local all, fences = targets(), {}
+  for field, member in pairs(members) do
+    if member.share ~= all[field] then fences[#fences + 1] = show(member.fence) end
+  end
+  save()
+  call(fences)
+  return {'done'}
+end
+
+-- A snapshot changes nothing.
+local answer = {'snapshot', show(fleet.max)}
+for _, member in pairs(members) do
+  answer[#answer + 1] = table.concat({
+    show(member.fence), show(member.share), show(member.counted), show(member.demand),
+  }, ' ')
+end
+return answer

@@ -1,0 +1,113 @@
+//! A Redis server for a test, and waiting for something without a clock.
+#![allow(dead_code)]
+
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Turns a hang into a failure.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server of its own, on loopback, that ends with this.
+pub struct Server {
+    child: Child,
+    port: u16,
+    arguments: Vec<String>,
+}
+
+impl Server {
+    /// # Panics
+    ///
+    /// When there is no `redis-server`: `apt-get install redis-server`.
+    pub fn start(arguments: &[&str]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let arguments: Vec<_> = arguments.iter().map(|&a| a.to_owned()).collect();
+        let child = spawn(port, &arguments);
+        let mut server = Self {
+            child,
+            port,
+            arguments,
+        };
+        server.wait();
+        server
+    }
+
+    pub fn address(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn address_for(&self, user: &str) -> String {
+        format!("redis://{user}@127.0.0.1:{}", self.port)
+    }
+
+    pub fn connection(&self) -> redis::Connection {
+        redis::Client::open(self.address())
+            .unwrap()
+            .get_connection()
+            .unwrap()
+    }
+
+    pub fn stop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Ends it with all it knows, and starts an empty one.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.child = spawn(self.port, &self.arguments);
+        self.wait();
+    }
+
+    fn wait(&mut self) {
+        let start = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(
+                self.child.try_wait().unwrap().is_none(),
+                "redis-server has ended"
+            );
+            assert!(start.elapsed() < PATIENCE, "redis-server does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(port: u16, arguments: &[String]) -> Child {
+    Command::new("redis-server")
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ])
+        .args(arguments)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server is needed: apt-get install redis-server")
+}
+
+/// Polls until it holds.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !holds().await {
+        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

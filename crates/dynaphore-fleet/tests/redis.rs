@@ -1,0 +1,386 @@
+//! What only a server can do to its members, and what is in it that should not be there.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Server, until};
+use dynaphore_fleet::{
+    Fleet, FleetError, Ledger, OnLoss, Options, Redis, Refusal, Report, State, Store, StoreError,
+};
+use proptest::prelude::*;
+
+const LEASE: Duration = Duration::from_millis(600);
+
+async fn join(server: &Server, options: Options) -> Result<Fleet, FleetError> {
+    Fleet::join(
+        Redis::new(server.address()).unwrap(),
+        "db",
+        options.lease(LEASE),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_lost_server_pauses_and_an_empty_one_goes_on_with_the_same_max() {
+    let mut server = Server::start(&[]);
+    let a = join(&server, Options::new(3)).await.unwrap();
+    let b = join(&server, Options::new(3).on_loss(OnLoss::Keep(1)))
+        .await
+        .unwrap();
+    a.set_max(8).await.unwrap();
+    until("both have their shares", async || {
+        (a.semaphore().max(), b.semaphore().max()) == (4, 4)
+    })
+    .await;
+    let (was, held) = (a.fence(), a.semaphore().acquire_many(2).await.unwrap());
+    server.stop();
+    a.wait_for(State::Lost).await;
+    b.wait_for(State::Lost).await;
+    assert_eq!((a.semaphore().max(), b.semaphore().max()), (0, 1));
+    assert!(a.semaphore().try_acquire().is_err());
+    assert!(matches!(a.last_error(), Some(StoreError::Lost(_))));
+    server.restart();
+    a.wait_for(State::Live).await;
+    b.wait_for(State::Live).await;
+    until("both have their shares again", async || {
+        (a.semaphore().max(), b.semaphore().max()) == (5, 3)
+    })
+    .await;
+    assert!(
+        a.fence() > was,
+        "another life, though the server has forgotten the first"
+    );
+    assert_eq!(a.snapshot().await.unwrap().max, 8);
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_flushed_server_grants_no_more_than_max() {
+    let server = Server::start(&[]);
+    let a = join(&server, Options::new(4)).await.unwrap();
+    let held = a.semaphore().acquire_many(4).await.unwrap();
+    redis::cmd("FLUSHALL")
+        .exec(&mut server.connection())
+        .unwrap();
+    // It knows nothing of `a`.
+    let b = join(&server, Options::new(4)).await.unwrap();
+    assert_eq!(b.semaphore().max(), 0);
+    until("both are there", async || {
+        b.snapshot().await.is_ok_and(|s| s.members.len() == 2)
+    })
+    .await;
+    assert_eq!(b.snapshot().await.unwrap().counted(), 4);
+    assert!(b.semaphore().try_acquire().is_err());
+    drop(held);
+    let _permit = b.semaphore().acquire().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_fleet_is_told_and_left_alone() {
+    let fields = ["max", "version", "lease", "grace", "fence", "quiet", "now"];
+    let mut fleet = vec!["format", "1", "run", "x"];
+    fields.iter().for_each(|field| fleet.extend([field, "1"]));
+    let with = |more: [&'static str; 2]| [fleet.clone(), more.to_vec()].concat();
+    for hash in [
+        vec!["some", "field"],
+        vec!["format", "2"],
+        vec!["format", "1", "max", "3"],
+        with(["max", "-3"]),
+        with(["max", "99999999999999999999999999"]),
+        with(["max", "0x10"]),
+        with(["lease", "1.5"]),
+        with(["other", "text"]),
+        with(["m:1", ""]),
+        with(["m:1", "1 2 3 4 5"]),
+        with(["m:1", "1 2 3 4 5 nan"]),
+        with(["m:1", "1 2 3 4 5 6 7"]),
+        with(["m:\u{0}\u{fffd}", "\r\n"]),
+    ] {
+        let server = Server::start(&[]);
+        let mut connection = server.connection();
+        redis::cmd("HSET")
+            .arg("dynaphore:{db}")
+            .arg(&hash)
+            .exec(&mut connection)
+            .unwrap();
+        let dump = |connection: &mut redis::Connection| -> Vec<u8> {
+            redis::cmd("DUMP")
+                .arg("dynaphore:{db}")
+                .query(connection)
+                .unwrap()
+        };
+        let before = dump(&mut connection);
+        let error = join(&server, Options::new(4)).await.unwrap_err();
+        assert!(
+            matches!(&error, FleetError::Store(StoreError::Foreign(_))),
+            "{hash:?}: {error}"
+        );
+        assert_eq!(dump(&mut connection), before, "{hash:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_is_told_and_left_alone() {
+    let server = Server::start(&[]);
+    let mut connection = server.connection();
+    redis::cmd("SET")
+        .arg("dynaphore:{db}")
+        .arg("text")
+        .exec(&mut connection)
+        .unwrap();
+    let error = join(&server, Options::new(4)).await.unwrap_err();
+    assert!(
+        matches!(&error, FleetError::Store(StoreError::Foreign(_))),
+        "{error}"
+    );
+    let text: String = redis::cmd("GET")
+        .arg("dynaphore:{db}")
+        .query(&mut connection)
+        .unwrap();
+    assert_eq!(text, "text");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_and_not_shown() {
+    let server = Server::start(&["--requirepass", "right"]);
+    let store = Redis::new(server.address_for(":wr0ng")).unwrap();
+    assert!(!format!("{store:?}").contains("wr0ng"));
+    let error = Fleet::join(store, "db", Options::new(4)).await.unwrap_err();
+    assert!(
+        matches!(&error, FleetError::Store(StoreError::Lost(_))),
+        "{error}"
+    );
+    assert!(!error.to_string().contains("wr0ng"));
+}
+
+#[tokio::test]
+async fn the_documented_rights_are_enough_and_no_other_key_is_touched() {
+    let server = Server::start(&[]);
+    let mut connection = server.connection();
+    redis::cmd("ACL")
+        .arg("SETUSER")
+        .arg("fleet on >secret resetkeys resetchannels ~dynaphore:* &dynaphore:* -@all".split(' ').collect::<Vec<_>>())
+        .arg("+evalsha +script|load +hgetall +hset +hdel +publish +subscribe +unsubscribe +time +info +ping".split(' ').collect::<Vec<_>>())
+        .exec(&mut connection)
+        .unwrap();
+    let store = Redis::new(server.address_for("fleet:secret")).unwrap();
+    let a = Fleet::join(store.clone(), "db", Options::new(4).lease(LEASE))
+        .await
+        .unwrap();
+    let b = Fleet::join(store, "db", Options::new(4).lease(LEASE))
+        .await
+        .unwrap();
+    let all = a.semaphore().acquire_many(4).await.unwrap();
+    drop(all);
+    b.semaphore().acquire_many(4).await.unwrap().forget();
+    a.set_max(5).await.unwrap();
+    let log: Vec<redis::Value> = redis::cmd("ACL").arg("LOG").query(&mut connection).unwrap();
+    // The client library's name for itself, which it can do without.
+    let denied = log
+        .iter()
+        .filter(|entry| !format!("{entry:?}").contains("client"));
+    assert_eq!(denied.count(), 0, "{log:?}");
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
+    assert_eq!(keys, ["dynaphore:{db}"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_told() {
+    // A server that is none.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        use tokio::io::AsyncWriteExt;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").await;
+        }
+    });
+    let joined = Fleet::join(
+        Redis::new(address).unwrap(),
+        "db",
+        Options::new(4).lease(LEASE),
+    )
+    .await;
+    assert!(matches!(
+        joined,
+        Err(FleetError::Store(StoreError::Lost(_)))
+    ));
+}
+
+#[tokio::test]
+async fn a_crowd_of_a_hundred_thousand_members_is_refused() {
+    let server = Server::start(&[]);
+    let mut store = Redis::new(server.address()).unwrap();
+    let mut refused = 0;
+    let mut report = report(0, 1);
+    report.lease = Duration::from_secs(3600);
+    // Those that are in, then one of those that are not; the script reads all of it.
+    for id in 0..1030 {
+        report.id = id;
+        match store.sync("db", &report).await {
+            Ok(_) => assert!(id < 1024),
+            Err(StoreError::Refused(Refusal::TooManyMembers)) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(refused, 6);
+    assert_eq!(store.snapshot("db").await.unwrap().members.len(), 1024);
+    // One hundred thousand that somebody else has written.
+    let mut connection = server.connection();
+    let mut pipe = redis::pipe();
+    for id in 0..100_000 {
+        pipe.cmd("HSET")
+            .arg("dynaphore:{db}")
+            .arg(format!("m:{id}"))
+            .arg("1 1 0 0 0 9000000000000000")
+            .ignore();
+    }
+    pipe.exec(&mut connection).unwrap();
+    let error = join(&server, Options::new(4)).await.unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            FleetError::Store(StoreError::Refused(Refusal::TooManyMembers) | StoreError::Lost(_))
+        ),
+        "{error}"
+    );
+    let left: usize = redis::cmd("HLEN")
+        .arg("dynaphore:{db}")
+        .query(&mut connection)
+        .unwrap();
+    assert!(left >= 100_000);
+}
+
+fn report(id: u64, seq: u64) -> Report {
+    Report {
+        id,
+        seq,
+        share: 0,
+        out: 0,
+        demand: 0,
+        max: 0,
+        version: 0,
+        lease: LEASE,
+        grace: Duration::ZERO,
+        leaving: false,
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Report {
+        id: u64,
+        out: u32,
+        waits: u32,
+        stale: bool,
+        leaving: bool,
+    },
+    SetMax(u32),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..6_u64, 0..9_u32, prop_oneof![Just(0), 0..20_u32], prop::bool::weighted(0.1), prop::bool::weighted(0.1))
+            .prop_map(|(id, out, waits, stale, leaving)| Step::Report { id, out, waits, stale, leaving }),
+        1 => (0..30_u32).prop_map(Step::SetMax),
+    ]
+}
+
+/// Later than any server's clock: to the script time stands still.
+const NOW: Duration = Duration::from_micros(2_500_000_000_000_000);
+
+/// The script against the ledger.
+#[test]
+fn the_script_does_what_the_ledger_does() {
+    let server = Server::start(&[]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = std::cell::RefCell::new(Redis::new(server.address()).unwrap());
+    let number = std::cell::Cell::new(0);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    runner
+        .run(&prop::collection::vec(step(), 1..60), |steps| {
+            number.set(number.get() + 1);
+            let fleet = format!("f{}", number.get());
+            // The same server process wrote this fleet before: no quiet lease.
+            let info: String = redis::cmd("INFO")
+                .arg("server")
+                .query(&mut server.connection())
+                .unwrap();
+            let run = info
+                .lines()
+                .find_map(|line| line.strip_prefix("run_id:"))
+                .unwrap()
+                .trim()
+                .to_owned();
+            redis::cmd("HSET")
+                .arg(format!("dynaphore:{{{fleet}}}"))
+                .arg(&[
+                    "format", "1", "run", &run, "max", "0", "version", "0", "lease", "0", "grace",
+                    "0",
+                ])
+                .arg(&["fence", "0", "quiet", "0", "now", "2500000000000000"])
+                .exec(&mut server.connection())
+                .unwrap();
+            let mut ledger = Ledger::new();
+            let mut seqs = [0; 6];
+            let mut shares = [0; 6];
+            for step in steps {
+                match step {
+                    Step::Report {
+                        id,
+                        out,
+                        waits,
+                        stale,
+                        leaving,
+                    } => {
+                        let at = id as usize;
+                        seqs[at] += u64::from(!stale);
+                        let report = Report {
+                            share: if leaving { 0 } else { shares[at] },
+                            out,
+                            demand: out + waits,
+                            max: 12,
+                            lease: Duration::from_secs(3_000_000_000),
+                            leaving,
+                            ..report(id, seqs[at])
+                        };
+                        let ours = ledger.sync(NOW, &report);
+                        let theirs = runtime.block_on(store.borrow_mut().sync(&fleet, &report));
+                        match (ours, theirs) {
+                            (Ok((ours, _)), Ok(theirs)) => {
+                                shares[at] = ours.share;
+                                prop_assert_eq!(ours, theirs);
+                            }
+                            (Err(ours), Err(StoreError::Refused(theirs))) => {
+                                prop_assert_eq!(ours, theirs)
+                            }
+                            (ours, theirs) => prop_assert!(false, "{ours:?} {theirs:?}"),
+                        }
+                    }
+                    Step::SetMax(max) => {
+                        let ours = ledger.set_max(NOW, max).is_ok();
+                        prop_assert_eq!(
+                            ours,
+                            runtime
+                                .block_on(store.borrow_mut().set_max(&fleet, max))
+                                .is_ok()
+                        );
+                    }
+                }
+                let (ours, theirs) = (
+                    ledger.snapshot(NOW),
+                    runtime.block_on(store.borrow_mut().snapshot(&fleet)),
+                );
+                if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+                    prop_assert_eq!(ours, theirs);
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+}
