@@ -225,7 +225,7 @@ fn wake_real_ones() -> Deferred {
     deferred
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 

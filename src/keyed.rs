@@ -6,7 +6,7 @@ mod acquire;
 mod blocking;
 mod entry;
 mod permit;
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 mod rayon;
 mod semaphore;
 mod shards;
@@ -14,6 +14,6 @@ mod table;
 
 pub use acquire::{KeyedAcquire, KeyedAcquireOwned};
 pub use permit::{KeyedPermit, OwnedKeyedPermit};
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 pub(crate) use rayon::KeyRequest;
 pub use semaphore::{KeyedBuilder, KeyedSemaphore};

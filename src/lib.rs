@@ -94,7 +94,7 @@ mod keyed;
 mod park;
 #[cfg(feature = "pool")]
 mod pool;
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 pub mod rayon;
 mod semaphore;
 mod sync;
@@ -126,7 +126,7 @@ const _: () = {
 
     const fn everywhere<T: Send + Sync + UnwindSafe + RefUnwindSafe>() {}
 
-    #[cfg(not(loom))]
+    #[cfg(not(dynaphore_loom))]
     {
         everywhere::<Semaphore>();
         everywhere::<SemaphorePermit<'_>>();
@@ -144,7 +144,7 @@ const _: () = {
         everywhere::<generation::Swap<std::sync::atomic::AtomicU64>>();
         everywhere::<generation::Write<'_, std::sync::atomic::AtomicU64>>();
     }
-    #[cfg(all(feature = "keyed", not(loom)))]
+    #[cfg(all(feature = "keyed", not(dynaphore_loom)))]
     {
         everywhere::<KeyedSemaphore<String>>();
         everywhere::<KeyedPermit<'_, String>>();
@@ -157,7 +157,7 @@ const _: () = {
         everywhere::<KeyedAcquireTimeoutError>();
         everywhere::<TooManyKeys>();
     }
-    #[cfg(all(feature = "pool", not(loom)))]
+    #[cfg(all(feature = "pool", not(dynaphore_loom)))]
     {
         everywhere::<LeasePool<String>>();
         everywhere::<Lease<String>>();
@@ -168,9 +168,9 @@ const _: () = {
         everywhere::<TryLeaseError>();
         everywhere::<LeaseTimeoutError>();
     }
-    #[cfg(all(feature = "stream", not(loom)))]
+    #[cfg(all(feature = "stream", not(dynaphore_loom)))]
     everywhere::<Leases<String>>();
-    #[cfg(all(feature = "rayon", not(loom)))]
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
     {
         const fn shared<T: Send + Sync>() {}
 
@@ -181,7 +181,7 @@ const _: () = {
         #[cfg(feature = "keyed")]
         everywhere::<rayon::OwnedKeyedSource<String>>();
     }
-    #[cfg(all(feature = "stats", not(loom)))]
+    #[cfg(all(feature = "stats", not(dynaphore_loom)))]
     everywhere::<Stats<'_>>();
     #[cfg(feature = "stats")]
     everywhere::<Interval>();

@@ -83,11 +83,11 @@
 //! which no search can do without: keys are hashed before, cloned and dropped
 //! with the lock free, and so are wakers. If an `Eq` panics, nothing has changed.
 
-#[cfg(not(loom))]
+#[cfg(not(dynaphore_loom))]
 use std::sync::TryLockError;
 use std::{borrow::Borrow, mem};
 
-#[cfg(not(loom))]
+#[cfg(not(dynaphore_loom))]
 use crossbeam_utils::Backoff;
 use crossbeam_utils::CachePadded;
 use triomphe::Arc;
@@ -712,7 +712,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The lock, unless it is not `wanted` any more while somebody else is in there.
 #[inline]
 fn lock_while<T>(mutex: &Mutex<T>, wanted: impl Fn() -> bool) -> Option<MutexGuard<'_, T>> {
-    #[cfg(not(loom))]
+    #[cfg(not(dynaphore_loom))]
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
         // A key's `Eq` has panicked, or the count of waiters is full: nothing had
@@ -720,11 +720,11 @@ fn lock_while<T>(mutex: &Mutex<T>, wanted: impl Fn() -> bool) -> Option<MutexGua
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
         Err(TryLockError::WouldBlock) => linger(mutex, wanted),
     }
-    #[cfg(loom)]
+    #[cfg(dynaphore_loom)]
     wanted().then(|| mutex.lock().expect("no model panics"))
 }
 
-#[cfg(not(loom))]
+#[cfg(not(dynaphore_loom))]
 #[inline(never)]
 fn linger<T>(mutex: &Mutex<T>, wanted: impl Fn() -> bool) -> Option<MutexGuard<'_, T>> {
     let backoff = Backoff::new();

@@ -128,7 +128,7 @@ impl<K> Table<K> {
                 hash,
                 users: Users::default(),
                 semaphore: Semaphore::with_active(max, active, policy),
-                #[cfg(all(feature = "rayon", not(loom)))]
+                #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
                 number: super::entry::Number::default(),
             }),
             Some(mut free) => {
@@ -138,7 +138,7 @@ impl<K> Table<K> {
                 entry.hash = hash;
                 entry.users = Users::default();
                 entry.semaphore.set_counts(max, active);
-                #[cfg(all(feature = "rayon", not(loom)))]
+                #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
                 {
                     entry.number = super::entry::Number::default();
                 }
@@ -217,5 +217,5 @@ pub(super) fn drop_with_key<K, T>(last: T) {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(dynaphore_loom)))]
 mod tests;

@@ -12,15 +12,19 @@
 
 #[cfg(any(feature = "keyed", feature = "pool"))]
 use std::convert::Infallible;
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 use std::sync::Arc;
 
-#[cfg(any(feature = "keyed", feature = "pool", all(feature = "rayon", not(loom))))]
+#[cfg(any(
+    feature = "keyed",
+    feature = "pool",
+    all(feature = "rayon", not(dynaphore_loom))
+))]
 use super::core::Held;
 use super::core::Semaphore;
 #[cfg(any(feature = "keyed", feature = "pool"))]
 use super::word::Release;
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 use super::{
     core::{Packed, checked},
     outcome::{Outcome, Since},
@@ -34,7 +38,7 @@ use super::{
     queue::Queue,
     word::Word,
 };
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 use crate::TryAcquireError;
 
 #[cfg(any(feature = "keyed", feature = "pool"))]
@@ -145,7 +149,7 @@ impl Semaphore {
     }
 }
 
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 impl Semaphore {
     /// Takes `n` permits ahead of those who wait, if so many are free, or `over` max, as
     /// after a shrink. False for none, and if it is closed.
@@ -219,7 +223,7 @@ impl Semaphore {
 }
 
 /// What a holder wants to know again and again.
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 impl Semaphore {
     /// See [`is_still`](Self::is_still).
     #[inline]

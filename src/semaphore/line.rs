@@ -364,5 +364,5 @@ impl Line {
     }
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
 mod tests;
