@@ -61,8 +61,9 @@
 //! - `stream`: `LeasePool::leases`, a stream. Brings futures-core.
 //! - `stats`: `Semaphore::stats`, for semaphores that are built to keep them.
 //!   Brings histogram.
-//! - `tokio`: the blocking calls panic inside a tokio runtime, as tokio's own
-//!   do. Without it they block the worker that calls them.
+//! - `tokio`: `Builder::refuse_blocking_in_runtime`, for semaphores whose blocking calls
+//!   panic inside a tokio runtime, as tokio's own do. The others block the worker that
+//!   calls them. Brings tokio.
 //! - `rayon`: jobs and parallel iterators that wait for their permits without
 //!   blocking a worker. Brings rayon.
 //! - `membarrier`: on Linux, tokens of a generation are taken without a fence, and

@@ -25,7 +25,7 @@ pub use request::Leases;
 
 use crate::{
     error::{LeaseError, LeaseTimeoutError, TryLeaseError},
-    park::{Wait, after, assert_may_block, wait},
+    park::{Wait, after, wait},
     semaphore::Idle,
 };
 use request::{End, Request, block};
@@ -89,6 +89,8 @@ use shared::{MAX_LEASES, Overflow, Shared};
 pub struct LeasePool<K, S = RandomState> {
     shared: Arc<Shared<K>>,
     hasher: S,
+    #[cfg(feature = "tokio")]
+    refuses_runtimes: bool,
 }
 
 /// Making one.
@@ -135,6 +137,36 @@ impl<K, S> LeasePool<K, S> {
         Self {
             shared: Arc::new(Shared::new()),
             hasher,
+            #[cfg(feature = "tokio")]
+            refuses_runtimes: false,
+        }
+    }
+
+    /// Whether blocking calls by this handle, and by its clones from then on, panic inside a
+    /// tokio runtime, as
+    /// [`Builder::refuse_blocking_in_runtime`](crate::Builder::refuse_blocking_in_runtime)
+    /// has it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = dynaphore::LeasePool::new().refuse_blocking_in_runtime(true);
+    /// pool.set("a", 1);
+    /// assert!(pool.blocking_acquire().is_ok(), "there is none here");
+    /// ```
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub fn refuse_blocking_in_runtime(mut self, refuse: bool) -> Self {
+        self.refuses_runtimes = refuse;
+        self
+    }
+
+    /// Panics inside a tokio runtime, if the caller asked for that.
+    #[track_caller]
+    fn assert_may_block(&self) {
+        #[cfg(feature = "tokio")]
+        if self.refuses_runtimes {
+            crate::park::assert_outside_runtime();
         }
     }
 }
@@ -240,7 +272,8 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
     ///
     /// # Fairness
     ///
@@ -256,7 +289,7 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<Lease<K>, LeaseError> {
-        assert_may_block();
+        self.assert_may_block();
         // Without a deadline there is no other error.
         block(&self.shared, None).map_err(|_| LeaseError::STOPPED)
     }
@@ -272,7 +305,8 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -289,7 +323,7 @@ impl<K, S> LeasePool<K, S> {
         &self,
         timeout: Duration,
     ) -> Result<Lease<K>, LeaseTimeoutError> {
-        assert_may_block();
+        self.assert_may_block();
         block(&self.shared, after(timeout))
     }
 
@@ -302,7 +336,8 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -319,7 +354,7 @@ impl<K, S> LeasePool<K, S> {
         &self,
         deadline: Instant,
     ) -> Result<Lease<K>, LeaseTimeoutError> {
-        assert_may_block();
+        self.assert_may_block();
         block(&self.shared, Some(deadline))
     }
 
@@ -327,7 +362,8 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -338,7 +374,7 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_stopped(&self) {
-        assert_may_block();
+        self.assert_may_block();
         let _ended = wait(&mut End::new(&self.shared), None);
     }
 
@@ -346,7 +382,8 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -359,6 +396,7 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_idle(&self) {
+        self.assert_may_block();
         self.shared.gate.blocking_idle();
     }
 }
@@ -612,6 +650,8 @@ impl<K, S: Clone> Clone for LeasePool<K, S> {
         Self {
             shared: Arc::clone(&self.shared),
             hasher: self.hasher.clone(),
+            #[cfg(feature = "tokio")]
+            refuses_runtimes: self.refuses_runtimes,
         }
     }
 }

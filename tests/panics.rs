@@ -290,7 +290,8 @@ fn blocking_inside_a_tokio_runtime_panics_at_the_callers_line() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let semaphore = Arc::new(Semaphore::new(1));
+    let semaphore = Semaphore::builder(1).refuse_blocking_in_runtime(true);
+    let semaphore = Arc::new(semaphore.build());
     let (s, late, none) = (&semaphore, Instant::now(), Duration::ZERO);
     let said = runtime.block_on(async {
         [
@@ -315,38 +316,28 @@ fn blocking_inside_a_tokio_runtime_panics_at_the_callers_line() {
     assert_eq!(semaphore.available_permits(), 1);
 }
 
-#[cfg(all(
-    feature = "tokio",
-    feature = "stats",
-    feature = "keyed",
-    feature = "pool"
-))]
+#[cfg(all(feature = "tokio", feature = "keyed", feature = "pool"))]
 #[test]
 fn all_that_blocks_inside_a_tokio_runtime_panics_at_the_callers_line() {
-    use dynaphore::{KeyedSemaphore, LeasePool, generation};
+    use dynaphore::{KeyedSemaphore, LeasePool};
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
     let (late, none) = (Instant::now(), Duration::ZERO);
     let (keyed, leases) = (
-        Arc::new(KeyedSemaphore::<u8>::new(1)),
-        LeasePool::<u8>::new(),
+        KeyedSemaphore::<u8>::builder(1).refuse_blocking_in_runtime(true),
+        LeasePool::<u8>::new().refuse_blocking_in_runtime(true),
     );
-    let semaphore = Semaphore::builder(1).generations(true).stats(true).build();
-    let tracker = generation::Tracker::new();
-    let swap = generation::Swap::<std::sync::atomic::AtomicU8>::default();
-    let (pending, resize) = (tracker.increment(), semaphore.resize(1));
+    let (keyed, leases) = (Arc::new(keyed.build()), leases.clone());
+    let semaphore = Semaphore::builder(1).refuse_blocking_in_runtime(true);
+    let semaphore = semaphore.generations(true).build();
+    let resize = semaphore.resize(1);
     let k = &keyed;
     let said = runtime.block_on(async {
         [
-            panics_here!(pending.wait()),
-            panics_here!(pending.wait_timeout(none)),
             panics_here!(resize.blocking_drained()),
             panics_here!(resize.blocking_drained_timeout(none)),
-            panics_here!(swap.blocking_take()),
-            panics_here!(swap.blocking_take_with(|_| ())),
-            panics_here!(semaphore.stats().take()),
             panics_here!(k.blocking_acquire(&1)),
             panics_here!(k.blocking_acquire_many(&1, 1)),
             panics_here!(k.clone().blocking_acquire_owned(&1)),
@@ -373,4 +364,29 @@ fn all_that_blocks_inside_a_tokio_runtime_panics_at_the_callers_line() {
         );
     }
     assert!(keyed.is_empty());
+}
+
+/// Another crate of the program may have switched the feature on.
+#[cfg(all(feature = "keyed", feature = "pool"))]
+#[test]
+fn whoever_did_not_ask_for_it_may_block_inside_a_tokio_runtime() {
+    use dynaphore::{KeyedSemaphore, LeasePool, generation};
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let semaphore = Semaphore::builder(1).generations(true).build();
+        drop(semaphore.blocking_acquire().unwrap());
+        semaphore.blocking_idle();
+        semaphore.resize(1).blocking_drained();
+        drop(KeyedSemaphore::<u8>::new(1).blocking_acquire(&1).unwrap());
+        let leases = LeasePool::new();
+        leases.set(1, 1);
+        drop(leases.blocking_acquire().unwrap());
+        leases.blocking_idle();
+        generation::Tracker::new().increment().wait();
+        let swap = generation::Swap::<std::sync::atomic::AtomicU8>::default();
+        assert_eq!(swap.blocking_take(), 0);
+    });
 }

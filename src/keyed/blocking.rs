@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{KeyedAcquireError, KeyedAcquireTimeoutError},
-    park::{after, assert_may_block},
+    park::after,
     semaphore::{self, checked},
 };
 
@@ -32,7 +32,7 @@ where
     R::Hasher: BuildHasher,
     Q: Hash + Eq + ToOwned<Owned = R::Key> + ?Sized,
 {
-    assert_may_block();
+    keyed.keyed().assert_may_block();
     match keyed.keyed().enter(key, n)? {
         Entered::Holds(entry) => Ok(Permits::taken(keyed, entry, n)),
         Entered::Waits(entry) => {
@@ -70,7 +70,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -99,7 +100,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -134,7 +136,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -169,7 +172,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -210,7 +214,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -244,7 +249,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -278,7 +284,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -314,7 +321,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -351,7 +359,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -388,7 +397,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -425,7 +435,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -464,7 +475,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///

@@ -129,6 +129,8 @@ impl<K> KeyedSemaphore<K> {
                 policy: Policy::FIFO,
                 max_keys: usize::MAX,
                 max_waiters: u32::MAX,
+                #[cfg(feature = "tokio")]
+                refuses_runtimes: false,
             },
             hasher: RandomState::new(),
             keys: PhantomData,
@@ -405,6 +407,18 @@ impl<K, S> KeyedSemaphore<K, S> {
     }
 }
 
+impl<K, S> KeyedSemaphore<K, S> {
+    /// Panics inside a tokio runtime, where the builder asked for that.
+    #[inline]
+    #[track_caller]
+    pub(super) fn assert_may_block(&self) {
+        #[cfg(feature = "tokio")]
+        if self.shards.settings().refuses_runtimes {
+            crate::park::assert_outside_runtime();
+        }
+    }
+}
+
 impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     pub(super) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
         self.hasher.hash_one(key)
@@ -561,6 +575,24 @@ impl<K, S> KeyedBuilder<K, S> {
     /// ```
     pub fn max_waiters_per_key(mut self, max_waiters: usize) -> Self {
         self.settings.max_waiters = u32::try_from(max_waiters).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// Whether its blocking calls panic inside a tokio runtime, as
+    /// [`Builder::refuse_blocking_in_runtime`](crate::Builder::refuse_blocking_in_runtime)
+    /// has it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let users = dynaphore::KeyedSemaphore::<u64>::builder(8)
+    ///     .refuse_blocking_in_runtime(true)
+    ///     .build();
+    /// assert!(users.blocking_acquire(&17).is_ok(), "there is none here");
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn refuse_blocking_in_runtime(mut self, refuse: bool) -> Self {
+        self.settings.refuses_runtimes = refuse;
         self
     }
 

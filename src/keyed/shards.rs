@@ -112,6 +112,8 @@ pub(super) struct Settings {
     pub(super) policy: Policy,
     pub(super) max_keys: usize,
     pub(super) max_waiters: u32,
+    #[cfg(feature = "tokio")]
+    pub(super) refuses_runtimes: bool,
 }
 
 /// Why a request was turned away.

@@ -117,14 +117,9 @@ impl Builder {
     /// assert_eq!(semaphore.try_acquire().unwrap().generation(), Some(0));
     /// ```
     pub const fn generations(self, generations: bool) -> Self {
-        Self {
-            options: Options {
-                generations,
-                #[cfg(feature = "stats")]
-                stats: self.options.stats,
-            },
-            ..self
-        }
+        let Self { mut options, .. } = self;
+        options.generations = generations;
+        Self { options, ..self }
     }
 
     /// Whether it keeps [statistics](Semaphore::stats). It does not unless this
@@ -137,17 +132,32 @@ impl Builder {
     /// ```
     /// let semaphore = dynaphore::Semaphore::builder(8).stats(true).build();
     /// drop(semaphore.try_acquire());
-    /// assert_eq!(semaphore.stats().take().acquired, 1);
+    /// assert_eq!(semaphore.stats().blocking_take().acquired, 1);
     /// ```
     #[cfg(feature = "stats")]
     pub const fn stats(self, stats: bool) -> Self {
-        Self {
-            options: Options {
-                stats,
-                ..self.options
-            },
-            ..self
-        }
+        let Self { mut options, .. } = self;
+        options.stats = stats;
+        Self { options, ..self }
+    }
+
+    /// Whether its blocking calls panic inside a tokio runtime, as tokio's own do, rather
+    /// than block the worker that calls them. They block unless this is called. It also
+    /// concerns what [`Semaphore::resize`] returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::Semaphore;
+    ///
+    /// static FILES: Semaphore = Semaphore::builder(8).refuse_blocking_in_runtime(true).build();
+    /// assert!(FILES.blocking_acquire().is_ok(), "there is none here");
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub const fn refuse_blocking_in_runtime(self, refuse: bool) -> Self {
+        let Self { mut options, .. } = self;
+        options.refuses_runtimes = refuse;
+        Self { options, ..self }
     }
 
     crate::sync::const_fn! {

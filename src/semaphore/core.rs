@@ -430,8 +430,15 @@ impl Semaphore {
     }
 }
 
-/// What the statistics are told, if there are any.
+/// What its builder asked for.
 impl Semaphore {
+    /// Panics inside a tokio runtime, where the builder asked for that.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn assert_may_block(&self) {
+        self.optional.assert_may_block();
+    }
+
     /// A request has ended that began to wait at `since`.
     #[inline(always)]
     pub(super) fn ended(&self, end: End, since: Since) {

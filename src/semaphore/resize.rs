@@ -154,6 +154,7 @@ impl Semaphore {
         Resize {
             previous,
             generation: pending.generation().wrapping_add(1),
+            semaphore: self,
             pending,
         }
     }
@@ -194,6 +195,7 @@ pub struct Resize<'a> {
     /// The generation that it has opened. Older permits have a smaller one (it
     /// counts modulo 2^64).
     pub generation: u64,
+    semaphore: &'a Semaphore,
     pending: Pending<'a>,
 }
 
@@ -230,7 +232,8 @@ impl<'a> Resize<'a> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -240,6 +243,7 @@ impl<'a> Resize<'a> {
     /// ```
     #[track_caller]
     pub fn blocking_drained(&self) {
+        self.semaphore.assert_may_block();
         self.pending.wait();
     }
 
@@ -263,6 +267,7 @@ impl<'a> Resize<'a> {
     #[track_caller]
     #[must_use]
     pub fn blocking_drained_timeout(&self, timeout: Duration) -> bool {
+        self.semaphore.assert_may_block();
         self.pending.wait_timeout(timeout)
     }
 

@@ -190,7 +190,7 @@ impl Semaphore {
     /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
     /// semaphore.close();
     /// assert!(semaphore.try_acquire().is_err());
-    /// assert_eq!(semaphore.stats().take().closed, 1);
+    /// assert_eq!(semaphore.stats().blocking_take().closed, 1);
     /// ```
     #[must_use]
     #[track_caller]

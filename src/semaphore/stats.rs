@@ -12,6 +12,7 @@
 
 use std::{
     fmt,
+    future::Future,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
@@ -134,23 +135,20 @@ impl Counters {
         }
     }
 
-    #[track_caller]
-    fn take(&self) -> Interval {
-        // One taker at a time comes in there, and sees what the last one left.
-        self.waited.blocking_take_with(|copy| {
-            let taken = |end: End| {
-                let waited = copy.counts.0[end as usize].swap(0, Relaxed);
-                waited + self.at_once.take(end)
-            };
-            Interval {
-                acquired: taken(End::Acquired),
-                rejected: taken(End::Rejected),
-                timed_out: taken(End::TimedOut),
-                cancelled: taken(End::Cancelled),
-                closed: taken(End::Closed),
-                waits: copy.times.drain(),
-            }
-        })
+    /// What a taker finds. One at a time comes here, and sees what the last one left.
+    fn read(&self, copy: &Waited) -> Interval {
+        let taken = |end: End| {
+            let waited = copy.counts.0[end as usize].swap(0, Relaxed);
+            waited + self.at_once.take(end)
+        };
+        Interval {
+            acquired: taken(End::Acquired),
+            rejected: taken(End::Rejected),
+            timed_out: taken(End::TimedOut),
+            cancelled: taken(End::Cancelled),
+            closed: taken(End::Closed),
+            waits: copy.times.drain(),
+        }
     }
 }
 
@@ -163,12 +161,12 @@ impl Counters {
 /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
 /// let stats = semaphore.stats();
 /// drop(semaphore.try_acquire());
-/// assert_eq!(stats.take().acquired, 1);
+/// assert_eq!(stats.blocking_take().acquired, 1);
 /// ```
 #[derive(Clone, Copy)]
 pub struct Stats<'a>(pub(super) &'a Counters);
 
-impl Stats<'_> {
+impl<'a> Stats<'a> {
     /// What has been counted since the last call, or since the semaphore was
     /// made. Counting starts again from zero.
     ///
@@ -177,29 +175,65 @@ impl Stats<'_> {
     /// follow each other without a gap, however much goes on meanwhile. Calls that
     /// race take one interval each.
     ///
-    /// It blocks until those who are counting at this moment have done so, which
-    /// is some nanoseconds unless one of them is preempted. They never wait for
-    /// it, and hold no lock.
+    /// It waits for those who are counting at this moment, which is some nanoseconds
+    /// unless one of them is preempted. They never wait for it, and hold no lock.
     ///
-    /// # Panics
+    /// # Cancel safety
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// Nothing is lost. If the future is dropped after its first poll, the next take
+    /// may return what was counted up to then of those that had to wait; what came
+    /// after is in the one that follows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// let permit = semaphore.try_acquire().unwrap();
+    /// assert!(semaphore.try_acquire().is_err());
+    ///
+    /// let interval = semaphore.stats().take().await;
+    /// assert_eq!((interval.acquired, interval.rejected), (1, 1));
+    /// assert_eq!(semaphore.stats().take().await.acquired, 0);
+    /// # });
+    /// ```
+    pub fn take(self) -> impl Future<Output = Interval> + Send + use<'a> {
+        let Self(counters) = self;
+        counters.waited.take_with(|copy| counters.read(copy))
+    }
+
+    /// [`take`](Self::take), blocking the thread, for some nanoseconds as a rule.
     ///
     /// # Examples
     ///
     /// ```
     /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
-    /// let permit = semaphore.try_acquire().unwrap();
-    /// assert!(semaphore.try_acquire().is_err());
-    ///
-    /// let interval = semaphore.stats().take();
-    /// assert_eq!((interval.acquired, interval.rejected), (1, 1));
-    /// assert_eq!(semaphore.stats().take().acquired, 0);
+    /// drop(semaphore.try_acquire());
+    /// assert_eq!(semaphore.stats().blocking_take().acquired, 1);
     /// ```
     #[must_use = "what has been taken is not counted again"]
-    #[track_caller]
-    pub fn take(&self) -> Interval {
-        self.0.take()
+    pub fn blocking_take(self) -> Interval {
+        let Self(counters) = self;
+        counters
+            .waited
+            .blocking_take_with(|copy| counters.read(copy))
+    }
+
+    /// [`take`](Self::take), if that need not wait. `None` while somebody else takes, or
+    /// counts at this moment: nothing is lost by that, as if a take had been cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// drop(semaphore.try_acquire());
+    /// let interval = semaphore.stats().try_take().expect("nobody is counting");
+    /// assert_eq!(interval.acquired, 1);
+    /// ```
+    #[must_use = "what has been taken is not counted again"]
+    pub fn try_take(self) -> Option<Interval> {
+        let Self(counters) = self;
+        counters.waited.try_take_with(|copy| counters.read(copy))
     }
 }
 
@@ -225,7 +259,7 @@ impl fmt::Debug for Stats<'_> {
 /// let held = semaphore.try_acquire().unwrap();
 /// assert!(semaphore.blocking_acquire_timeout(Duration::from_millis(1)).is_err());
 ///
-/// let interval = semaphore.stats().take();
+/// let interval = semaphore.stats().blocking_take();
 /// assert_eq!((interval.acquired, interval.timed_out, interval.cancelled), (1, 1, 0));
 /// ```
 #[derive(Clone, PartialEq)]
@@ -253,7 +287,7 @@ impl Interval {
     /// ```
     /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
     /// drop(semaphore.try_acquire());
-    /// assert_eq!(semaphore.stats().take().waited(), 0);
+    /// assert_eq!(semaphore.stats().blocking_take().waited(), 0);
     /// ```
     #[must_use]
     pub fn waited(&self) -> u64 {
@@ -278,7 +312,7 @@ impl Interval {
     /// ```
     /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
     /// drop(semaphore.try_acquire());
-    /// assert_eq!(semaphore.stats().take().wait_time(0.99), None);
+    /// assert_eq!(semaphore.stats().blocking_take().wait_time(0.99), None);
     /// ```
     #[must_use]
     #[track_caller]

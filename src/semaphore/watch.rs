@@ -10,7 +10,7 @@ use std::{
 use super::{core::Semaphore, queue::Goal};
 use crate::{
     event::Listener,
-    park::{self, Wait, assert_may_block},
+    park::{self, Wait},
 };
 
 /// Waiting for a state.
@@ -77,7 +77,8 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -97,7 +98,8 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -116,7 +118,7 @@ impl Semaphore {
 
     #[track_caller]
     fn watch(&self, goal: Goal) {
-        assert_may_block();
+        self.assert_may_block();
         let mut watch = Watch::new(self, goal);
         park::wait(&mut watch, None);
     }
