@@ -13,6 +13,7 @@
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
+//! | [`SetMaxError`] | why max is what it was |
 //! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`], [`ResizeDrained`] | the futures |
 //! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
 //! | [`generation::Swap`] | counters and the like, read and reset as one while traffic goes on |
@@ -24,7 +25,7 @@
     feature = "keyed",
     doc = "| [`KeyedSemaphore`], [`KeyedBuilder`] | a semaphore for each key |",
     doc = "| [`KeyedPermit`], [`OwnedKeyedPermit`] | permits of a key |",
-    doc = "| [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`], [`TooManyKeys`] | why there is no permit of a key |",
+    doc = "| [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`] | why there is no permit of a key |",
     doc = "| [`KeyedAcquire`], [`KeyedAcquireOwned`] | the futures of a key |"
 )]
 #![cfg_attr(
@@ -101,9 +102,9 @@ mod semaphore;
 mod sync;
 mod thread_number;
 
-pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
+pub use error::{AcquireError, AcquireTimeoutError, SetMaxError, TryAcquireError};
 #[cfg(feature = "keyed")]
-pub use error::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError, TooManyKeys};
+pub use error::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError};
 #[cfg(feature = "pool")]
 pub use error::{LeaseError, LeaseTimeoutError, TryLeaseError};
 #[cfg(feature = "keyed")]
@@ -156,7 +157,6 @@ const _: () = {
         everywhere::<KeyedAcquireError>();
         everywhere::<KeyedTryAcquireError>();
         everywhere::<KeyedAcquireTimeoutError>();
-        everywhere::<TooManyKeys>();
     }
     #[cfg(all(feature = "pool", not(loom)))]
     {
@@ -192,4 +192,5 @@ const _: () = {
     everywhere::<AcquireError>();
     everywhere::<TryAcquireError>();
     everywhere::<AcquireTimeoutError>();
+    everywhere::<SetMaxError>();
 };

@@ -24,7 +24,7 @@ pub use request::AcquireLease;
 pub use request::Leases;
 
 use crate::{
-    error::{LeaseError, LeaseTimeoutError, TryLeaseError},
+    error::{LeaseError, LeaseTimeoutError, SetMaxError, TryLeaseError},
     park::{Wait, after, wait},
     semaphore::Idle,
 };
@@ -428,16 +428,39 @@ impl<K: Hash + Eq, S: BuildHasher> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn set(&self, key: K, target: usize) -> usize {
+        match self.try_set(key, target) {
+            Ok(before) => before,
+            Err(_) => panic!(
+                "a target of {target} would give the pool more than MAX_LEASES leases (2147483647)"
+            ),
+        }
+    }
+
+    /// [`set`](Self::set), for a number from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyPermits`](SetMaxError::TooManyPermits) when all targets together, leases
+    /// beyond their target included, would be more than
+    /// [`MAX_LEASES`](LeasePool::MAX_LEASES); nothing has changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = dynaphore::LeasePool::new();
+    /// assert_eq!(pool.try_set("a", 3), Ok(0));
+    /// assert!(pool.try_set("b", usize::MAX).is_err());
+    /// assert_eq!(pool.len(), 1);
+    /// ```
+    pub fn try_set(&self, key: K, target: usize) -> Result<usize, SetMaxError> {
         let hash = self.hasher.hash_one(&key);
         let set = match u32::try_from(target) {
             Ok(target) => self.shared.set(hash, key, target),
             Err(_) => Err(Overflow),
         };
         match set {
-            Ok(before) => before as usize,
-            Err(Overflow) => panic!(
-                "a target of {target} would give the pool more than MAX_LEASES leases (2147483647)"
-            ),
+            Ok(before) => Ok(before as usize),
+            Err(Overflow) => Err(SetMaxError::TooManyPermits),
         }
     }
 

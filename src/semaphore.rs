@@ -44,4 +44,8 @@ pub use stats::{Interval, Stats};
 #[cfg(any(feature = "keyed", feature = "pool"))]
 pub(crate) use self::{acquire::Attempt, core::Held, internal::Rest, word::Take};
 #[cfg(feature = "keyed")]
-pub(crate) use self::{blocking::acquire as block, core::checked, fairness::Policy};
+pub(crate) use self::{
+    blocking::acquire as block,
+    core::{checked, try_checked},
+    fairness::Policy,
+};

@@ -14,7 +14,7 @@ use std::{
 };
 
 use common::{Wakes, message, panic_of, silently, watchdog};
-use dynaphore::{Acquire, Semaphore};
+use dynaphore::{Acquire, Semaphore, SetMaxError};
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 
 const MAX: usize = Semaphore::MAX_PERMITS;
@@ -257,6 +257,59 @@ fn a_count_out_of_range_panics_at_the_callers_line_before_anything_changes() {
     assert_eq!(semaphore.snapshot(), before);
     assert_eq!(Arc::strong_count(&semaphore), 1);
     assert!(held.split(2).is_none());
+}
+
+#[test]
+fn a_count_from_outside_that_is_out_of_range_is_an_error_and_changes_nothing() {
+    const REFUSED: SetMaxError = SetMaxError::TooManyPermits;
+    let size = MAX + 1;
+    let semaphore = Semaphore::builder(1).generations(true).build();
+    let before = semaphore.snapshot();
+    assert_eq!(Semaphore::try_builder(size).unwrap_err(), REFUSED);
+    assert_eq!(semaphore.try_set_max(size), Err(REFUSED));
+    assert_eq!(semaphore.try_add_permits(size), Err(REFUSED));
+    assert_eq!(semaphore.try_add_permits(MAX), Err(REFUSED));
+    assert_eq!(semaphore.try_resize(size).unwrap_err(), REFUSED);
+    assert_eq!(
+        (semaphore.snapshot(), semaphore.generation()),
+        (before, Some(0))
+    );
+
+    assert!(Semaphore::try_builder(MAX).is_ok());
+    assert_eq!(semaphore.try_add_permits(MAX - 1), Ok(()));
+    assert_eq!(semaphore.try_set_max(2), Ok(MAX));
+    assert_eq!(semaphore.try_resize(MAX).unwrap().previous, 2);
+}
+
+#[cfg(all(feature = "keyed", feature = "pool"))]
+#[test]
+fn a_count_from_outside_is_an_error_for_keys_too() {
+    use dynaphore::{KeyedSemaphore, LeasePool};
+
+    const REFUSED: SetMaxError = SetMaxError::TooManyPermits;
+    let keyed = KeyedSemaphore::<u8>::new(1);
+    assert_eq!(
+        KeyedSemaphore::<u8>::try_builder(MAX + 1).unwrap_err(),
+        REFUSED
+    );
+    assert_eq!(keyed.set_max(&1, MAX + 1), Err(REFUSED));
+    assert_eq!(keyed.try_set_default_max(MAX + 1), Err(REFUSED));
+    assert!(keyed.is_empty());
+    assert_eq!(keyed.default_max(), 1);
+    assert_eq!(keyed.try_set_default_max(MAX), Ok(1));
+
+    let leases = LeasePool::new();
+    assert_eq!(leases.try_set(1, MAX), Ok(0));
+    assert_eq!(leases.try_set(2, 1), Err(REFUSED));
+    assert_eq!(leases.len(), 1);
+}
+
+#[test]
+fn a_resize_of_an_ordinary_semaphore_names_what_resizes_it() {
+    let said = panics_here!(Semaphore::new(1).resize(2));
+    assert!(said.contains("`set_max`"), "{said}");
+    let said = panics_here!(Semaphore::new(1).try_resize(2));
+    assert!(said.contains("`set_max`"), "{said}");
 }
 
 #[cfg(feature = "rayon")]

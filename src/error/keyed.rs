@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use super::{AcquireError, AcquireTimeoutError};
+use super::{AcquireError, AcquireTimeoutError, SetMaxError};
 
 const CLOSED: &str = "keyed semaphore closed";
 const NO_PERMITS: &str = "no permits available for this key";
@@ -11,24 +11,8 @@ const TOO_MANY_WAITERS: &str = "too many wait for this key";
 const TIMEOUT: &str = "timed out waiting for permits of a key";
 
 /// There are as many keys in use as there may be.
-///
-/// Returned by [`KeyedSemaphore::set_max`](crate::KeyedSemaphore::set_max), and
-/// a part of the other errors of a keyed semaphore.
-///
-/// # Examples
-///
-/// ```
-/// use dynaphore::{KeyedAcquireError, KeyedSemaphore};
-///
-/// let hosts = KeyedSemaphore::builder(2).max_keys(0).build();
-/// let refused = hosts.set_max("a.example", 1).unwrap_err();
-/// assert_eq!(refused.to_string(), "too many keys in use");
-/// assert_eq!(KeyedAcquireError::from(refused), KeyedAcquireError::TooManyKeys);
-/// # let _: KeyedSemaphore<String> = hosts;
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TooManyKeys {}
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooManyKeys {}
 
 impl TooManyKeys {
     pub(crate) const REFUSED: Self = Self {};
@@ -124,12 +108,6 @@ pub enum KeyedAcquireTimeoutError {
     TooManyWaiters,
 }
 
-impl fmt::Display for TooManyKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(TOO_MANY_KEYS)
-    }
-}
-
 impl fmt::Display for KeyedAcquireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -161,10 +139,15 @@ impl fmt::Display for KeyedAcquireTimeoutError {
     }
 }
 
-impl Error for TooManyKeys {}
 impl Error for KeyedAcquireError {}
 impl Error for KeyedTryAcquireError {}
 impl Error for KeyedAcquireTimeoutError {}
+
+impl From<TooManyKeys> for SetMaxError {
+    fn from(_: TooManyKeys) -> Self {
+        Self::TooManyKeys
+    }
+}
 
 impl From<TooManyKeys> for KeyedAcquireError {
     fn from(_: TooManyKeys) -> Self {

@@ -14,8 +14,8 @@ use super::shards::{Settings, Shards};
 use crate::Semaphore;
 use crate::{
     Fairness, Snapshot,
-    error::TooManyKeys,
-    semaphore::{Policy, checked},
+    error::SetMaxError,
+    semaphore::{Policy, checked, try_checked},
 };
 
 const MAX_SHARDS: usize = 1 << 16;
@@ -121,10 +121,35 @@ impl<K> KeyedSemaphore<K> {
     /// ```
     #[track_caller]
     pub fn builder(max: usize) -> KeyedBuilder<K> {
+        Self::builder_of(checked(max))
+    }
+
+    /// [`builder`](Self::builder), for a number from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyPermits`](SetMaxError::TooManyPermits) when `max` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::KeyedSemaphore;
+    ///
+    /// let users = KeyedSemaphore::<u64>::try_builder(8)?.build();
+    /// assert_eq!(users.default_max(), 8);
+    /// assert!(KeyedSemaphore::<u64>::try_builder(usize::MAX).is_err());
+    /// # Ok::<(), dynaphore::SetMaxError>(())
+    /// ```
+    pub fn try_builder(max: usize) -> Result<KeyedBuilder<K>, SetMaxError> {
+        try_checked(max).map(Self::builder_of)
+    }
+
+    fn builder_of(max: u32) -> KeyedBuilder<K> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         KeyedBuilder {
             settings: Settings {
-                max: checked(max),
+                max,
                 shards: (8 * threads).next_power_of_two().min(MAX_SHARDS),
                 policy: Policy::FIFO,
                 max_keys: usize::MAX,
@@ -150,14 +175,9 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Errors
     ///
-    /// [`TooManyKeys`] if the key is not in use and may not be; nothing has
-    /// changed then.
-    ///
-    /// # Panics
-    ///
-    /// When `max` is larger than
-    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS); nothing has
-    /// changed then.
+    /// [`TooManyKeys`](SetMaxError::TooManyKeys) if the key is not in use and may not be;
+    /// [`TooManyPermits`](SetMaxError::TooManyPermits) when `max` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS). Nothing has changed then.
     ///
     /// # Examples
     ///
@@ -166,15 +186,14 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(hosts.set_max("slow.example", 0)?, 2);
     /// assert!(hosts.try_acquire("slow.example").is_err(), "paused");
     /// assert_eq!(hosts.len(), 1);
-    /// # Ok::<(), dynaphore::TooManyKeys>(())
+    /// # Ok::<(), dynaphore::SetMaxError>(())
     /// ```
-    #[track_caller]
-    pub fn set_max<Q>(&self, key: &Q, max: usize) -> Result<usize, TooManyKeys>
+    pub fn set_max<Q>(&self, key: &Q, max: usize) -> Result<usize, SetMaxError>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        let max = checked(max);
+        let max = try_checked(max)?;
         let before = self.shards.set_override(self.hash(key), key, max)?;
         Ok(before as usize)
     }
@@ -190,7 +209,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(hosts.clear_max("slow.example"), Some(0));
     /// assert_eq!(hosts.clear_max("slow.example"), None);
     /// assert!(hosts.is_empty());
-    /// # Ok::<(), dynaphore::TooManyKeys>(())
+    /// # Ok::<(), dynaphore::SetMaxError>(())
     /// ```
     pub fn clear_max<Q>(&self, key: &Q) -> Option<usize>
     where
@@ -233,6 +252,24 @@ impl<K, S> KeyedSemaphore<K, S> {
         self.shards.set_default(checked(max)) as usize
     }
 
+    /// [`set_default_max`](Self::set_default_max), for a number from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyPermits`](SetMaxError::TooManyPermits) when `max` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS); nothing has changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let hosts = dynaphore::KeyedSemaphore::<String>::new(2);
+    /// assert_eq!(hosts.try_set_default_max(1), Ok(2));
+    /// assert!(hosts.try_set_default_max(usize::MAX).is_err());
+    /// ```
+    pub fn try_set_default_max(&self, max: usize) -> Result<usize, SetMaxError> {
+        try_checked(max).map(|max| self.shards.set_default(max) as usize)
+    }
+
     /// Refuses all further requests, for every key. Those that wait are told so;
     /// holders keep their permits and give them back as ever. Resizing still
     /// works, and does not open it again.
@@ -265,7 +302,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// hosts.set_max("slow.example", 1)?;
     /// assert_eq!(hosts.max("slow.example"), 1);
     /// assert_eq!(hosts.max("a.example"), 2);
-    /// # Ok::<(), dynaphore::TooManyKeys>(())
+    /// # Ok::<(), dynaphore::SetMaxError>(())
     /// ```
     #[must_use]
     pub fn max<Q>(&self, key: &Q) -> usize

@@ -221,7 +221,8 @@ impl Semaphore {
     ///
     /// First in, first out: lighter requests that arrive later do not pass.
     /// While `n` is more than max, the request waits beside the line and holds
-    /// up nobody.
+    /// up nobody. Where `n` comes from outside, compare it with [`max`](Self::max) first:
+    /// nobody waits for more than there can be, and max is never above `MAX_PERMITS`.
     ///
     /// # Examples
     ///

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{
-    core::{Semaphore, checked},
+    core::{Semaphore, checked, try_checked},
     fairness::{Fairness, Policy},
     optional::Options,
 };
+use crate::error::SetMaxError;
 
 /// How to make a [`Semaphore`]; see [`Semaphore::builder`].
 ///
@@ -49,15 +50,44 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub const fn builder(max: usize) -> Builder {
-        Builder {
-            max: checked(max),
-            policy: Policy::FIFO,
-            options: Options::NOTHING,
+        Builder::new(checked(max))
+    }
+
+    /// [`builder`](Self::builder), for a number from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyPermits`](SetMaxError::TooManyPermits) when `max` is larger than
+    /// [`MAX_PERMITS`](Self::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::Semaphore;
+    ///
+    /// let asked: usize = "8".parse()?;
+    /// let semaphore = Semaphore::try_builder(asked)?.build();
+    /// assert_eq!(semaphore.max(), 8);
+    /// assert!(Semaphore::try_builder(usize::MAX).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn try_builder(max: usize) -> Result<Builder, SetMaxError> {
+        match try_checked(max) {
+            Ok(max) => Ok(Builder::new(max)),
+            Err(error) => Err(error),
         }
     }
 }
 
 impl Builder {
+    const fn new(max: u32) -> Self {
+        Self {
+            max,
+            policy: Policy::FIFO,
+            options: Options::NOTHING,
+        }
+    }
+
     /// Who gets a permit that comes back while others wait. [`Fairness::Fifo`]
     /// unless this is called.
     ///

@@ -11,7 +11,7 @@ use super::{
     queue::Queue,
     word::{MAX_PERMITS, Release, Take, Word},
 };
-use crate::{generation::ShortToken, sync::const_fn};
+use crate::{error::SetMaxError, generation::ShortToken, sync::const_fn};
 
 /// A counting semaphore whose maximum can be changed at any moment.
 ///
@@ -83,10 +83,23 @@ pub(crate) const fn checked(n: usize) -> u32 {
     n as u32
 }
 
+/// `n` as the word counts it, for who does not want a panic.
+pub(crate) const fn try_checked(n: usize) -> Result<u32, SetMaxError> {
+    if n <= Semaphore::MAX_PERMITS {
+        Ok(n as u32)
+    } else {
+        Err(SetMaxError::TooManyPermits)
+    }
+}
+
 /// Making one.
 impl Semaphore {
     /// The largest max, and the largest number of permits in one request:
     /// 2^31 - 1.
+    ///
+    /// So a permit for each byte bounds memory up to 2 GiB. For more, let one stand for a
+    /// KiB, which goes up to 2 TiB: `Semaphore::new(budget / 1024)`, and
+    /// `acquire_many(bytes.div_ceil(1024))` for each buffer.
     ///
     /// # Examples
     ///
@@ -100,7 +113,8 @@ impl Semaphore {
         ///
         /// # Panics
         ///
-        /// When `max` is larger than `MAX_PERMITS`.
+        /// When `max` is larger than `MAX_PERMITS`. For a number from outside there is
+        /// [`try_builder`](Self::try_builder).
         ///
         /// # Examples
         ///
