@@ -47,5 +47,5 @@ pub use swap::{Swap, Take, Write};
 pub(crate) use tracker::ShortToken;
 pub use tracker::{Token, Tracker};
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
 mod tests;

@@ -5,15 +5,18 @@
 mod acquire;
 mod blocking;
 mod entry;
+mod key;
 mod permit;
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 mod rayon;
 mod semaphore;
 mod shards;
 mod table;
+mod watch;
 
 pub use acquire::{KeyedAcquire, KeyedAcquireOwned};
+pub use key::ToKey;
 pub use permit::{KeyedPermit, OwnedKeyedPermit};
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 pub(crate) use rayon::KeyRequest;
 pub use semaphore::{KeyedBuilder, KeyedSemaphore};

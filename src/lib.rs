@@ -24,6 +24,7 @@
 #![cfg_attr(
     feature = "keyed",
     doc = "| [`KeyedSemaphore`], [`KeyedBuilder`] | a semaphore for each key |",
+    doc = "| [`ToKey`] | by what keys are looked up |",
     doc = "| [`KeyedPermit`], [`OwnedKeyedPermit`] | permits of a key |",
     doc = "| [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`] | why there is no permit of a key |",
     doc = "| [`KeyedAcquire`], [`KeyedAcquireOwned`] | the futures of a key |"
@@ -96,7 +97,7 @@ mod keyed;
 mod park;
 #[cfg(feature = "pool")]
 mod pool;
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 pub mod rayon;
 mod semaphore;
 mod sync;
@@ -110,6 +111,7 @@ pub use error::{LeaseError, LeaseTimeoutError, TryLeaseError};
 #[cfg(feature = "keyed")]
 pub use keyed::{
     KeyedAcquire, KeyedAcquireOwned, KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit,
+    ToKey,
 };
 #[cfg(feature = "stream")]
 pub use pool::Leases;
@@ -128,7 +130,7 @@ const _: () = {
 
     const fn everywhere<T: Send + Sync + UnwindSafe + RefUnwindSafe>() {}
 
-    #[cfg(not(loom))]
+    #[cfg(not(dynaphore_loom))]
     {
         everywhere::<Semaphore>();
         everywhere::<SemaphorePermit<'_>>();
@@ -146,19 +148,19 @@ const _: () = {
         everywhere::<generation::Swap<std::sync::atomic::AtomicU64>>();
         everywhere::<generation::Write<'_, std::sync::atomic::AtomicU64>>();
     }
-    #[cfg(all(feature = "keyed", not(loom)))]
+    #[cfg(all(feature = "keyed", not(dynaphore_loom)))]
     {
         everywhere::<KeyedSemaphore<String>>();
         everywhere::<KeyedPermit<'_, String>>();
         everywhere::<OwnedKeyedPermit<String>>();
         everywhere::<KeyedAcquire<'_, '_, String, str>>();
-        everywhere::<KeyedAcquireOwned<'_, String, str>>();
+        everywhere::<KeyedAcquireOwned<String, &str>>();
         everywhere::<KeyedBuilder<String>>();
         everywhere::<KeyedAcquireError>();
         everywhere::<KeyedTryAcquireError>();
         everywhere::<KeyedAcquireTimeoutError>();
     }
-    #[cfg(all(feature = "pool", not(loom)))]
+    #[cfg(all(feature = "pool", not(dynaphore_loom)))]
     {
         everywhere::<LeasePool<String>>();
         everywhere::<Lease<String>>();
@@ -169,9 +171,9 @@ const _: () = {
         everywhere::<TryLeaseError>();
         everywhere::<LeaseTimeoutError>();
     }
-    #[cfg(all(feature = "stream", not(loom)))]
+    #[cfg(all(feature = "stream", not(dynaphore_loom)))]
     everywhere::<Leases<String>>();
-    #[cfg(all(feature = "rayon", not(loom)))]
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
     {
         const fn shared<T: Send + Sync>() {}
 
@@ -182,7 +184,7 @@ const _: () = {
         #[cfg(feature = "keyed")]
         everywhere::<rayon::OwnedKeyedSource<String>>();
     }
-    #[cfg(all(feature = "stats", not(loom)))]
+    #[cfg(all(feature = "stats", not(dynaphore_loom)))]
     everywhere::<Stats<'_>>();
     #[cfg(feature = "stats")]
     everywhere::<Interval>();

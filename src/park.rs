@@ -24,7 +24,7 @@ struct Sleeper {
     thread: Thread,
     // std's, also in models: it only says whose unpark it was.
     woken: AtomicBool,
-    #[cfg(loom)]
+    #[cfg(dynaphore_loom)]
     asleep: AtomicBool,
 }
 
@@ -33,7 +33,7 @@ impl Sleeper {
         Arc::new(Self {
             thread: thread::current(),
             woken: AtomicBool::new(false),
-            #[cfg(loom)]
+            #[cfg(dynaphore_loom)]
             asleep: AtomicBool::new(false),
         })
     }
@@ -42,13 +42,13 @@ impl Sleeper {
     fn sleep(&self, at_most: Option<Duration>) {
         // ORDERING: Acquire, pairs with the Release in `wake_by_ref`.
         while !self.woken.swap(false, Acquire) {
-            #[cfg(loom)]
+            #[cfg(dynaphore_loom)]
             self.asleep.store(true, Release);
             match at_most {
                 None => thread::park(),
                 Some(time) => return park_timeout(time),
             }
-            #[cfg(loom)]
+            #[cfg(dynaphore_loom)]
             self.asleep.store(false, Release);
         }
     }
@@ -63,7 +63,7 @@ impl Wake for Sleeper {
         // ORDERING: Release, pairs with the Acquire in `sleep`.
         self.woken.store(true, Release);
         // loom's `unpark` also lets a thread go on that waits for a lock.
-        #[cfg(loom)]
+        #[cfg(dynaphore_loom)]
         if !self.asleep.load(Acquire) {
             return;
         }
@@ -73,7 +73,7 @@ impl Wake for Sleeper {
 
 /// The sleeper of the last wait of this thread, for the next one: there is none during
 /// a wait, so one that nests takes a new one.
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(dynaphore_loom, dynaphore_shuttle)))]
 mod spare {
     use std::cell::Cell;
 
@@ -92,7 +92,7 @@ mod spare {
 }
 
 // The threads of a model share one real thread, and its locals.
-#[cfg(any(loom, shuttle))]
+#[cfg(any(dynaphore_loom, dynaphore_shuttle))]
 mod spare {
     use super::{Arc, Sleeper};
 
@@ -160,7 +160,7 @@ fn wait_with<W: Wait>(
 /// In strict order a permit that goes to a thread that sleeps lies idle until
 /// the kernel has woken it, and so for each in turn. A waiter that yields for a
 /// moment first was served several times faster in the workload `blocking_8t`.
-#[cfg(not(loom))]
+#[cfg(not(dynaphore_loom))]
 fn linger(told: impl Fn() -> bool) {
     for _ in 0..6 {
         if told() {
@@ -170,14 +170,14 @@ fn linger(told: impl Fn() -> bool) {
     }
 }
 
-#[cfg(loom)]
+#[cfg(dynaphore_loom)]
 fn linger(_: impl Fn() -> bool) {}
 
-#[cfg(not(loom))]
+#[cfg(not(dynaphore_loom))]
 use thread::park_timeout;
 
 /// loom knows no time: other threads run, and then it is over.
-#[cfg(loom)]
+#[cfg(dynaphore_loom)]
 fn park_timeout(_: Duration) {
     thread::yield_now();
 }
@@ -211,7 +211,7 @@ pub(crate) fn assert_outside_runtime() {
     IS_MADE.set(LOCAL.try_with(|_| ()).is_ok());
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
 mod tests {
     use super::*;
 

@@ -378,6 +378,29 @@ impl<K, S> LeasePool<K, S> {
         let _ended = wait(&mut End::new(&self.shared), None);
     }
 
+    /// [`blocking_stopped`](Self::blocking_stopped) that gives up when `timeout` is over.
+    /// Returns whether the pool is stopped.
+    ///
+    /// # Panics
+    ///
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = dynaphore::LeasePool::<&str>::new();
+    /// assert!(!pool.blocking_stopped_timeout(Duration::from_millis(1)));
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn blocking_stopped_timeout(&self, timeout: Duration) -> bool {
+        self.assert_may_block();
+        wait(&mut End::new(&self.shared), after(timeout)).is_some()
+    }
+
     /// [`idle`](Self::idle), blocking the thread.
     ///
     /// # Panics
@@ -398,6 +421,31 @@ impl<K, S> LeasePool<K, S> {
     pub fn blocking_idle(&self) {
         self.assert_may_block();
         self.shared.gate.blocking_idle();
+    }
+
+    /// [`blocking_idle`](Self::blocking_idle) that gives up when `timeout` is over. Returns
+    /// whether no lease was out.
+    ///
+    /// # Panics
+    ///
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = dynaphore::LeasePool::new();
+    /// pool.set("a", 1);
+    /// let _lease = pool.try_acquire().unwrap();
+    /// assert!(!pool.blocking_idle_timeout(Duration::from_millis(1)));
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn blocking_idle_timeout(&self, timeout: Duration) -> bool {
+        self.assert_may_block();
+        self.shared.gate.blocking_idle_timeout(timeout)
     }
 }
 

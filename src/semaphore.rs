@@ -49,3 +49,5 @@ pub(crate) use self::{
     core::{checked, try_checked},
     fairness::Policy,
 };
+#[cfg(feature = "keyed")]
+pub(crate) use self::{queue::Goal, watch::Watch};

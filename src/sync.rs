@@ -1,8 +1,8 @@
 //! The primitives that the algorithms stand on: the standard library's, or
-//! loom's or shuttle's when the crate is built with `--cfg loom` or
-//! `--cfg shuttle`.
+//! loom's or shuttle's when the crate is built with `--cfg dynaphore_loom` or
+//! `--cfg dynaphore_shuttle`.
 
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(dynaphore_loom, dynaphore_shuttle)))]
 pub(crate) use std::{
     sync::{
         Mutex, MutexGuard,
@@ -11,7 +11,7 @@ pub(crate) use std::{
     thread,
 };
 
-#[cfg(loom)]
+#[cfg(dynaphore_loom)]
 pub(crate) use loom::{
     lazy_static,
     sync::{
@@ -21,7 +21,7 @@ pub(crate) use loom::{
     thread, thread_local,
 };
 
-#[cfg(shuttle)]
+#[cfg(dynaphore_shuttle)]
 pub(crate) use shuttle::{
     lazy_static,
     sync::{
@@ -32,13 +32,13 @@ pub(crate) use shuttle::{
 };
 
 /// What only the module `rayon` needs, which is not there under loom.
-#[cfg(all(feature = "rayon", not(any(loom, shuttle))))]
+#[cfg(all(feature = "rayon", not(any(dynaphore_loom, dynaphore_shuttle))))]
 pub(crate) use std::{sync::Condvar, thread_local, time::Instant};
 
-#[cfg(all(feature = "rayon", shuttle))]
+#[cfg(all(feature = "rayon", dynaphore_shuttle))]
 pub(crate) use schedule::{Condvar, Instant};
 
-#[cfg(shuttle)]
+#[cfg(dynaphore_shuttle)]
 mod schedule;
 
 pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -47,10 +47,10 @@ pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, 
 /// needs it pays for a pointer and a flag only.
 // shuttle needs none of its own: it switches at its own primitives only, so the
 // value is made in one step.
-#[cfg(not(loom))]
+#[cfg(not(dynaphore_loom))]
 pub(crate) struct Lazy<T: ?Sized>(std::sync::OnceLock<Box<T>>);
 
-#[cfg(not(loom))]
+#[cfg(not(dynaphore_loom))]
 impl<T: ?Sized> Lazy<T> {
     pub(crate) const fn new() -> Self {
         Self(std::sync::OnceLock::new())
@@ -69,14 +69,14 @@ impl<T: ?Sized> Lazy<T> {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(dynaphore_loom))]
 impl<T> Default for Lazy<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(dynaphore_loom))]
 impl<T: Default> Lazy<T> {
     /// The value, made now if this is the first time.
     pub(crate) fn force(&self) -> &T {
@@ -85,17 +85,17 @@ impl<T: Default> Lazy<T> {
 }
 
 /// loom has no `OnceLock`: there the value is made at once.
-#[cfg(loom)]
+#[cfg(dynaphore_loom)]
 pub(crate) struct Lazy<T: ?Sized>(Box<T>);
 
-#[cfg(loom)]
+#[cfg(dynaphore_loom)]
 impl<T: Default> Default for Lazy<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-#[cfg(loom)]
+#[cfg(dynaphore_loom)]
 impl<T: Default> Lazy<T> {
     pub(crate) fn new() -> Self {
         Self(Box::default())
@@ -106,7 +106,7 @@ impl<T: Default> Lazy<T> {
     }
 }
 
-#[cfg(loom)]
+#[cfg(dynaphore_loom)]
 impl<T: ?Sized> Lazy<T> {
     pub(crate) fn with(value: Box<T>) -> Self {
         Self(value)
@@ -122,17 +122,29 @@ impl<T: ?Sized> Lazy<T> {
 }
 
 /// Time since it was made.
-#[cfg(not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown"))))]
+#[cfg(not(any(
+    dynaphore_loom,
+    dynaphore_shuttle,
+    all(target_family = "wasm", target_os = "unknown")
+)))]
 pub(crate) struct Clock(std::time::Instant);
 
-#[cfg(not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown"))))]
+#[cfg(not(any(
+    dynaphore_loom,
+    dynaphore_shuttle,
+    all(target_family = "wasm", target_os = "unknown")
+)))]
 impl Default for Clock {
     fn default() -> Self {
         Self(std::time::Instant::now())
     }
 }
 
-#[cfg(not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown"))))]
+#[cfg(not(any(
+    dynaphore_loom,
+    dynaphore_shuttle,
+    all(target_family = "wasm", target_os = "unknown")
+)))]
 impl Clock {
     pub(crate) fn nanos(&self) -> u64 {
         // Over 500 years.
@@ -141,11 +153,11 @@ impl Clock {
 }
 
 /// loom knows no time: it stands still.
-#[cfg(loom)]
+#[cfg(dynaphore_loom)]
 #[derive(Default)]
 pub(crate) struct Clock;
 
-#[cfg(loom)]
+#[cfg(dynaphore_loom)]
 impl Clock {
     pub(crate) fn nanos(&self) -> u64 {
         0
@@ -154,11 +166,11 @@ impl Clock {
 
 /// Under shuttle, where a schedule must be all that decides, and where std has no clock,
 /// each look at it takes a microsecond.
-#[cfg(any(shuttle, all(target_family = "wasm", target_os = "unknown")))]
+#[cfg(any(dynaphore_shuttle, all(target_family = "wasm", target_os = "unknown")))]
 #[derive(Default)]
 pub(crate) struct Clock(AtomicU64);
 
-#[cfg(any(shuttle, all(target_family = "wasm", target_os = "unknown")))]
+#[cfg(any(dynaphore_shuttle, all(target_family = "wasm", target_os = "unknown")))]
 impl Clock {
     pub(crate) fn nanos(&self) -> u64 {
         self.0.fetch_add(1_000, Relaxed)
@@ -166,35 +178,35 @@ impl Clock {
 }
 
 /// Statics. Under shuttle each schedule has its own.
-#[cfg(all(feature = "rayon", not(any(loom, shuttle))))]
+#[cfg(all(feature = "rayon", not(any(dynaphore_loom, dynaphore_shuttle))))]
 macro_rules! statics {
     ($($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
         $($(#[$meta])* static $name: $type = $value;)*
     };
 }
-#[cfg(all(feature = "rayon", shuttle))]
+#[cfg(all(feature = "rayon", dynaphore_shuttle))]
 macro_rules! statics {
     ($($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
         $crate::sync::lazy_static! { $($(#[$meta])* static ref $name: $type = $value;)* }
     };
 }
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 pub(crate) use statics;
 
 /// Follows a SeqCst read-modify-write that is to be a fence, too: loom takes it for
 /// an AcqRel one.
 #[inline(always)]
 pub(crate) fn fence_for_loom() {
-    #[cfg(loom)]
+    #[cfg(dynaphore_loom)]
     fence(SeqCst);
 }
 
 /// A `const fn`, but for loom, whose atomics cannot be made in one.
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($args:tt)*) -> $ret:ty $body:block) => {
-        #[cfg(not(loom))]
+        #[cfg(not(dynaphore_loom))]
         $(#[$meta])* $vis const fn $name($($args)*) -> $ret $body
-        #[cfg(loom)]
+        #[cfg(dynaphore_loom)]
         $(#[$meta])* $vis fn $name($($args)*) -> $ret $body
     };
 }

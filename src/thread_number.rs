@@ -12,7 +12,7 @@ use crate::sync::{AcqRel, AtomicU64, Relaxed, Release};
 /// How many threads at once may have a number of their own.
 pub(crate) const NUMBERS: usize = WORDS * 64;
 
-const WORDS: usize = if cfg!(loom) { 1 } else { 8 };
+const WORDS: usize = if cfg!(dynaphore_loom) { 1 } else { 8 };
 
 /// The numbers that are taken, a bit each.
 struct Numbers([AtomicU64; WORDS]);
@@ -42,7 +42,7 @@ impl Numbers {
     }
 }
 
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(dynaphore_loom, dynaphore_shuttle)))]
 mod local {
     use std::cell::Cell;
 
@@ -104,7 +104,7 @@ mod local {
     }
 }
 
-#[cfg(any(loom, shuttle))]
+#[cfg(any(dynaphore_loom, dynaphore_shuttle))]
 mod local {
     use std::sync::Arc;
 
@@ -154,7 +154,7 @@ pub(crate) use local::{known, number};
 /// How many threads have counters of their own: two for each thread that can run at once: more threads than that are about
 /// in most programs, and each that finds no stripe of its own has to share.
 pub(crate) fn stripes() -> usize {
-    if cfg!(loom) {
+    if cfg!(dynaphore_loom) {
         return 1;
     }
     // Asking reads files, so it is done once.
@@ -164,5 +164,5 @@ pub(crate) fn stripes() -> usize {
     (2 * threads).min(NUMBERS)
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
 mod tests;

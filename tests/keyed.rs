@@ -45,7 +45,7 @@ fn all_types_can_be_sent_shared_and_unwound_past() {
     everywhere::<KeyedPermit<'_, String>>();
     everywhere::<OwnedKeyedPermit<String>>();
     everywhere::<KeyedAcquire<'_, '_, String, str>>();
-    everywhere::<KeyedAcquireOwned<'_, String, str>>();
+    everywhere::<KeyedAcquireOwned<String, &str>>();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! # How to run
 //!
-//! `cargo test` in this folder is all: `.cargo/config.toml` sets `--cfg loom`.
+//! `cargo test` in this folder is all: `.cargo/config.toml` sets `--cfg dynaphore_loom`.
 //! `cargo test -- --nocapture` shows how many executions each model explored.
 //! For a failing one, `LOOM_LOG=trace LOOM_LOCATION=1 cargo test NAME` prints
 //! the failing schedule.

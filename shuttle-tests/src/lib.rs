@@ -2,7 +2,7 @@
 //!
 //! # How to run
 //!
-//! `cargo test` in this folder is all: `.cargo/config.toml` sets `--cfg shuttle`.
+//! `cargo test` in this folder is all: `.cargo/config.toml` sets `--cfg dynaphore_shuttle`.
 //! `SCHEDULES=50 cargo test` runs fifty times as many schedules. A failure prints
 //! its seed, and its schedule. `SHUTTLE_RANDOM_SEED=SEED cargo test NAME` starts
 //! with that seed; with the schedule saved to a file, `REPLAY=FILE cargo test NAME`

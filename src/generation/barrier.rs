@@ -21,7 +21,7 @@ use crate::sync::{SeqCst, fence};
 #[cfg(all(
     feature = "membarrier",
     target_os = "linux",
-    not(any(loom, shuttle, miri))
+    not(any(dynaphore_loom, dynaphore_shuttle, miri))
 ))]
 mod system {
     use std::sync::{
@@ -70,7 +70,7 @@ mod system {
 #[cfg(not(all(
     feature = "membarrier",
     target_os = "linux",
-    not(any(loom, shuttle, miri))
+    not(any(dynaphore_loom, dynaphore_shuttle, miri))
 )))]
 mod system {
     pub(in crate::generation) fn prepare() -> bool {

@@ -360,7 +360,7 @@ impl Future for Drained<'_> {
         let watch = &mut self.0;
         let polled = watch.poll(context.waker());
         if polled.is_pending() && watch.may_miss() {
-            #[cfg(loom)]
+            #[cfg(dynaphore_loom)]
             crate::sync::thread::yield_now();
             context.waker().wake_by_ref();
         }

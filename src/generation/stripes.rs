@@ -51,7 +51,7 @@ use crate::{
 /// Phases whose tokens can be told apart, a power of two. With more, a holder
 /// may lag behind by more increments before those after it have to be counted
 /// together. The models take the smallest that works.
-pub(super) const RING: usize = if cfg!(loom) { 2 } else { 4 };
+pub(super) const RING: usize = if cfg!(dynaphore_loom) { 2 } else { 4 };
 
 /// Where in the ring a phase is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,13 +192,13 @@ pub(super) struct Mark {
 pub(super) struct Stripes(Lazy<[Stripe]>);
 
 impl Stripes {
-    #[cfg(not(loom))]
+    #[cfg(not(dynaphore_loom))]
     pub(super) const fn new() -> Self {
         Self(Lazy::new())
     }
 
     /// Made at once.
-    #[cfg(loom)]
+    #[cfg(dynaphore_loom)]
     pub(super) fn of(stripes: usize) -> Self {
         Self(Lazy::with((0..stripes).map(|_| Stripe::new()).collect()))
     }

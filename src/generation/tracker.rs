@@ -183,7 +183,7 @@ pub struct Tracker {
     pub(super) stripes: Stripes,
     /// In a cache line that acquirers do not read.
     pub(super) waiting: CachePadded<Waiting>,
-    #[cfg(loom)]
+    #[cfg(dynaphore_loom)]
     exact: bool,
 }
 
@@ -237,7 +237,7 @@ impl Tracker {
         }
     }
 
-    #[cfg(not(loom))]
+    #[cfg(not(dynaphore_loom))]
     pub(super) const fn starting_at(generation: u64) -> Self {
         Self {
             words: Words {
@@ -249,7 +249,7 @@ impl Tracker {
         }
     }
 
-    #[cfg(loom)]
+    #[cfg(dynaphore_loom)]
     fn starting_at(generation: u64) -> Self {
         Self {
             words: Words {
@@ -264,7 +264,7 @@ impl Tracker {
 
     /// One with so many stripes; `exact` closes the window of argument 5 by a
     /// fence, so that waiters need not look again by themselves.
-    #[cfg(loom)]
+    #[cfg(dynaphore_loom)]
     #[doc(hidden)]
     pub fn modelled(stripes: usize, exact: bool) -> Self {
         Self {
@@ -276,7 +276,7 @@ impl Tracker {
 
     /// Is there no window (argument 5)?
     pub(super) fn is_exact(&self) -> bool {
-        #[cfg(loom)]
+        #[cfg(dynaphore_loom)]
         if self.exact {
             return true;
         }
@@ -347,7 +347,7 @@ impl Tracker {
         stripe.count_out(mark);
         // The window is no wider than the machine makes it.
         compiler_fence(SeqCst);
-        #[cfg(loom)]
+        #[cfg(dynaphore_loom)]
         if self.exact {
             // ORDERING: argument 5, what it would take to be exact. Pairs with the
             // fence in `are_empty`.
@@ -644,7 +644,7 @@ impl<'a> Token<'a> {
     }
 }
 
-#[cfg(loom)]
+#[cfg(dynaphore_loom)]
 impl Token<'_> {
     /// One more of the same generation: what permits do when they are split.
     #[doc(hidden)]

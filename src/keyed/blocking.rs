@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    key::ToKey,
     permit::{KeyedPermit, OwnedKeyedPermit, Permits, Reach, Waiter},
     semaphore::KeyedSemaphore,
     shards::Entered,
@@ -30,7 +31,7 @@ where
     R: Reach,
     R::Key: Borrow<Q>,
     R::Hasher: BuildHasher,
-    Q: Hash + Eq + ToOwned<Owned = R::Key> + ?Sized,
+    Q: Hash + Eq + ToKey<R::Key> + ?Sized,
 {
     keyed.keyed().assert_may_block();
     match keyed.keyed().enter(key, n)? {
@@ -49,7 +50,7 @@ where
     R: Reach,
     R::Key: Borrow<Q>,
     R::Hasher: BuildHasher,
-    Q: Hash + Eq + ToOwned<Owned = R::Key> + ?Sized,
+    Q: Hash + Eq + ToKey<R::Key> + ?Sized,
 {
     acquire(keyed, key, n, None).map_err(|error| match error {
         KeyedAcquireTimeoutError::Timeout => unreachable!("there is no deadline"),
@@ -86,7 +87,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     pub fn blocking_acquire<Q>(&self, key: &Q) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire_at_last(self, key, 1).map(KeyedPermit::new)
     }
@@ -120,7 +121,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire_at_last(self, key, 1).map(OwnedKeyedPermit::new)
     }
@@ -156,7 +157,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire_at_last(self, key, checked(n as usize)).map(KeyedPermit::new)
     }
@@ -193,7 +194,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire_at_last(self, key, checked(n as usize)).map(OwnedKeyedPermit::new)
     }
@@ -235,7 +236,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, 1, after(timeout)).map(KeyedPermit::new)
     }
@@ -270,7 +271,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, 1, Some(deadline)).map(KeyedPermit::new)
     }
@@ -307,7 +308,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, 1, after(timeout)).map(OwnedKeyedPermit::new)
     }
@@ -343,7 +344,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, 1, Some(deadline)).map(OwnedKeyedPermit::new)
     }
@@ -381,7 +382,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, checked(n as usize), after(timeout)).map(KeyedPermit::new)
     }
@@ -419,7 +420,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, checked(n as usize), Some(deadline)).map(KeyedPermit::new)
     }
@@ -459,7 +460,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, checked(n as usize), after(timeout)).map(OwnedKeyedPermit::new)
     }
@@ -499,7 +500,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, checked(n as usize), Some(deadline)).map(OwnedKeyedPermit::new)
     }

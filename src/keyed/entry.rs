@@ -17,7 +17,7 @@
 use std::fmt;
 
 use crate::{
-    semaphore::Semaphore,
+    semaphore::{Goal, Semaphore},
     sync::{AcqRel, Acquire, AtomicU64, Relaxed},
 };
 
@@ -31,7 +31,7 @@ pub(super) struct Entry<K> {
     pub(super) hash: u64,
     pub(super) users: Users,
     pub(super) semaphore: Semaphore,
-    #[cfg(all(feature = "rayon", not(loom)))]
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
     pub(super) number: Number,
 }
 
@@ -48,6 +48,10 @@ impl<K> Entry<K> {
     #[inline]
     pub(super) fn is_unneeded(&self) -> bool {
         self.is_alone(0)
+    }
+
+    pub(super) fn meets(&self, goal: Goal) -> bool {
+        self.semaphore.meets(goal)
     }
 
     #[inline]
@@ -168,15 +172,15 @@ impl fmt::Debug for Users {
 /// address of an entry will not do: as soon as its key is out of use it may be another
 /// key's. It is 0 until it is first asked for: keys that no throttled job uses cost no
 /// write for it.
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 #[derive(Debug, Default)]
 pub(super) struct Number(AtomicU64);
 
 /// How many were given out.
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 impl Number {
     /// It stands for nothing but itself, so that no order is needed.
     pub(super) fn get(&self) -> u64 {
@@ -194,5 +198,5 @@ impl Number {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(dynaphore_loom)))]
 mod tests;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use super::key::ToKey;
 use super::shards::{Settings, Shards};
 #[cfg(doc)]
 use crate::Semaphore;
@@ -28,8 +29,9 @@ const MAX_SHARDS: usize = 1 << 16;
 /// or it has a [max of its own](Self::set_max): nothing has to be swept up, and
 /// nothing is left over, but a few empty entries in each shard for keys to come.
 ///
-/// Keys are looked up by a borrowed form, such as `&str` for `String`: any that
-/// [`ToOwned`] makes a key of. That is done only if the key is not in use yet.
+/// Keys are looked up by a borrowed form, such as `&str` for `String` or `Arc<str>`: any
+/// that [`ToKey`](crate::ToKey) makes a key of. That is done only if the key is not in use
+/// yet.
 ///
 /// # Fairness
 ///
@@ -191,7 +193,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     pub fn set_max<Q>(&self, key: &Q, max: usize) -> Result<usize, SetMaxError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         let max = try_checked(max)?;
         let before = self.shards.set_override(self.hash(key), key, max)?;

@@ -133,7 +133,7 @@ impl<K> Table<K> {
                 hash,
                 users: Users::default(),
                 semaphore: Semaphore::lent(max, active, policy),
-                #[cfg(all(feature = "rayon", not(loom)))]
+                #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
                 number: super::entry::Number::default(),
             }),
             Some(mut spare) => {
@@ -143,7 +143,7 @@ impl<K> Table<K> {
                 place.hash = hash;
                 place.users = Users::default();
                 place.semaphore.lend(max, active);
-                #[cfg(all(feature = "rayon", not(loom)))]
+                #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
                 {
                     place.number = super::entry::Number::default();
                 }
@@ -238,5 +238,5 @@ impl<K> Gone<K> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(dynaphore_loom)))]
 mod tests;

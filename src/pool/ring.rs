@@ -114,5 +114,5 @@ impl<K> Ring<K> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(dynaphore_loom)))]
 mod tests;

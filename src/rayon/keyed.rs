@@ -17,7 +17,7 @@ use std::{
 use super::source::{Id, NotNow, Permit, Source, counted, sealed::Sealed};
 use crate::{
     Fairness, KeyedAcquire, KeyedAcquireError, KeyedPermit, KeyedSemaphore, KeyedTryAcquireError,
-    OwnedKeyedPermit, Semaphore, keyed::KeyRequest,
+    OwnedKeyedPermit, Semaphore, ToKey, keyed::KeyRequest,
 };
 
 impl From<KeyedTryAcquireError> for NotNow<KeyedAcquireError> {
@@ -239,7 +239,7 @@ impl<K, Q: ?Sized, S> Sealed for KeyedSource<'_, K, Q, S> {}
 impl<'a, K, Q, S> Source for KeyedSource<'a, K, Q, S>
 where
     K: Borrow<Q> + Send + Sync,
-    Q: Hash + Eq + ToOwned<Owned = K> + Sync + ?Sized,
+    Q: Hash + Eq + ToKey<K> + Sync + ?Sized,
     S: BuildHasher + Send + Sync,
 {
     type Permit = KeyedPermit<'a, K, S>;

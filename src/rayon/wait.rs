@@ -36,7 +36,7 @@ use crate::sync::{
 };
 
 /// After this a call starves.
-pub(super) const PATIENCE: Duration = if cfg!(shuttle) {
+pub(super) const PATIENCE: Duration = if cfg!(dynaphore_shuttle) {
     Duration::from_micros(20)
 } else {
     Duration::from_micros(200)

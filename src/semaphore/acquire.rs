@@ -620,5 +620,5 @@ impl Future for AcquireOwned {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(dynaphore_loom)))]
 mod tests;

@@ -9,15 +9,19 @@
 
 #[cfg(any(feature = "keyed", feature = "pool"))]
 use std::convert::Infallible;
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 use std::sync::Arc;
 
-#[cfg(any(feature = "keyed", feature = "pool", all(feature = "rayon", not(loom))))]
+#[cfg(any(
+    feature = "keyed",
+    feature = "pool",
+    all(feature = "rayon", not(dynaphore_loom))
+))]
 use super::core::Held;
 use super::core::Semaphore;
 #[cfg(any(feature = "keyed", feature = "pool"))]
 use super::word::Release;
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 use super::{
     core::Packed,
     outcome::{End, Since},
@@ -28,7 +32,7 @@ use super::{
 use super::{
     fairness::Policy,
     optional::{Optional, Options},
-    queue::Queue,
+    queue::{Goal, Queue},
     word::Word,
 };
 
@@ -138,6 +142,10 @@ impl Semaphore {
         self.queue.is_made()
     }
 
+    pub(crate) fn meets(&self, goal: Goal) -> bool {
+        goal.is_met(self.word.load())
+    }
+
     /// How many permits are out, read by a write: whoever changes the word later
     /// also sees what the caller did before.
     pub(crate) fn confirm_active(&self) -> u32 {
@@ -145,14 +153,14 @@ impl Semaphore {
     }
 }
 
-#[cfg(all(test, feature = "keyed", not(loom)))]
+#[cfg(all(test, feature = "keyed", not(dynaphore_loom)))]
 impl Semaphore {
     pub(crate) fn places_kept(&self) -> usize {
         self.queue.places_kept()
     }
 }
 
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 impl Semaphore {
     /// Takes `n` permits ahead of those who wait, if so many are free, or `over` max, as
     /// after a shrink. False for none, and if it is closed.
@@ -192,7 +200,7 @@ impl Semaphore {
 }
 
 /// What a holder wants to know again and again.
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 impl Semaphore {
     /// See [`is_still`](Self::is_still).
     #[inline]

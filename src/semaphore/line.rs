@@ -367,11 +367,11 @@ impl Line {
         true
     }
 
-    #[cfg(all(test, not(loom)))]
+    #[cfg(all(test, not(dynaphore_loom)))]
     pub(super) fn places_kept(&self) -> usize {
         self.ring.capacity()
     }
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
 mod tests;

@@ -1000,7 +1000,7 @@ impl Queue {
     #[inline]
     pub(crate) fn is_made(&self) -> bool {
         // Under loom it is made at once.
-        self.shared.get().is_some() && !cfg!(loom)
+        self.shared.get().is_some() && !cfg!(dynaphore_loom)
     }
 
     /// For one that nobody else can reach, so that it can only be empty: makes it as good
@@ -1017,7 +1017,7 @@ impl Queue {
         })
     }
 
-    #[cfg(all(test, not(loom)))]
+    #[cfg(all(test, not(dynaphore_loom)))]
     pub(crate) fn places_kept(&self) -> usize {
         let shared = self.shared.get();
         shared.map_or(0, |shared| shared.lock().places_kept())

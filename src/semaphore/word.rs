@@ -85,21 +85,21 @@ impl State {
     }
 
     /// Open, nobody in line, and no more permits out than may be.
-    #[cfg(all(feature = "rayon", not(loom)))]
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
     #[inline]
     pub(crate) const fn is_calm(self) -> bool {
         self.0 < QUEUED && self.0 & COUNT <= self.0 >> MAX_SHIFT
     }
 
     /// The whole of it, if it is calm.
-    #[cfg(all(feature = "rayon", not(loom)))]
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
     #[inline]
     pub(crate) fn calm(self) -> Option<Calm> {
         self.is_calm().then_some(Calm(self.0))
     }
 
     /// As it was then.
-    #[cfg(all(feature = "rayon", not(loom)))]
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
     #[inline]
     pub(crate) fn is_still(self, calm: Calm) -> bool {
         self.0 == calm.0
@@ -160,7 +160,7 @@ impl State {
 }
 
 /// A calm word.
-#[cfg(all(feature = "rayon", not(loom)))]
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 #[derive(Clone, Copy)]
 pub(crate) struct Calm(u64);
 
@@ -235,7 +235,7 @@ impl Word {
 
     /// The word as it was a moment ago, for whoever looks again and again and
     /// concludes nothing about what others did.
-    #[cfg(all(feature = "rayon", not(loom)))]
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
     #[inline]
     pub(crate) fn peek(&self) -> State {
         State(self.0.load(Relaxed))
@@ -273,7 +273,7 @@ impl Word {
 
     /// Takes `n` permits whether they are there or not: more may be out than max then, as
     /// after a shrink. False if it is closed, or the count would overflow.
-    #[cfg(all(feature = "rayon", not(loom)))]
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
     pub(crate) fn acquire_over(&self, n: u32) -> bool {
         self.update(|now| {
             let fits = n <= MAX_PERMITS - now.active();
@@ -460,5 +460,5 @@ impl Word {
     }
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
 mod tests;

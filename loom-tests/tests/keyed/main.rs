@@ -30,7 +30,7 @@ fn take(keyed: &Keyed) -> OwnedKeyedPermit<u8, Hasher> {
     taken.expect("available")
 }
 
-type Future = Pin<Box<KeyedAcquireOwned<'static, u8, u8, Hasher>>>;
+type Future = Pin<Box<KeyedAcquireOwned<u8, &'static u8, Hasher>>>;
 
 fn poll(
     future: &mut Future,
