@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dynaphore::{Fairness, Interval, Semaphore};
+use dynaphore::{AcquireTimeoutError, Fairness, Interval, Semaphore};
 use tokio_test::{assert_pending, assert_ready, task::spawn};
 
 mod common;
@@ -104,6 +104,54 @@ fn a_deadline_that_comes_first_is_a_time_out() {
     let soon = Duration::from_millis(1);
     assert!(semaphore.blocking_acquire_timeout(soon).is_err());
     assert_eq!(take(&semaphore), [0, 0, 0, 2, 0, 0]);
+}
+
+#[test]
+fn a_future_that_gives_up_when_it_is_told_to_is_a_time_out() {
+    let semaphore = Arc::new(semaphore(0));
+    let (ends, end) = futures::channel::oneshot::channel::<()>();
+    let mut borrowed = spawn(semaphore.acquire().until(end));
+    let mut owned = spawn(
+        semaphore
+            .clone()
+            .acquire_owned()
+            .until(std::future::ready(())),
+    );
+    assert_pending!(borrowed.poll());
+    assert_eq!(
+        assert_ready!(owned.poll()).unwrap_err(),
+        AcquireTimeoutError::Timeout
+    );
+    assert_eq!(semaphore.waiting(), 1);
+    ends.send(()).unwrap();
+    assert!(borrowed.is_woken());
+    assert_eq!(
+        assert_ready!(borrowed.poll()).unwrap_err(),
+        AcquireTimeoutError::Timeout
+    );
+    assert_eq!(semaphore.waiting(), 0);
+    assert_eq!(take(&semaphore), [0, 0, 0, 2, 0, 0]);
+}
+
+#[test]
+fn a_permit_that_is_there_comes_before_the_end() {
+    let semaphore = semaphore(1);
+    let held = semaphore.try_acquire().unwrap();
+    let (ends, end) = futures::channel::oneshot::channel::<()>();
+    let mut waiter = spawn(semaphore.acquire().until(end));
+    assert_pending!(waiter.poll());
+    ends.send(()).unwrap();
+    drop(held);
+    drop(assert_ready!(waiter.poll()).unwrap());
+    assert_eq!(take(&semaphore), [2, 1, 0, 0, 0, 0]);
+
+    let held = semaphore.try_acquire().unwrap();
+    let (_ends, end) = futures::channel::oneshot::channel::<()>();
+    let mut waiter = spawn(semaphore.acquire().until(end));
+    assert_pending!(waiter.poll());
+    drop(waiter);
+    drop(held);
+    assert_eq!(take(&semaphore), [1, 0, 0, 0, 1, 0], "dropped");
 }
 
 #[test]

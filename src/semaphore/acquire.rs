@@ -5,10 +5,10 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     marker::PhantomPinned,
     ops::Deref,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -26,7 +26,7 @@ use super::{
     word::Take,
 };
 use crate::{
-    error::{AcquireError, TryAcquireError},
+    error::{AcquireError, AcquireTimeoutError, TryAcquireError},
     foreign::Deferred,
     park::Wait,
 };
@@ -197,6 +197,22 @@ impl Semaphore {
     /// # Ok::<(), dynaphore::AcquireError>(())
     /// # }).unwrap();
     /// ```
+    ///
+    /// With a bound on the time, by the runtime's own time-out, which drops the future.
+    /// [`until`](Acquire::until) does the same with any timer, and tells the statistics.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tokio::time::timeout;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    /// # runtime.unwrap().block_on(async {
+    /// let semaphore = dynaphore::Semaphore::new(0);
+    /// let late = timeout(Duration::from_millis(1), semaphore.acquire()).await;
+    /// assert!(late.is_err());
+    /// assert_eq!(semaphore.waiting(), 0);
+    /// # });
+    /// ```
     #[inline]
     pub fn acquire(&self) -> Acquire<'_> {
         Acquire::new(self, 1)
@@ -366,7 +382,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     }
 
     /// Stops waiting, unless the verdict was quicker. `None`: it still waited.
-    pub(crate) fn give_up(mut self) -> Option<Result<(S, Held), AcquireError>> {
+    pub(crate) fn give_up(&mut self) -> Option<Result<(S, Held), AcquireError>> {
         // Taken first: if a waker panics in here, there is no place to give up.
         let waiter = self.waiter.take()?;
         let semaphore = self.semaphore.as_deref()?;
@@ -519,7 +535,9 @@ impl<S: Deref<Target = Semaphore>> fmt::Debug for Attempt<S> {
 pin_project! {
     /// The future of [`Semaphore::acquire`] and [`Semaphore::acquire_many`].
     ///
-    /// It takes its place in line when it is polled for the first time.
+    /// It takes its place in line when it is polled for the first time. It is not `Unpin`,
+    /// nor is tokio's, so that what it consists of may change: who polls it by hand pins it,
+    /// by [`pin!`](std::pin::pin) on the stack or by `Box::pin`.
     ///
     /// # Cancel safety
     ///
@@ -555,7 +573,68 @@ pin_project! {
     }
 }
 
+/// Gives up as soon as `end` is ready: the permits, if both are.
+async fn until<S: Deref<Target = Semaphore>, T>(
+    attempt: &mut Attempt<S>,
+    end: impl Future<Output = T>,
+) -> Result<(S, Held), AcquireTimeoutError> {
+    let mut end = pin!(end);
+    poll_fn(|cx| {
+        if let Poll::Ready(told) = attempt.poll(cx.waker()) {
+            return Poll::Ready(told.map_err(AcquireTimeoutError::from));
+        }
+        end.as_mut().poll(cx).map(|_| match attempt.give_up() {
+            Some(told) => told.map_err(AcquireTimeoutError::from),
+            None => Err(AcquireTimeoutError::Timeout),
+        })
+    })
+    .await
+}
+
 impl<'a> Acquire<'a> {
+    /// Waits until `end` is ready at the longest: the sleep of any runtime, or a signal.
+    ///
+    /// A time-out of the runtime's own bounds the time as well, and drops the future. To
+    /// the statistics it is one that was cancelled; this one
+    /// has timed out. Permits that are there when `end` is ready are taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](AcquireTimeoutError::Timeout) if `end` was ready first, which then leaves
+    /// no trace; [`Closed`](AcquireTimeoutError::Closed) as for
+    /// [`acquire`](Semaphore::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for `acquire`.
+    ///
+    /// # Panics
+    ///
+    /// When `end` does, which leaves no trace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    /// use tokio::time::sleep;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    /// # runtime.unwrap().block_on(async {
+    /// let semaphore = Semaphore::new(0);
+    /// let late = semaphore.acquire().until(sleep(Duration::from_millis(1))).await;
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    /// # });
+    /// ```
+    pub async fn until<F: Future>(
+        mut self,
+        end: F,
+    ) -> Result<SemaphorePermit<'a>, AcquireTimeoutError> {
+        until(&mut self.attempt, end)
+            .await
+            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+    }
+
     pub(super) fn new(semaphore: &'a Semaphore, need: u32) -> Self {
         Self {
             attempt: Attempt::new(semaphore, need),
@@ -602,6 +681,40 @@ pin_project! {
 }
 
 impl AcquireOwned {
+    /// As [`Acquire::until`].
+    ///
+    /// # Errors
+    ///
+    /// As for `Acquire::until`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Semaphore::acquire).
+    ///
+    /// # Panics
+    ///
+    /// As for `Acquire::until`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{future::ready, sync::Arc};
+    /// use dynaphore::Semaphore;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Arc::new(Semaphore::new(1));
+    /// assert!(semaphore.acquire_owned().until(ready(())).await.is_ok(), "it is there");
+    /// # });
+    /// ```
+    pub async fn until<F: Future>(
+        mut self,
+        end: F,
+    ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
+        until(&mut self.attempt, end)
+            .await
+            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+    }
+
     pub(super) fn new(semaphore: Arc<Semaphore>, need: u32) -> Self {
         Self {
             attempt: Attempt::new(semaphore, need),

@@ -269,9 +269,12 @@ pub struct Interval {
     pub acquired: u64,
     /// Calls that only try, and found no permits.
     pub rejected: u64,
-    /// Blocking calls that gave up at their deadline.
+    /// Blocking calls that gave up at their deadline, and futures that gave up when
+    /// [`until`](crate::Acquire::until) said so.
     pub timed_out: u64,
-    /// Futures that were dropped before they knew, granted already or not.
+    /// Futures that had begun to wait and were dropped before they knew, granted already or
+    /// not. A time-out of the runtime's own ends in this too: it looks like any other
+    /// drop.
     pub cancelled: u64,
     /// Those of any kind that found the semaphore closed, or were told so while
     /// they waited.
