@@ -191,13 +191,7 @@ fn a_snapshot_says_what_there_is() {
     let mut waiter = spawn(semaphore.acquire_many(4));
     assert_pending!(waiter.poll());
     let snapshot = semaphore.snapshot();
-    let expected = Snapshot {
-        max: 5,
-        active: 2,
-        waiting: 1,
-        closed: false,
-    };
-    assert_eq!(snapshot, expected);
+    assert_eq!(snapshot, common::snapshot(5, 2, 1, false));
     assert_eq!((snapshot.available(), snapshot.excess()), (3, 0));
     assert_eq!(semaphore.available_permits(), 0, "spoken for by the line");
 

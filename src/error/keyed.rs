@@ -36,6 +36,7 @@ impl TooManyKeys {
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyedAcquireError {
     /// The keyed semaphore is [closed](crate::KeyedSemaphore::close).
     Closed,
@@ -65,6 +66,7 @@ pub enum KeyedAcquireError {
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyedTryAcquireError {
     /// The keyed semaphore is [closed](crate::KeyedSemaphore::close).
     Closed,
@@ -95,6 +97,7 @@ pub enum KeyedTryAcquireError {
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyedAcquireTimeoutError {
     /// The time was over before the permits were there.
     Timeout,

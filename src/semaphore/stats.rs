@@ -329,6 +329,42 @@ impl Interval {
     }
 }
 
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} acquired", self.acquired)?;
+        if let Some(wait) = self.wait_time(0.99) {
+            write!(f, " ({} waited, 99% within {wait:?})", self.waited())?;
+        }
+        write!(
+            f,
+            ", {} rejected, {} timed out, {} cancelled, {} closed",
+            self.rejected, self.timed_out, self.cancelled, self.closed
+        )
+    }
+}
+
+/// The counts, how many `waited`, and the waits within which 50%, 99% and all of those were
+/// served, in nanoseconds.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Interval {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+
+        let nanos = |part| self.wait_time(part).map(|wait| wait.as_nanos() as u64);
+        let mut out = serializer.serialize_struct("Interval", 9)?;
+        out.serialize_field("acquired", &self.acquired)?;
+        out.serialize_field("waited", &self.waited())?;
+        out.serialize_field("rejected", &self.rejected)?;
+        out.serialize_field("timed_out", &self.timed_out)?;
+        out.serialize_field("cancelled", &self.cancelled)?;
+        out.serialize_field("closed", &self.closed)?;
+        out.serialize_field("median_wait_nanos", &nanos(0.5))?;
+        out.serialize_field("p99_wait_nanos", &nanos(0.99))?;
+        out.serialize_field("longest_wait_nanos", &nanos(1.0))?;
+        out.end()
+    }
+}
+
 impl fmt::Debug for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Interval")
