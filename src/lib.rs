@@ -58,6 +58,8 @@
 //!
 //! # Features
 //!
+//! What is behind one carries a badge that says so, here and at each item, on docs.rs.
+//!
 //! - `keyed`, on by default: `KeyedSemaphore`. Brings hashbrown and triomphe.
 //! - `pool`, on by default: `LeasePool`, leases of keys. Brings hashbrown.
 //! - `stream`: `LeasePool::leases`, a stream. Brings futures-core.
@@ -72,6 +74,8 @@
 //! - `membarrier`: on Linux, tokens of a generation are taken without a fence, and
 //!   whoever waits for them makes a system call. Brings rustix.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(docsrs, doc(auto_cfg(hide(dynaphore_loom, dynaphore_shuttle))))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 

@@ -59,137 +59,6 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     }
 }
 
-/// Taking permits that are there.
-impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
-    /// Takes a permit of `key` if there is one and nobody waits for it.
-    ///
-    /// # Errors
-    ///
-    /// [`NoPermits`](KeyedTryAcquireError::NoPermits) if there is none, or it belongs to
-    /// somebody who waits; [`TooManyKeys`](KeyedTryAcquireError::TooManyKeys) if the key is
-    /// not in use and may not be;
-    /// [`Closed`](KeyedTryAcquireError::Closed) after [`close`](Self::close). Nothing has
-    /// changed then.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let users = dynaphore::KeyedSemaphore::<u64>::new(3);
-    /// let held = users.try_acquire(&17)?;
-    /// assert_eq!(users.snapshot(&17).active, 1);
-    /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
-    /// ```
-    #[inline]
-    pub fn try_acquire<Q>(&self, key: &Q) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
-        try_take(self, key, 1).map(KeyedPermit::new)
-    }
-
-    /// [`try_acquire`](Self::try_acquire), with a permit that keeps the keyed
-    /// semaphore alive.
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_acquire`](Self::try_acquire).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// let users = Arc::new(dynaphore::KeyedSemaphore::<u64>::new(3));
-    /// let held = users.clone().try_acquire_owned(&17)?;
-    /// assert_eq!(users.snapshot(&17).active, 1);
-    /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
-    /// ```
-    #[inline]
-    pub fn try_acquire_owned<Q>(
-        self: Arc<Self>,
-        key: &Q,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
-        try_take(self, key, 1).map(OwnedKeyedPermit::new)
-    }
-
-    /// Takes `n` permits of `key`, all or none. Zero are had unless it is closed, and
-    /// the key is in use by them too.
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_acquire`](Self::try_acquire).
-    ///
-    /// # Panics
-    ///
-    /// When `n` is larger than
-    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let users = dynaphore::KeyedSemaphore::<u64>::new(3);
-    /// let held = users.try_acquire_many(&17, 2)?;
-    /// assert_eq!(users.snapshot(&17).active, 2);
-    /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
-    /// ```
-    #[inline]
-    #[track_caller]
-    pub fn try_acquire_many<Q>(
-        &self,
-        key: &Q,
-        n: u32,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
-        try_take(self, key, checked(n as usize)).map(KeyedPermit::new)
-    }
-
-    /// [`try_acquire_many`](Self::try_acquire_many), with permits that keep the keyed
-    /// semaphore alive.
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_acquire`](Self::try_acquire).
-    ///
-    /// # Panics
-    ///
-    /// When `n` is larger than
-    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// let users = Arc::new(dynaphore::KeyedSemaphore::<u64>::new(3));
-    /// let held = users.clone().try_acquire_many_owned(&17, 2)?;
-    /// assert_eq!(users.snapshot(&17).active, 2);
-    /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
-    /// ```
-    #[inline]
-    #[track_caller]
-    pub fn try_acquire_many_owned<Q>(
-        self: Arc<Self>,
-        key: &Q,
-        n: u32,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
-        try_take(self, key, checked(n as usize)).map(OwnedKeyedPermit::new)
-    }
-}
-
 /// Waiting for permits.
 impl<K, S> KeyedSemaphore<K, S> {
     /// Waits for a permit of `key`. The key is looked up when the future is polled
@@ -355,6 +224,137 @@ impl<K, S> KeyedSemaphore<K, S> {
         P::Target: Hash + Eq + ToKey<K>,
     {
         KeyedAcquireOwned::new(self, key, checked(n as usize))
+    }
+}
+
+/// Taking permits that are there.
+impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
+    /// Takes a permit of `key` if there is one and nobody waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`NoPermits`](KeyedTryAcquireError::NoPermits) if there is none, or it belongs to
+    /// somebody who waits; [`TooManyKeys`](KeyedTryAcquireError::TooManyKeys) if the key is
+    /// not in use and may not be;
+    /// [`Closed`](KeyedTryAcquireError::Closed) after [`close`](Self::close). Nothing has
+    /// changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let users = dynaphore::KeyedSemaphore::<u64>::new(3);
+    /// let held = users.try_acquire(&17)?;
+    /// assert_eq!(users.snapshot(&17).active, 1);
+    /// # drop(held);
+    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// ```
+    #[inline]
+    pub fn try_acquire<Q>(&self, key: &Q) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        try_take(self, key, 1).map(KeyedPermit::new)
+    }
+
+    /// [`try_acquire`](Self::try_acquire), with a permit that keeps the keyed
+    /// semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let users = Arc::new(dynaphore::KeyedSemaphore::<u64>::new(3));
+    /// let held = users.clone().try_acquire_owned(&17)?;
+    /// assert_eq!(users.snapshot(&17).active, 1);
+    /// # drop(held);
+    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// ```
+    #[inline]
+    pub fn try_acquire_owned<Q>(
+        self: Arc<Self>,
+        key: &Q,
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        try_take(self, key, 1).map(OwnedKeyedPermit::new)
+    }
+
+    /// Takes `n` permits of `key`, all or none. Zero are had unless it is closed, and
+    /// the key is in use by them too.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let users = dynaphore::KeyedSemaphore::<u64>::new(3);
+    /// let held = users.try_acquire_many(&17, 2)?;
+    /// assert_eq!(users.snapshot(&17).active, 2);
+    /// # drop(held);
+    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn try_acquire_many<Q>(
+        &self,
+        key: &Q,
+        n: u32,
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        try_take(self, key, checked(n as usize)).map(KeyedPermit::new)
+    }
+
+    /// [`try_acquire_many`](Self::try_acquire_many), with permits that keep the keyed
+    /// semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let users = Arc::new(dynaphore::KeyedSemaphore::<u64>::new(3));
+    /// let held = users.clone().try_acquire_many_owned(&17, 2)?;
+    /// assert_eq!(users.snapshot(&17).active, 2);
+    /// # drop(held);
+    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn try_acquire_many_owned<Q>(
+        self: Arc<Self>,
+        key: &Q,
+        n: u32,
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        try_take(self, key, checked(n as usize)).map(OwnedKeyedPermit::new)
     }
 }
 

@@ -31,142 +31,6 @@ use crate::{
     park::Wait,
 };
 
-/// Taking permits if they are there.
-impl Semaphore {
-    /// Takes a permit if one is available and nobody waits for it.
-    ///
-    /// A line that has gone holds up nobody: who knows that no request is in line,
-    /// because it has read so ([`waiting`](Self::waiting),
-    /// [`snapshot`](Self::snapshot)), or because the calls and futures that were in
-    /// line have returned or been dropped, gets a permit that is free. A request is
-    /// in line from its first poll that does not succeed until it is granted or
-    /// closed out, or the call that gives it up has returned. One for more than max
-    /// may count as in line while a call that lowers max, gives permits back or
-    /// leaves the line is under way.
-    ///
-    /// # Errors
-    ///
-    /// [`NoPermits`](TryAcquireError::NoPermits) if there is none, or if others
-    /// are in line; [`Closed`](TryAcquireError::Closed) if the semaphore is
-    /// closed. Neither changes anything.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = dynaphore::Semaphore::new(1);
-    /// let permit = semaphore.try_acquire()?;
-    /// assert!(semaphore.try_acquire().is_err());
-    /// # Ok::<(), dynaphore::TryAcquireError>(())
-    /// ```
-    #[inline]
-    pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        Ok(SemaphorePermit::from_packed(self, self.try_take(1)?))
-    }
-
-    /// Takes `n` permits if they are available and nobody waits for them. Zero
-    /// are always available.
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_acquire`](Self::try_acquire).
-    ///
-    /// # Panics
-    ///
-    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = dynaphore::Semaphore::new(3);
-    /// let two = semaphore.try_acquire_many(2)?;
-    /// assert!(semaphore.try_acquire_many(2).is_err());
-    /// # Ok::<(), dynaphore::TryAcquireError>(())
-    /// ```
-    #[inline]
-    #[track_caller]
-    pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        let n = checked(n as usize);
-        Ok(SemaphorePermit::from_packed(self, self.try_take(n)?))
-    }
-
-    /// [`try_acquire`](Self::try_acquire), with a permit that keeps the
-    /// semaphore alive.
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_acquire`](Self::try_acquire).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// let semaphore = Arc::new(dynaphore::Semaphore::new(1));
-    /// let permit = semaphore.clone().try_acquire_owned()?;
-    /// std::thread::spawn(move || drop(permit)).join().unwrap();
-    /// assert_eq!(semaphore.available_permits(), 1);
-    /// # Ok::<(), dynaphore::TryAcquireError>(())
-    /// ```
-    #[inline]
-    pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        let packed = self.try_take(1)?;
-        Ok(OwnedSemaphorePermit::from_packed(self, packed))
-    }
-
-    /// [`try_acquire_many`](Self::try_acquire_many), with permits that keep the
-    /// semaphore alive.
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_acquire`](Self::try_acquire).
-    ///
-    /// # Panics
-    ///
-    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// let semaphore = Arc::new(dynaphore::Semaphore::new(3));
-    /// let two = semaphore.clone().try_acquire_many_owned(2)?;
-    /// assert_eq!(semaphore.available_permits(), 1);
-    /// # Ok::<(), dynaphore::TryAcquireError>(())
-    /// ```
-    #[inline]
-    #[track_caller]
-    pub fn try_acquire_many_owned(
-        self: Arc<Self>,
-        n: u32,
-    ) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        let packed = self.try_take(checked(n as usize))?;
-        Ok(OwnedSemaphorePermit::from_packed(self, packed))
-    }
-
-    // What is inlined into the caller is the permit that is there: this, and the
-    // functions below it that say so too.
-    #[inline(always)]
-    fn try_take(&self, n: u32) -> Result<Packed, TryAcquireError> {
-        let (found, packed) = self.take_packed(n);
-        match found {
-            Take::Acquired => {
-                self.ended(End::Acquired, Since::NEVER);
-                Ok(packed)
-            }
-            found => Err(self.refused(found)),
-        }
-    }
-
-    #[inline(never)]
-    fn refused(&self, found: Take) -> TryAcquireError {
-        let (end, error) = match found {
-            Take::Closed => (End::Closed, TryAcquireError::Closed),
-            _ => (End::Rejected, TryAcquireError::NoPermits),
-        };
-        self.ended(end, Since::NEVER);
-        error
-    }
-}
-
 /// Waiting for permits as a future.
 impl Semaphore {
     /// Waits for a permit.
@@ -322,6 +186,142 @@ impl Semaphore {
     #[track_caller]
     pub fn acquire_many_owned(self: Arc<Self>, n: u32) -> AcquireOwned {
         AcquireOwned::new(self, checked(n as usize))
+    }
+}
+
+/// Taking permits if they are there.
+impl Semaphore {
+    /// Takes a permit if one is available and nobody waits for it.
+    ///
+    /// A line that has gone holds up nobody: who knows that no request is in line,
+    /// because it has read so ([`waiting`](Self::waiting),
+    /// [`snapshot`](Self::snapshot)), or because the calls and futures that were in
+    /// line have returned or been dropped, gets a permit that is free. A request is
+    /// in line from its first poll that does not succeed until it is granted or
+    /// closed out, or the call that gives it up has returned. One for more than max
+    /// may count as in line while a call that lowers max, gives permits back or
+    /// leaves the line is under way.
+    ///
+    /// # Errors
+    ///
+    /// [`NoPermits`](TryAcquireError::NoPermits) if there is none, or if others
+    /// are in line; [`Closed`](TryAcquireError::Closed) if the semaphore is
+    /// closed. Neither changes anything.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(1);
+    /// let permit = semaphore.try_acquire()?;
+    /// assert!(semaphore.try_acquire().is_err());
+    /// # Ok::<(), dynaphore::TryAcquireError>(())
+    /// ```
+    #[inline]
+    pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        Ok(SemaphorePermit::from_packed(self, self.try_take(1)?))
+    }
+
+    /// Takes `n` permits if they are available and nobody waits for them. Zero
+    /// are always available.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(3);
+    /// let two = semaphore.try_acquire_many(2)?;
+    /// assert!(semaphore.try_acquire_many(2).is_err());
+    /// # Ok::<(), dynaphore::TryAcquireError>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        let n = checked(n as usize);
+        Ok(SemaphorePermit::from_packed(self, self.try_take(n)?))
+    }
+
+    /// [`try_acquire`](Self::try_acquire), with a permit that keeps the
+    /// semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(1));
+    /// let permit = semaphore.clone().try_acquire_owned()?;
+    /// std::thread::spawn(move || drop(permit)).join().unwrap();
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// # Ok::<(), dynaphore::TryAcquireError>(())
+    /// ```
+    #[inline]
+    pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        let packed = self.try_take(1)?;
+        Ok(OwnedSemaphorePermit::from_packed(self, packed))
+    }
+
+    /// [`try_acquire_many`](Self::try_acquire_many), with permits that keep the
+    /// semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(3));
+    /// let two = semaphore.clone().try_acquire_many_owned(2)?;
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// # Ok::<(), dynaphore::TryAcquireError>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn try_acquire_many_owned(
+        self: Arc<Self>,
+        n: u32,
+    ) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        let packed = self.try_take(checked(n as usize))?;
+        Ok(OwnedSemaphorePermit::from_packed(self, packed))
+    }
+
+    // What is inlined into the caller is the permit that is there: this, and the
+    // functions below it that say so too.
+    #[inline(always)]
+    fn try_take(&self, n: u32) -> Result<Packed, TryAcquireError> {
+        let (found, packed) = self.take_packed(n);
+        match found {
+            Take::Acquired => {
+                self.ended(End::Acquired, Since::NEVER);
+                Ok(packed)
+            }
+            found => Err(self.refused(found)),
+        }
+    }
+
+    #[inline(never)]
+    fn refused(&self, found: Take) -> TryAcquireError {
+        let (end, error) = match found {
+            Take::Closed => (End::Closed, TryAcquireError::Closed),
+            _ => (End::Rejected, TryAcquireError::NoPermits),
+        };
+        self.ended(end, Since::NEVER);
+        error
     }
 }
 

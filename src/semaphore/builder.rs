@@ -27,6 +27,7 @@ pub struct Builder {
     options: Options,
 }
 
+/// Making one that is not the usual one.
 impl Semaphore {
     /// Starts to make a semaphore with `max` permits, 0 to
     /// [`MAX_PERMITS`](Self::MAX_PERMITS), that is otherwise like one from

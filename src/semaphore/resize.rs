@@ -154,6 +154,7 @@ impl Semaphore {
     }
 }
 
+/// Resizing it, and waiting until all older permits are back.
 impl Semaphore {
     /// Changes max, as [`set_max`](Self::set_max) does, and opens a new
     /// generation of permits. What it returns can be

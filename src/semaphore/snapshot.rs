@@ -183,6 +183,7 @@ impl Semaphore {
     }
 }
 
+/// Statistics.
 #[cfg(feature = "stats")]
 impl Semaphore {
     /// How its requests end, and how long they wait.
