@@ -14,7 +14,7 @@
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
 //! | [`SetMaxError`] | why max is what it was |
-//! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`], [`ResizeDrained`] | the futures |
+//! | [`mod@future`] | the futures that the calls return, for who has to name them |
 //! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
 //! | [`generation::Swap`] | counters and the like, read and reset as one while traffic goes on |
 #![cfg_attr(
@@ -26,16 +26,13 @@
     doc = "| [`KeyedSemaphore`], [`KeyedBuilder`] | a semaphore for each key |",
     doc = "| [`ToKey`] | by what keys are looked up |",
     doc = "| [`KeyedPermit`], [`OwnedKeyedPermit`] | permits of a key |",
-    doc = "| [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`] | why there is no permit of a key |",
-    doc = "| [`KeyedAcquire`], [`KeyedAcquireOwned`] | the futures of a key |"
+    doc = "| [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`] | why there is no permit of a key |"
 )]
 #![cfg_attr(
     feature = "pool",
     doc = "| [`LeasePool`], [`Lease`], [`Counts`] | leases of keys, each key with a target of its own |",
-    doc = "| [`LeaseError`], [`TryLeaseError`], [`LeaseTimeoutError`] | why there is no lease |",
-    doc = "| [`AcquireLease`], [`Stopped`] | the futures of a pool |"
+    doc = "| [`LeaseError`], [`TryLeaseError`], [`LeaseTimeoutError`] | why there is no lease |"
 )]
-#![cfg_attr(feature = "stream", doc = "| [`Leases`] | leases as a stream |")]
 #![cfg_attr(
     feature = "rayon",
     doc = "| [`mod@rayon`] | throttled jobs and parallel iterators in rayon's pools |"
@@ -114,20 +111,27 @@ pub use error::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireErro
 #[cfg(feature = "pool")]
 pub use error::{LeaseError, LeaseTimeoutError, TryLeaseError};
 #[cfg(feature = "keyed")]
-pub use keyed::{
-    KeyedAcquire, KeyedAcquireOwned, KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit,
-    ToKey,
-};
-#[cfg(feature = "stream")]
-pub use pool::Leases;
+pub use keyed::{KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit, ToKey};
 #[cfg(feature = "pool")]
-pub use pool::{AcquireLease, Counts, Lease, LeasePool, Stopped};
+pub use pool::{Counts, Lease, LeasePool};
 pub use semaphore::{
-    Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Resize, ResizeDrained,
-    Semaphore, SemaphorePermit, Settled, Snapshot,
+    Builder, Fairness, OwnedSemaphorePermit, Resize, Semaphore, SemaphorePermit, Snapshot,
 };
 #[cfg(feature = "stats")]
 pub use semaphore::{Interval, Stats};
+
+/// The futures that the calls return, and the stream of leases, for who has to name them.
+pub mod future {
+    #[cfg(feature = "keyed")]
+    pub use crate::keyed::{KeyedAcquire, KeyedAcquireOwned};
+    #[cfg(feature = "stream")]
+    pub use crate::pool::Leases;
+    #[cfg(feature = "pool")]
+    pub use crate::pool::{AcquireLease, Stopped};
+    pub use crate::semaphore::{Acquire, AcquireOwned, Idle, ResizeDrained, Settled};
+}
+#[allow(unused_imports)] // Each choice of features uses its part of it.
+use future::*;
 
 /// What can be sent, shared and unwound past, held at compile time.
 const _: () = {

@@ -754,7 +754,7 @@ impl<K, S> fmt::Debug for LeasePool<K, S> {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{LeasePool, Stopped};
+/// use dynaphore::{LeasePool, future::Stopped};
 ///
 /// # futures::executor::block_on(async {
 /// let pool = LeasePool::<String>::new();

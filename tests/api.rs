@@ -16,8 +16,9 @@ use std::{
 
 use common::watchdog;
 use dynaphore::{
-    Acquire, AcquireError, AcquireOwned, AcquireTimeoutError, Idle, OwnedSemaphorePermit,
-    Semaphore, SemaphorePermit, Settled, Snapshot, TryAcquireError,
+    AcquireError, AcquireTimeoutError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, Snapshot,
+    TryAcquireError,
+    future::{Acquire, AcquireOwned, Idle, Settled},
 };
 use tokio_test::{assert_pending, task::spawn};
 

@@ -16,8 +16,9 @@ use std::{
 
 use common::{Wakes, panic_of, snapshot, until, watchdog};
 use dynaphore::{
-    Fairness, KeyedAcquire, KeyedAcquireOwned, KeyedAcquireTimeoutError, KeyedBuilder, KeyedPermit,
-    KeyedSemaphore, OwnedKeyedPermit,
+    Fairness, KeyedAcquireTimeoutError, KeyedBuilder, KeyedPermit, KeyedSemaphore,
+    OwnedKeyedPermit,
+    future::{KeyedAcquire, KeyedAcquireOwned},
 };
 use futures::{FutureExt, executor::block_on};
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use common::{Wakes, message, panic_of, silently, watchdog};
-use dynaphore::{Acquire, Semaphore, SetMaxError};
+use dynaphore::{Semaphore, SetMaxError, future::Acquire};
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 
 const MAX: usize = Semaphore::MAX_PERMITS;

@@ -72,7 +72,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dynaphore::{AcquireError, AcquireOwned, Fairness, OwnedSemaphorePermit, Semaphore, Snapshot};
+use dynaphore::{
+    AcquireError, Fairness, OwnedSemaphorePermit, Semaphore, Snapshot, future::AcquireOwned,
+};
 use loom::{cell::UnsafeCell, thread::JoinHandle};
 pub use loom::{future::block_on, thread::spawn};
 

@@ -440,7 +440,7 @@ pin_project! {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{KeyedAcquire, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, future::KeyedAcquire};
     ///
     /// # futures::executor::block_on(async {
     /// let hosts = KeyedSemaphore::<String>::new(1);
@@ -502,7 +502,7 @@ pin_project! {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use dynaphore::{KeyedAcquireOwned, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, future::KeyedAcquireOwned};
     ///
     /// # futures::executor::block_on(async {
     /// let hosts = Arc::new(KeyedSemaphore::<String>::new(1));

@@ -160,7 +160,7 @@ pub(super) fn block<K>(
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{AcquireLease, LeasePool};
+/// use dynaphore::{LeasePool, future::AcquireLease};
 ///
 /// # futures::executor::block_on(async {
 /// let pool = LeasePool::new();
@@ -243,7 +243,7 @@ impl Wait for End<'_> {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{LeasePool, Leases};
+/// use dynaphore::{LeasePool, future::Leases};
 /// use futures::StreamExt;
 ///
 /// # futures::executor::block_on(async {

@@ -552,7 +552,7 @@ pin_project! {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Acquire, Semaphore};
+    /// use dynaphore::{Semaphore, future::Acquire};
     ///
     /// # futures::executor::block_on(async {
     /// let semaphore = Semaphore::new(1);
@@ -663,7 +663,7 @@ pin_project! {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use dynaphore::{AcquireOwned, Semaphore};
+    /// use dynaphore::{Semaphore, future::AcquireOwned};
     ///
     /// # futures::executor::block_on(async {
     /// let acquire: AcquireOwned = Arc::new(Semaphore::new(1)).acquire_owned();

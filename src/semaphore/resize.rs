@@ -399,7 +399,7 @@ impl fmt::Debug for Resize<'_> {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{ResizeDrained, Semaphore};
+/// use dynaphore::{Semaphore, future::ResizeDrained};
 ///
 /// # futures::executor::block_on(async {
 /// let semaphore = Semaphore::builder(2).generations(true).build();

@@ -270,7 +270,7 @@ pub struct Interval {
     /// Calls that only try, and found no permits.
     pub rejected: u64,
     /// Blocking calls that gave up at their deadline, and futures that gave up when
-    /// [`until`](crate::Acquire::until) said so.
+    /// [`until`](crate::future::Acquire::until) said so.
     pub timed_out: u64,
     /// Futures that had begun to wait and were dropped before they knew, granted already or
     /// not. A time-out of the runtime's own ends in this too: it looks like any other

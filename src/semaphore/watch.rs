@@ -259,7 +259,7 @@ impl<S: Deref<Target = Semaphore>> fmt::Debug for Watch<S> {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{Settled, Semaphore};
+/// use dynaphore::{Semaphore, future::Settled};
 ///
 /// # futures::executor::block_on(async {
 /// let semaphore = Semaphore::new(1);
@@ -290,7 +290,7 @@ impl Future for Settled<'_> {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{Idle, Semaphore};
+/// use dynaphore::{Semaphore, future::Idle};
 ///
 /// # futures::executor::block_on(async {
 /// let semaphore = Semaphore::new(1);

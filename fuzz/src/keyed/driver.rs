@@ -12,8 +12,8 @@ use std::{
 };
 
 use dynaphore::{
-    KeyedAcquireError, KeyedAcquireOwned, KeyedAcquireTimeoutError, KeyedPermit, KeyedSemaphore,
-    KeyedTryAcquireError, OwnedKeyedPermit,
+    KeyedAcquireError, KeyedAcquireTimeoutError, KeyedPermit, KeyedSemaphore, KeyedTryAcquireError,
+    OwnedKeyedPermit, future::KeyedAcquireOwned,
 };
 
 use super::{

@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use dynaphore::{KeyedAcquireError, KeyedAcquireOwned, KeyedSemaphore, OwnedKeyedPermit};
+use dynaphore::{KeyedAcquireError, KeyedSemaphore, OwnedKeyedPermit, future::KeyedAcquireOwned};
 use dynaphore_loom_tests::Count;
 
 /// The same on every run.
