@@ -35,7 +35,7 @@
 )]
 #![cfg_attr(
     feature = "rayon",
-    doc = "| [`mod@rayon`] | throttled jobs and parallel iterators in rayon's pools |"
+    doc = "| [`throttle`] | throttled jobs and parallel iterators in rayon's pools |"
 )]
 //!
 //! # Examples
@@ -100,10 +100,12 @@ mod park;
 #[cfg(feature = "pool")]
 mod pool;
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-pub mod rayon;
+mod rayon;
 mod semaphore;
 mod sync;
 mod thread_number;
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+pub mod throttle;
 
 pub use error::{AcquireError, AcquireTimeoutError, SetMaxError, TryAcquireError};
 #[cfg(feature = "keyed")]
@@ -186,12 +188,12 @@ const _: () = {
     {
         const fn shared<T: Send + Sync>() {}
 
-        shared::<rayon::Throttle>();
-        shared::<rayon::ScopeThrottle<'_>>();
+        shared::<throttle::Throttle>();
+        shared::<throttle::ScopeThrottle<'_>>();
         #[cfg(feature = "keyed")]
-        everywhere::<rayon::KeyedSource<'_, String, str>>();
+        everywhere::<throttle::KeyedSource<'_, String, str>>();
         #[cfg(feature = "keyed")]
-        everywhere::<rayon::OwnedKeyedSource<String>>();
+        everywhere::<throttle::OwnedKeyedSource<String>>();
     }
     #[cfg(all(feature = "stats", not(dynaphore_loom)))]
     everywhere::<Stats<'_>>();

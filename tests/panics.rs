@@ -315,7 +315,7 @@ fn a_resize_of_an_ordinary_semaphore_names_what_resizes_it() {
 #[cfg(feature = "rayon")]
 #[test]
 fn a_job_that_needs_more_than_any_semaphore_has_panics_at_the_callers_line() {
-    use dynaphore::rayon::Throttle;
+    use dynaphore::throttle::Throttle;
 
     let throttle = Throttle::new(Arc::new(Semaphore::new(1)));
     panics_here!(throttle.spawn_many(MAX as u32 + 1, |_| {}));

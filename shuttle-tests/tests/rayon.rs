@@ -12,7 +12,7 @@ use std::{
 
 use dynaphore::{
     KeyedSemaphore, OwnedSemaphorePermit, Semaphore,
-    rayon::{KeyedSource, Throttle, ThrottleExt, ThrottlePermit},
+    throttle::{KeyedSource, Throttle, ThrottleExt, ThrottlePermit},
 };
 use dynaphore_shuttle_tests::{below, explore_fairly, join, spawn, take, yield_now};
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};

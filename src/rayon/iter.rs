@@ -67,7 +67,7 @@ use crate::{AcquireError, Semaphore};
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{Semaphore, rayon::ThrottleExt};
+/// use dynaphore::{Semaphore, throttle::ThrottleExt};
 /// use rayon::prelude::*;
 ///
 /// static DISK: Semaphore = Semaphore::new(2);
@@ -97,7 +97,7 @@ pub trait ThrottleExt: ParallelIterator {
     ///
     /// ```
     /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let semaphore = Semaphore::new(2);
@@ -133,7 +133,7 @@ pub trait ThrottleExt: ParallelIterator {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let semaphore = Semaphore::new(2);
@@ -156,7 +156,10 @@ pub trait ThrottleExt: ParallelIterator {
     /// for budgets of memory, say, with a permit for each byte.
     ///
     /// An item that weighs more than max waits until max is raised far enough,
-    /// and holds up the items that come after it in this call, but nobody else.
+    /// and holds up the items that come after it in this call, but nobody else. Until then
+    /// the call does not return, and the [snapshot](Semaphore::snapshot) counts it among
+    /// those that wait, while permits are available. Where weights come from outside,
+    /// compare them with [`max`](Semaphore::max) first.
     ///
     /// # Errors
     ///
@@ -170,7 +173,7 @@ pub trait ThrottleExt: ParallelIterator {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let memory = Semaphore::new(256 << 20);
@@ -208,7 +211,7 @@ pub trait ThrottleExt: ParallelIterator {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let memory = Semaphore::new(256);
@@ -239,7 +242,7 @@ pub trait ThrottleExt: ParallelIterator {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let semaphore = Semaphore::new(2);
@@ -311,7 +314,7 @@ impl<T, W: Fn(&T) -> u32 + Send + Sync> Weigh<T> for By<W> {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use dynaphore::{Semaphore, rayon::ThrottleExt};
+/// use dynaphore::{Semaphore, throttle::ThrottleExt};
 /// use rayon::prelude::*;
 ///
 /// let shared = Arc::new(Semaphore::new(2));
@@ -337,7 +340,7 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let semaphore = Arc::new(Semaphore::new(2));
@@ -363,7 +366,7 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let semaphore = Semaphore::new(2);
@@ -392,7 +395,7 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let memory = Semaphore::new(256);
@@ -419,7 +422,7 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let memory = Semaphore::new(256);
