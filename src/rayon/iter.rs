@@ -62,7 +62,7 @@ use crate::{AcquireError, Semaphore};
 /// # Nesting
 ///
 /// The closure may throttle by the same semaphore again; see the
-/// [module](super#nesting).
+/// [module](crate::throttle#nesting).
 ///
 /// # Examples
 ///

@@ -204,7 +204,7 @@ impl<S: Source> fmt::Debug for Throttle<S> {
 /// dropped: when the job ends, or earlier if it drops them.
 ///
 /// It stays with the thread that runs the job, so that a nested throttled call
-/// knows what it can [share](super#nesting).
+/// knows what it can [share](crate::throttle#nesting).
 ///
 /// # Memory ordering
 ///
