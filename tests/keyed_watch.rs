@@ -59,14 +59,14 @@ fn one_that_gives_up_watching_leaves_nothing() {
 #[test]
 fn all_keys_are_idle_when_each_is() {
     let keyed = KeyedSemaphore::<u8>::builder(1).shards(2).build();
-    let mut held: Vec<_> = (0..20)
+    let held: Vec<_> = (0..20)
         .map(|key| keyed.try_acquire(&key).unwrap())
         .collect();
     keyed.set_max(&21, 5).unwrap();
     keyed.close();
     let mut idle = spawn(keyed.all_idle());
     assert_pending!(idle.poll());
-    while let Some(permit) = held.pop() {
+    for permit in held {
         assert_pending!(idle.poll());
         drop(permit);
     }

@@ -12,5 +12,8 @@ fn a_glob_of_ours_hides_no_crate() {
     assert_eq!(sum, 45);
     rayon::scope(|_| drop(semaphore.try_acquire()));
     futures::executor::block_on(async { drop(semaphore.acquire().await) });
-    let (_, ()) = (tokio::sync::Notify::new(), std::future::ready(()).into_inner());
+    let (_, ()) = (
+        tokio::sync::Notify::new(),
+        std::future::ready(()).into_inner(),
+    );
 }
