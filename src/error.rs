@@ -21,7 +21,9 @@ macro_rules! messages {
 mod keyed;
 
 #[cfg(feature = "keyed")]
-pub use keyed::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError, TooManyKeys};
+pub(crate) use keyed::TooManyKeys;
+#[cfg(feature = "keyed")]
+pub use keyed::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError};
 
 /// The semaphore is closed: there are no permits to be had any more.
 ///
@@ -115,6 +117,42 @@ impl From<AcquireError> for AcquireTimeoutError {
         Self::Closed
     }
 }
+
+/// Why a max was not changed, or something not made with it.
+///
+/// Returned by [`Semaphore::try_set_max`](crate::Semaphore::try_set_max) and all others
+/// that are given a number and do not panic.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{Semaphore, SetMaxError};
+///
+/// let semaphore = Semaphore::new(1);
+/// let refused = semaphore.try_set_max(Semaphore::MAX_PERMITS + 1).unwrap_err();
+/// assert_eq!(refused, SetMaxError::TooManyPermits);
+/// assert_eq!(refused.to_string(), "more than 2147483647 permits");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetMaxError {
+    /// There would be more than
+    /// [`MAX_PERMITS`](crate::Semaphore::MAX_PERMITS) permits, or leases of a pool.
+    TooManyPermits,
+    /// The key of a keyed semaphore is not in use, and as many keys are as may be.
+    TooManyKeys,
+}
+
+impl fmt::Display for SetMaxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooManyPermits => "more than 2147483647 permits",
+            Self::TooManyKeys => "too many keys in use",
+        })
+    }
+}
+
+impl Error for SetMaxError {}
 
 /// The pool is stopped: there are no leases to be had any more.
 ///

@@ -57,12 +57,32 @@ struct Woken {
 }
 
 /// Something that can be waited for.
-pub(crate) struct Event(event_listener::Event);
+pub(crate) struct Event(Inner);
+
+/// A crate that uses this one may test itself with `--cfg loom`. That name means something
+/// to event-listener too, whose events cannot be made in a `const fn` then.
+#[allow(unexpected_cfgs)]
+mod inner {
+    #[cfg(any(not(loom), dynaphore_loom))]
+    pub(super) type Inner = event_listener::Event;
+    #[cfg(all(loom, not(dynaphore_loom)))]
+    pub(super) type Inner = std::sync::LazyLock<event_listener::Event>;
+
+    crate::sync::const_fn! {
+        pub(super) fn new() -> Inner {
+            #[cfg(any(not(loom), dynaphore_loom))]
+            return Inner::new();
+            #[cfg(all(loom, not(dynaphore_loom)))]
+            return Inner::new(event_listener::Event::new);
+        }
+    }
+}
+use inner::Inner;
 
 impl Event {
     const_fn! {
         pub(crate) fn new() -> Self {
-            Self(event_listener::Event::new())
+            Self(inner::new())
         }
     }
 

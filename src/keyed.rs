@@ -2,18 +2,29 @@
 //! of one shard, `shards` the locks around the tables and the protocol of it all. On these
 //! stand the semaphore, its permits, and the calls that take them.
 
+// In the order in which a caller reads of them, which is rustdoc's.
+mod builder;
+
 mod acquire;
+
 mod blocking;
+
+mod semaphore;
+
+mod watch;
+
 mod entry;
+mod key;
 mod permit;
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 mod rayon;
-mod semaphore;
 mod shards;
 mod table;
 
 pub use acquire::{KeyedAcquire, KeyedAcquireOwned};
+pub use builder::KeyedBuilder;
+pub use key::ToKey;
 pub use permit::{KeyedPermit, OwnedKeyedPermit};
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 pub(crate) use rayon::KeyRequest;
-pub use semaphore::{KeyedBuilder, KeyedSemaphore};
+pub use semaphore::KeyedSemaphore;

@@ -13,7 +13,8 @@
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
-//! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`], [`ResizeDrained`] | the futures |
+//! | [`SetMaxError`] | why max is what it was |
+//! | [`mod@future`] | the futures that the calls return, for who has to name them |
 //! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
 //! | [`generation::Swap`] | counters and the like, read and reset as one while traffic goes on |
 #![cfg_attr(
@@ -23,20 +24,18 @@
 #![cfg_attr(
     feature = "keyed",
     doc = "| [`KeyedSemaphore`], [`KeyedBuilder`] | a semaphore for each key |",
+    doc = "| [`ToKey`] | by what keys are looked up |",
     doc = "| [`KeyedPermit`], [`OwnedKeyedPermit`] | permits of a key |",
-    doc = "| [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`], [`TooManyKeys`] | why there is no permit of a key |",
-    doc = "| [`KeyedAcquire`], [`KeyedAcquireOwned`] | the futures of a key |"
+    doc = "| [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`] | why there is no permit of a key |"
 )]
 #![cfg_attr(
     feature = "pool",
     doc = "| [`LeasePool`], [`Lease`], [`Counts`] | leases of keys, each key with a target of its own |",
-    doc = "| [`LeaseError`], [`TryLeaseError`], [`LeaseTimeoutError`] | why there is no lease |",
-    doc = "| [`AcquireLease`], [`Stopped`] | the futures of a pool |"
+    doc = "| [`LeaseError`], [`TryLeaseError`], [`LeaseTimeoutError`] | why there is no lease |"
 )]
-#![cfg_attr(feature = "stream", doc = "| [`Leases`] | leases as a stream |")]
 #![cfg_attr(
     feature = "rayon",
-    doc = "| [`mod@rayon`] | throttled jobs and parallel iterators in rayon's pools |"
+    doc = "| [`throttle`] | throttled jobs and parallel iterators in rayon's pools |"
 )]
 //!
 //! # Examples
@@ -56,18 +55,24 @@
 //!
 //! # Features
 //!
+//! What is behind one carries a badge that says so, here and at each item, on docs.rs.
+//!
 //! - `keyed`, on by default: `KeyedSemaphore`. Brings hashbrown and triomphe.
 //! - `pool`, on by default: `LeasePool`, leases of keys. Brings hashbrown.
 //! - `stream`: `LeasePool::leases`, a stream. Brings futures-core.
 //! - `stats`: `Semaphore::stats`, for semaphores that are built to keep them.
 //!   Brings histogram.
-//! - `tokio`: the blocking calls panic inside a tokio runtime, as tokio's own
-//!   do. Without it they block the worker that calls them.
+//! - `tokio`: `Builder::refuse_blocking_in_runtime`, for semaphores whose blocking calls
+//!   panic inside a tokio runtime, as tokio's own do. The others block the worker that
+//!   calls them. Brings tokio.
+//! - `serde`: `Snapshot`, `Counts`, `Interval` and `Fairness` can be serialized. Brings serde.
 //! - `rayon`: jobs and parallel iterators that wait for their permits without
 //!   blocking a worker. Brings rayon.
 //! - `membarrier`: on Linux, tokens of a generation are taken without a fence, and
 //!   whoever waits for them makes a system call. Brings rustix.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(docsrs, doc(auto_cfg(hide(dynaphore_loom, dynaphore_shuttle))))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
@@ -95,30 +100,40 @@ mod park;
 #[cfg(feature = "pool")]
 mod pool;
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-pub mod rayon;
+mod rayon;
 mod semaphore;
 mod sync;
 mod thread_number;
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+pub mod throttle;
 
-pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
+pub use error::{AcquireError, AcquireTimeoutError, SetMaxError, TryAcquireError};
 #[cfg(feature = "keyed")]
-pub use error::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError, TooManyKeys};
+pub use error::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError};
 #[cfg(feature = "pool")]
 pub use error::{LeaseError, LeaseTimeoutError, TryLeaseError};
 #[cfg(feature = "keyed")]
-pub use keyed::{
-    KeyedAcquire, KeyedAcquireOwned, KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit,
-};
-#[cfg(feature = "stream")]
-pub use pool::Leases;
+pub use keyed::{KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit, ToKey};
 #[cfg(feature = "pool")]
-pub use pool::{AcquireLease, Counts, Lease, LeasePool, Stopped};
+pub use pool::{Counts, Lease, LeasePool};
 pub use semaphore::{
-    Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Resize, ResizeDrained,
-    Semaphore, SemaphorePermit, Settled, Snapshot,
+    Builder, Fairness, OwnedSemaphorePermit, Resize, Semaphore, SemaphorePermit, Snapshot,
 };
 #[cfg(feature = "stats")]
 pub use semaphore::{Interval, Stats};
+
+/// The futures that the calls return, and the stream of leases, for who has to name them.
+pub mod future {
+    #[cfg(feature = "keyed")]
+    pub use crate::keyed::{KeyedAcquire, KeyedAcquireOwned};
+    #[cfg(feature = "stream")]
+    pub use crate::pool::Leases;
+    #[cfg(feature = "pool")]
+    pub use crate::pool::{AcquireLease, Stopped};
+    pub use crate::semaphore::{Acquire, AcquireOwned, Idle, ResizeDrained, Settled};
+}
+#[allow(unused_imports)] // Each choice of features uses its part of it.
+use future::*;
 
 /// What can be sent, shared and unwound past, held at compile time.
 const _: () = {
@@ -150,12 +165,11 @@ const _: () = {
         everywhere::<KeyedPermit<'_, String>>();
         everywhere::<OwnedKeyedPermit<String>>();
         everywhere::<KeyedAcquire<'_, '_, String, str>>();
-        everywhere::<KeyedAcquireOwned<'_, String, str>>();
+        everywhere::<KeyedAcquireOwned<String, &str>>();
         everywhere::<KeyedBuilder<String>>();
         everywhere::<KeyedAcquireError>();
         everywhere::<KeyedTryAcquireError>();
         everywhere::<KeyedAcquireTimeoutError>();
-        everywhere::<TooManyKeys>();
     }
     #[cfg(all(feature = "pool", not(dynaphore_loom)))]
     {
@@ -174,12 +188,12 @@ const _: () = {
     {
         const fn shared<T: Send + Sync>() {}
 
-        shared::<rayon::Throttle>();
-        shared::<rayon::ScopeThrottle<'_>>();
+        shared::<throttle::Throttle>();
+        shared::<throttle::ScopeThrottle<'_>>();
         #[cfg(feature = "keyed")]
-        everywhere::<rayon::KeyedSource<'_, String, str>>();
+        everywhere::<throttle::KeyedSource<'_, String, str>>();
         #[cfg(feature = "keyed")]
-        everywhere::<rayon::OwnedKeyedSource<String>>();
+        everywhere::<throttle::OwnedKeyedSource<String>>();
     }
     #[cfg(all(feature = "stats", not(dynaphore_loom)))]
     everywhere::<Stats<'_>>();
@@ -191,4 +205,5 @@ const _: () = {
     everywhere::<AcquireError>();
     everywhere::<TryAcquireError>();
     everywhere::<AcquireTimeoutError>();
+    everywhere::<SetMaxError>();
 };

@@ -191,7 +191,7 @@ pub(crate) fn after(timeout: Duration) -> Option<Instant> {
 /// the thread's locals are being dropped, where it would panic for want of its own.
 #[cfg(feature = "tokio")]
 #[track_caller]
-pub(crate) fn assert_may_block() {
+pub(crate) fn assert_outside_runtime() {
     struct Local;
 
     impl Drop for Local {
@@ -210,9 +210,6 @@ pub(crate) fn assert_may_block() {
     drop(tokio::sync::Mutex::const_new(()).blocking_lock());
     IS_MADE.set(LOCAL.try_with(|_| ()).is_ok());
 }
-
-#[cfg(not(feature = "tokio"))]
-pub(crate) fn assert_may_block() {}
 
 #[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
 mod tests {

@@ -24,9 +24,9 @@ pub use request::AcquireLease;
 pub use request::Leases;
 
 use crate::{
-    error::{LeaseError, LeaseTimeoutError, TryLeaseError},
-    park::{Wait, after, assert_may_block},
-    semaphore::{Goal, Idle, Watch},
+    error::{LeaseError, LeaseTimeoutError, SetMaxError, TryLeaseError},
+    park::{Wait, after, wait},
+    semaphore::{Goal, Idle, Semaphore, Watch},
 };
 use request::{Request, block};
 use shared::{MAX_LEASES, Overflow, Shared};
@@ -70,9 +70,7 @@ use shared::{MAX_LEASES, Overflow, Shared};
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{Counts, LeasePool};
-///
-/// let pool = LeasePool::new();
+/// let pool = dynaphore::LeasePool::new();
 /// pool.set("proxy-1", 2);
 /// pool.set("proxy-2", 1);
 ///
@@ -82,13 +80,15 @@ use shared::{MAX_LEASES, Overflow, Shared};
 ///
 /// // Who is in stays in.
 /// pool.set("proxy-1", 1);
-/// assert_eq!(pool.counts("proxy-1"), Counts { target: 1, active: 2 });
+/// assert_eq!(pool.counts("proxy-1").to_string(), "2 of 1 out");
 /// drop(leases);
-/// assert_eq!(pool.counts("proxy-1"), Counts { target: 1, active: 0 });
+/// assert_eq!(pool.counts("proxy-1").active, 0);
 /// ```
 pub struct LeasePool<K, S = RandomState> {
     shared: Arc<Shared<K>>,
     hasher: S,
+    #[cfg(feature = "tokio")]
+    refuses_runtimes: bool,
 }
 
 /// Making one.
@@ -135,6 +135,36 @@ impl<K, S> LeasePool<K, S> {
         Self {
             shared: Arc::new(Shared::new()),
             hasher,
+            #[cfg(feature = "tokio")]
+            refuses_runtimes: false,
+        }
+    }
+
+    /// Whether blocking calls by this handle, and by its clones from then on, panic inside a
+    /// tokio runtime, as
+    /// [`Builder::refuse_blocking_in_runtime`](crate::Builder::refuse_blocking_in_runtime)
+    /// has it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = dynaphore::LeasePool::new().refuse_blocking_in_runtime(true);
+    /// pool.set("a", 1);
+    /// assert!(pool.blocking_acquire().is_ok(), "there is none here");
+    /// ```
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub fn refuse_blocking_in_runtime(mut self, refuse: bool) -> Self {
+        self.refuses_runtimes = refuse;
+        self
+    }
+
+    /// Panics inside a tokio runtime, if the caller asked for that.
+    #[track_caller]
+    fn assert_may_block(&self) {
+        #[cfg(feature = "tokio")]
+        if self.refuses_runtimes {
+            crate::park::assert_outside_runtime();
         }
     }
 }
@@ -240,7 +270,8 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
     ///
     /// # Fairness
     ///
@@ -256,7 +287,7 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<Lease<K>, LeaseError> {
-        assert_may_block();
+        self.assert_may_block();
         // Without a deadline there is no other error.
         block(&self.shared, None).map_err(|_| LeaseError::STOPPED)
     }
@@ -272,7 +303,8 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -289,7 +321,7 @@ impl<K, S> LeasePool<K, S> {
         &self,
         timeout: Duration,
     ) -> Result<Lease<K>, LeaseTimeoutError> {
-        assert_may_block();
+        self.assert_may_block();
         block(&self.shared, after(timeout))
     }
 
@@ -302,7 +334,8 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -319,7 +352,7 @@ impl<K, S> LeasePool<K, S> {
         &self,
         deadline: Instant,
     ) -> Result<Lease<K>, LeaseTimeoutError> {
-        assert_may_block();
+        self.assert_may_block();
         block(&self.shared, Some(deadline))
     }
 
@@ -327,7 +360,8 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -338,14 +372,43 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_stopped(&self) {
-        self.shared.gate.watch(Goal::Closed);
+        self.assert_may_block();
+        let _stopped = wait(&mut Watch::new(&self.shared.gate, Goal::Closed), None);
+    }
+
+    /// [`blocking_stopped`](Self::blocking_stopped) that gives up when `timeout` is over.
+    /// Returns whether the pool is stopped.
+    ///
+    /// # Panics
+    ///
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = dynaphore::LeasePool::<&str>::new();
+    /// assert!(!pool.blocking_stopped_timeout(Duration::from_millis(1)));
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn blocking_stopped_timeout(&self, timeout: Duration) -> bool {
+        self.assert_may_block();
+        wait(
+            &mut Watch::new(&self.shared.gate, Goal::Closed),
+            after(timeout),
+        )
+        .is_some()
     }
 
     /// [`idle`](Self::idle), blocking the thread.
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -358,7 +421,33 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_idle(&self) {
+        self.assert_may_block();
         self.shared.gate.blocking_idle();
+    }
+
+    /// [`blocking_idle`](Self::blocking_idle) that gives up when `timeout` is over. Returns
+    /// whether no lease was out.
+    ///
+    /// # Panics
+    ///
+    /// In a tokio runtime, if this handle was told to
+    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = dynaphore::LeasePool::new();
+    /// pool.set("a", 1);
+    /// let _lease = pool.try_acquire().unwrap();
+    /// assert!(!pool.blocking_idle_timeout(Duration::from_millis(1)));
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn blocking_idle_timeout(&self, timeout: Duration) -> bool {
+        self.assert_may_block();
+        self.shared.gate.blocking_idle_timeout(timeout)
     }
 }
 
@@ -389,16 +478,39 @@ impl<K: Hash + Eq, S: BuildHasher> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn set(&self, key: K, target: usize) -> usize {
+        match self.try_set(key, target) {
+            Ok(before) => before,
+            Err(_) => panic!(
+                "a target of {target} would give the pool more than MAX_LEASES leases (2147483647)"
+            ),
+        }
+    }
+
+    /// [`set`](Self::set), for a number from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyPermits`](SetMaxError::TooManyPermits) when all targets together, leases
+    /// beyond their target included, would be more than
+    /// [`MAX_LEASES`](LeasePool::MAX_LEASES); nothing has changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = dynaphore::LeasePool::new();
+    /// assert_eq!(pool.try_set("a", 3), Ok(0));
+    /// assert!(pool.try_set("b", usize::MAX).is_err());
+    /// assert_eq!(pool.len(), 1);
+    /// ```
+    pub fn try_set(&self, key: K, target: usize) -> Result<usize, SetMaxError> {
         let hash = self.hasher.hash_one(&key);
         let set = match u32::try_from(target) {
             Ok(target) => self.shared.set(hash, key, target),
             Err(_) => Err(Overflow),
         };
         match set {
-            Ok(before) => before as usize,
-            Err(Overflow) => panic!(
-                "a target of {target} would give the pool more than MAX_LEASES leases (2147483647)"
-            ),
+            Ok(before) => Ok(before as usize),
+            Err(Overflow) => Err(SetMaxError::TooManyPermits),
         }
     }
 
@@ -413,7 +525,8 @@ impl<K: Hash + Eq, S: BuildHasher> LeasePool<K, S> {
     /// let pool = LeasePool::new();
     /// pool.set("a".to_owned(), 2);
     /// let _lease = pool.try_acquire().unwrap();
-    /// assert_eq!(pool.counts("a"), Counts { target: 2, active: 1 });
+    /// let Counts { target, active, .. } = pool.counts("a");
+    /// assert_eq!((target, active), (2, 1));
     /// assert_eq!(pool.counts("b"), Counts::default());
     /// ```
     #[must_use]
@@ -439,11 +552,11 @@ impl<K, S> LeasePool<K, S> {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Counts, LeasePool};
-    ///
-    /// let pool = LeasePool::new();
+    /// let pool = dynaphore::LeasePool::new();
     /// pool.set("a", 2);
-    /// assert_eq!(pool.snapshot(), [("a", Counts { target: 2, active: 0 })]);
+    /// for (key, counts) in pool.snapshot() {
+    ///     assert_eq!((key, counts.target, counts.active), ("a", 2, 0));
+    /// }
     /// ```
     #[must_use]
     pub fn snapshot(&self) -> Vec<(K, Counts)>
@@ -611,6 +724,8 @@ impl<K, S: Clone> Clone for LeasePool<K, S> {
         Self {
             shared: Arc::clone(&self.shared),
             hasher: self.hasher.clone(),
+            #[cfg(feature = "tokio")]
+            refuses_runtimes: self.refuses_runtimes,
         }
     }
 }
@@ -643,7 +758,7 @@ impl<K, S> fmt::Debug for LeasePool<K, S> {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{LeasePool, Stopped};
+/// use dynaphore::{LeasePool, future::Stopped};
 ///
 /// # futures::executor::block_on(async {
 /// let pool = LeasePool::<String>::new();
@@ -653,7 +768,7 @@ impl<K, S> fmt::Debug for LeasePool<K, S> {
 /// # });
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Stopped<'a>(Watch<'a>);
+pub struct Stopped<'a>(Watch<&'a Semaphore>);
 
 impl Future for Stopped<'_> {
     type Output = ();

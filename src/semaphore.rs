@@ -9,10 +9,23 @@
 //! done by marusama/semaphore, for Go too. `Fairness::Eventual` does for a semaphore what
 //! Go's and async-lock's mutexes do. The line is this crate's.
 
-mod acquire;
-mod blocking;
-mod builder;
+// In the order in which a caller reads of them, which is rustdoc's.
 mod core;
+
+mod builder;
+
+mod acquire;
+
+mod blocking;
+
+mod resize;
+
+mod watch;
+
+mod snapshot;
+
+mod close;
+
 mod fairness;
 #[cfg(any(feature = "keyed", feature = "pool", feature = "rayon"))]
 mod internal;
@@ -21,11 +34,8 @@ mod optional;
 mod outcome;
 mod permit;
 mod queue;
-mod resize;
-mod snapshot;
 #[cfg(feature = "stats")]
 mod stats;
-mod watch;
 mod word;
 
 pub use self::{
@@ -44,6 +54,10 @@ pub use stats::{Interval, Stats};
 #[cfg(any(feature = "keyed", feature = "pool"))]
 pub(crate) use self::{acquire::Attempt, core::Held, internal::Rest, word::Take};
 #[cfg(feature = "keyed")]
-pub(crate) use self::{blocking::acquire as block, core::checked, fairness::Policy};
-#[cfg(feature = "pool")]
+pub(crate) use self::{
+    blocking::acquire as block,
+    core::{checked, try_checked},
+    fairness::Policy,
+};
+#[cfg(any(feature = "keyed", feature = "pool"))]
 pub(crate) use self::{queue::Goal, watch::Watch};

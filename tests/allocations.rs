@@ -19,7 +19,7 @@ use std::{
 
 use common::{until, watchdog};
 use counting::{count, reset_peak};
-use dynaphore::{Acquire, Semaphore, SemaphorePermit};
+use dynaphore::{Semaphore, SemaphorePermit, future::Acquire};
 use futures::{FutureExt, executor::block_on};
 
 /// How often `call` allocates.

@@ -16,8 +16,9 @@ use std::{
 
 use common::watchdog;
 use dynaphore::{
-    Acquire, AcquireError, AcquireOwned, AcquireTimeoutError, Idle, OwnedSemaphorePermit,
-    Semaphore, SemaphorePermit, Settled, Snapshot, TryAcquireError,
+    AcquireError, AcquireTimeoutError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, Snapshot,
+    TryAcquireError,
+    future::{Acquire, AcquireOwned, Idle, Settled},
 };
 use tokio_test::{assert_pending, task::spawn};
 
@@ -191,13 +192,7 @@ fn a_snapshot_says_what_there_is() {
     let mut waiter = spawn(semaphore.acquire_many(4));
     assert_pending!(waiter.poll());
     let snapshot = semaphore.snapshot();
-    let expected = Snapshot {
-        max: 5,
-        active: 2,
-        waiting: 1,
-        closed: false,
-    };
-    assert_eq!(snapshot, expected);
+    assert_eq!(snapshot, common::snapshot(5, 2, 1, false));
     assert_eq!((snapshot.available(), snapshot.excess()), (3, 0));
     assert_eq!(semaphore.available_permits(), 0, "spoken for by the line");
 

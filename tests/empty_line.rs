@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use dynaphore::{AcquireOwned, Fairness, Semaphore};
+use dynaphore::{Fairness, Semaphore, future::AcquireOwned};
 
 /// One of each kind, with `max` permits.
 fn each(max: usize, test: impl Fn(Arc<Semaphore>)) {

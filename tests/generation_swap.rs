@@ -141,3 +141,17 @@ fn a_static_one() {
     assert_eq!(HITS.blocking_take(), 1);
     assert_eq!(format!("{HITS:?}"), "Swap { takes: 1, .. }");
 }
+
+#[test]
+fn a_take_that_would_wait_leaves_the_interval_to_the_next() {
+    let counter = Swap::<AtomicU64>::default();
+    let writer = counter.write();
+    writer.fetch_add(1, Relaxed);
+    assert_eq!(counter.try_take(), None);
+    counter.write().fetch_add(10, Relaxed);
+    assert_eq!(counter.try_take(), None, "it still waits for the first");
+    drop(writer);
+    assert_eq!(counter.try_take(), Some(1));
+    assert_eq!(counter.try_take(), Some(10));
+    assert_eq!(counter.try_take(), Some(0));
+}

@@ -14,10 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Wakes, panic_of, until, watchdog};
+use common::{Wakes, panic_of, snapshot, until, watchdog};
 use dynaphore::{
-    Fairness, KeyedAcquire, KeyedAcquireOwned, KeyedAcquireTimeoutError, KeyedBuilder, KeyedPermit,
-    KeyedSemaphore, OwnedKeyedPermit, Snapshot,
+    Fairness, KeyedAcquireTimeoutError, KeyedBuilder, KeyedPermit, KeyedSemaphore,
+    OwnedKeyedPermit,
+    future::{KeyedAcquire, KeyedAcquireOwned},
 };
 use futures::{FutureExt, executor::block_on};
 
@@ -45,7 +46,7 @@ fn all_types_can_be_sent_shared_and_unwound_past() {
     everywhere::<KeyedPermit<'_, String>>();
     everywhere::<OwnedKeyedPermit<String>>();
     everywhere::<KeyedAcquire<'_, '_, String, str>>();
-    everywhere::<KeyedAcquireOwned<'_, String, str>>();
+    everywhere::<KeyedAcquireOwned<String, &str>>();
 }
 
 #[test]
@@ -147,15 +148,7 @@ fn a_waiter_alone_keeps_its_key_in_use() {
     assert_no_keys(&hosts);
     assert!(poll(&mut waiter).is_pending());
     assert_eq!(hosts.len(), 1);
-    assert_eq!(
-        hosts.snapshot("a"),
-        Snapshot {
-            max: 0,
-            active: 0,
-            waiting: 1,
-            closed: false
-        }
-    );
+    assert_eq!(hosts.snapshot("a"), snapshot(0, 0, 1, false));
     drop(waiter);
     assert_no_keys(&hosts);
 }

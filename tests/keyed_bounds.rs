@@ -13,6 +13,7 @@ use std::{
 use common::panic_of;
 use dynaphore::{
     KeyedAcquireError, KeyedAcquireTimeoutError, KeyedSemaphore, KeyedTryAcquireError, Semaphore,
+    SetMaxError,
 };
 use futures::{FutureExt, executor::block_on};
 
@@ -49,7 +50,7 @@ fn no_more_keys_than_may_be() {
     );
     let timed = hosts.blocking_acquire_timeout("c", Duration::ZERO);
     assert_eq!(timed.unwrap_err(), KeyedAcquireTimeoutError::TooManyKeys);
-    assert!(hosts.set_max("c", 1).is_err());
+    assert_eq!(hosts.set_max("c", 1), Err(SetMaxError::TooManyKeys));
     assert_eq!(hosts.len(), 2);
     assert!(hosts.try_acquire("b").is_ok(), "in use already");
     drop(a);
@@ -116,7 +117,10 @@ fn out_of_range_is_refused_before_anything_changes() {
     let hosts = hosts(2);
     let text = panic_of(|| KeyedSemaphore::<String>::new(too_many));
     assert!(text.contains("2147483647"), "{text}");
-    panic_of(|| hosts.set_max("a", too_many).is_ok());
+    assert_eq!(
+        hosts.set_max("a", too_many),
+        Err(SetMaxError::TooManyPermits)
+    );
     panic_of(|| hosts.set_default_max(too_many));
     panic_of(|| hosts.try_acquire_many("a", u32::MAX).is_ok());
     panic_of(|| drop(hosts.acquire_many("a", u32::MAX)));

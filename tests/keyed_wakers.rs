@@ -56,7 +56,8 @@ fn wakers_may_call_back() {
         let keyed = Arc::new(KeyedSemaphore::<String>::builder(1).shards(1).build());
         let hooked = || Waker::from(Arc::new(Hooked(Mutex::new(Arc::downgrade(&keyed)))));
         let polled = |future: &mut Pin<Box<_>>| {
-            let future: &mut Pin<Box<dynaphore::KeyedAcquire<'_, '_, String, str>>> = future;
+            let future: &mut Pin<Box<dynaphore::future::KeyedAcquire<'_, '_, String, str>>> =
+                future;
             future.as_mut().poll(&mut Context::from_waker(&hooked()))
         };
         let ends: [fn(&KeyedSemaphore<String>); 3] = [

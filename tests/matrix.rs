@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{silently, watchdog};
-use dynaphore::{AcquireError, AcquireTimeoutError, Semaphore, Snapshot, TryAcquireError};
+use common::{silently, snapshot, watchdog};
+use dynaphore::{AcquireError, AcquireTimeoutError, Semaphore, TryAcquireError};
 use futures::FutureExt;
 
 const MAX: usize = Semaphore::MAX_PERMITS;
@@ -34,16 +34,11 @@ fn check<T: Debug + PartialEq + 'static>(
             }
             let said = silently(|| operation(&semaphore, n));
             let said = said.map_or(Outcome::Panics, Outcome::Says);
-            let snapshot = semaphore.snapshot();
+            let found = semaphore.snapshot();
             let (expected, left) = expected(closed, n);
             assert_eq!(said, expected, "{n}, closed: {closed}");
-            let left = Snapshot {
-                max: left.max,
-                active: left.active,
-                waiting: 0,
-                closed,
-            };
-            assert_eq!(snapshot, left, "{n}, closed: {closed}");
+            let left = snapshot(left.max, left.active, 0, closed);
+            assert_eq!(found, left, "{n}, closed: {closed}");
         }
     });
 }
@@ -263,12 +258,7 @@ fn with_held(
             }
             then(&semaphore, permit);
             let Left { max, active } = leaves(n);
-            let expected = Snapshot {
-                max,
-                active,
-                waiting: 0,
-                closed,
-            };
+            let expected = snapshot(max, active, 0, closed);
             assert_eq!(semaphore.snapshot(), expected, "{n}, closed: {closed}");
         }
     });

@@ -14,7 +14,7 @@ use std::{
 };
 
 use common::{Wakes, message, panic_of, silently, watchdog};
-use dynaphore::{Acquire, Semaphore};
+use dynaphore::{Semaphore, SetMaxError, future::Acquire};
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 
 const MAX: usize = Semaphore::MAX_PERMITS;
@@ -259,10 +259,63 @@ fn a_count_out_of_range_panics_at_the_callers_line_before_anything_changes() {
     assert!(held.split(2).is_none());
 }
 
+#[test]
+fn a_count_from_outside_that_is_out_of_range_is_an_error_and_changes_nothing() {
+    const REFUSED: SetMaxError = SetMaxError::TooManyPermits;
+    let size = MAX + 1;
+    let semaphore = Semaphore::builder(1).generations(true).build();
+    let before = semaphore.snapshot();
+    assert_eq!(Semaphore::try_builder(size).unwrap_err(), REFUSED);
+    assert_eq!(semaphore.try_set_max(size), Err(REFUSED));
+    assert_eq!(semaphore.try_add_permits(size), Err(REFUSED));
+    assert_eq!(semaphore.try_add_permits(MAX), Err(REFUSED));
+    assert_eq!(semaphore.try_resize(size).unwrap_err(), REFUSED);
+    assert_eq!(
+        (semaphore.snapshot(), semaphore.generation()),
+        (before, Some(0))
+    );
+
+    assert!(Semaphore::try_builder(MAX).is_ok());
+    assert_eq!(semaphore.try_add_permits(MAX - 1), Ok(()));
+    assert_eq!(semaphore.try_set_max(2), Ok(MAX));
+    assert_eq!(semaphore.try_resize(MAX).unwrap().previous, 2);
+}
+
+#[cfg(all(feature = "keyed", feature = "pool"))]
+#[test]
+fn a_count_from_outside_is_an_error_for_keys_too() {
+    use dynaphore::{KeyedSemaphore, LeasePool};
+
+    const REFUSED: SetMaxError = SetMaxError::TooManyPermits;
+    let keyed = KeyedSemaphore::<u8>::new(1);
+    assert_eq!(
+        KeyedSemaphore::<u8>::try_builder(MAX + 1).unwrap_err(),
+        REFUSED
+    );
+    assert_eq!(keyed.set_max(&1, MAX + 1), Err(REFUSED));
+    assert_eq!(keyed.try_set_default_max(MAX + 1), Err(REFUSED));
+    assert!(keyed.is_empty());
+    assert_eq!(keyed.default_max(), 1);
+    assert_eq!(keyed.try_set_default_max(MAX), Ok(1));
+
+    let leases = LeasePool::new();
+    assert_eq!(leases.try_set(1, MAX), Ok(0));
+    assert_eq!(leases.try_set(2, 1), Err(REFUSED));
+    assert_eq!(leases.len(), 1);
+}
+
+#[test]
+fn a_resize_of_an_ordinary_semaphore_names_what_resizes_it() {
+    let said = panics_here!(Semaphore::new(1).resize(2));
+    assert!(said.contains("`set_max`"), "{said}");
+    let said = panics_here!(Semaphore::new(1).try_resize(2));
+    assert!(said.contains("`set_max`"), "{said}");
+}
+
 #[cfg(feature = "rayon")]
 #[test]
 fn a_job_that_needs_more_than_any_semaphore_has_panics_at_the_callers_line() {
-    use dynaphore::rayon::Throttle;
+    use dynaphore::throttle::Throttle;
 
     let throttle = Throttle::new(Arc::new(Semaphore::new(1)));
     panics_here!(throttle.spawn_many(MAX as u32 + 1, |_| {}));
@@ -290,7 +343,8 @@ fn blocking_inside_a_tokio_runtime_panics_at_the_callers_line() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let semaphore = Arc::new(Semaphore::new(1));
+    let semaphore = Semaphore::builder(1).refuse_blocking_in_runtime(true);
+    let semaphore = Arc::new(semaphore.build());
     let (s, late, none) = (&semaphore, Instant::now(), Duration::ZERO);
     let said = runtime.block_on(async {
         [
@@ -315,38 +369,28 @@ fn blocking_inside_a_tokio_runtime_panics_at_the_callers_line() {
     assert_eq!(semaphore.available_permits(), 1);
 }
 
-#[cfg(all(
-    feature = "tokio",
-    feature = "stats",
-    feature = "keyed",
-    feature = "pool"
-))]
+#[cfg(all(feature = "tokio", feature = "keyed", feature = "pool"))]
 #[test]
 fn all_that_blocks_inside_a_tokio_runtime_panics_at_the_callers_line() {
-    use dynaphore::{KeyedSemaphore, LeasePool, generation};
+    use dynaphore::{KeyedSemaphore, LeasePool};
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
     let (late, none) = (Instant::now(), Duration::ZERO);
     let (keyed, leases) = (
-        Arc::new(KeyedSemaphore::<u8>::new(1)),
-        LeasePool::<u8>::new(),
+        KeyedSemaphore::<u8>::builder(1).refuse_blocking_in_runtime(true),
+        LeasePool::<u8>::new().refuse_blocking_in_runtime(true),
     );
-    let semaphore = Semaphore::builder(1).generations(true).stats(true).build();
-    let tracker = generation::Tracker::new();
-    let swap = generation::Swap::<std::sync::atomic::AtomicU8>::default();
-    let (pending, resize) = (tracker.increment(), semaphore.resize(1));
+    let (keyed, leases) = (Arc::new(keyed.build()), leases.clone());
+    let semaphore = Semaphore::builder(1).refuse_blocking_in_runtime(true);
+    let semaphore = semaphore.generations(true).build();
+    let resize = semaphore.resize(1);
     let k = &keyed;
     let said = runtime.block_on(async {
         [
-            panics_here!(pending.wait()),
-            panics_here!(pending.wait_timeout(none)),
             panics_here!(resize.blocking_drained()),
             panics_here!(resize.blocking_drained_timeout(none)),
-            panics_here!(swap.blocking_take()),
-            panics_here!(swap.blocking_take_with(|_| ())),
-            panics_here!(semaphore.stats().take()),
             panics_here!(k.blocking_acquire(&1)),
             panics_here!(k.blocking_acquire_many(&1, 1)),
             panics_here!(k.clone().blocking_acquire_owned(&1)),
@@ -373,4 +417,29 @@ fn all_that_blocks_inside_a_tokio_runtime_panics_at_the_callers_line() {
         );
     }
     assert!(keyed.is_empty());
+}
+
+/// Another crate of the program may have switched the feature on.
+#[cfg(all(feature = "keyed", feature = "pool"))]
+#[test]
+fn whoever_did_not_ask_for_it_may_block_inside_a_tokio_runtime() {
+    use dynaphore::{KeyedSemaphore, LeasePool, generation};
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let semaphore = Semaphore::builder(1).generations(true).build();
+        drop(semaphore.blocking_acquire().unwrap());
+        semaphore.blocking_idle();
+        semaphore.resize(1).blocking_drained();
+        drop(KeyedSemaphore::<u8>::new(1).blocking_acquire(&1).unwrap());
+        let leases = LeasePool::new();
+        leases.set(1, 1);
+        drop(leases.blocking_acquire().unwrap());
+        leases.blocking_idle();
+        generation::Tracker::new().increment().wait();
+        let swap = generation::Swap::<std::sync::atomic::AtomicU8>::default();
+        assert_eq!(swap.blocking_take(), 0);
+    });
 }

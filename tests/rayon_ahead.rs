@@ -20,7 +20,7 @@ use std::{
 use child::in_child;
 use dynaphore::{
     Fairness, Semaphore,
-    rayon::{Throttle, ThrottleExt},
+    throttle::{Throttle, ThrottleExt},
 };
 use rayon::prelude::*;
 use room::{Room, pool};

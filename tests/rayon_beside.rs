@@ -21,7 +21,7 @@ use child::in_child;
 use common::until;
 use dynaphore::{
     Semaphore,
-    rayon::{Throttle, ThrottleExt, ThrottlePermit},
+    throttle::{Throttle, ThrottleExt, ThrottlePermit},
 };
 use rayon::prelude::*;
 use room::{beside, pool};

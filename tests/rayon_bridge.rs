@@ -18,7 +18,7 @@ use std::{
 
 use child::in_child;
 use common::{silence, silently, until};
-use dynaphore::{AcquireError, Semaphore, rayon::ThrottleExt};
+use dynaphore::{AcquireError, Semaphore, throttle::ThrottleExt};
 use rayon::prelude::*;
 use room::{Room, message, moment, pool};
 

@@ -17,7 +17,7 @@ use std::{
 
 use child::in_child;
 use common::{Random, silence, silently, until, watchdog};
-use dynaphore::{Fairness, Semaphore, rayon::ThrottleExt};
+use dynaphore::{Fairness, Semaphore, throttle::ThrottleExt};
 use proptest::prelude::*;
 use rayon::prelude::*;
 use room::{Room, message, moment, pool};

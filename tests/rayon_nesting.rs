@@ -22,7 +22,7 @@ use child::in_child;
 use common::{Random, until};
 use dynaphore::{
     Semaphore,
-    rayon::{Throttle, ThrottleExt},
+    throttle::{Throttle, ThrottleExt},
 };
 use rayon::prelude::*;
 use room::{Room, message, moment, on_another, pool};

@@ -17,7 +17,7 @@ use std::{
 use child::in_child;
 use dynaphore::{
     Semaphore,
-    rayon::{Throttle, ThrottleExt},
+    throttle::{Throttle, ThrottleExt},
 };
 use rayon::{ThreadPoolBuilder, prelude::*};
 

@@ -25,7 +25,7 @@ use child::in_child;
 use common::until;
 use dynaphore::{
     Semaphore,
-    rayon::{Throttle, ThrottleExt},
+    throttle::{Throttle, ThrottleExt},
 };
 use rayon::prelude::*;
 use room::{Room, moment, pool};
@@ -173,7 +173,7 @@ fn jobs_of_their_own_end() {
                 let ran = Arc::new(AtomicUsize::new(0));
                 for i in 0..40 {
                     let (semaphore, ran) = (Arc::clone(&semaphore), Arc::clone(&ran));
-                    let job = move |_: dynaphore::rayon::ThrottlePermit<'_>| {
+                    let job = move |_: dynaphore::throttle::ThrottlePermit<'_>| {
                         plain_work();
                         call(Form::Iterator, &semaphore, 2, 1 + i % 3, || {
                             ran.fetch_add(1, SeqCst);

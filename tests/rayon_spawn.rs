@@ -18,7 +18,7 @@ use std::{
 
 use child::in_child;
 use common::{silence, until, watchdog};
-use dynaphore::{Semaphore, rayon::Throttle};
+use dynaphore::{Semaphore, throttle::Throttle};
 use futures::executor::block_on;
 use rayon::ThreadPoolBuilder;
 use room::{Room, message, moment, pool};
@@ -44,7 +44,7 @@ fn every_job_is_run_once_and_max_at_a_time() {
             let (sender, receiver) = mpsc::channel();
             for n in 0..1000 {
                 let (sender, room) = (sender.clone(), Arc::clone(&room));
-                let job = move |_permit: dynaphore::rayon::ThrottlePermit<'_>| {
+                let job = move |_permit: dynaphore::throttle::ThrottlePermit<'_>| {
                     room.visit(moment);
                     sender.send(n).unwrap();
                 };
@@ -188,7 +188,7 @@ fn many_permits_are_had_together() {
         for n in 0..200_usize {
             let (sender, room) = (sender.clone(), Arc::clone(&room));
             let need = n % 6;
-            let job = move |permit: dynaphore::rayon::ThrottlePermit<'_>| {
+            let job = move |permit: dynaphore::throttle::ThrottlePermit<'_>| {
                 assert_eq!(permit.num_permits(), need);
                 let inside = room.enter(need);
                 moment();
@@ -256,7 +256,7 @@ fn a_job_runs_in_its_pool_whoever_spawns_it_and_whoever_wakes_it() {
                     let (then, now) = (sender.clone(), sender);
                     let waits = throttle.clone();
                     spawn(Box::new(move || {
-                        let job = move |_: dynaphore::rayon::ThrottlePermit<'_>| {
+                        let job = move |_: dynaphore::throttle::ThrottlePermit<'_>| {
                             then.send(rayon::current_num_threads()).unwrap();
                         };
                         waits.spawn(job).unwrap();
@@ -266,7 +266,7 @@ fn a_job_runs_in_its_pool_whoever_spawns_it_and_whoever_wakes_it() {
                     }));
                     assert_eq!(receiver.recv(), Ok(workers), "{spawner}, {waker}");
                     spawn(Box::new(move || {
-                        let job = move |_: dynaphore::rayon::ThrottlePermit<'_>| {
+                        let job = move |_: dynaphore::throttle::ThrottlePermit<'_>| {
                             now.send(rayon::current_num_threads()).unwrap();
                         };
                         throttle.spawn(job).unwrap();
@@ -334,7 +334,7 @@ fn jobs_spawn_jobs_of_the_same_semaphore() {
         let (sender, receiver) = mpsc::channel();
         fn chain(throttle: Throttle, left: usize, sender: mpsc::Sender<()>) {
             let next = throttle.clone();
-            let job = move |_permit: dynaphore::rayon::ThrottlePermit<'_>| match left {
+            let job = move |_permit: dynaphore::throttle::ThrottlePermit<'_>| match left {
                 0 => sender.send(()).unwrap(),
                 _ => chain(next, left - 1, sender),
             };

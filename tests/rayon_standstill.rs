@@ -22,7 +22,7 @@ use child::in_child;
 use common::until;
 use dynaphore::{
     Semaphore,
-    rayon::{Throttle, ThrottleExt},
+    throttle::{Throttle, ThrottleExt},
 };
 use rayon::prelude::*;
 use room::{on_another, pool};

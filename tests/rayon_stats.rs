@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use common::watchdog;
 use dynaphore::{
     Semaphore,
-    rayon::{Throttle, ThrottleExt},
+    throttle::{Throttle, ThrottleExt},
 };
 use rayon::prelude::*;
 use room::{moment, pool};
@@ -21,7 +21,7 @@ fn what_is_run_counts_as_acquired_and_no_try_as_rejected() {
         let semaphore = Arc::new(Semaphore::builder(2).stats(true).build());
         let pool = pool(4);
         let ends = || {
-            let interval = semaphore.stats().take();
+            let interval = semaphore.stats().blocking_take();
             assert_eq!((interval.rejected, interval.closed), (0, 0));
             interval.acquired
         };

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dynaphore::{Fairness, Interval, Semaphore};
+use dynaphore::{AcquireTimeoutError, Fairness, Interval, Semaphore};
 use tokio_test::{assert_pending, assert_ready, task::spawn};
 
 mod common;
@@ -32,7 +32,7 @@ fn counts(interval: &Interval) -> [u64; 6] {
 }
 
 fn take(semaphore: &Semaphore) -> [u64; 6] {
-    counts(&semaphore.stats().take())
+    counts(&semaphore.stats().blocking_take())
 }
 
 #[test]
@@ -107,6 +107,54 @@ fn a_deadline_that_comes_first_is_a_time_out() {
 }
 
 #[test]
+fn a_future_that_gives_up_when_it_is_told_to_is_a_time_out() {
+    let semaphore = Arc::new(semaphore(0));
+    let (ends, end) = futures::channel::oneshot::channel::<()>();
+    let mut borrowed = spawn(semaphore.acquire().until(end));
+    let mut owned = spawn(
+        semaphore
+            .clone()
+            .acquire_owned()
+            .until(std::future::ready(())),
+    );
+    assert_pending!(borrowed.poll());
+    assert_eq!(
+        assert_ready!(owned.poll()).unwrap_err(),
+        AcquireTimeoutError::Timeout
+    );
+    assert_eq!(semaphore.waiting(), 1);
+    ends.send(()).unwrap();
+    assert!(borrowed.is_woken());
+    assert_eq!(
+        assert_ready!(borrowed.poll()).unwrap_err(),
+        AcquireTimeoutError::Timeout
+    );
+    assert_eq!(semaphore.waiting(), 0);
+    assert_eq!(take(&semaphore), [0, 0, 0, 2, 0, 0]);
+}
+
+#[test]
+fn a_permit_that_is_there_comes_before_the_end() {
+    let semaphore = semaphore(1);
+    let held = semaphore.try_acquire().unwrap();
+    let (ends, end) = futures::channel::oneshot::channel::<()>();
+    let mut waiter = spawn(semaphore.acquire().until(end));
+    assert_pending!(waiter.poll());
+    ends.send(()).unwrap();
+    drop(held);
+    drop(assert_ready!(waiter.poll()).unwrap());
+    assert_eq!(take(&semaphore), [2, 1, 0, 0, 0, 0]);
+
+    let held = semaphore.try_acquire().unwrap();
+    let (_ends, end) = futures::channel::oneshot::channel::<()>();
+    let mut waiter = spawn(semaphore.acquire().until(end));
+    assert_pending!(waiter.poll());
+    drop(waiter);
+    drop(held);
+    assert_eq!(take(&semaphore), [1, 0, 0, 0, 1, 0], "dropped");
+}
+
+#[test]
 fn a_future_is_cancelled_only_if_it_waited() {
     let semaphore = semaphore(1);
     drop(semaphore.acquire());
@@ -148,17 +196,17 @@ fn a_wait_is_as_long_as_what_was_slept_meanwhile_at_least() {
     thread::sleep(slept);
     drop(held);
     let _permit = assert_ready!(waiter.poll());
-    let interval = semaphore.stats().take();
+    let interval = semaphore.stats().blocking_take();
     let (median, longest) = (interval.wait_time(0.5), interval.wait_time(1.0));
     assert!(median >= Some(slept), "{median:?}");
     assert_eq!(median, longest, "there is one only");
-    assert_eq!(semaphore.stats().take().wait_time(0.5), None);
+    assert_eq!(semaphore.stats().blocking_take().wait_time(0.5), None);
 }
 
 #[test]
 #[should_panic = "a quantile must be in 0.0 to 1.0, not 1.5"]
 fn a_quantile_above_one_panics() {
-    let _ = semaphore(1).stats().take().wait_time(1.5);
+    let _ = semaphore(1).stats().blocking_take().wait_time(1.5);
 }
 
 #[test]
@@ -175,7 +223,7 @@ fn stats_and_generations_go_together() {
     ] {
         let permit = semaphore.try_acquire().unwrap();
         assert_eq!(permit.generation(), Some(0));
-        assert_eq!(semaphore.stats().take().acquired, 1);
+        assert_eq!(semaphore.stats().blocking_take().acquired, 1);
     }
 }
 
@@ -271,9 +319,24 @@ fn takers_that_race_share_what_there_is() {
     }
     let taken: u64 = thread::scope(|scope| {
         let takers: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| semaphore.stats().take().acquired))
+            .map(|_| scope.spawn(|| semaphore.stats().blocking_take().acquired))
             .collect();
         takers.into_iter().map(|taker| taker.join().unwrap()).sum()
     });
     assert_eq!(taken, 200);
+}
+
+#[test]
+fn an_interval_is_taken_inside_a_runtime() {
+    let semaphore = semaphore(1);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(async {
+        let _ = semaphore.try_acquire();
+        assert_eq!(semaphore.stats().take().await.acquired, 1);
+        let _ = semaphore.try_acquire();
+        let interval = semaphore.stats().try_take();
+        assert_eq!(interval.expect("nobody counts").acquired, 1);
+        let _ = semaphore.try_acquire();
+        assert_eq!(semaphore.stats().blocking_take().acquired, 1);
+    });
 }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use common::silently;
+use common::{silently, snapshot};
 use dynaphore::{AcquireTimeoutError, Fairness, Semaphore, Snapshot};
 
 struct Panics;
@@ -24,12 +24,7 @@ impl Wake for Panics {
 }
 
 fn at_rest(max: usize) -> Snapshot {
-    Snapshot {
-        max,
-        active: 0,
-        waiting: 0,
-        closed: false,
-    }
+    snapshot(max, 0, 0, false)
 }
 
 /// The heavy head of the line gives up, which lets the light one behind in,

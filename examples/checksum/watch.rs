@@ -33,7 +33,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use dynaphore::rayon::Throttle;
+use dynaphore::throttle::Throttle;
 use dynaphore::{Semaphore, Snapshot};
 
 pub struct Watch {

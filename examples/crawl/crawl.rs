@@ -7,7 +7,7 @@ use std::{collections::HashSet, io, net::SocketAddr, sync::Arc};
 
 use dynaphore::{KeyedSemaphore, Semaphore};
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::JoinSet;
 
 use crate::{
     fetch::{Link, fetch},
@@ -109,9 +109,7 @@ async fn change(options: &Options, site: &Site, hosts: &KeyedSemaphore<String>) 
         .set_max(first, options.then)
         .expect("any number of keys");
     // Who is in stays in. From when they are out the new max is all there is.
-    while hosts.snapshot(first).excess() > 0 {
-        yield_now().await;
-    }
+    hosts.settled(first).await;
     most(site)
 }
 

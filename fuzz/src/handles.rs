@@ -10,8 +10,9 @@ use std::{
 };
 
 use dynaphore::{
-    Acquire, AcquireError, AcquireOwned, AcquireTimeoutError, Idle, OwnedSemaphorePermit,
-    Semaphore, SemaphorePermit, Settled, TryAcquireError,
+    AcquireError, AcquireTimeoutError, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+    TryAcquireError,
+    future::{Acquire, AcquireOwned, Idle, Settled},
 };
 
 #[derive(Debug)]

@@ -211,12 +211,12 @@ impl Model {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            max: self.max,
-            active: self.active,
-            waiting: self.line.len() + self.competing.len(),
-            closed: self.closed,
-        }
+        snapshot(
+            self.max,
+            self.active,
+            self.line.len() + self.competing.len(),
+            self.closed,
+        )
     }
 
     /// What somebody who comes now could take.
@@ -307,4 +307,12 @@ impl Model {
         self.told.insert(waiter.id, answer);
         self.wakes[waiter.newest] += 1;
     }
+}
+
+/// What a semaphore looks like.
+pub(crate) fn snapshot(max: usize, active: usize, waiting: usize, closed: bool) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    (snapshot.max, snapshot.active) = (max, active);
+    (snapshot.waiting, snapshot.closed) = (waiting, closed);
+    snapshot
 }

@@ -72,7 +72,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dynaphore::{AcquireError, AcquireOwned, Fairness, OwnedSemaphorePermit, Semaphore, Snapshot};
+use dynaphore::{
+    AcquireError, Fairness, OwnedSemaphorePermit, Semaphore, Snapshot, future::AcquireOwned,
+};
 use loom::{cell::UnsafeCell, thread::JoinHandle};
 pub use loom::{future::block_on, thread::spawn};
 
@@ -258,15 +260,7 @@ pub fn take(semaphore: &Arc<Semaphore>, permits: u32) -> OwnedSemaphorePermit {
 /// Nobody holds or waits, and `max` permits can be had again.
 #[track_caller]
 pub fn assert_at_rest(semaphore: &Arc<Semaphore>, max: usize) {
-    assert_eq!(
-        semaphore.snapshot(),
-        Snapshot {
-            max,
-            active: 0,
-            waiting: 0,
-            closed: false
-        }
-    );
+    assert_eq!(semaphore.snapshot(), snapshot(max, 0, 0, false));
     assert_eq!(semaphore.available_permits(), max);
     drop(take(semaphore, max as u32));
     assert_eq!(semaphore.active(), 0);
@@ -277,4 +271,12 @@ pub fn assert_at_rest(semaphore: &Arc<Semaphore>, max: usize) {
 pub fn assert_ended(semaphore: &Semaphore) {
     assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
     assert!(semaphore.is_closed() && semaphore.try_acquire().is_err());
+}
+
+/// What a semaphore looks like.
+pub fn snapshot(max: usize, active: usize, waiting: usize, closed: bool) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    (snapshot.max, snapshot.active) = (max, active);
+    (snapshot.waiting, snapshot.closed) = (waiting, closed);
+    snapshot
 }

@@ -50,7 +50,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dynaphore::{AcquireError, AcquireOwned, Fairness, OwnedSemaphorePermit, Semaphore};
+use dynaphore::{AcquireError, Fairness, OwnedSemaphorePermit, Semaphore, future::AcquireOwned};
 use shuttle::{
     Config, Runner,
     current::context_switches,

@@ -12,7 +12,7 @@ use std::{
 
 use dynaphore::{
     KeyedSemaphore, OwnedSemaphorePermit, Semaphore,
-    rayon::{KeyedSource, Throttle, ThrottleExt, ThrottlePermit},
+    throttle::{KeyedSource, Throttle, ThrottleExt, ThrottlePermit},
 };
 use dynaphore_shuttle_tests::{below, explore_fairly, join, spawn, take, yield_now};
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
@@ -291,7 +291,10 @@ fn resizes_are_followed() {
 #[test]
 fn what_is_put_back_is_not_lost() {
     explore_fairly(5_000, || {
-        let (semaphore, done) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicBool::new(false)));
+        let (semaphore, done) = (
+            Arc::new(Semaphore::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
         let (theirs, is_done) = (Arc::clone(&semaphore), Arc::clone(&done));
         let other = spawn(move || {
             while !is_done.load(Relaxed) {

@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
 };
 
-use dynaphore::{Semaphore, rayon::ThrottleExt};
+use dynaphore::{Semaphore, throttle::ThrottleExt};
 use dynaphore_shuttle_tests::{below, explore_fairly, join, spawn, yield_now};
 use rayon::{
     ThreadPoolBuilder,

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use super::{AcquireError, AcquireTimeoutError};
+use super::{AcquireError, AcquireTimeoutError, SetMaxError};
 
 const CLOSED: &str = "keyed semaphore closed";
 const NO_PERMITS: &str = "no permits available for this key";
@@ -11,24 +11,8 @@ const TOO_MANY_WAITERS: &str = "too many wait for this key";
 const TIMEOUT: &str = "timed out waiting for permits of a key";
 
 /// There are as many keys in use as there may be.
-///
-/// Returned by [`KeyedSemaphore::set_max`](crate::KeyedSemaphore::set_max), and
-/// a part of the other errors of a keyed semaphore.
-///
-/// # Examples
-///
-/// ```
-/// use dynaphore::{KeyedAcquireError, KeyedSemaphore};
-///
-/// let hosts = KeyedSemaphore::builder(2).max_keys(0).build();
-/// let refused = hosts.set_max("a.example", 1).unwrap_err();
-/// assert_eq!(refused.to_string(), "too many keys in use");
-/// assert_eq!(KeyedAcquireError::from(refused), KeyedAcquireError::TooManyKeys);
-/// # let _: KeyedSemaphore<String> = hosts;
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TooManyKeys {}
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooManyKeys {}
 
 impl TooManyKeys {
     pub(crate) const REFUSED: Self = Self {};
@@ -52,6 +36,7 @@ impl TooManyKeys {
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyedAcquireError {
     /// The keyed semaphore is [closed](crate::KeyedSemaphore::close).
     Closed,
@@ -81,6 +66,7 @@ pub enum KeyedAcquireError {
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyedTryAcquireError {
     /// The keyed semaphore is [closed](crate::KeyedSemaphore::close).
     Closed,
@@ -111,6 +97,7 @@ pub enum KeyedTryAcquireError {
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyedAcquireTimeoutError {
     /// The time was over before the permits were there.
     Timeout,
@@ -146,6 +133,12 @@ messages! {
     Self::Closed => CLOSED,
     Self::TooManyKeys => TOO_MANY_KEYS,
     Self::TooManyWaiters => TOO_MANY_WAITERS,
+}
+
+impl From<TooManyKeys> for SetMaxError {
+    fn from(_: TooManyKeys) -> Self {
+        Self::TooManyKeys
+    }
 }
 
 impl From<TooManyKeys> for KeyedAcquireError {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     event::Listener,
-    park::{self, Wait, assert_may_block},
+    park::{self, Wait},
     sync::{AcqRel, Clock, Relaxed},
 };
 
@@ -139,10 +139,6 @@ impl<'a> Pending<'a> {
     ///
     /// A thread that holds such a token itself waits for ever.
     ///
-    /// # Panics
-    ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
-    ///
     /// # Memory ordering
     ///
     /// All that the holders did before they dropped their tokens is visible.
@@ -157,17 +153,12 @@ impl<'a> Pending<'a> {
     ///     tracker.increment().wait();
     /// });
     /// ```
-    #[track_caller]
     pub fn wait(&self) {
         self.wait_until(None);
     }
 
     /// [`wait`](Self::wait) that gives up when `timeout` is over. Returns whether
     /// the generation has drained.
-    ///
-    /// # Panics
-    ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
     ///
     /// # Examples
     ///
@@ -181,16 +172,13 @@ impl<'a> Pending<'a> {
     /// drop(token);
     /// assert!(pending.wait_timeout(Duration::ZERO));
     /// ```
-    #[track_caller]
     #[must_use]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         // A time too far to be told is never.
         self.wait_until(Instant::now().checked_add(timeout))
     }
 
-    #[track_caller]
     fn wait_until(&self, deadline: Option<Instant>) -> bool {
-        assert_may_block();
         self.drains_soon() || park::wait(&mut Watch::new(self), deadline).is_some()
     }
 

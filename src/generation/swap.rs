@@ -147,8 +147,7 @@ impl<T> Swap<T> {
     ///
     /// # Panics
     ///
-    /// As for `take_with`. With the feature `tokio`, also when it is called
-    /// inside a tokio runtime.
+    /// As for `take_with`.
     ///
     /// # Examples
     ///
@@ -160,12 +159,40 @@ impl<T> Swap<T> {
     /// let lines = log.blocking_take_with(|old| old.lock().unwrap().drain(..).count());
     /// assert_eq!(lines, 1);
     /// ```
-    #[track_caller]
     pub fn blocking_take_with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
         let _permit = self.takers.blocking_acquire().expect("never closed");
         let (pending, old) = self.exchange();
         pending.wait();
         self.finish(old, read)
+    }
+
+    /// [`take_with`](Self::take_with), if that need not wait: `None` while somebody else takes
+    /// or still writes to the old copy.
+    ///
+    /// In the latter case the copies have been exchanged. As after a take that was
+    /// cancelled, the next one then returns the interval that ended with that.
+    ///
+    /// # Panics
+    ///
+    /// As for `take_with`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    ///
+    /// let counter = dynaphore::generation::Swap::<AtomicU64>::default();
+    /// let writes = counter.write();
+    /// writes.fetch_add(1, Relaxed);
+    /// assert_eq!(counter.try_take_with(|old| old.swap(0, Relaxed)), None);
+    /// drop(writes);
+    /// assert_eq!(counter.try_take_with(|old| old.swap(0, Relaxed)), Some(1));
+    /// ```
+    #[must_use = "what has been taken is not there any more"]
+    pub fn try_take_with<R>(&self, read: impl FnOnce(&T) -> R) -> Option<R> {
+        let _permit = self.takers.try_acquire().ok()?;
+        let (pending, old) = self.exchange();
+        pending.is_drained().then(|| self.finish(old, read))
     }
 
     /// Lets writers go to the other copy, unless a cancelled take has done so.
@@ -214,10 +241,6 @@ impl<T: Take> Swap<T> {
 
     /// [`take`](Self::take), blocking the thread.
     ///
-    /// # Panics
-    ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
-    ///
     /// # Examples
     ///
     /// ```
@@ -229,9 +252,25 @@ impl<T: Take> Swap<T> {
     /// });
     /// assert_eq!(counter.blocking_take(), 1);
     /// ```
-    #[track_caller]
     pub fn blocking_take(&self) -> T::Taken {
         self.blocking_take_with(T::take)
+    }
+
+    /// [`take`](Self::take), if that need not wait, as
+    /// [`try_take_with`](Self::try_take_with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    ///
+    /// let counter = dynaphore::generation::Swap::<AtomicU64>::default();
+    /// counter.write().fetch_add(1, Relaxed);
+    /// assert_eq!(counter.try_take(), Some(1));
+    /// ```
+    #[must_use = "what has been taken is not there any more"]
+    pub fn try_take(&self) -> Option<T::Taken> {
+        self.try_take_with(T::take)
     }
 }
 

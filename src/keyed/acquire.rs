@@ -17,6 +17,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
+    key::ToKey,
     permit::{KeyedPermit, OwnedKeyedPermit, Permits, Reach, Waiter},
     semaphore::KeyedSemaphore,
     shards::{Entered, Refusal},
@@ -34,7 +35,7 @@ where
     R: Reach,
     R::Key: Borrow<Q>,
     R::Hasher: BuildHasher,
-    Q: Hash + Eq + ToOwned<Owned = R::Key> + ?Sized,
+    Q: Hash + Eq + ToKey<R::Key> + ?Sized,
 {
     let KeyedSemaphore { shards, .. } = keyed.keyed();
     let hash = keyed.keyed().hash(key);
@@ -50,142 +51,11 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     pub(super) fn enter<Q>(&self, key: &Q, n: u32) -> Result<Entered<K>, KeyedAcquireError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         let max_waiters = self.shards.settings().max_waiters;
         let entered = self.shards.enter(self.hash(key), key, n, max_waiters);
         entered.map_err(Refusal::into)
-    }
-}
-
-/// Taking permits that are there.
-impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
-    /// Takes a permit of `key` if there is one and nobody waits for it.
-    ///
-    /// # Errors
-    ///
-    /// [`NoPermits`](KeyedTryAcquireError::NoPermits) if there is none, or it belongs to
-    /// somebody who waits; [`TooManyKeys`](KeyedTryAcquireError::TooManyKeys) if the key is
-    /// not in use and may not be;
-    /// [`Closed`](KeyedTryAcquireError::Closed) after [`close`](Self::close). Nothing has
-    /// changed then.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let users = dynaphore::KeyedSemaphore::<u64>::new(3);
-    /// let held = users.try_acquire(&17)?;
-    /// assert_eq!(users.snapshot(&17).active, 1);
-    /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
-    /// ```
-    #[inline]
-    pub fn try_acquire<Q>(&self, key: &Q) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
-    {
-        try_take(self, key, 1).map(KeyedPermit::new)
-    }
-
-    /// [`try_acquire`](Self::try_acquire), with a permit that keeps the keyed
-    /// semaphore alive.
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_acquire`](Self::try_acquire).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// let users = Arc::new(dynaphore::KeyedSemaphore::<u64>::new(3));
-    /// let held = users.clone().try_acquire_owned(&17)?;
-    /// assert_eq!(users.snapshot(&17).active, 1);
-    /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
-    /// ```
-    #[inline]
-    pub fn try_acquire_owned<Q>(
-        self: Arc<Self>,
-        key: &Q,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
-    {
-        try_take(self, key, 1).map(OwnedKeyedPermit::new)
-    }
-
-    /// Takes `n` permits of `key`, all or none. Zero are had unless it is closed, and
-    /// the key is in use by them too.
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_acquire`](Self::try_acquire).
-    ///
-    /// # Panics
-    ///
-    /// When `n` is larger than
-    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let users = dynaphore::KeyedSemaphore::<u64>::new(3);
-    /// let held = users.try_acquire_many(&17, 2)?;
-    /// assert_eq!(users.snapshot(&17).active, 2);
-    /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
-    /// ```
-    #[inline]
-    #[track_caller]
-    pub fn try_acquire_many<Q>(
-        &self,
-        key: &Q,
-        n: u32,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
-    {
-        try_take(self, key, checked(n as usize)).map(KeyedPermit::new)
-    }
-
-    /// [`try_acquire_many`](Self::try_acquire_many), with permits that keep the keyed
-    /// semaphore alive.
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_acquire`](Self::try_acquire).
-    ///
-    /// # Panics
-    ///
-    /// When `n` is larger than
-    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// let users = Arc::new(dynaphore::KeyedSemaphore::<u64>::new(3));
-    /// let held = users.clone().try_acquire_many_owned(&17, 2)?;
-    /// assert_eq!(users.snapshot(&17).active, 2);
-    /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
-    /// ```
-    #[inline]
-    #[track_caller]
-    pub fn try_acquire_many_owned<Q>(
-        self: Arc<Self>,
-        key: &Q,
-        n: u32,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
-    {
-        try_take(self, key, checked(n as usize)).map(OwnedKeyedPermit::new)
     }
 }
 
@@ -226,13 +96,16 @@ impl<K, S> KeyedSemaphore<K, S> {
     pub fn acquire<'k, Q>(&self, key: &'k Q) -> KeyedAcquire<'_, 'k, K, Q, S>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         KeyedAcquire::new(self, key, 1)
     }
 
-    /// [`acquire`](Self::acquire), with a permit that keeps the keyed semaphore
+    /// [`acquire`](Self::acquire), with a future and a permit that keep the keyed semaphore
     /// alive.
+    ///
+    /// The key comes by any pointer: a reference, or one that owns it, such as a `String`,
+    /// an `Arc<str>` or a `Box<u64>`, which the future keeps. Then it is `'static`.
     ///
     /// # Errors
     ///
@@ -259,10 +132,11 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// # }).unwrap();
     /// ```
     #[inline]
-    pub fn acquire_owned<'k, Q>(self: Arc<Self>, key: &'k Q) -> KeyedAcquireOwned<'k, K, Q, S>
+    pub fn acquire_owned<P>(self: Arc<Self>, key: P) -> KeyedAcquireOwned<K, P, S>
     where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        P: Deref,
+        K: Borrow<P::Target>,
+        P::Target: Hash + Eq + ToKey<K>,
     {
         KeyedAcquireOwned::new(self, key, 1)
     }
@@ -304,7 +178,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     pub fn acquire_many<'k, Q>(&self, key: &'k Q, n: u32) -> KeyedAcquire<'_, 'k, K, Q, S>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         KeyedAcquire::new(self, key, checked(n as usize))
     }
@@ -343,16 +217,144 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn acquire_many_owned<'k, Q>(
-        self: Arc<Self>,
-        key: &'k Q,
-        n: u32,
-    ) -> KeyedAcquireOwned<'k, K, Q, S>
+    pub fn acquire_many_owned<P>(self: Arc<Self>, key: P, n: u32) -> KeyedAcquireOwned<K, P, S>
     where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        P: Deref,
+        K: Borrow<P::Target>,
+        P::Target: Hash + Eq + ToKey<K>,
     {
         KeyedAcquireOwned::new(self, key, checked(n as usize))
+    }
+}
+
+/// Taking permits that are there.
+impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
+    /// Takes a permit of `key` if there is one and nobody waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`NoPermits`](KeyedTryAcquireError::NoPermits) if there is none, or it belongs to
+    /// somebody who waits; [`TooManyKeys`](KeyedTryAcquireError::TooManyKeys) if the key is
+    /// not in use and may not be;
+    /// [`Closed`](KeyedTryAcquireError::Closed) after [`close`](Self::close). Nothing has
+    /// changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let users = dynaphore::KeyedSemaphore::<u64>::new(3);
+    /// let held = users.try_acquire(&17)?;
+    /// assert_eq!(users.snapshot(&17).active, 1);
+    /// # drop(held);
+    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// ```
+    #[inline]
+    pub fn try_acquire<Q>(&self, key: &Q) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        try_take(self, key, 1).map(KeyedPermit::new)
+    }
+
+    /// [`try_acquire`](Self::try_acquire), with a permit that keeps the keyed
+    /// semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let users = Arc::new(dynaphore::KeyedSemaphore::<u64>::new(3));
+    /// let held = users.clone().try_acquire_owned(&17)?;
+    /// assert_eq!(users.snapshot(&17).active, 1);
+    /// # drop(held);
+    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// ```
+    #[inline]
+    pub fn try_acquire_owned<Q>(
+        self: Arc<Self>,
+        key: &Q,
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        try_take(self, key, 1).map(OwnedKeyedPermit::new)
+    }
+
+    /// Takes `n` permits of `key`, all or none. Zero are had unless it is closed, and
+    /// the key is in use by them too.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let users = dynaphore::KeyedSemaphore::<u64>::new(3);
+    /// let held = users.try_acquire_many(&17, 2)?;
+    /// assert_eq!(users.snapshot(&17).active, 2);
+    /// # drop(held);
+    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn try_acquire_many<Q>(
+        &self,
+        key: &Q,
+        n: u32,
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        try_take(self, key, checked(n as usize)).map(KeyedPermit::new)
+    }
+
+    /// [`try_acquire_many`](Self::try_acquire_many), with permits that keep the keyed
+    /// semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let users = Arc::new(dynaphore::KeyedSemaphore::<u64>::new(3));
+    /// let held = users.clone().try_acquire_many_owned(&17, 2)?;
+    /// assert_eq!(users.snapshot(&17).active, 2);
+    /// # drop(held);
+    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn try_acquire_many_owned<Q>(
+        self: Arc<Self>,
+        key: &Q,
+        n: u32,
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        try_take(self, key, checked(n as usize)).map(OwnedKeyedPermit::new)
     }
 }
 
@@ -375,17 +377,23 @@ impl<R: Reach, P> Request<R, P> {
         P: Deref<Target = Q>,
         R::Key: Borrow<Q>,
         R::Hasher: BuildHasher,
-        Q: Hash + Eq + ToOwned<Owned = R::Key> + ?Sized,
+        Q: Hash + Eq + ToKey<R::Key> + ?Sized,
     {
         if let Self::Asks { keyed, key, n } = self {
             let (entered, n) = (keyed.keyed().enter(&**key, *n), *n);
-            let Self::Asks { keyed, .. } = mem::replace(self, Self::Done) else {
+            let Self::Asks { keyed, key, .. } = mem::replace(self, Self::Done) else {
                 unreachable!("looked at just now");
             };
+            // To drop the key may be foreign code: what was entered comes first.
             match entered? {
-                Entered::Holds(entry) => return Poll::Ready(Ok(Permits::taken(keyed, entry, n))),
+                Entered::Holds(entry) => {
+                    let permits = Permits::taken(keyed, entry, n);
+                    drop(key);
+                    return Poll::Ready(Ok(permits));
+                }
                 Entered::Waits(entry) => {
                     *self = Self::Waits(Attempt::new(Waiter::new(keyed, entry), n));
+                    drop(key);
                 }
             }
         }
@@ -432,7 +440,7 @@ pin_project! {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{KeyedAcquire, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, future::KeyedAcquire};
     ///
     /// # futures::executor::block_on(async {
     /// let hosts = KeyedSemaphore::<String>::new(1);
@@ -465,7 +473,7 @@ impl<'a, 'k, K, Q: ?Sized, S> KeyedAcquire<'a, 'k, K, Q, S> {
 impl<'a, K, Q, S> Future for KeyedAcquire<'a, '_, K, Q, S>
 where
     K: Borrow<Q>,
-    Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    Q: Hash + Eq + ToKey<K> + ?Sized,
     S: BuildHasher,
 {
     type Output = Result<KeyedPermit<'a, K, S>, KeyedAcquireError>;
@@ -488,32 +496,32 @@ pin_project! {
     /// [`KeyedSemaphore::acquire_many_owned`].
     ///
     /// Like [`KeyedAcquire`], but it keeps the keyed semaphore alive by itself.
-    /// It borrows the key all the same.
+    /// It has its key by a `P`: a reference, or a pointer that owns it.
     ///
     /// # Examples
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use dynaphore::{KeyedAcquireOwned, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, future::KeyedAcquireOwned};
     ///
     /// # futures::executor::block_on(async {
     /// let hosts = Arc::new(KeyedSemaphore::<String>::new(1));
-    /// let acquire: KeyedAcquireOwned<'_, String, str> = hosts.acquire_owned("a.example");
+    /// let acquire: KeyedAcquireOwned<String, &str> = hosts.acquire_owned("a.example");
     /// assert_eq!(acquire.await?.key(), "a.example");
     /// # Ok::<(), dynaphore::KeyedAcquireError>(())
     /// # }).unwrap();
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct KeyedAcquireOwned<'k, K, Q: ?Sized, S = RandomState> {
-        request: Request<Arc<KeyedSemaphore<K, S>>, &'k Q>,
+    pub struct KeyedAcquireOwned<K, P, S = RandomState> {
+        request: Request<Arc<KeyedSemaphore<K, S>>, P>,
         #[pin]
         pinned: PhantomPinned,
     }
 }
 
-impl<'k, K, Q: ?Sized, S> KeyedAcquireOwned<'k, K, Q, S> {
+impl<K, P, S> KeyedAcquireOwned<K, P, S> {
     #[inline]
-    pub(super) fn new(keyed: Arc<KeyedSemaphore<K, S>>, key: &'k Q, n: u32) -> Self {
+    pub(super) fn new(keyed: Arc<KeyedSemaphore<K, S>>, key: P, n: u32) -> Self {
         Self {
             request: Request::Asks { keyed, key, n },
             pinned: PhantomPinned,
@@ -521,10 +529,11 @@ impl<'k, K, Q: ?Sized, S> KeyedAcquireOwned<'k, K, Q, S> {
     }
 }
 
-impl<K, Q, S> Future for KeyedAcquireOwned<'_, K, Q, S>
+impl<K, P, S> Future for KeyedAcquireOwned<K, P, S>
 where
-    K: Borrow<Q>,
-    Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    P: Deref,
+    K: Borrow<P::Target>,
+    P::Target: Hash + Eq + ToKey<K>,
     S: BuildHasher,
 {
     type Output = Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>;
@@ -536,7 +545,7 @@ where
     }
 }
 
-impl<K, Q: ?Sized, S> fmt::Debug for KeyedAcquireOwned<'_, K, Q, S> {
+impl<K, P, S> fmt::Debug for KeyedAcquireOwned<K, P, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("KeyedAcquireOwned")
             .field(&self.request)

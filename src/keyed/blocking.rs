@@ -8,13 +8,14 @@ use std::{
 };
 
 use super::{
+    key::ToKey,
     permit::{KeyedPermit, OwnedKeyedPermit, Permits, Reach, Waiter},
     semaphore::KeyedSemaphore,
     shards::Entered,
 };
 use crate::{
     error::{KeyedAcquireError, KeyedAcquireTimeoutError},
-    park::{after, assert_may_block},
+    park::after,
     semaphore::{self, checked},
 };
 
@@ -30,9 +31,9 @@ where
     R: Reach,
     R::Key: Borrow<Q>,
     R::Hasher: BuildHasher,
-    Q: Hash + Eq + ToOwned<Owned = R::Key> + ?Sized,
+    Q: Hash + Eq + ToKey<R::Key> + ?Sized,
 {
-    assert_may_block();
+    keyed.keyed().assert_may_block();
     match keyed.keyed().enter(key, n)? {
         Entered::Holds(entry) => Ok(Permits::taken(keyed, entry, n)),
         Entered::Waits(entry) => {
@@ -49,7 +50,7 @@ where
     R: Reach,
     R::Key: Borrow<Q>,
     R::Hasher: BuildHasher,
-    Q: Hash + Eq + ToOwned<Owned = R::Key> + ?Sized,
+    Q: Hash + Eq + ToKey<R::Key> + ?Sized,
 {
     acquire(keyed, key, n, None).map_err(|error| match error {
         KeyedAcquireTimeoutError::Timeout => unreachable!("there is no deadline"),
@@ -70,7 +71,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -85,7 +87,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     pub fn blocking_acquire<Q>(&self, key: &Q) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire_at_last(self, key, 1).map(KeyedPermit::new)
     }
@@ -99,7 +101,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -118,7 +121,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire_at_last(self, key, 1).map(OwnedKeyedPermit::new)
     }
@@ -134,7 +137,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -153,7 +157,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire_at_last(self, key, checked(n as usize)).map(KeyedPermit::new)
     }
@@ -169,7 +173,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -189,7 +194,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire_at_last(self, key, checked(n as usize)).map(OwnedKeyedPermit::new)
     }
@@ -210,7 +215,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -230,7 +236,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, 1, after(timeout)).map(KeyedPermit::new)
     }
@@ -244,7 +250,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -264,7 +271,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, 1, Some(deadline)).map(KeyedPermit::new)
     }
@@ -278,7 +285,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -300,7 +308,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, 1, after(timeout)).map(OwnedKeyedPermit::new)
     }
@@ -314,7 +322,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -335,7 +344,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, 1, Some(deadline)).map(OwnedKeyedPermit::new)
     }
@@ -351,7 +360,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -372,7 +382,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, checked(n as usize), after(timeout)).map(KeyedPermit::new)
     }
@@ -388,7 +398,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -409,7 +420,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, checked(n as usize), Some(deadline)).map(KeyedPermit::new)
     }
@@ -425,7 +436,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -448,7 +460,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, checked(n as usize), after(timeout)).map(OwnedKeyedPermit::new)
     }
@@ -464,7 +476,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -487,7 +500,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         acquire(self, key, checked(n as usize), Some(deadline)).map(OwnedKeyedPermit::new)
     }

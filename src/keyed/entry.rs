@@ -17,7 +17,7 @@
 use std::fmt;
 
 use crate::{
-    semaphore::Semaphore,
+    semaphore::{Goal, Semaphore},
     sync::{AcqRel, Acquire, AtomicU64, Relaxed},
 };
 
@@ -48,6 +48,10 @@ impl<K> Entry<K> {
     #[inline]
     pub(super) fn is_unneeded(&self) -> bool {
         self.is_alone(0)
+    }
+
+    pub(super) fn meets(&self, goal: Goal) -> bool {
+        self.semaphore.meets(goal)
     }
 
     #[inline]

@@ -1,24 +1,19 @@
-//! The keyed semaphore: making one, reading it, resizing it, closing it.
+//! The keyed semaphore: what it is, resizing it, closing it, reading it.
 
 use std::{
     borrow::Borrow,
     fmt,
     hash::{BuildHasher, Hash, RandomState},
-    marker::PhantomData,
-    thread,
-    time::Duration,
 };
 
-use super::shards::{Settings, Shards};
+use super::{key::ToKey, shards::Shards};
 #[cfg(doc)]
 use crate::Semaphore;
 use crate::{
     Fairness, Snapshot,
-    error::TooManyKeys,
-    semaphore::{Policy, checked},
+    error::SetMaxError,
+    semaphore::{checked, try_checked},
 };
-
-const MAX_SHARDS: usize = 1 << 16;
 
 /// A semaphore for each key: it limits how much is done at once for one host, one
 /// user, one file.
@@ -28,14 +23,15 @@ const MAX_SHARDS: usize = 1 << 16;
 /// or it has a [max of its own](Self::set_max): nothing has to be swept up, and
 /// nothing is left over, but a few empty entries in each shard for keys to come.
 ///
-/// Keys are looked up by a borrowed form, such as `&str` for `String`: any that
-/// [`ToOwned`] makes a key of. That is done only if the key is not in use yet.
+/// Keys are looked up by a borrowed form, such as `&str` for `String` or `Arc<str>`: any
+/// that [`ToKey`](crate::ToKey) makes a key of. That is done only if the key is not in use
+/// yet.
 ///
 /// # Fairness
 ///
 /// Each key has a line of its own, and in it all is as for
 /// [`Semaphore`](crate::Semaphore): first in, first out, exactly, unless the
-/// [builder](KeyedBuilder::fairness) is told otherwise.
+/// [builder](crate::KeyedBuilder::fairness) is told otherwise.
 ///
 /// # Memory ordering
 ///
@@ -55,8 +51,8 @@ const MAX_SHARDS: usize = 1 << 16;
 ///
 /// The default hasher is keyed at random, so that nobody can choose keys that
 /// collide. How many keys may be in use, and how many may wait for one, is
-/// bounded by [`max_keys`](KeyedBuilder::max_keys) and
-/// [`max_waiters_per_key`](KeyedBuilder::max_waiters_per_key).
+/// bounded by [`max_keys`](crate::KeyedBuilder::max_keys) and
+/// [`max_waiters_per_key`](crate::KeyedBuilder::max_waiters_per_key).
 ///
 /// # Examples
 ///
@@ -74,66 +70,8 @@ const MAX_SHARDS: usize = 1 << 16;
 /// assert!(hosts.is_empty());
 /// ```
 pub struct KeyedSemaphore<K, S = RandomState> {
-    hasher: S,
+    pub(super) hasher: S,
     pub(super) shards: Shards<K>,
-}
-
-/// Making one.
-impl<K> KeyedSemaphore<K> {
-    /// A keyed semaphore with `max` permits for each key, 0 to
-    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    ///
-    /// # Panics
-    ///
-    /// When `max` is larger than `MAX_PERMITS`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let users = dynaphore::KeyedSemaphore::<u64>::new(3);
-    /// assert_eq!(users.max(&17), 3);
-    /// ```
-    #[must_use]
-    #[track_caller]
-    pub fn new(max: usize) -> Self {
-        Self::builder(max).build()
-    }
-
-    /// Starts to make a keyed semaphore with `max` permits for each key, 0 to
-    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS), that is
-    /// otherwise like one from [`new`](Self::new).
-    ///
-    /// # Panics
-    ///
-    /// When `max` is larger than `MAX_PERMITS`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use dynaphore::{Fairness, KeyedSemaphore};
-    ///
-    /// let clients = KeyedSemaphore::<String>::builder(8)
-    ///     .fairness(Fairness::Eventual)
-    ///     .max_keys(100_000)
-    ///     .max_waiters_per_key(32)
-    ///     .build();
-    /// assert_eq!(clients.default_max(), 8);
-    /// ```
-    #[track_caller]
-    pub fn builder(max: usize) -> KeyedBuilder<K> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        KeyedBuilder {
-            settings: Settings {
-                max: checked(max),
-                shards: (8 * threads).next_power_of_two().min(MAX_SHARDS),
-                policy: Policy::FIFO,
-                max_keys: usize::MAX,
-                max_waiters: u32::MAX,
-            },
-            hasher: RandomState::new(),
-            keys: PhantomData,
-        }
-    }
 }
 
 /// Resizing.
@@ -148,14 +86,9 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Errors
     ///
-    /// [`TooManyKeys`] if the key is not in use and may not be; nothing has
-    /// changed then.
-    ///
-    /// # Panics
-    ///
-    /// When `max` is larger than
-    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS); nothing has
-    /// changed then.
+    /// [`TooManyKeys`](SetMaxError::TooManyKeys) if the key is not in use and may not be;
+    /// [`TooManyPermits`](SetMaxError::TooManyPermits) when `max` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS). Nothing has changed then.
     ///
     /// # Examples
     ///
@@ -164,15 +97,14 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(hosts.set_max("slow.example", 0)?, 2);
     /// assert!(hosts.try_acquire("slow.example").is_err(), "paused");
     /// assert_eq!(hosts.len(), 1);
-    /// # Ok::<(), dynaphore::TooManyKeys>(())
+    /// # Ok::<(), dynaphore::SetMaxError>(())
     /// ```
-    #[track_caller]
-    pub fn set_max<Q>(&self, key: &Q, max: usize) -> Result<usize, TooManyKeys>
+    pub fn set_max<Q>(&self, key: &Q, max: usize) -> Result<usize, SetMaxError>
     where
         K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
     {
-        let max = checked(max);
+        let max = try_checked(max)?;
         let before = self.shards.set_override(self.hash(key), key, max)?;
         Ok(before as usize)
     }
@@ -188,7 +120,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(hosts.clear_max("slow.example"), Some(0));
     /// assert_eq!(hosts.clear_max("slow.example"), None);
     /// assert!(hosts.is_empty());
-    /// # Ok::<(), dynaphore::TooManyKeys>(())
+    /// # Ok::<(), dynaphore::SetMaxError>(())
     /// ```
     pub fn clear_max<Q>(&self, key: &Q) -> Option<usize>
     where
@@ -231,6 +163,24 @@ impl<K, S> KeyedSemaphore<K, S> {
         self.shards.set_default(checked(max)) as usize
     }
 
+    /// [`set_default_max`](Self::set_default_max), for a number from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyPermits`](SetMaxError::TooManyPermits) when `max` is larger than
+    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS); nothing has changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let hosts = dynaphore::KeyedSemaphore::<String>::new(2);
+    /// assert_eq!(hosts.try_set_default_max(1), Ok(2));
+    /// assert!(hosts.try_set_default_max(usize::MAX).is_err());
+    /// ```
+    pub fn try_set_default_max(&self, max: usize) -> Result<usize, SetMaxError> {
+        try_checked(max).map(|max| self.shards.set_default(max) as usize)
+    }
+
     /// Refuses all further requests, for every key. Those that wait are told so;
     /// holders keep their permits and give them back as ever. Resizing still
     /// works, and does not open it again.
@@ -263,7 +213,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// hosts.set_max("slow.example", 1)?;
     /// assert_eq!(hosts.max("slow.example"), 1);
     /// assert_eq!(hosts.max("a.example"), 2);
-    /// # Ok::<(), dynaphore::TooManyKeys>(())
+    /// # Ok::<(), dynaphore::SetMaxError>(())
     /// ```
     #[must_use]
     pub fn max<Q>(&self, key: &Q) -> usize
@@ -280,14 +230,9 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{KeyedSemaphore, Snapshot};
-    ///
-    /// let hosts = KeyedSemaphore::<String>::new(2);
+    /// let hosts = dynaphore::KeyedSemaphore::<String>::new(2);
     /// let _held = hosts.try_acquire("a.example").unwrap();
-    /// assert_eq!(
-    ///     hosts.snapshot("a.example"),
-    ///     Snapshot { max: 2, active: 1, waiting: 0, closed: false },
-    /// );
+    /// assert_eq!(hosts.snapshot("a.example").to_string(), "1 of 2 out, 0 waiting");
     /// assert_eq!(hosts.snapshot("b.example").active, 0);
     /// ```
     #[must_use]
@@ -405,6 +350,18 @@ impl<K, S> KeyedSemaphore<K, S> {
     }
 }
 
+impl<K, S> KeyedSemaphore<K, S> {
+    /// Panics inside a tokio runtime, where the builder asked for that.
+    #[inline]
+    #[track_caller]
+    pub(super) fn assert_may_block(&self) {
+        #[cfg(feature = "tokio")]
+        if self.shards.settings().refuses_runtimes {
+            crate::park::assert_outside_runtime();
+        }
+    }
+}
+
 impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     pub(super) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
         self.hasher.hash_one(key)
@@ -420,171 +377,5 @@ impl<K, S> fmt::Debug for KeyedSemaphore<K, S> {
             None => out.field("keys", &format_args!("<locked>")),
         };
         out.field("settings", self.shards.settings()).finish()
-    }
-}
-
-/// How to make a [`KeyedSemaphore`]; see [`KeyedSemaphore::builder`].
-///
-/// # Examples
-///
-/// ```
-/// use dynaphore::{KeyedBuilder, KeyedSemaphore};
-///
-/// let few: KeyedBuilder<String> = KeyedSemaphore::builder(1).max_keys(1);
-/// let hosts = few.build();
-/// let _held = hosts.try_acquire("a.example").unwrap();
-/// assert!(hosts.try_acquire("b.example").is_err());
-/// ```
-#[must_use = "a builder does nothing until `build` is called"]
-#[derive(Clone)]
-pub struct KeyedBuilder<K, S = RandomState> {
-    settings: Settings,
-    hasher: S,
-    keys: PhantomData<fn() -> K>,
-}
-
-impl<K, S> KeyedBuilder<K, S> {
-    /// Over how many shards to spread the keys: 1 to 65536, rounded up to a power
-    /// of two. Eight for each core unless this is called. A shard takes 128 bytes,
-    /// or up to twice as much on some machines.
-    ///
-    /// # Panics
-    ///
-    /// When `shards` is 0 or more than 65536.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let users = dynaphore::KeyedSemaphore::<u64>::builder(1).shards(64).build();
-    /// assert!(users.try_acquire(&17).is_ok());
-    /// ```
-    #[track_caller]
-    pub fn shards(mut self, shards: usize) -> Self {
-        assert!(
-            (1..=MAX_SHARDS).contains(&shards),
-            "a keyed semaphore has 1 to 65536 shards, not {shards}"
-        );
-        self.settings.shards = shards.next_power_of_two();
-        self
-    }
-
-    /// How to hash the keys: `RandomState` unless this is called. One that is not
-    /// keyed lets whoever chooses the keys choose colliding ones.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::hash::{BuildHasherDefault, DefaultHasher};
-    /// use dynaphore::KeyedSemaphore;
-    ///
-    /// let users = KeyedSemaphore::<u64>::builder(1)
-    ///     .hasher(BuildHasherDefault::<DefaultHasher>::default())
-    ///     .build();
-    /// assert!(users.try_acquire(&17).is_ok());
-    /// ```
-    pub fn hasher<T>(self, hasher: T) -> KeyedBuilder<K, T> {
-        KeyedBuilder {
-            settings: self.settings,
-            hasher,
-            keys: PhantomData,
-        }
-    }
-
-    /// Who gets a permit of a key that comes back while others wait for one.
-    /// [`Fairness::Fifo`] unless this is called.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use dynaphore::{Fairness, KeyedSemaphore};
-    ///
-    /// let files = KeyedSemaphore::<u64>::builder(1).fairness(Fairness::Barging).build();
-    /// assert_eq!(files.fairness(), Fairness::Barging);
-    /// ```
-    pub fn fairness(mut self, fairness: Fairness) -> Self {
-        self.settings.policy = self.settings.policy.with_fairness(fairness);
-        self
-    }
-
-    /// How long the first in a key's line may be passed, as
-    /// [`Builder::bound`](crate::Builder::bound) has it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use dynaphore::{Fairness, KeyedSemaphore};
-    ///
-    /// let files = KeyedSemaphore::<u64>::builder(1)
-    ///     .fairness(Fairness::Eventual)
-    ///     .bound(Duration::from_millis(5))
-    ///     .build();
-    /// # let _ = files.len();
-    /// ```
-    pub fn bound(mut self, bound: Duration) -> Self {
-        self.settings.policy = self.settings.policy.with_bound(bound);
-        self
-    }
-
-    /// How many keys may be in use at once; any number unless this is called.
-    /// Who asks for another one is told so, and nothing has changed. Exact, at the
-    /// price of a count that all shards share.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use dynaphore::{KeyedSemaphore, KeyedTryAcquireError};
-    ///
-    /// let users = KeyedSemaphore::<u64>::builder(9).max_keys(1).build();
-    /// let _held = users.try_acquire(&1).unwrap();
-    /// assert!(users.try_acquire(&1).is_ok(), "in use already");
-    /// assert_eq!(users.try_acquire(&2).unwrap_err(), KeyedTryAcquireError::TooManyKeys);
-    /// ```
-    pub fn max_keys(mut self, max_keys: usize) -> Self {
-        self.settings.max_keys = max_keys;
-        self
-    }
-
-    /// How many requests may wait for permits of one key; any number unless this
-    /// is called. Who would be one more is told so, and nothing has changed. A
-    /// request waits from its first poll until its permits have been picked up or
-    /// it is dropped; with 0 nobody ever waits.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use dynaphore::{KeyedAcquireError, KeyedSemaphore};
-    ///
-    /// let users = KeyedSemaphore::<u64>::builder(1).max_waiters_per_key(0).build();
-    /// let _held = users.blocking_acquire(&1).unwrap();
-    /// assert_eq!(users.blocking_acquire(&1).unwrap_err(), KeyedAcquireError::TooManyWaiters);
-    /// ```
-    pub fn max_waiters_per_key(mut self, max_waiters: usize) -> Self {
-        self.settings.max_waiters = u32::try_from(max_waiters).unwrap_or(u32::MAX);
-        self
-    }
-
-    /// Makes it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let users = dynaphore::KeyedSemaphore::<u64>::builder(8).build();
-    /// assert_eq!(users.default_max(), 8);
-    /// ```
-    #[must_use]
-    pub fn build(self) -> KeyedSemaphore<K, S> {
-        KeyedSemaphore {
-            hasher: self.hasher,
-            shards: Shards::new(self.settings),
-        }
-    }
-}
-
-impl<K, S> fmt::Debug for KeyedBuilder<K, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyedBuilder")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
     }
 }

@@ -18,7 +18,7 @@
 //! | waiter that is granted its permits | counts itself out |
 //! | waiter that gives up | leaves the line, gives back what it was granted meanwhile, then counts itself out |
 //! | permit that is dropped | gives its permits back, or counts itself out if it stands for none |
-//! | permit that is split with none left on one side | counts one in, under the lock |
+//! | permit that is split with none left on one side, and who watches a key in use | counts one in, under the lock |
 //! | whoever has made one of the two counts zero and finds the other at zero | takes the lock, and removes the entry if both still are |
 //! | permit that finds itself alone | takes the lock, and removes the entry with itself in it if it is still alone |
 //! | `set_max`, `clear_max` | change the override and the semaphore's max under the lock |
@@ -94,12 +94,13 @@ use triomphe::Arc;
 
 use super::{
     entry::{Entry, Left},
+    key::ToKey,
     table::{Removed, Table, drop_with_key},
 };
 use crate::{
     error::{KeyedAcquireError, KeyedTryAcquireError, TooManyKeys},
     foreign::Deferred,
-    semaphore::{Held, Policy, Rest, Semaphore, Take},
+    semaphore::{Goal, Held, Policy, Rest, Semaphore, Take},
     sync::{AtomicUsize, Mutex, MutexGuard, Relaxed},
 };
 
@@ -112,6 +113,8 @@ pub(super) struct Settings {
     pub(super) policy: Policy,
     pub(super) max_keys: usize,
     pub(super) max_waiters: u32,
+    #[cfg(feature = "tokio")]
+    pub(super) refuses_runtimes: bool,
 }
 
 /// Why a request was turned away.
@@ -244,7 +247,7 @@ impl<K> Shards<K> {
     ) -> Result<Entered<K>, Refusal>
     where
         K: Borrow<Q>,
-        Q: Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Eq + ToKey<K> + ?Sized,
     {
         if is_cheap::<K>() {
             return self.enter_cheap(hash, key, n, max_waiters);
@@ -271,9 +274,9 @@ impl<K> Shards<K> {
     ) -> Result<Entered<K>, Refusal>
     where
         K: Borrow<Q>,
-        Q: Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Eq + ToKey<K> + ?Sized,
     {
-        let owned = key.to_owned();
+        let owned = key.to_key();
         let table = lock(self.shard(hash));
         match self.enter_known(&table, hash, key, n, max_waiters) {
             Some(answer) => answer,
@@ -292,7 +295,7 @@ impl<K> Shards<K> {
     ) -> Result<Entered<K>, Refusal>
     where
         K: Borrow<Q>,
-        Q: Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Eq + ToKey<K> + ?Sized,
     {
         self.enter_cheap(hash, key, n, max_waiters)
     }
@@ -485,13 +488,45 @@ impl<K> Shards<K> {
     }
 }
 
+/// Watching.
+impl<K> Shards<K> {
+    /// The entry of `key`, in use by the caller too, as by a permit that stands for none.
+    /// `None` if it meets `goal`: one that is not in use does.
+    pub(super) fn keep<Q>(&self, hash: u64, key: &Q, goal: Goal) -> Option<Arc<Entry<K>>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let table = lock(self.shard(hash));
+        let found = table.find(hash, key);
+        found.filter(|entry| !entry.meets(goal)).map(keep)
+    }
+
+    /// The same for any key of a shard, by the shard's index.
+    pub(super) fn keep_any(&self, shard: usize, goal: Goal) -> Option<Arc<Entry<K>>> {
+        let table = lock(&self.shards[shard]);
+        table.entries().find(|entry| !entry.meets(goal)).map(keep)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.shards.len()
+    }
+}
+
+/// For the lock's holder.
+fn keep<K>(entry: &Arc<Entry<K>>) -> Arc<Entry<K>> {
+    entry.users.assert_room();
+    entry.users.join_empty();
+    Arc::clone(entry)
+}
+
 /// Overrides.
 impl<K> Shards<K> {
     /// Gives `key` a max of its own. Returns the one that it replaces.
     pub(super) fn set_override<Q>(&self, hash: u64, key: &Q, max: u32) -> Result<u32, TooManyKeys>
     where
         K: Borrow<Q>,
-        Q: Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Eq + ToKey<K> + ?Sized,
     {
         if let Some(before) = self.override_known(lock(self.shard(hash)), hash, key, max) {
             return Ok(before);
@@ -525,9 +560,9 @@ impl<K> Shards<K> {
     fn override_new<Q>(&self, hash: u64, key: &Q, max: u32) -> Result<u32, TooManyKeys>
     where
         K: Borrow<Q>,
-        Q: Eq + ToOwned<Owned = K> + ?Sized,
+        Q: Eq + ToKey<K> + ?Sized,
     {
-        let owned = key.to_owned();
+        let owned = key.to_key();
         let mut table = lock(self.shard(hash));
         if table.find(hash, key).is_some() {
             let before = self.override_known(table, hash, key, max);

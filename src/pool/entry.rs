@@ -12,6 +12,8 @@
 //! has the protocol). That it is atomic lets [`Counts`] be read without the
 //! lock. No shift and no mask stands outside this file.
 
+use std::fmt;
+
 use crate::sync::{Acquire, AtomicU64, AtomicUsize, Relaxed, Release};
 
 /// How many leases of a key are out, and how many ought to be.
@@ -29,9 +31,13 @@ use crate::sync::{Acquire, AtomicU64, AtomicUsize, Relaxed, Release};
 /// let pool = LeasePool::new();
 /// pool.set("a", 3);
 /// let _held = pool.try_acquire().unwrap();
-/// assert_eq!(pool.counts("a"), Counts { target: 3, active: 1 });
+/// let Counts { target, active, .. } = pool.counts("a");
+/// assert_eq!((target, active), (3, 1));
+/// assert_eq!(pool.counts("a").to_string(), "1 of 3 out");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[non_exhaustive]
 pub struct Counts {
     /// How many leases the pool lets out: 0 to
     /// [`MAX_LEASES`](crate::LeasePool::MAX_LEASES).
@@ -71,6 +77,12 @@ impl Counts {
     #[must_use]
     pub const fn excess(&self) -> usize {
         self.active.saturating_sub(self.target)
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} out", self.active, self.target)
     }
 }
 

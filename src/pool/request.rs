@@ -62,7 +62,7 @@ impl<K> Request<K> {
     }
 
     /// Leaves the line, unless the verdict was quicker.
-    fn give_up(self) -> Result<Lease<K>, LeaseTimeoutError> {
+    fn give_up(mut self) -> Result<Lease<K>, LeaseTimeoutError> {
         match self.0.give_up() {
             None => Err(LeaseTimeoutError::Timeout),
             Some(Err(_)) => Err(LeaseTimeoutError::Stopped),
@@ -158,7 +158,7 @@ pub(super) fn block<K>(
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{AcquireLease, LeasePool};
+/// use dynaphore::{LeasePool, future::AcquireLease};
 ///
 /// # futures::executor::block_on(async {
 /// let pool = LeasePool::new();
@@ -197,7 +197,7 @@ impl<K> fmt::Debug for AcquireLease<K> {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{LeasePool, Leases};
+/// use dynaphore::{LeasePool, future::Leases};
 /// use futures::StreamExt;
 ///
 /// # futures::executor::block_on(async {

@@ -63,13 +63,13 @@ use crate::{AcquireError, Semaphore, sync::AtomicUsize};
 /// # Nesting
 ///
 /// The closure may throttle by the same semaphore again; see the
-/// [module](super#nesting). It must hold no lock while it waits for nested rayon work, if
+/// [module](crate::throttle#nesting). It must hold no lock while it waits for nested rayon work, if
 /// other jobs of the pool take the same lock.
 ///
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{Semaphore, rayon::ThrottleExt};
+/// use dynaphore::{Semaphore, throttle::ThrottleExt};
 /// use rayon::prelude::*;
 ///
 /// static DISK: Semaphore = Semaphore::new(2);
@@ -99,7 +99,7 @@ pub trait ThrottleExt: ParallelIterator {
     ///
     /// ```
     /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let semaphore = Semaphore::new(2);
@@ -135,7 +135,7 @@ pub trait ThrottleExt: ParallelIterator {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let semaphore = Semaphore::new(2);
@@ -158,7 +158,10 @@ pub trait ThrottleExt: ParallelIterator {
     /// for budgets of memory, say, with a permit for each byte.
     ///
     /// An item that weighs more than max waits until max is raised far enough,
-    /// and holds up the items that come after it in this call, but nobody else.
+    /// and holds up the items that come after it in this call, but nobody else. Until then
+    /// the call does not return, and the [snapshot](Semaphore::snapshot) counts it among
+    /// those that wait, while permits are available. Where weights come from outside,
+    /// compare them with [`max`](Semaphore::max) first.
     ///
     /// # Errors
     ///
@@ -172,7 +175,7 @@ pub trait ThrottleExt: ParallelIterator {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let memory = Semaphore::new(256 << 20);
@@ -210,7 +213,7 @@ pub trait ThrottleExt: ParallelIterator {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let memory = Semaphore::new(256);
@@ -241,7 +244,7 @@ pub trait ThrottleExt: ParallelIterator {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let semaphore = Semaphore::new(2);
@@ -278,7 +281,7 @@ impl<I: ParallelIterator> ThrottleExt for I {}
 ///
 /// ```
 /// use std::sync::Arc;
-/// use dynaphore::{Semaphore, rayon::ThrottleExt};
+/// use dynaphore::{Semaphore, throttle::ThrottleExt};
 /// use rayon::prelude::*;
 ///
 /// let shared = Arc::new(Semaphore::new(2));
@@ -304,7 +307,7 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let semaphore = Arc::new(Semaphore::new(2));
@@ -332,7 +335,7 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let semaphore = Semaphore::new(2);
@@ -361,7 +364,7 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let memory = Semaphore::new(256);
@@ -388,7 +391,7 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, rayon::ThrottleExt};
+    /// use dynaphore::{Semaphore, throttle::ThrottleExt};
     /// use rayon::prelude::*;
     ///
     /// let memory = Semaphore::new(256);

@@ -17,7 +17,7 @@ use std::{
 use super::source::{Id, NotNow, Permit, Source, counted, sealed::Sealed};
 use crate::{
     Fairness, KeyedAcquire, KeyedAcquireError, KeyedPermit, KeyedSemaphore, KeyedTryAcquireError,
-    OwnedKeyedPermit, Semaphore, keyed::KeyRequest,
+    OwnedKeyedPermit, Semaphore, ToKey, keyed::KeyRequest,
 };
 
 impl From<KeyedTryAcquireError> for NotNow<KeyedAcquireError> {
@@ -41,7 +41,7 @@ impl Id {
 }
 
 /// A key of a [`KeyedSemaphore`], borrowed: a [`Source`] of permits for
-/// [`ThrottleExt::throttle_by`](crate::rayon::ThrottleExt::throttle_by).
+/// [`ThrottleExt::throttle_by`](crate::throttle::ThrottleExt::throttle_by).
 ///
 /// The key is in use, and has its max, exactly as long as any job runs under a
 /// permit of it or waits for one; nothing is left over.
@@ -58,7 +58,7 @@ impl Id {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{KeyedSemaphore, rayon::{KeyedSource, ThrottleExt}};
+/// use dynaphore::{KeyedSemaphore, throttle::{KeyedSource, ThrottleExt}};
 /// use rayon::prelude::*;
 ///
 /// let hosts = KeyedSemaphore::<String>::new(2);
@@ -81,7 +81,7 @@ impl<'a, K, Q: ?Sized, S> KeyedSource<'a, K, Q, S> {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{KeyedSemaphore, rayon::KeyedSource};
+    /// use dynaphore::{KeyedSemaphore, throttle::KeyedSource};
     ///
     /// let hosts = KeyedSemaphore::<String>::new(2);
     /// let _source = KeyedSource::new(&hosts, "a.example");
@@ -105,7 +105,7 @@ impl<K, Q: ?Sized, S> Clone for KeyedSource<'_, K, Q, S> {
 impl<K, Q: ?Sized, S> Copy for KeyedSource<'_, K, Q, S> {}
 
 /// A key of a [`KeyedSemaphore`] that keeps it alive: a [`Source`] of permits for
-/// a [`Throttle`](crate::rayon::Throttle).
+/// a [`Throttle`](crate::throttle::Throttle).
 ///
 /// Otherwise like [`KeyedSource`].
 ///
@@ -117,7 +117,7 @@ impl<K, Q: ?Sized, S> Copy for KeyedSource<'_, K, Q, S> {}
 ///
 /// ```
 /// use std::sync::{Arc, mpsc};
-/// use dynaphore::{KeyedSemaphore, rayon::{OwnedKeyedSource, Throttle}};
+/// use dynaphore::{KeyedSemaphore, throttle::{OwnedKeyedSource, Throttle}};
 ///
 /// let hosts = Arc::new(KeyedSemaphore::<String>::new(2));
 /// let (sender, receiver) = mpsc::channel();
@@ -142,7 +142,7 @@ impl<K, S> OwnedKeyedSource<K, S> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use dynaphore::{KeyedSemaphore, rayon::OwnedKeyedSource};
+    /// use dynaphore::{KeyedSemaphore, throttle::OwnedKeyedSource};
     ///
     /// let hosts = Arc::new(KeyedSemaphore::new(2));
     /// let source = OwnedKeyedSource::new(hosts, "a.example".to_owned());
@@ -160,7 +160,7 @@ impl<K, S> OwnedKeyedSource<K, S> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use dynaphore::{KeyedSemaphore, rayon::OwnedKeyedSource};
+    /// use dynaphore::{KeyedSemaphore, throttle::OwnedKeyedSource};
     ///
     /// let users = Arc::new(KeyedSemaphore::new(2));
     /// assert_eq!(OwnedKeyedSource::new(users, 17).key(), &17);
@@ -239,7 +239,7 @@ impl<K, Q: ?Sized, S> Sealed for KeyedSource<'_, K, Q, S> {}
 impl<'a, K, Q, S> Source for KeyedSource<'a, K, Q, S>
 where
     K: Borrow<Q> + Send + Sync,
-    Q: Hash + Eq + ToOwned<Owned = K> + Sync + ?Sized,
+    Q: Hash + Eq + ToKey<K> + Sync + ?Sized,
     S: BuildHasher + Send + Sync,
 {
     type Permit = KeyedPermit<'a, K, S>;

@@ -36,7 +36,7 @@ use crate::{AcquireError, Semaphore};
 ///
 /// ```
 /// use std::sync::{Arc, atomic::{AtomicUsize, Ordering::Relaxed}};
-/// use dynaphore::{Semaphore, rayon::Throttle};
+/// use dynaphore::{Semaphore, throttle::Throttle};
 ///
 /// let throttle = Throttle::new(Arc::new(Semaphore::new(2)));
 /// let words = ["borrowed", "from", "the", "stack"];
@@ -66,7 +66,7 @@ impl<S: Source + 'static> Throttle<S> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use dynaphore::{Semaphore, rayon::Throttle};
+    /// use dynaphore::{Semaphore, throttle::Throttle};
     ///
     /// let disk = Throttle::new(Arc::new(Semaphore::new(1)));
     /// let mut squares = [1, 2, 3];
@@ -112,7 +112,7 @@ impl<S: Source + 'static> Throttle<S> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use dynaphore::{Semaphore, rayon::Throttle};
+    /// use dynaphore::{Semaphore, throttle::Throttle};
     ///
     /// let disk = Throttle::new(Arc::new(Semaphore::new(1)));
     /// let (mut left, mut right) = (0, 0);
@@ -157,7 +157,7 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use dynaphore::{Semaphore, rayon::Throttle};
+    /// use dynaphore::{Semaphore, throttle::Throttle};
     ///
     /// let throttle = Throttle::new(Arc::new(Semaphore::new(1)));
     /// let mut words = [String::new(), String::new()];
@@ -183,7 +183,8 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
 
     /// Spawns `job` in `scope`, which runs with `n` permits as soon as it can
     /// have them together. Otherwise like [`spawn`](Self::spawn). A job that
-    /// waits for many holds up those of this scope that were spawned after it.
+    /// waits for many holds up those of this scope that were spawned after it, for ever if
+    /// `n` stays above max.
     ///
     /// # Errors
     ///
@@ -197,7 +198,7 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use dynaphore::{Semaphore, rayon::Throttle};
+    /// use dynaphore::{Semaphore, throttle::Throttle};
     ///
     /// let mut count = 0;
     /// let throttle = Throttle::new(Arc::new(Semaphore::new(4)));

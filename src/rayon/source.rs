@@ -21,7 +21,7 @@ use crate::{
 ///
 /// ```
 /// use std::sync::Arc;
-/// use dynaphore::{Semaphore, rayon::{Source, Throttle}};
+/// use dynaphore::{Semaphore, throttle::{Source, Throttle}};
 ///
 /// /// Whether a job with no permits at all is taken.
 /// fn is_open<S: Source + 'static>(throttle: &Throttle<S>) -> Result<(), S::Error> {

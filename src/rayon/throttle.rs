@@ -41,7 +41,7 @@ use crate::{Semaphore, sync::Mutex};
 ///
 /// ```
 /// use std::sync::{Arc, mpsc};
-/// use dynaphore::{Semaphore, rayon::Throttle};
+/// use dynaphore::{Semaphore, throttle::Throttle};
 ///
 /// let disk = Arc::new(Semaphore::new(2));
 /// let throttle = Throttle::new(Arc::clone(&disk));
@@ -75,7 +75,7 @@ impl<S: Source + 'static> Throttle<S> {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use dynaphore::{Semaphore, rayon::Throttle};
+    /// use dynaphore::{Semaphore, throttle::Throttle};
     ///
     /// let throttle = Throttle::new(Arc::new(Semaphore::new(4)));
     /// # let _ = throttle;
@@ -95,7 +95,7 @@ impl<S: Source + 'static> Throttle<S> {
     ///
     /// ```
     /// use std::sync::{Arc, mpsc};
-    /// use dynaphore::{Semaphore, rayon::Throttle};
+    /// use dynaphore::{Semaphore, throttle::Throttle};
     ///
     /// let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
     /// let throttle = Throttle::in_pool(Arc::new(Semaphore::new(4)), pool);
@@ -131,7 +131,7 @@ impl<S: Source + 'static> Throttle<S> {
     ///
     /// ```
     /// use std::sync::{Arc, mpsc};
-    /// use dynaphore::{Semaphore, rayon::Throttle};
+    /// use dynaphore::{Semaphore, throttle::Throttle};
     ///
     /// let semaphore = Arc::new(Semaphore::new(1));
     /// let throttle = Throttle::new(Arc::clone(&semaphore));
@@ -151,7 +151,8 @@ impl<S: Source + 'static> Throttle<S> {
     }
 
     /// Spawns `job`, which runs with `n` permits as soon as it can have them
-    /// together. Otherwise like [`spawn`](Self::spawn).
+    /// together. Otherwise like [`spawn`](Self::spawn). One for more than max waits until
+    /// max is raised: the [snapshot](Semaphore::snapshot) counts it among those that wait.
     ///
     /// # Errors
     ///
@@ -165,7 +166,7 @@ impl<S: Source + 'static> Throttle<S> {
     ///
     /// ```
     /// use std::sync::{Arc, mpsc};
-    /// use dynaphore::{Semaphore, rayon::Throttle};
+    /// use dynaphore::{Semaphore, throttle::Throttle};
     ///
     /// const MIB: u32 = 1 << 20;
     /// let memory = Arc::new(Semaphore::new(256 * MIB as usize));
@@ -201,7 +202,7 @@ impl<S: Source> fmt::Debug for Throttle<S> {
 /// dropped: when the job ends, or earlier if it drops them.
 ///
 /// It stays with the thread that runs the job, so that a nested throttled call
-/// knows what it can [share](super#nesting).
+/// knows what it can [share](crate::throttle#nesting).
 ///
 /// # Memory ordering
 ///
@@ -211,7 +212,7 @@ impl<S: Source> fmt::Debug for Throttle<S> {
 ///
 /// ```
 /// use std::sync::{Arc, mpsc};
-/// use dynaphore::{Semaphore, rayon::{Throttle, ThrottlePermit}};
+/// use dynaphore::{Semaphore, throttle::{Throttle, ThrottlePermit}};
 ///
 /// let semaphore = Arc::new(Semaphore::new(1));
 /// let (sender, receiver) = mpsc::channel();
@@ -244,7 +245,7 @@ impl<'a> ThrottlePermit<'a> {
     ///
     /// ```
     /// use std::sync::{Arc, mpsc};
-    /// use dynaphore::{Semaphore, rayon::Throttle};
+    /// use dynaphore::{Semaphore, throttle::Throttle};
     ///
     /// let (sender, receiver) = mpsc::channel();
     /// let throttle = Throttle::new(Arc::new(Semaphore::new(3)));

@@ -5,10 +5,10 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     marker::PhantomPinned,
     ops::Deref,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -26,10 +26,168 @@ use super::{
     word::Take,
 };
 use crate::{
-    error::{AcquireError, TryAcquireError},
+    error::{AcquireError, AcquireTimeoutError, TryAcquireError},
     foreign::Deferred,
     park::Wait,
 };
+
+/// Waiting for permits as a future.
+impl Semaphore {
+    /// Waits for a permit.
+    ///
+    /// # Errors
+    ///
+    /// The future returns [`AcquireError`](crate::AcquireError) if the
+    /// semaphore is closed, or is closed while it waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future at any moment loses no permit and leaves no trace:
+    /// it gives up its place in line, or gives back what it has been granted.
+    /// Asking again means a new place at the end. A future that has been
+    /// granted its permit and is neither polled nor dropped keeps it.
+    ///
+    /// # Fairness
+    ///
+    /// First in, first out, by the time of the first poll.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::new(1);
+    /// let permit = semaphore.acquire().await?;
+    /// assert_eq!(semaphore.available_permits(), 0);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// With a bound on the time, by the runtime's own time-out, which drops the future.
+    /// [`until`](Acquire::until) does the same with any timer, and tells the statistics.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tokio::time::timeout;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    /// # runtime.unwrap().block_on(async {
+    /// let semaphore = dynaphore::Semaphore::new(0);
+    /// let late = timeout(Duration::from_millis(1), semaphore.acquire()).await;
+    /// assert!(late.is_err());
+    /// assert_eq!(semaphore.waiting(), 0);
+    /// # });
+    /// ```
+    #[inline]
+    pub fn acquire(&self) -> Acquire<'_> {
+        Acquire::new(self, 1)
+    }
+
+    /// Waits for `n` permits, and takes them all at once. Zero are had at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS), before the
+    /// future is made.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Fairness
+    ///
+    /// First in, first out: lighter requests that arrive later do not pass.
+    /// While `n` is more than max, the request waits beside the line and holds
+    /// up nobody. Where `n` comes from outside, compare it with [`max`](Self::max) first:
+    /// nobody waits for more than there can be, and max is never above `MAX_PERMITS`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::new(3);
+    /// let two = semaphore.acquire_many(2).await?;
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn acquire_many(&self, n: u32) -> Acquire<'_> {
+        Acquire::new(self, checked(n as usize))
+    }
+
+    /// [`acquire`](Self::acquire), with a future and a permit that keep the
+    /// semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Fairness
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(1));
+    /// let permit = semaphore.clone().acquire_owned().await?;
+    /// std::thread::spawn(move || drop(permit)).join().unwrap();
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    #[inline]
+    pub fn acquire_owned(self: Arc<Self>) -> AcquireOwned {
+        AcquireOwned::new(self, 1)
+    }
+
+    /// [`acquire_many`](Self::acquire_many), with a future and permits that
+    /// keep the semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS), before the
+    /// future is made.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Fairness
+    ///
+    /// As for [`acquire_many`](Self::acquire_many).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(3));
+    /// let two = semaphore.clone().acquire_many_owned(2).await?;
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn acquire_many_owned(self: Arc<Self>, n: u32) -> AcquireOwned {
+        AcquireOwned::new(self, checked(n as usize))
+    }
+}
 
 /// Taking permits if they are there.
 impl Semaphore {
@@ -167,147 +325,6 @@ impl Semaphore {
     }
 }
 
-/// Waiting for permits as a future.
-impl Semaphore {
-    /// Waits for a permit.
-    ///
-    /// # Errors
-    ///
-    /// The future returns [`AcquireError`](crate::AcquireError) if the
-    /// semaphore is closed, or is closed while it waits.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future at any moment loses no permit and leaves no trace:
-    /// it gives up its place in line, or gives back what it has been granted.
-    /// Asking again means a new place at the end. A future that has been
-    /// granted its permit and is neither polled nor dropped keeps it.
-    ///
-    /// # Fairness
-    ///
-    /// First in, first out, by the time of the first poll.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # futures::executor::block_on(async {
-    /// let semaphore = dynaphore::Semaphore::new(1);
-    /// let permit = semaphore.acquire().await?;
-    /// assert_eq!(semaphore.available_permits(), 0);
-    /// # Ok::<(), dynaphore::AcquireError>(())
-    /// # }).unwrap();
-    /// ```
-    #[inline]
-    pub fn acquire(&self) -> Acquire<'_> {
-        Acquire::new(self, 1)
-    }
-
-    /// Waits for `n` permits, and takes them all at once. Zero are had at once.
-    ///
-    /// # Errors
-    ///
-    /// As for [`acquire`](Self::acquire).
-    ///
-    /// # Panics
-    ///
-    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS), before the
-    /// future is made.
-    ///
-    /// # Cancel safety
-    ///
-    /// As for [`acquire`](Self::acquire).
-    ///
-    /// # Fairness
-    ///
-    /// First in, first out: lighter requests that arrive later do not pass.
-    /// While `n` is more than max, the request waits beside the line and holds
-    /// up nobody.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # futures::executor::block_on(async {
-    /// let semaphore = dynaphore::Semaphore::new(3);
-    /// let two = semaphore.acquire_many(2).await?;
-    /// assert_eq!(semaphore.available_permits(), 1);
-    /// # Ok::<(), dynaphore::AcquireError>(())
-    /// # }).unwrap();
-    /// ```
-    #[inline]
-    #[track_caller]
-    pub fn acquire_many(&self, n: u32) -> Acquire<'_> {
-        Acquire::new(self, checked(n as usize))
-    }
-
-    /// [`acquire`](Self::acquire), with a future and a permit that keep the
-    /// semaphore alive.
-    ///
-    /// # Errors
-    ///
-    /// As for [`acquire`](Self::acquire).
-    ///
-    /// # Cancel safety
-    ///
-    /// As for [`acquire`](Self::acquire).
-    ///
-    /// # Fairness
-    ///
-    /// As for [`acquire`](Self::acquire).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # futures::executor::block_on(async {
-    /// let semaphore = Arc::new(dynaphore::Semaphore::new(1));
-    /// let permit = semaphore.clone().acquire_owned().await?;
-    /// std::thread::spawn(move || drop(permit)).join().unwrap();
-    /// # Ok::<(), dynaphore::AcquireError>(())
-    /// # }).unwrap();
-    /// ```
-    #[inline]
-    pub fn acquire_owned(self: Arc<Self>) -> AcquireOwned {
-        AcquireOwned::new(self, 1)
-    }
-
-    /// [`acquire_many`](Self::acquire_many), with a future and permits that
-    /// keep the semaphore alive.
-    ///
-    /// # Errors
-    ///
-    /// As for [`acquire`](Self::acquire).
-    ///
-    /// # Panics
-    ///
-    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS), before the
-    /// future is made.
-    ///
-    /// # Cancel safety
-    ///
-    /// As for [`acquire`](Self::acquire).
-    ///
-    /// # Fairness
-    ///
-    /// As for [`acquire_many`](Self::acquire_many).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # futures::executor::block_on(async {
-    /// let semaphore = Arc::new(dynaphore::Semaphore::new(3));
-    /// let two = semaphore.clone().acquire_many_owned(2).await?;
-    /// assert_eq!(semaphore.available_permits(), 1);
-    /// # Ok::<(), dynaphore::AcquireError>(())
-    /// # }).unwrap();
-    /// ```
-    #[inline]
-    #[track_caller]
-    pub fn acquire_many_owned(self: Arc<Self>, n: u32) -> AcquireOwned {
-        AcquireOwned::new(self, checked(n as usize))
-    }
-}
-
 /// A request for `need` permits by somebody who reaches the semaphore by `S`.
 ///
 /// Dropping it at any moment leaves no trace: a place in line is given up, and
@@ -365,7 +382,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     }
 
     /// Stops waiting, unless the verdict was quicker. `None`: it still waited.
-    pub(crate) fn give_up(mut self) -> Option<Result<(S, Held), AcquireError>> {
+    pub(crate) fn give_up(&mut self) -> Option<Result<(S, Held), AcquireError>> {
         // Taken first: if a waker panics in here, there is no place to give up.
         let waiter = self.waiter.take()?;
         let semaphore = self.semaphore.as_deref()?;
@@ -522,7 +539,9 @@ impl<S: Deref<Target = Semaphore>> fmt::Debug for Attempt<S> {
 pin_project! {
     /// The future of [`Semaphore::acquire`] and [`Semaphore::acquire_many`].
     ///
-    /// It takes its place in line when it is polled for the first time.
+    /// It takes its place in line when it is polled for the first time. It is not `Unpin`,
+    /// nor is tokio's, so that what it consists of may change: who polls it by hand pins it,
+    /// by [`pin!`](std::pin::pin) on the stack or by `Box::pin`.
     ///
     /// # Cancel safety
     ///
@@ -537,7 +556,7 @@ pin_project! {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Acquire, Semaphore};
+    /// use dynaphore::{Semaphore, future::Acquire};
     ///
     /// # futures::executor::block_on(async {
     /// let semaphore = Semaphore::new(1);
@@ -558,7 +577,68 @@ pin_project! {
     }
 }
 
+/// Gives up as soon as `end` is ready: the permits, if both are.
+async fn until<S: Deref<Target = Semaphore>, T>(
+    attempt: &mut Attempt<S>,
+    end: impl Future<Output = T>,
+) -> Result<(S, Held), AcquireTimeoutError> {
+    let mut end = pin!(end);
+    poll_fn(|cx| {
+        if let Poll::Ready(told) = attempt.poll(cx.waker()) {
+            return Poll::Ready(told.map_err(AcquireTimeoutError::from));
+        }
+        end.as_mut().poll(cx).map(|_| match attempt.give_up() {
+            Some(told) => told.map_err(AcquireTimeoutError::from),
+            None => Err(AcquireTimeoutError::Timeout),
+        })
+    })
+    .await
+}
+
 impl<'a> Acquire<'a> {
+    /// Waits until `end` is ready at the longest: the sleep of any runtime, or a signal.
+    ///
+    /// A time-out of the runtime's own bounds the time as well, and drops the future. To
+    /// the statistics it is one that was cancelled; this one
+    /// has timed out. Permits that are there when `end` is ready are taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](AcquireTimeoutError::Timeout) if `end` was ready first, which then leaves
+    /// no trace; [`Closed`](AcquireTimeoutError::Closed) as for
+    /// [`acquire`](Semaphore::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for `acquire`.
+    ///
+    /// # Panics
+    ///
+    /// When `end` does, which leaves no trace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    /// use tokio::time::sleep;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    /// # runtime.unwrap().block_on(async {
+    /// let semaphore = Semaphore::new(0);
+    /// let late = semaphore.acquire().until(sleep(Duration::from_millis(1))).await;
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    /// # });
+    /// ```
+    pub async fn until<F: Future>(
+        mut self,
+        end: F,
+    ) -> Result<SemaphorePermit<'a>, AcquireTimeoutError> {
+        until(&mut self.attempt, end)
+            .await
+            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+    }
+
     pub(super) fn new(semaphore: &'a Semaphore, need: u32) -> Self {
         Self {
             attempt: Attempt::new(semaphore, need),
@@ -587,7 +667,7 @@ pin_project! {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use dynaphore::{AcquireOwned, Semaphore};
+    /// use dynaphore::{Semaphore, future::AcquireOwned};
     ///
     /// # futures::executor::block_on(async {
     /// let acquire: AcquireOwned = Arc::new(Semaphore::new(1)).acquire_owned();
@@ -605,6 +685,40 @@ pin_project! {
 }
 
 impl AcquireOwned {
+    /// As [`Acquire::until`].
+    ///
+    /// # Errors
+    ///
+    /// As for `Acquire::until`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Semaphore::acquire).
+    ///
+    /// # Panics
+    ///
+    /// As for `Acquire::until`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{future::ready, sync::Arc};
+    /// use dynaphore::Semaphore;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Arc::new(Semaphore::new(1));
+    /// assert!(semaphore.acquire_owned().until(ready(())).await.is_ok(), "it is there");
+    /// # });
+    /// ```
+    pub async fn until<F: Future>(
+        mut self,
+        end: F,
+    ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
+        until(&mut self.attempt, end)
+            .await
+            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+    }
+
     pub(super) fn new(semaphore: Arc<Semaphore>, need: u32) -> Self {
         Self {
             attempt: Attempt::new(semaphore, need),

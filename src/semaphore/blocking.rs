@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::{AcquireError, AcquireTimeoutError},
-    park::{self, after, assert_may_block},
+    park::{self, after},
 };
 
 /// Waits for `n` permits, until the deadline if there is one.
@@ -25,7 +25,7 @@ pub(crate) fn acquire<S: Deref<Target = Semaphore>>(
     n: u32,
     deadline: Option<Instant>,
 ) -> Result<(S, Held), AcquireTimeoutError> {
-    assert_may_block();
+    semaphore.assert_may_block();
     match semaphore.take(n) {
         Take::Acquired => {
             semaphore.record(Outcome::Acquired, Since::NEVER);
@@ -67,7 +67,8 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Fairness
     ///
@@ -96,7 +97,8 @@ impl Semaphore {
     /// # Panics
     ///
     /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Fairness
     ///
@@ -125,7 +127,8 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -151,7 +154,8 @@ impl Semaphore {
     /// # Panics
     ///
     /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -188,7 +192,8 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -218,7 +223,8 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -249,7 +255,8 @@ impl Semaphore {
     /// # Panics
     ///
     /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -281,7 +288,8 @@ impl Semaphore {
     /// # Panics
     ///
     /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -312,7 +320,8 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -343,7 +352,8 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -375,7 +385,8 @@ impl Semaphore {
     /// # Panics
     ///
     /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -408,7 +419,8 @@ impl Semaphore {
     /// # Panics
     ///
     /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///

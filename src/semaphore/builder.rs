@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{
-    core::{Semaphore, checked},
+    core::{Semaphore, checked, try_checked},
     fairness::{Fairness, Policy},
     optional::Options,
 };
+use crate::error::SetMaxError;
 
 /// How to make a [`Semaphore`]; see [`Semaphore::builder`].
 ///
@@ -26,6 +27,7 @@ pub struct Builder {
     options: Options,
 }
 
+/// Making one that is not the usual one.
 impl Semaphore {
     /// Starts to make a semaphore with `max` permits, 0 to
     /// [`MAX_PERMITS`](Self::MAX_PERMITS), that is otherwise like one from
@@ -49,15 +51,44 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub const fn builder(max: usize) -> Builder {
-        Builder {
-            max: checked(max),
-            policy: Policy::FIFO,
-            options: Options::NOTHING,
+        Builder::new(checked(max))
+    }
+
+    /// [`builder`](Self::builder), for a number from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyPermits`](SetMaxError::TooManyPermits) when `max` is larger than
+    /// [`MAX_PERMITS`](Self::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::Semaphore;
+    ///
+    /// let asked: usize = "8".parse()?;
+    /// let semaphore = Semaphore::try_builder(asked)?.build();
+    /// assert_eq!(semaphore.max(), 8);
+    /// assert!(Semaphore::try_builder(usize::MAX).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn try_builder(max: usize) -> Result<Builder, SetMaxError> {
+        match try_checked(max) {
+            Ok(max) => Ok(Builder::new(max)),
+            Err(error) => Err(error),
         }
     }
 }
 
 impl Builder {
+    const fn new(max: u32) -> Self {
+        Self {
+            max,
+            policy: Policy::FIFO,
+            options: Options::NOTHING,
+        }
+    }
+
     /// Who gets a permit that comes back while others wait. [`Fairness::Fifo`]
     /// unless this is called.
     ///
@@ -117,14 +148,9 @@ impl Builder {
     /// assert_eq!(semaphore.try_acquire().unwrap().generation(), Some(0));
     /// ```
     pub const fn generations(self, generations: bool) -> Self {
-        Self {
-            options: Options {
-                generations,
-                #[cfg(feature = "stats")]
-                stats: self.options.stats,
-            },
-            ..self
-        }
+        let Self { mut options, .. } = self;
+        options.generations = generations;
+        Self { options, ..self }
     }
 
     /// Whether it keeps [statistics](Semaphore::stats). It does not unless this
@@ -137,17 +163,32 @@ impl Builder {
     /// ```
     /// let semaphore = dynaphore::Semaphore::builder(8).stats(true).build();
     /// drop(semaphore.try_acquire());
-    /// assert_eq!(semaphore.stats().take().acquired, 1);
+    /// assert_eq!(semaphore.stats().blocking_take().acquired, 1);
     /// ```
     #[cfg(feature = "stats")]
     pub const fn stats(self, stats: bool) -> Self {
-        Self {
-            options: Options {
-                stats,
-                ..self.options
-            },
-            ..self
-        }
+        let Self { mut options, .. } = self;
+        options.stats = stats;
+        Self { options, ..self }
+    }
+
+    /// Whether its blocking calls panic inside a tokio runtime, as tokio's own do, rather
+    /// than block the worker that calls them. They block unless this is called. It also
+    /// concerns what [`Semaphore::resize`] returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::Semaphore;
+    ///
+    /// static FILES: Semaphore = Semaphore::builder(8).refuse_blocking_in_runtime(true).build();
+    /// assert!(FILES.blocking_acquire().is_ok(), "there is none here");
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub const fn refuse_blocking_in_runtime(self, refuse: bool) -> Self {
+        let Self { mut options, .. } = self;
+        options.refuses_runtimes = refuse;
+        Self { options, ..self }
     }
 
     crate::sync::const_fn! {

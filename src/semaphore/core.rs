@@ -11,7 +11,7 @@ use super::{
     queue::Queue,
     word::{MAX_PERMITS, Release, Take, Word},
 };
-use crate::{foreign::Deferred, generation::ShortToken, sync::const_fn};
+use crate::{error::SetMaxError, foreign::Deferred, generation::ShortToken, sync::const_fn};
 
 /// A counting semaphore whose maximum can be changed at any moment.
 ///
@@ -83,10 +83,23 @@ pub(crate) const fn checked(n: usize) -> u32 {
     n as u32
 }
 
+/// `n` as the word counts it, for who does not want a panic.
+pub(crate) const fn try_checked(n: usize) -> Result<u32, SetMaxError> {
+    if n <= Semaphore::MAX_PERMITS {
+        Ok(n as u32)
+    } else {
+        Err(SetMaxError::TooManyPermits)
+    }
+}
+
 /// Making one.
 impl Semaphore {
     /// The largest max, and the largest number of permits in one request:
     /// 2^31 - 1.
+    ///
+    /// So a permit for each byte bounds memory up to 2 GiB. For more, let one stand for a
+    /// KiB, which goes up to 2 TiB: `Semaphore::new(budget / 1024)`, and
+    /// `acquire_many(bytes.div_ceil(1024))` for each buffer.
     ///
     /// # Examples
     ///
@@ -100,7 +113,8 @@ impl Semaphore {
         ///
         /// # Panics
         ///
-        /// When `max` is larger than `MAX_PERMITS`.
+        /// When `max` is larger than `MAX_PERMITS`. For a number from outside there is
+        /// [`try_builder`](Self::try_builder).
         ///
         /// # Examples
         ///
@@ -143,38 +157,6 @@ impl Semaphore {
                 optional: Optional::new(options),
             }
         }
-    }
-}
-
-/// The end.
-impl Semaphore {
-    /// Refuses all further requests. Those that wait are told so; holders keep
-    /// their permits and give them back as ever. Resizing still works, and does
-    /// not open it again.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use dynaphore::{Semaphore, TryAcquireError};
-    ///
-    /// let semaphore = Semaphore::new(1);
-    /// semaphore.close();
-    /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
-    /// ```
-    pub fn close(&self) {
-        self.queue.close(&self.word);
-    }
-
-    /// Whether it is [closed](Self::close).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert!(!dynaphore::Semaphore::new(1).is_closed());
-    /// ```
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.word.load().is_closed()
     }
 }
 
@@ -402,8 +384,15 @@ impl Semaphore {
     }
 }
 
-/// What the statistics are told, if there are any.
+/// What its builder asked for.
 impl Semaphore {
+    /// Panics inside a tokio runtime, where the builder asked for that.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn assert_may_block(&self) {
+        self.optional.assert_may_block();
+    }
+
     /// A request has ended that began to wait at `since`.
     #[inline(always)]
     pub(super) fn record(&self, outcome: Outcome, since: Since) {

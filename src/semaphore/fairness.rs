@@ -31,6 +31,7 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 pub enum Fairness {
     /// First in, first out, exactly: a permit is handed to the first in line,
     /// and nobody who comes later passes. What tokio promises. The default.

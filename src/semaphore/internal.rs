@@ -35,7 +35,7 @@ use super::{
 use super::{
     fairness::Policy,
     optional::{Optional, Options},
-    queue::Queue,
+    queue::{Goal, Queue},
     word::Word,
 };
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
@@ -140,6 +140,10 @@ impl Semaphore {
     #[inline]
     pub(crate) fn set_counts(&mut self, max: u32, active: u32) {
         self.word = Word::with_active(max, active);
+    }
+
+    pub(crate) fn meets(&self, goal: Goal) -> bool {
+        goal.is_met(self.word.load())
     }
 
     /// How many permits are out, read by a write: whoever changes the word later

@@ -15,6 +15,8 @@ pub(super) struct Options {
     pub(super) generations: bool,
     #[cfg(feature = "stats")]
     pub(super) stats: bool,
+    #[cfg(feature = "tokio")]
+    pub(super) refuses_runtimes: bool,
 }
 
 impl Options {
@@ -22,6 +24,8 @@ impl Options {
         generations: false,
         #[cfg(feature = "stats")]
         stats: false,
+        #[cfg(feature = "tokio")]
+        refuses_runtimes: false,
     };
 }
 
@@ -101,6 +105,16 @@ impl Optional {
             Some(self.state.force().counters.force())
         } else {
             None
+        }
+    }
+
+    /// Panics inside a tokio runtime, if the builder asked for that.
+    #[inline]
+    #[track_caller]
+    pub(super) fn assert_may_block(&self) {
+        #[cfg(feature = "tokio")]
+        if self.options.refuses_runtimes {
+            crate::park::assert_outside_runtime();
         }
     }
 

@@ -9,8 +9,14 @@ use std::{
     time::Duration,
 };
 
-use super::core::{Semaphore, checked};
-use crate::generation::{Drained, Pending};
+use super::{
+    core::{Semaphore, checked, try_checked},
+    word::Overflow,
+};
+use crate::{
+    error::SetMaxError,
+    generation::{Drained, Pending, Tracker},
+};
 
 /// Resizing it.
 impl Semaphore {
@@ -38,7 +44,31 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn set_max(&self, max: usize) -> usize {
-        let max = checked(max);
+        self.replace_max(checked(max))
+    }
+
+    /// [`set_max`](Self::set_max), for a number from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyPermits`](SetMaxError::TooManyPermits) when `max` is larger than
+    /// [`MAX_PERMITS`](Self::MAX_PERMITS); nothing has changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Semaphore, SetMaxError};
+    ///
+    /// let semaphore = Semaphore::new(10);
+    /// assert_eq!(semaphore.try_set_max(20), Ok(10));
+    /// assert_eq!(semaphore.try_set_max(usize::MAX), Err(SetMaxError::TooManyPermits));
+    /// assert_eq!(semaphore.max(), 20);
+    /// ```
+    pub fn try_set_max(&self, max: usize) -> Result<usize, SetMaxError> {
+        try_checked(max).map(|max| self.replace_max(max))
+    }
+
+    fn replace_max(&self, max: u32) -> usize {
         let before = self.queue.resize(&self.word, |aside| {
             Ok::<_, Infallible>(self.word.set_max(max, aside))
         });
@@ -62,16 +92,41 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn add_permits(&self, n: usize) {
-        let permits = checked(n);
-        let raised = self
-            .queue
-            .resize(&self.word, |aside| self.word.raise_max(permits, aside));
+        let raised = self.raise_max(checked(n));
         if raised.is_err() {
             panic!(
                 "adding {n} permits would give the semaphore more than MAX_PERMITS permits \
                  (2147483647)"
             );
         }
+    }
+
+    /// [`add_permits`](Self::add_permits), for a number from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyPermits`](SetMaxError::TooManyPermits) when max would become larger than
+    /// [`MAX_PERMITS`](Self::MAX_PERMITS); nothing has changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// semaphore.try_add_permits(2)?;
+    /// assert!(semaphore.try_add_permits(Semaphore::MAX_PERMITS).is_err());
+    /// assert_eq!(semaphore.max(), 3);
+    /// # Ok::<(), dynaphore::SetMaxError>(())
+    /// ```
+    pub fn try_add_permits(&self, n: usize) -> Result<(), SetMaxError> {
+        let raised = self.raise_max(try_checked(n)?);
+        raised.map_err(|Overflow| SetMaxError::TooManyPermits)
+    }
+
+    fn raise_max(&self, n: u32) -> Result<(), Overflow> {
+        let raise = |aside| self.word.raise_max(n, aside);
+        self.queue.resize(&self.word, raise).map(|_| ())
     }
 
     /// Lowers max by `n`, or by the number of
@@ -99,6 +154,7 @@ impl Semaphore {
     }
 }
 
+/// Resizing it, and waiting until all older permits are back.
 impl Semaphore {
     /// Changes max, as [`set_max`](Self::set_max) does, and opens a new
     /// generation of permits. What it returns can be
@@ -116,7 +172,8 @@ impl Semaphore {
     /// # Panics
     ///
     /// When `max` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS), or when the
-    /// semaphore was built without [`generations`](crate::Builder::generations).
+    /// semaphore was built without [`generations`](crate::Builder::generations): to
+    /// resize any semaphore there is [`set_max`](Self::set_max).
     /// Nothing has changed then. When a waker that it wakes does: max has changed
     /// then, and perhaps the generation; call it again.
     ///
@@ -142,15 +199,53 @@ impl Semaphore {
     #[must_use = "without waiting for it, this is `set_max`"]
     #[track_caller]
     pub fn resize(&self, max: usize) -> Resize<'_> {
-        let max = checked(max) as usize;
-        let Some(tracker) = self.optional.tracker() else {
-            panic!("`resize` needs a semaphore that was built with `generations(true)`");
-        };
-        let previous = self.set_max(max);
+        let max = checked(max);
+        self.resize_in(max, self.tracker())
+    }
+
+    /// [`resize`](Self::resize), for a number from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyPermits`](SetMaxError::TooManyPermits) when `max` is larger than
+    /// [`MAX_PERMITS`](Self::MAX_PERMITS); nothing has changed then.
+    ///
+    /// # Panics
+    ///
+    /// As for `resize`, but for that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// semaphore.try_resize(8)?.blocking_drained();
+    /// assert!(semaphore.try_resize(usize::MAX).is_err());
+    /// # Ok::<(), dynaphore::SetMaxError>(())
+    /// ```
+    #[track_caller]
+    pub fn try_resize(&self, max: usize) -> Result<Resize<'_>, SetMaxError> {
+        let tracker = self.tracker();
+        try_checked(max).map(|max| self.resize_in(max, tracker))
+    }
+
+    #[track_caller]
+    fn tracker(&self) -> &Tracker {
+        match self.optional.tracker() {
+            Some(tracker) => tracker,
+            None => panic!(
+                "`resize` needs a semaphore that was built with `generations(true)`; \
+                 `set_max` resizes any"
+            ),
+        }
+    }
+
+    fn resize_in<'a>(&'a self, max: u32, tracker: &'a Tracker) -> Resize<'a> {
+        let previous = self.replace_max(max);
         let pending = tracker.increment();
         Resize {
             previous,
             generation: pending.generation().wrapping_add(1),
+            semaphore: self,
             pending,
         }
     }
@@ -191,6 +286,7 @@ pub struct Resize<'a> {
     /// The generation that it has opened. Older permits have a smaller one (it
     /// counts modulo 2^64).
     pub generation: u64,
+    semaphore: &'a Semaphore,
     pending: Pending<'a>,
 }
 
@@ -227,7 +323,8 @@ impl<'a> Resize<'a> {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -237,6 +334,7 @@ impl<'a> Resize<'a> {
     /// ```
     #[track_caller]
     pub fn blocking_drained(&self) {
+        self.semaphore.assert_may_block();
         self.pending.wait();
     }
 
@@ -260,6 +358,7 @@ impl<'a> Resize<'a> {
     #[track_caller]
     #[must_use]
     pub fn blocking_drained_timeout(&self, timeout: Duration) -> bool {
+        self.semaphore.assert_may_block();
         self.pending.wait_timeout(timeout)
     }
 
@@ -300,7 +399,7 @@ impl fmt::Debug for Resize<'_> {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{ResizeDrained, Semaphore};
+/// use dynaphore::{Semaphore, future::ResizeDrained};
 ///
 /// # futures::executor::block_on(async {
 /// let semaphore = Semaphore::builder(2).generations(true).build();

@@ -19,10 +19,13 @@ use super::{core::Semaphore, fairness::Fairness};
 ///
 /// let semaphore = Semaphore::new(3);
 /// let _held = semaphore.try_acquire_many(2).unwrap();
-/// let Snapshot { max, active, waiting, closed } = semaphore.snapshot();
+/// let Snapshot { max, active, waiting, closed, .. } = semaphore.snapshot();
 /// assert_eq!((max, active, waiting, closed), (3, 2, 0, false));
+/// assert_eq!(semaphore.snapshot().to_string(), "2 of 3 out, 0 waiting");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[non_exhaustive]
 pub struct Snapshot {
     /// How many permits may be out: 0 to [`Semaphore::MAX_PERMITS`].
     pub max: usize,
@@ -61,6 +64,14 @@ impl Snapshot {
     #[must_use]
     pub const fn excess(&self) -> usize {
         self.active.saturating_sub(self.max)
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (max, active, waiting) = (self.max, self.active, self.waiting);
+        write!(f, "{active} of {max} out, {waiting} waiting")?;
+        f.write_str(if self.closed { ", closed" } else { "" })
     }
 }
 
@@ -152,14 +163,10 @@ impl Semaphore {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{Semaphore, Snapshot};
-    ///
-    /// let semaphore = Semaphore::new(3);
+    /// let semaphore = dynaphore::Semaphore::new(3);
     /// let _one = semaphore.try_acquire().unwrap();
-    /// assert_eq!(
-    ///     semaphore.snapshot(),
-    ///     Snapshot { max: 3, active: 1, waiting: 0, closed: false },
-    /// );
+    /// let now = semaphore.snapshot();
+    /// assert_eq!((now.max, now.active, now.waiting, now.closed), (3, 1, 0, false));
     /// ```
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -176,6 +183,7 @@ impl Semaphore {
     }
 }
 
+/// Statistics.
 #[cfg(feature = "stats")]
 impl Semaphore {
     /// How its requests end, and how long they wait.
@@ -190,7 +198,7 @@ impl Semaphore {
     /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
     /// semaphore.close();
     /// assert!(semaphore.try_acquire().is_err());
-    /// assert_eq!(semaphore.stats().take().closed, 1);
+    /// assert_eq!(semaphore.stats().blocking_take().closed, 1);
     /// ```
     #[must_use]
     #[track_caller]

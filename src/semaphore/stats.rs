@@ -12,6 +12,7 @@
 
 use std::{
     fmt,
+    future::Future,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
@@ -134,23 +135,20 @@ impl Counters {
         }
     }
 
-    #[track_caller]
-    fn take(&self) -> Interval {
-        // One taker at a time comes in there, and sees what the last one left.
-        self.waited.blocking_take_with(|copy| {
-            let taken = |outcome: Outcome| {
-                let waited = copy.counts.0[outcome as usize].swap(0, Relaxed);
-                waited + self.at_once.take(outcome)
-            };
-            Interval {
-                acquired: taken(Outcome::Acquired),
-                rejected: taken(Outcome::Rejected),
-                timed_out: taken(Outcome::TimedOut),
-                cancelled: taken(Outcome::Cancelled),
-                closed: taken(Outcome::Closed),
-                waits: copy.times.drain(),
-            }
-        })
+    /// What a taker finds. One at a time comes here, and sees what the last one left.
+    fn read(&self, copy: &Waited) -> Interval {
+        let taken = |outcome: Outcome| {
+            let waited = copy.counts.0[outcome as usize].swap(0, Relaxed);
+            waited + self.at_once.take(outcome)
+        };
+        Interval {
+            acquired: taken(Outcome::Acquired),
+            rejected: taken(Outcome::Rejected),
+            timed_out: taken(Outcome::TimedOut),
+            cancelled: taken(Outcome::Cancelled),
+            closed: taken(Outcome::Closed),
+            waits: copy.times.drain(),
+        }
     }
 }
 
@@ -163,12 +161,12 @@ impl Counters {
 /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
 /// let stats = semaphore.stats();
 /// drop(semaphore.try_acquire());
-/// assert_eq!(stats.take().acquired, 1);
+/// assert_eq!(stats.blocking_take().acquired, 1);
 /// ```
 #[derive(Clone, Copy)]
 pub struct Stats<'a>(pub(super) &'a Counters);
 
-impl Stats<'_> {
+impl<'a> Stats<'a> {
     /// What has been counted since the last call, or since the semaphore was
     /// made. Counting starts again from zero.
     ///
@@ -177,29 +175,65 @@ impl Stats<'_> {
     /// follow each other without a gap, however much goes on meanwhile. Calls that
     /// race take one interval each.
     ///
-    /// It blocks until those who are counting at this moment have done so, which
-    /// is some nanoseconds unless one of them is preempted. They never wait for
-    /// it, and hold no lock.
+    /// It waits for those who are counting at this moment, which is some nanoseconds
+    /// unless one of them is preempted. They never wait for it, and hold no lock.
     ///
-    /// # Panics
+    /// # Cancel safety
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// Nothing is lost. If the future is dropped after its first poll, the next take
+    /// may return what was counted up to then of those that had to wait; what came
+    /// after is in the one that follows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// let permit = semaphore.try_acquire().unwrap();
+    /// assert!(semaphore.try_acquire().is_err());
+    ///
+    /// let interval = semaphore.stats().take().await;
+    /// assert_eq!((interval.acquired, interval.rejected), (1, 1));
+    /// assert_eq!(semaphore.stats().take().await.acquired, 0);
+    /// # });
+    /// ```
+    pub fn take(self) -> impl Future<Output = Interval> + Send + use<'a> {
+        let Self(counters) = self;
+        counters.waited.take_with(|copy| counters.read(copy))
+    }
+
+    /// [`take`](Self::take), blocking the thread, for some nanoseconds as a rule.
     ///
     /// # Examples
     ///
     /// ```
     /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
-    /// let permit = semaphore.try_acquire().unwrap();
-    /// assert!(semaphore.try_acquire().is_err());
-    ///
-    /// let interval = semaphore.stats().take();
-    /// assert_eq!((interval.acquired, interval.rejected), (1, 1));
-    /// assert_eq!(semaphore.stats().take().acquired, 0);
+    /// drop(semaphore.try_acquire());
+    /// assert_eq!(semaphore.stats().blocking_take().acquired, 1);
     /// ```
     #[must_use = "what has been taken is not counted again"]
-    #[track_caller]
-    pub fn take(&self) -> Interval {
-        self.0.take()
+    pub fn blocking_take(self) -> Interval {
+        let Self(counters) = self;
+        counters
+            .waited
+            .blocking_take_with(|copy| counters.read(copy))
+    }
+
+    /// [`take`](Self::take), if that need not wait. `None` while somebody else takes, or
+    /// counts at this moment: nothing is lost by that, as if a take had been cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// drop(semaphore.try_acquire());
+    /// let interval = semaphore.stats().try_take().expect("nobody is counting");
+    /// assert_eq!(interval.acquired, 1);
+    /// ```
+    #[must_use = "what has been taken is not counted again"]
+    pub fn try_take(self) -> Option<Interval> {
+        let Self(counters) = self;
+        counters.waited.try_take_with(|copy| counters.read(copy))
     }
 }
 
@@ -225,7 +259,7 @@ impl fmt::Debug for Stats<'_> {
 /// let held = semaphore.try_acquire().unwrap();
 /// assert!(semaphore.blocking_acquire_timeout(Duration::from_millis(1)).is_err());
 ///
-/// let interval = semaphore.stats().take();
+/// let interval = semaphore.stats().blocking_take();
 /// assert_eq!((interval.acquired, interval.timed_out, interval.cancelled), (1, 1, 0));
 /// ```
 #[derive(Clone, PartialEq)]
@@ -235,9 +269,12 @@ pub struct Interval {
     pub acquired: u64,
     /// Calls that only try, and found no permits.
     pub rejected: u64,
-    /// Blocking calls that gave up at their deadline.
+    /// Blocking calls that gave up at their deadline, and futures that gave up when
+    /// [`until`](crate::future::Acquire::until) said so.
     pub timed_out: u64,
-    /// Futures that were dropped before they knew, granted already or not.
+    /// Futures that had begun to wait and were dropped before they knew, granted already or
+    /// not. A time-out of the runtime's own ends in this too: it looks like any other
+    /// drop.
     pub cancelled: u64,
     /// Those of any kind that found the semaphore closed, or were told so while
     /// they waited.
@@ -253,7 +290,7 @@ impl Interval {
     /// ```
     /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
     /// drop(semaphore.try_acquire());
-    /// assert_eq!(semaphore.stats().take().waited(), 0);
+    /// assert_eq!(semaphore.stats().blocking_take().waited(), 0);
     /// ```
     #[must_use]
     pub fn waited(&self) -> u64 {
@@ -278,7 +315,7 @@ impl Interval {
     /// ```
     /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
     /// drop(semaphore.try_acquire());
-    /// assert_eq!(semaphore.stats().take().wait_time(0.99), None);
+    /// assert_eq!(semaphore.stats().blocking_take().wait_time(0.99), None);
     /// ```
     #[must_use]
     #[track_caller]
@@ -289,6 +326,42 @@ impl Interval {
         );
         let bucket = self.waits.quantile_bucket(quantile).ok()??;
         Some(Duration::from_nanos(bucket.end()))
+    }
+}
+
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} acquired", self.acquired)?;
+        if let Some(wait) = self.wait_time(0.99) {
+            write!(f, " ({} waited, 99% within {wait:?})", self.waited())?;
+        }
+        write!(
+            f,
+            ", {} rejected, {} timed out, {} cancelled, {} closed",
+            self.rejected, self.timed_out, self.cancelled, self.closed
+        )
+    }
+}
+
+/// The counts, how many `waited`, and the waits within which 50%, 99% and all of those were
+/// served, in nanoseconds.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Interval {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+
+        let nanos = |part| self.wait_time(part).map(|wait| wait.as_nanos() as u64);
+        let mut out = serializer.serialize_struct("Interval", 9)?;
+        out.serialize_field("acquired", &self.acquired)?;
+        out.serialize_field("waited", &self.waited())?;
+        out.serialize_field("rejected", &self.rejected)?;
+        out.serialize_field("timed_out", &self.timed_out)?;
+        out.serialize_field("cancelled", &self.cancelled)?;
+        out.serialize_field("closed", &self.closed)?;
+        out.serialize_field("median_wait_nanos", &nanos(0.5))?;
+        out.serialize_field("p99_wait_nanos", &nanos(0.99))?;
+        out.serialize_field("longest_wait_nanos", &nanos(1.0))?;
+        out.end()
     }
 }
 

@@ -3,14 +3,16 @@
 use std::{
     fmt,
     future::Future,
+    ops::Deref,
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::{Duration, Instant},
 };
 
 use super::{core::Semaphore, queue::Goal};
 use crate::{
     event::Listener,
-    park::{self, Wait, assert_may_block},
+    park::{self, Wait, after},
 };
 
 /// Waiting for a state.
@@ -77,7 +79,8 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -90,14 +93,39 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn blocking_settled(&self) {
-        self.watch(Goal::Settled);
+        self.watch(Goal::Settled, None);
+    }
+
+    /// [`blocking_settled`](Self::blocking_settled) that gives up when `timeout` is over.
+    /// Returns whether it has found `active <= max`.
+    ///
+    /// # Panics
+    ///
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let semaphore = dynaphore::Semaphore::new(2);
+    /// let _held = semaphore.try_acquire_many(2).unwrap();
+    /// semaphore.set_max(1);
+    /// assert!(!semaphore.blocking_settled_timeout(Duration::from_millis(1)));
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn blocking_settled_timeout(&self, timeout: Duration) -> bool {
+        self.watch(Goal::Settled, after(timeout))
     }
 
     /// [`idle`](Self::idle), blocking the thread.
     ///
     /// # Panics
     ///
-    /// With the feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
     ///
     /// # Examples
     ///
@@ -111,20 +139,45 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn blocking_idle(&self) {
-        self.watch(Goal::Idle);
+        self.watch(Goal::Idle, None);
     }
 
+    /// [`blocking_idle`](Self::blocking_idle) that gives up when `timeout` is over. Returns
+    /// whether it has found `active == 0`.
+    ///
+    /// # Panics
+    ///
+    /// In a tokio runtime, if the builder was told to
+    /// [refuse](crate::Builder#method.refuse_blocking_in_runtime) that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let semaphore = dynaphore::Semaphore::new(2);
+    /// let held = semaphore.try_acquire().unwrap();
+    /// assert!(!semaphore.blocking_idle_timeout(Duration::from_millis(1)));
+    /// drop(held);
+    /// assert!(semaphore.blocking_idle_timeout(Duration::ZERO));
+    /// ```
+    #[must_use]
     #[track_caller]
-    pub(crate) fn watch(&self, goal: Goal) {
-        assert_may_block();
-        let mut watch = Watch::new(self, goal);
-        park::wait(&mut watch, None);
+    pub fn blocking_idle_timeout(&self, timeout: Duration) -> bool {
+        self.watch(Goal::Idle, after(timeout))
+    }
+
+    /// Says whether it has seen the goal met.
+    #[track_caller]
+    fn watch(&self, goal: Goal, deadline: Option<Instant>) -> bool {
+        self.assert_may_block();
+        park::wait(&mut Watch::new(self, goal), deadline).is_some()
     }
 }
 
 /// Waits until the word meets `goal`.
-pub(crate) struct Watch<'a> {
-    semaphore: &'a Semaphore,
+pub(crate) struct Watch<S: Deref<Target = Semaphore>> {
+    semaphore: S,
     goal: Goal,
     /// While it is counted among those who watch.
     listener: Option<Listener>,
@@ -132,8 +185,8 @@ pub(crate) struct Watch<'a> {
     done: bool,
 }
 
-impl<'a> Watch<'a> {
-    pub(crate) fn new(semaphore: &'a Semaphore, goal: Goal) -> Self {
+impl<S: Deref<Target = Semaphore>> Watch<S> {
+    pub(crate) fn new(semaphore: S, goal: Goal) -> Self {
         Self {
             semaphore,
             goal,
@@ -149,11 +202,11 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl Wait for Watch<'_> {
+impl<S: Deref<Target = Semaphore>> Wait for Watch<S> {
     type Answer = ();
 
     fn poll(&mut self, waker: &Waker) -> Poll<()> {
-        let Semaphore { word, queue, .. } = self.semaphore;
+        let Semaphore { word, queue, .. } = &*self.semaphore;
         self.done |= self.listener.is_none() && self.goal.is_met(word.load());
         if self.done {
             return Poll::Ready(());
@@ -180,13 +233,13 @@ impl Wait for Watch<'_> {
     }
 }
 
-impl Drop for Watch<'_> {
+impl<S: Deref<Target = Semaphore>> Drop for Watch<S> {
     fn drop(&mut self) {
         self.leave();
     }
 }
 
-impl fmt::Debug for Watch<'_> {
+impl<S: Deref<Target = Semaphore>> fmt::Debug for Watch<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch")
             .field("goal", &self.goal)
@@ -206,7 +259,7 @@ impl fmt::Debug for Watch<'_> {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{Settled, Semaphore};
+/// use dynaphore::{Semaphore, future::Settled};
 ///
 /// # futures::executor::block_on(async {
 /// let semaphore = Semaphore::new(1);
@@ -216,7 +269,7 @@ impl fmt::Debug for Watch<'_> {
 /// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Settled<'a>(Watch<'a>);
+pub struct Settled<'a>(Watch<&'a Semaphore>);
 
 impl Future for Settled<'_> {
     type Output = ();
@@ -237,7 +290,7 @@ impl Future for Settled<'_> {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{Idle, Semaphore};
+/// use dynaphore::{Semaphore, future::Idle};
 ///
 /// # futures::executor::block_on(async {
 /// let semaphore = Semaphore::new(1);
@@ -247,7 +300,7 @@ impl Future for Settled<'_> {
 /// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Idle<'a>(Watch<'a>);
+pub struct Idle<'a>(Watch<&'a Semaphore>);
 
 impl Future for Idle<'_> {
     type Output = ();

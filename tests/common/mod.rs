@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dynaphore::Snapshot;
 pub use silent::{place, silence, silently};
 
 /// How long a test may hang before that is a failure. No outcome depends on it.
@@ -120,4 +121,12 @@ pub fn message(panic: &(dyn Any + Send)) -> String {
         .cloned()
         .or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()))
         .unwrap_or_default()
+}
+
+/// What a semaphore looks like.
+pub fn snapshot(max: usize, active: usize, waiting: usize, closed: bool) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    (snapshot.max, snapshot.active) = (max, active);
+    (snapshot.waiting, snapshot.closed) = (waiting, closed);
+    snapshot
 }

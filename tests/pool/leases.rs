@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use dynaphore::{AcquireLease, Lease, LeasePool, LeaseTimeoutError, Stopped, TryLeaseError};
+use dynaphore::{
+    Lease, LeasePool, LeaseTimeoutError, TryLeaseError,
+    future::{AcquireLease, Stopped},
+};
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 
 use crate::{counts, keys, pool, take};

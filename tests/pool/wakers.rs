@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use dynaphore::{AcquireLease, Lease, LeasePool};
+use dynaphore::{Lease, LeasePool, future::AcquireLease};
 
 use crate::{
     common::{silently, watchdog},

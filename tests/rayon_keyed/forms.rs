@@ -12,7 +12,7 @@ use std::{
 
 use dynaphore::{
     KeyedAcquireError,
-    rayon::{KeyedSource, Throttle, ThrottleExt, ThrottlePermit},
+    throttle::{KeyedSource, Throttle, ThrottleExt, ThrottlePermit},
 };
 use rayon::prelude::*;
 

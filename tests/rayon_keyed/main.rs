@@ -14,7 +14,7 @@ mod room;
 
 use std::sync::Arc;
 
-use dynaphore::{KeyedSemaphore, rayon::OwnedKeyedSource};
+use dynaphore::{KeyedSemaphore, throttle::OwnedKeyedSource};
 
 type Hosts = KeyedSemaphore<String>;
 

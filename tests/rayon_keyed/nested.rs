@@ -12,7 +12,7 @@ use std::{
 
 use dynaphore::{
     KeyedSemaphore,
-    rayon::{KeyedSource, OwnedKeyedSource, Throttle, ThrottleExt},
+    throttle::{KeyedSource, OwnedKeyedSource, Throttle, ThrottleExt},
 };
 use rayon::prelude::*;
 

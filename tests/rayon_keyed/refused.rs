@@ -7,7 +7,7 @@ use std::sync::{
 
 use dynaphore::{
     KeyedAcquireError,
-    rayon::{KeyedSource, Throttle, ThrottleExt, ThrottlePermit},
+    throttle::{KeyedSource, Throttle, ThrottleExt, ThrottlePermit},
 };
 use rayon::prelude::*;
 

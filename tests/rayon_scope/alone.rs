@@ -10,7 +10,7 @@ use std::{
 
 use dynaphore::{
     Semaphore,
-    rayon::{Throttle, ThrottlePermit},
+    throttle::{Throttle, ThrottlePermit},
 };
 
 use crate::{

@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use dynaphore::Semaphore;
-use dynaphore::rayon::Throttle;
+use dynaphore::throttle::Throttle;
 use rayon::ThreadPool;
 
 use super::{Turn, cores, pool};

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use dynaphore::Semaphore;
-use dynaphore::rayon::ThrottleExt as _;
+use dynaphore::throttle::ThrottleExt as _;
 use rayon::prelude::*;
 use rayon_iter_concurrent_limit::ConcurrentLimit as _;
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dynaphore::Semaphore;
-use dynaphore::rayon::ThrottleExt as _;
+use dynaphore::throttle::ThrottleExt as _;
 use rayon::prelude::*;
 
 use super::{Turn, pool};

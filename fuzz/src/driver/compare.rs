@@ -39,6 +39,7 @@ impl Driver<'_> {
             active,
             waiting,
             closed,
+            ..
         } = model.snapshot();
         let found = semaphore.snapshot();
         self.same("snapshot", found, model.snapshot());

@@ -12,8 +12,8 @@ use std::{
 };
 
 use dynaphore::{
-    KeyedAcquireError, KeyedAcquireOwned, KeyedAcquireTimeoutError, KeyedPermit, KeyedSemaphore,
-    KeyedTryAcquireError, OwnedKeyedPermit,
+    KeyedAcquireError, KeyedAcquireTimeoutError, KeyedPermit, KeyedSemaphore, KeyedTryAcquireError,
+    OwnedKeyedPermit, future::KeyedAcquireOwned,
 };
 
 use super::{
@@ -101,7 +101,7 @@ struct Held<'a> {
     n: usize,
 }
 
-type Pending = Pin<Box<KeyedAcquireOwned<'static, String, str, Hasher>>>;
+type Pending = Pin<Box<KeyedAcquireOwned<String, &'static str, Hasher>>>;
 
 /// Where a future is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -203,12 +203,7 @@ impl Keyed {
     }
 
     pub(super) fn snapshot(&self, key: u8) -> Snapshot {
-        let absent = Snapshot {
-            max: self.default_max,
-            active: 0,
-            waiting: 0,
-            closed: self.closed,
-        };
+        let absent = crate::model::snapshot(self.default_max, 0, 0, self.closed);
         self.keys
             .get(&key)
             .map_or(absent, |entry| entry.line.snapshot())

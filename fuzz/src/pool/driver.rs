@@ -11,7 +11,8 @@ use std::{
 };
 
 use dynaphore::{
-    AcquireLease, Idle, Lease, LeaseError, LeasePool, LeaseTimeoutError, Stopped, TryLeaseError,
+    Lease, LeaseError, LeasePool, LeaseTimeoutError, TryLeaseError,
+    future::{AcquireLease, Idle, Stopped},
 };
 
 use super::{

@@ -77,7 +77,8 @@ impl Model {
         let share = |counts: &Counts| counts.target.max(counts.active);
         let others = self.keys.iter().filter(|&(other, _)| *other != key);
         let others: usize = others.map(|(_, counts)| share(counts)).sum();
-        let next = Counts { target, ..now };
+        let mut next = now;
+        next.target = target;
         if share(&next) > LeasePool::<Key>::MAX_LEASES - others {
             return None;
         }
@@ -96,9 +97,9 @@ impl Model {
     }
 
     pub(crate) fn release(&mut self, key: Key) {
-        let now = self.counts(key);
-        let active = now.active - 1;
-        self.change(key, Counts { active, ..now });
+        let mut counts = self.counts(key);
+        counts.active -= 1;
+        self.change(key, counts);
     }
 
     pub(crate) fn poll(&mut self, id: Id, want: Want, newest: WakerId) -> Poll<Answer> {

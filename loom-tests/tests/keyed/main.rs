@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use dynaphore::{KeyedAcquireError, KeyedAcquireOwned, KeyedSemaphore, OwnedKeyedPermit};
+use dynaphore::{KeyedAcquireError, KeyedSemaphore, OwnedKeyedPermit, future::KeyedAcquireOwned};
 use dynaphore_loom_tests::Count;
 
 /// The same on every run.
@@ -30,7 +30,7 @@ fn take(keyed: &Keyed) -> OwnedKeyedPermit<u8, Hasher> {
     taken.expect("available")
 }
 
-type Future = Pin<Box<KeyedAcquireOwned<'static, u8, u8, Hasher>>>;
+type Future = Pin<Box<KeyedAcquireOwned<u8, &'static u8, Hasher>>>;
 
 fn poll(
     future: &mut Future,

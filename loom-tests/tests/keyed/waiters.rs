@@ -1,6 +1,5 @@
 //! Those in line for a key: served, turned away or gone, while its permits go.
 
-use dynaphore::Snapshot;
 use dynaphore_loom_tests::{block_on, join, model, spawn};
 
 use crate::{KEY, assert_at_rest, keyed, poll, queued, queued_for, take};
@@ -92,12 +91,7 @@ fn close_against_arrivals() {
         assert!(poll(&mut waiter, &woken).is_ready());
         drop(waiter);
         assert_eq!(k.len(), 0);
-        let closed = Snapshot {
-            max: 1,
-            active: 0,
-            waiting: 0,
-            closed: true,
-        };
+        let closed = dynaphore_loom_tests::snapshot(1, 0, 0, true);
         assert_eq!(k.snapshot(KEY), closed);
     });
 }

@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use dynaphore::{AcquireLease, Counts, Lease, LeaseError};
+use dynaphore::{Lease, LeaseError, future::AcquireLease};
 use dynaphore_loom_tests::{Count, block_on};
 
 /// Hashed the same in every execution.
@@ -67,9 +67,8 @@ impl Waiter {
 /// say: the gate and the table agree.
 #[track_caller]
 fn assert_at_rest(pool: &LeasePool, a: usize, b: usize) {
-    let targets = |key| pool.counts(&key);
-    let counts = |target| Counts { target, active: 0 };
-    assert_eq!((targets(A), targets(B)), (counts(a), counts(b)));
+    let counts = |key| (pool.counts(&key).target, pool.counts(&key).active);
+    assert_eq!((counts(A), counts(B)), ((a, 0), (b, 0)));
     assert_eq!((pool.active(), pool.waiting()), (0, 0));
     assert_eq!(pool.len(), usize::from(a > 0) + usize::from(b > 0));
     let all: Vec<_> = (0..a + b).map(|_| pool.try_acquire().unwrap()).collect();

@@ -1,0 +1,74 @@
+//! Making a key of a borrowed form.
+
+use std::{
+    ffi::{CStr, CString, OsStr, OsString},
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::Arc,
+};
+
+/// A form by which keys of the type `K` are looked up, and of which one is made when the key
+/// is not in use yet.
+///
+/// Any type that is `Clone` is that for itself; `str` for `String` and for `Arc<str>`,
+/// `Rc<str>` and `Box<str>`, and so are `[T]`, `OsStr`, `Path` and `CStr` for theirs. For
+/// types of your own, implement it.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use dynaphore::KeyedSemaphore;
+///
+/// let hosts = KeyedSemaphore::<Arc<str>>::new(2);
+/// let permit = hosts.try_acquire("a.example")?;
+/// assert_eq!(hosts.snapshot("a.example").active, 1);
+/// # drop(permit);
+/// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+/// ```
+pub trait ToKey<K> {
+    /// Makes a key, equal to this one and with the same hash.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::ToKey;
+    ///
+    /// let key: std::sync::Arc<str> = "a.example".to_key();
+    /// assert_eq!(&*key, "a.example");
+    /// ```
+    fn to_key(&self) -> K;
+}
+
+/// A key itself.
+impl<K: Clone> ToKey<K> for K {
+    #[inline]
+    fn to_key(&self) -> K {
+        self.clone()
+    }
+}
+
+macro_rules! forms {
+    ($($form:ty $(, $param:ident)?: $($key:ty),+;)+) => {
+        $(forms!(@ $form, [$($param)?], $($key),+);)+
+    };
+    (@ $form:ty, $params:tt, $($key:ty),+) => {
+        $(forms!(@@ $form, $params, $key);)+
+    };
+    (@@ $form:ty, [$($param:ident)?], $key:ty) => {
+        impl$(<$param: Clone>)? ToKey<$key> for $form {
+            #[inline]
+            fn to_key(&self) -> $key {
+                self.into()
+            }
+        }
+    };
+}
+
+forms! {
+    str: String, Arc<str>, Rc<str>, Box<str>;
+    OsStr: OsString, Arc<OsStr>, Rc<OsStr>, Box<OsStr>;
+    Path: PathBuf, Arc<Path>, Rc<Path>, Box<Path>;
+    CStr: CString, Arc<CStr>, Rc<CStr>, Box<CStr>;
+    [T], T: Vec<T>, Arc<[T]>, Rc<[T]>, Box<[T]>;
+}
