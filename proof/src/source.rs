@@ -108,6 +108,17 @@ pub struct Change {
     pub by: String,
 }
 
+impl Change {
+    /// From the function's name to the next function's: what says whether it is the same
+    /// change as one of another time.
+    pub fn surroundings<'a>(&self, text: &'a str) -> (&'a str, usize) {
+        let start = words(&text[..self.at.start], "fn").last().unwrap_or(0);
+        let end = words(&text[self.at.end..], "fn").next();
+        let end = end.map_or(text.len(), |end| self.at.end + end);
+        (&text[start..end], self.at.start - start)
+    }
+}
+
 /// The text without comments, strings, `use`s and tests, blank in their places.
 pub fn code(text: &str) -> String {
     let mut code = text.as_bytes().to_vec();
