@@ -150,6 +150,18 @@ fn tracker(s: &Source) -> Vec<Litmus> {
             ],
         ),
         (
+            "a scan overlooks a token of a thread that has no counts of its own",
+            vec![
+                vec![
+                    Load(0, s.enter(0), 0),
+                    Change(1, s.at(STRIPES, "count_in_elsewhere", 0), 0, 1),
+                    Load(0, s.enter(2), 0),
+                ],
+                vec![s.begins(0)],
+                vec![s.sees_phase(0, 1), s.heavy_fence(), Load(1, Relaxed, 0)],
+            ],
+        ),
+        (
             "an increment takes a phase for current that has ended for a token of its generation",
             vec![
                 vec![

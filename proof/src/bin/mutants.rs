@@ -10,6 +10,7 @@
 //! | `--list` | only says what there is to change |
 //! | `--report` | only writes what is known to `proof/mutants.md` |
 //! | `--orderings`, `--conditions` | only these |
+//! | `--without-models` | no loom: what survives is tried again without this option |
 //! | `--limit SECONDS` | for each test binary, 120 unless told otherwise |
 //! | `--for SECONDS` | begins no more changes after so long |
 
@@ -77,6 +78,9 @@ const PARTS: [Part; 4] = [
     },
 ];
 
+/// An outcome that is not the last word.
+const NO_MODEL: &str = "survives; no loom model was run";
+
 struct Mutant {
     file: String,
     change: Change,
@@ -98,6 +102,7 @@ struct Options {
     report: bool,
     orderings: bool,
     conditions: bool,
+    without_models: bool,
     limit: u64,
     all: Option<Duration>,
     patterns: Vec<String>,
@@ -115,6 +120,7 @@ fn options() -> Result<Options, Failure> {
             "--report" => options.report = true,
             "--orderings" => options.orderings = true,
             "--conditions" => options.conditions = true,
+            "--without-models" => options.without_models = true,
             "--limit" => options.limit = number()?,
             "--for" => options.all = Some(Duration::from_secs(number()?)),
             other if other.starts_with('-') => return Err(format!("{other} is no option").into()),
@@ -143,11 +149,13 @@ fn main() -> Result<(), Failure> {
         println!("{} changes", mutants.len());
         return Ok(());
     }
-    let copy = Copy::of(root, options.limit)?;
+    let copy = Copy::of(root, &options)?;
     let begun = Instant::now();
     for mutant in &mutants {
-        if known.contains_key(&mutant.key()) {
-            continue;
+        match known.get(&mutant.key()) {
+            Some(outcome) if outcome == NO_MODEL && !options.without_models => {}
+            Some(_) => continue,
+            None => {}
         }
         if options.all.is_some_and(|all| begun.elapsed() > all) {
             println!("time is over");
@@ -226,10 +234,11 @@ struct Copy {
     root: PathBuf,
     tree: PathBuf,
     limit: u64,
+    without_models: bool,
 }
 
 impl Copy {
-    fn of(root: &Path, limit: u64) -> Result<Self, Failure> {
+    fn of(root: &Path, options: &Options) -> Result<Self, Failure> {
         // Not under a workspace.
         let tree = env::temp_dir().join("dynaphore-mutants");
         fs::create_dir_all(&tree)?;
@@ -250,7 +259,8 @@ impl Copy {
                 fs::write(to, text)?;
             }
         }
-        Ok(Self { root: root.to_owned(), tree, limit })
+        let &Options { limit, without_models, .. } = options;
+        Ok(Self { root: root.to_owned(), tree, limit, without_models })
     }
 
     /// What becomes of it.
@@ -290,6 +300,9 @@ impl Copy {
                 return Ok(outcome);
             }
         }
+        if self.without_models {
+            return Ok(NO_MODEL.to_owned());
+        }
         let models: Vec<_> = models.iter().flat_map(|model| ["--test", model]).collect();
         if let Some(outcome) = self.run("loom-tests", &models, &[], &mut late)? {
             return Ok(outcome);
@@ -319,6 +332,10 @@ impl Copy {
             .output()?;
         let said = String::from_utf8_lossy(&built.stderr);
         if !built.status.success() {
+            // Its own fault, or that of the tree.
+            if !said.contains("could not compile `dynaphore`") {
+                return Err(said.into_owned().into());
+            }
             let error = said.lines().find(|line| line.starts_with("error"));
             return Ok(Some(format!("does not build: {}", error.unwrap_or("no reason given"))));
         }
@@ -387,6 +404,9 @@ fn report(root: &Path, mutants: &[Mutant], known: &BTreeMap<String, String>) -> 
             None => "not tried",
             Some(outcome) if outcome.starts_with("caught") => "caught",
             Some(outcome) if outcome.starts_with("does not build") => "do not build",
+            Some(outcome) if outcome == NO_MODEL && reason(mutant).is_none() => {
+                "survive, and no model was run"
+            }
             Some(_) if reason(mutant).is_some() => "survive with a reason",
             Some(_) => "survive",
         };
@@ -404,7 +424,14 @@ fn report(root: &Path, mutants: &[Mutant], known: &BTreeMap<String, String>) -> 
     let mut text = String::from(
         "# What became of each change\n\nWritten by `cargo run -p proof --bin mutants -- --report`.\n\n| | orderings | conditions |\n|---|---|---|\n",
     );
-    for kind in ["caught", "survive with a reason", "survive", "do not build", "not tried"] {
+    for kind in [
+        "caught",
+        "survive with a reason",
+        "survive",
+        "survive, and no model was run",
+        "do not build",
+        "not tried",
+    ] {
         let count = |of_ordering| counts.get(&(kind, of_ordering)).copied().unwrap_or(0);
         text += &format!("| {kind} | {} | {} |\n", count(true), count(false));
     }
