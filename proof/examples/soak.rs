@@ -62,7 +62,8 @@ struct Counts {
 
 impl Counts {
     fn waited(&self, since: Instant) {
-        self.longest.fetch_max(since.elapsed().as_micros() as u64, Relaxed);
+        self.longest
+            .fetch_max(since.elapsed().as_micros() as u64, Relaxed);
     }
 }
 
@@ -224,7 +225,8 @@ fn main() {
         let mut draw = Draw(0x2545_f491_4f6c_dd1d);
         while begun.elapsed() < Duration::from_secs(seconds) {
             let number = epochs.fetch_add(1, SeqCst);
-            let fairness = [Fairness::Fifo, Fairness::Eventual, Fairness::Barging][number as usize % 3];
+            let fairness =
+                [Fairness::Fifo, Fairness::Eventual, Fairness::Barging][number as usize % 3];
             let epoch = Epoch {
                 semaphore: Arc::new(Semaphore::builder(LARGEST).fairness(fairness).build()),
                 inside: AtomicUsize::new(0),
@@ -251,7 +253,14 @@ fn main() {
         }
         done.store(true, SeqCst);
     });
-    let Counts { granted, cancelled, timed_out, closed, panics, longest } = counts;
+    let Counts {
+        granted,
+        cancelled,
+        timed_out,
+        closed,
+        panics,
+        longest,
+    } = counts;
     println!(
         "{:.0?}, {} epochs: {} grants, {} cancelled, {} timed out, {} closed out, {} panics",
         begun.elapsed(),
@@ -262,7 +271,10 @@ fn main() {
         closed.into_inner(),
         panics.into_inner(),
     );
-    println!("longest wait: {:?}", Duration::from_micros(longest.into_inner()));
+    println!(
+        "longest wait: {:?}",
+        Duration::from_micros(longest.into_inner())
+    );
     if let (Some(first), Some(last)) = (at_first, memory()) {
         println!("memory: {first} KiB after 20 epochs, {last} KiB in the end");
         assert!(last < first + first / 2 + 4096, "memory grows");

@@ -90,13 +90,18 @@ impl Relation {
     fn then(self, other: Self) -> Self {
         let mut both = Self::NONE;
         for (row, reached) in both.0.iter_mut().zip(self.0) {
-            *row = (0..32).filter(|b| reached & 1 << b != 0).fold(0, |row, b| row | other.0[b]);
+            *row = (0..32)
+                .filter(|b| reached & 1 << b != 0)
+                .fold(0, |row, b| row | other.0[b]);
         }
         both
     }
 
     fn or_same(mut self) -> Self {
-        self.0.iter_mut().enumerate().for_each(|(a, row)| *row |= 1 << a);
+        self.0
+            .iter_mut()
+            .enumerate()
+            .for_each(|(a, row)| *row |= 1 << a);
         self
     }
 
@@ -137,13 +142,16 @@ pub fn is_possible(threads: &[Vec<Step>]) -> bool {
     let places = threads.iter().flatten().filter_map(|step| step.place());
     let places = places.max().map_or(0, |last| last + 1);
     // What memory is at first was written before all else.
-    let mut events: Vec<(Option<usize>, Step)> =
-        (0..places).map(|place| (None, Store(place, Relaxed, 0))).collect();
+    let mut events: Vec<(Option<usize>, Step)> = (0..places)
+        .map(|place| (None, Store(place, Relaxed, 0)))
+        .collect();
     for (thread, steps) in threads.iter().enumerate() {
         events.extend(steps.iter().map(|&step| (Some(thread), step)));
     }
     assert!(events.len() <= 32, "a bit for each");
-    let reads: Vec<usize> = (0..events.len()).filter(|&e| events[e].1.reads().is_some()).collect();
+    let reads: Vec<usize> = (0..events.len())
+        .filter(|&e| events[e].1.reads().is_some())
+        .collect();
     let mut sources = vec![None; events.len()];
     choose_sources(&events, places, &reads, &mut sources)
 }
@@ -209,26 +217,31 @@ fn extend(
         orders.pop();
         return possible;
     }
-    writes.iter().filter(|write| !order.contains(write)).any(|&write| {
-        // A change comes right after what it has read.
-        if sources[write].is_some() && sources[write] != order.last().copied() {
-            return false;
-        }
-        let mut order = order.clone();
-        order.push(write);
-        extend(events, places, sources, orders, writes, order)
-    })
+    writes
+        .iter()
+        .filter(|write| !order.contains(write))
+        .any(|&write| {
+            // A change comes right after what it has read.
+            if sources[write].is_some() && sources[write] != order.last().copied() {
+                return false;
+            }
+            let mut order = order.clone();
+            order.push(write);
+            extend(events, places, sources, orders, writes, order)
+        })
 }
 
 fn is_consistent(events: &Events, sources: &[Option<usize>], orders: &[Vec<usize>]) -> bool {
     let n = events.len();
     let step = |e: usize| events[e].1;
-    let set = |holds: &dyn Fn(usize) -> bool| (0..n).filter(|&e| holds(e)).fold(0, |s, e| s | 1 << e);
+    let set =
+        |holds: &dyn Fn(usize) -> bool| (0..n).filter(|&e| holds(e)).fold(0, |s, e| s | 1 << e);
     let rank = |e: usize| {
         let order = &orders[step(e).place()?];
         order.iter().position(|&write| write == e)
     };
-    let same_place = |a: usize, b: usize| step(a).place().is_some() && step(a).place() == step(b).place();
+    let same_place =
+        |a: usize, b: usize| step(a).place().is_some() && step(a).place() == step(b).place();
 
     let program = Relation::of(n, |a, b| match (events[a].0, events[b].0) {
         (None, Some(_)) => true,
@@ -256,8 +269,12 @@ fn is_consistent(events: &Events, sources: &[Option<usize>], orders: &[Vec<usize
     let release = set(&|e| step(e).ordering().releases());
     let acquire = set(&|e| step(e).ordering().acquires());
     let same = Relation::NONE.or_same();
-    let to_write = program.among(fences & release, writes).or(same.among(release & writes, all));
-    let to_acquire = program.among(reads, fences & acquire).or(same.among(acquire & reads, all));
+    let to_write = program
+        .among(fences & release, writes)
+        .or(same.among(release & writes, all));
+    let to_acquire = program
+        .among(reads, fences & acquire)
+        .or(same.among(acquire & reads, all));
     let with = to_write.then(sequence).then(from).then(to_acquire);
     let happens = program.or(with).closed();
 
@@ -276,10 +293,16 @@ fn is_consistent(events: &Events, sources: &[Option<usize>], orders: &[Vec<usize
         .or(order)
         .or(before);
     let sc_fences = sc & fences;
-    let start = same.among(sc & !fences, all).or(happens.or_same().among(sc_fences, all));
-    let end = same.among(all, sc & !fences).or(happens.or_same().among(all, sc_fences));
+    let start = same
+        .among(sc & !fences, all)
+        .or(happens.or_same().among(sc_fences, all));
+    let end = same
+        .among(all, sc & !fences)
+        .or(happens.or_same().among(all, sc_fences));
     let base = start.then(partly).then(end);
-    let fenced = happens.or(happens.then(any).then(happens)).among(sc_fences, sc_fences);
+    let fenced = happens
+        .or(happens.then(any).then(happens))
+        .among(sc_fences, sc_fences);
     base.or(fenced).is_acyclic()
 }
 
@@ -304,8 +327,16 @@ mod tests {
 
     fn store_buffers(fences: [Option<Ordering>; 2], ordering: [Ordering; 2]) -> bool {
         is_possible(&[
-            vec![Store(0, ordering[0], 1), Fence(fences[0]), Load(1, ordering[1], 0)],
-            vec![Store(1, ordering[0], 1), Fence(fences[1]), Load(0, ordering[1], 0)],
+            vec![
+                Store(0, ordering[0], 1),
+                Fence(fences[0]),
+                Load(1, ordering[1], 0),
+            ],
+            vec![
+                Store(1, ordering[0], 1),
+                Fence(fences[1]),
+                Load(0, ordering[1], 0),
+            ],
         ])
     }
 

@@ -31,7 +31,10 @@ const ORDERINGS: [(&str, Ordering); 5] = [
 impl Ordering {
     /// As it is written.
     pub fn name(self) -> &'static str {
-        ORDERINGS.iter().find(|&&(_, o)| o == self).map_or("", |&(name, _)| name)
+        ORDERINGS
+            .iter()
+            .find(|&&(_, o)| o == self)
+            .map_or("", |&(name, _)| name)
     }
 
     /// Does it acquire?
@@ -182,7 +185,8 @@ fn function_of(code: &str, at: usize) -> String {
     let before = &code[..at];
     let start = words(before, "fn").last().map_or(at, |start| start + 3);
     let name = code[start..].chars();
-    name.take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    name.take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 /// All orderings of operations, in the order in which they are written.
@@ -203,14 +207,25 @@ pub fn sites(text: &str) -> Vec<Site> {
                     _ => continue,
                 };
                 let function = function_of(&code, start);
-                found.push(Site { function, nth: 0, kind, operation, ordering, at, call });
+                found.push(Site {
+                    function,
+                    nth: 0,
+                    kind,
+                    operation,
+                    ordering,
+                    at,
+                    call,
+                });
             }
         }
     }
     found.sort_by_key(|site| site.at.start);
     for i in 0..found.len() {
         let function = &found[i].function;
-        found[i].nth = found[..i].iter().filter(|site| site.function == *function).count();
+        found[i].nth = found[..i]
+            .iter()
+            .filter(|site| site.function == *function)
+            .count();
     }
     found
 }
@@ -259,7 +274,8 @@ pub fn changes(text: &str) -> Vec<Change> {
                 Some(weaker) => (
                     format!("{operation} #{}: {from} to {}", site.nth, weaker.name()),
                     site.at.clone(),
-                    weaker.name().to_owned(),
+                    // Whether it is imported or not.
+                    format!("std::sync::atomic::Ordering::{}", weaker.name()),
                 ),
                 None => (
                     format!("{operation} #{}: gone", site.nth),
@@ -267,7 +283,13 @@ pub fn changes(text: &str) -> Vec<Change> {
                     "()".to_owned(),
                 ),
             };
-            changes.push(Change { function: function.clone(), what, of_ordering: true, at, by });
+            changes.push(Change {
+                function: function.clone(),
+                what,
+                of_ordering: true,
+                at,
+                by,
+            });
         }
     }
     for (from, to) in [
@@ -306,7 +328,10 @@ pub fn changes(text: &str) -> Vec<Change> {
         for by in ["true", "false"] {
             changes.push(Change {
                 function: function_of(&code, start),
-                what: format!("{by} for `{}`", asked.split_whitespace().collect::<Vec<_>>().join(" ")),
+                what: format!(
+                    "{by} for `{}`",
+                    asked.split_whitespace().collect::<Vec<_>>().join(" ")
+                ),
                 of_ordering: false,
                 at: condition..end,
                 by: by.to_owned(),
@@ -365,14 +390,17 @@ fn one(&self) {
             .map(|Change { at, by, .. }| (TEXT[at].to_owned(), by))
             .collect();
         for (from, by) in [
-            ("Acquire", "Relaxed"),
-            ("SeqCst", "AcqRel"),
+            ("Acquire", "std::sync::atomic::Ordering::Relaxed"),
+            ("SeqCst", "std::sync::atomic::Ordering::AcqRel"),
             ("fence(SeqCst)", "()"),
-            ("AcqRel", "Release"),
+            ("AcqRel", "std::sync::atomic::Ordering::Release"),
             (" == ", " != "),
             ("at == 1", "true"),
         ] {
-            assert!(changed.contains(&(from.to_owned(), by.to_owned())), "{from}");
+            assert!(
+                changed.contains(&(from.to_owned(), by.to_owned())),
+                "{from}"
+            );
         }
         assert_eq!(changed.len(), 9);
     }

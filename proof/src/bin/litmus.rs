@@ -40,17 +40,27 @@ impl Source {
             let sites = sites(&text);
             (file, (text, sites))
         });
-        Self { files: files.into(), weaker: None, used: RefCell::default() }
+        Self {
+            files: files.into(),
+            weaker: None,
+            used: RefCell::default(),
+        }
     }
 
     /// The `nth` ordering in the first of these functions that there is. `None` if it is
     /// not there any more.
     fn find(&self, file: &'static str, names: &str, nth: usize) -> Option<Ordering> {
         let (text, sites) = &self.files[file];
-        let is_there = |name: &&str| ["(", "<"].iter().any(|open| text.contains(&format!("fn {name}{open}")));
+        let is_there = |name: &&str| {
+            ["(", "<"]
+                .iter()
+                .any(|open| text.contains(&format!("fn {name}{open}")))
+        };
         let name = names.split('|').find(is_there);
         let name = name.unwrap_or_else(|| panic!("{file} has no function {names}"));
-        let site = sites.iter().find(|site| site.function == name && site.nth == nth)?;
+        let site = sites
+            .iter()
+            .find(|site| site.function == name && site.nth == nth)?;
         let key = (file, name.to_owned(), nth);
         let ordering = match &self.weaker {
             Some((changed, to)) if *changed == key => *to,
@@ -84,7 +94,12 @@ impl Source {
     }
 
     fn counts_out_elsewhere(&self, place: usize, from: u64) -> Step {
-        Change(place, self.at(STRIPES, "count_out_elsewhere", 0), from, from + 1)
+        Change(
+            place,
+            self.at(STRIPES, "count_out_elsewhere", 0),
+            from,
+            from + 1,
+        )
     }
 
     fn sees_removed(&self, place: usize, value: u64) -> Step {
@@ -96,7 +111,12 @@ impl Source {
     }
 
     fn increments(&self, place: usize) -> Step {
-        Change(place, self.at(PENDING, "increment_meeting|increment", 0), 0, 1)
+        Change(
+            place,
+            self.at(PENDING, "increment_meeting|increment", 0),
+            0,
+            1,
+        )
     }
 
     fn heavy_fence(&self) -> Step {
@@ -144,7 +164,11 @@ fn tracker(s: &Source) -> Vec<Litmus> {
         (
             "a scan overlooks a token",
             vec![
-                vec![Load(0, s.enter(0), 0), s.counts_in(1), Load(0, s.enter(2), 0)],
+                vec![
+                    Load(0, s.enter(0), 0),
+                    s.counts_in(1),
+                    Load(0, s.enter(2), 0),
+                ],
                 vec![s.begins(0)],
                 vec![s.sees_phase(0, 1), s.heavy_fence(), Load(1, Relaxed, 0)],
             ],
@@ -185,7 +209,10 @@ fn tracker(s: &Source) -> Vec<Litmus> {
             "who reads the new generation does not see what was done before",
             vec![
                 vec![Store(data, Relaxed, 1), s.increments(1)],
-                vec![Load(1, s.at(TRACKER, "generation", 0), 1), Load(data, Relaxed, 0)],
+                vec![
+                    Load(1, s.at(TRACKER, "generation", 0), 1),
+                    Load(data, Relaxed, 0),
+                ],
             ],
         ),
         (
@@ -221,37 +248,66 @@ fn tracker(s: &Source) -> Vec<Litmus> {
         (
             "a late count-out and a waiter miss each other",
             vec![
-                vec![s.counts_out(0), s.fence(TRACKER, "left_late", 0), Load(1, Relaxed, 0)],
+                vec![
+                    s.counts_out(0),
+                    s.fence(TRACKER, "left_late", 0),
+                    Load(1, Relaxed, 0),
+                ],
                 vec![Change(1, Relaxed, 0, 1), s.heavy_fence(), s.sees_left(0, 0)],
             ],
         ),
         (
             "of two that leave late neither sees both go",
             vec![
-                vec![s.counts_out(0), s.fence(TRACKER, "left_late", 0), s.sees_left(1, 0)],
-                vec![s.counts_out(1), s.fence(TRACKER, "left_late", 0), s.sees_left(0, 0)],
+                vec![
+                    s.counts_out(0),
+                    s.fence(TRACKER, "left_late", 0),
+                    s.sees_left(1, 0),
+                ],
+                vec![
+                    s.counts_out(1),
+                    s.fence(TRACKER, "left_late", 0),
+                    s.sees_left(0, 0),
+                ],
             ],
         ),
         (
             "whoever begins a phase and a waiter miss each other",
             vec![
-                vec![s.begins(0), s.fence(TRACKER, "begin_next", 3), Load(1, Relaxed, 0)],
-                vec![Change(1, Relaxed, 0, 1), s.heavy_fence(), s.sees_phase(0, 0)],
+                vec![
+                    s.begins(0),
+                    s.fence(TRACKER, "begin_next", 3),
+                    Load(1, Relaxed, 0),
+                ],
+                vec![
+                    Change(1, Relaxed, 0, 1),
+                    s.heavy_fence(),
+                    s.sees_phase(0, 0),
+                ],
             ],
         ),
         (
             "who reads that a phase has drained does not see what its holders did",
             vec![
                 vec![Store(data, Relaxed, 1), s.counts_out(left)],
-                vec![s.sees_left(left, 1), Change(2, s.at(TRACKER, "drain", 1), 0, 1)],
-                vec![Load(2, s.at(TRACKER, "drain", 0), 1), Load(data, Relaxed, 0)],
+                vec![
+                    s.sees_left(left, 1),
+                    Change(2, s.at(TRACKER, "drain", 1), 0, 1),
+                ],
+                vec![
+                    Load(2, s.at(TRACKER, "drain", 0), 1),
+                    Load(data, Relaxed, 0),
+                ],
             ],
         ),
         (
             "who reads a phase that was begun on another's word does not see it either",
             vec![
                 vec![Store(data, Relaxed, 1), s.counts_out(left)],
-                vec![s.sees_left(left, 1), Change(2, s.at(TRACKER, "drain", 1), 0, 1)],
+                vec![
+                    s.sees_left(left, 1),
+                    Change(2, s.at(TRACKER, "drain", 1), 0, 1),
+                ],
                 vec![Load(2, s.at(TRACKER, "begin_next", 0), 1), s.begins(3)],
                 vec![s.sees_phase(3, 1), Load(data, Relaxed, 0)],
             ],
@@ -290,27 +346,40 @@ fn word(s: &Source) -> Vec<Litmus> {
             "who is refused does not see what the closer did",
             vec![
                 vec![Store(data, Relaxed, 1), s.closes(word, 0, 1)],
-                vec![Load(word, Relaxed, 1), s.sees_word(word, 1), Load(data, Relaxed, 0)],
+                vec![
+                    Load(word, Relaxed, 1),
+                    s.sees_word(word, 1),
+                    Load(data, Relaxed, 0),
+                ],
             ],
         ),
         (
             "who is refused by an exchange that fails does not see it",
             vec![
                 vec![Store(data, Relaxed, 1), s.closes(word, 0, 1)],
-                vec![Load(word, s.at(WORD, "exchange", 1), 1), Load(data, Relaxed, 0)],
+                vec![
+                    Load(word, s.at(WORD, "exchange", 1), 1),
+                    Load(data, Relaxed, 0),
+                ],
             ],
         ),
         (
             "a watcher and a releaser miss each other",
             vec![
-                vec![Change(count, Relaxed, 0, 1), Change(word, s.at(WORD, "confirm", 0), 0, 0)],
+                vec![
+                    Change(count, Relaxed, 0, 1),
+                    Change(word, s.at(WORD, "confirm", 0), 0, 0),
+                ],
                 vec![s.gives_back(word, 0, 1), Load(count, Relaxed, 0)],
             ],
         ),
         (
             "a watcher, or one aside, and a resizer miss each other",
             vec![
-                vec![Change(count, Relaxed, 0, 1), Change(word, s.at(WORD, "confirm", 0), 0, 0)],
+                vec![
+                    Change(count, Relaxed, 0, 1),
+                    Change(word, s.at(WORD, "confirm", 0), 0, 0),
+                ],
                 vec![s.exchanges(word, 0, 1), Load(count, Relaxed, 0)],
             ],
         ),
@@ -318,7 +387,10 @@ fn word(s: &Source) -> Vec<Litmus> {
             "a watcher that finds its goal met does not see what was done before",
             vec![
                 vec![Store(data, Relaxed, 1), s.gives_back(word, 0, 1)],
-                vec![Change(word, s.at(WORD, "confirm", 0), 1, 1), Load(data, Relaxed, 0)],
+                vec![
+                    Change(word, s.at(WORD, "confirm", 0), 1, 1),
+                    Load(data, Relaxed, 0),
+                ],
             ],
         ),
     ]
@@ -365,14 +437,21 @@ fn queue(s: &Source) -> Vec<Litmus> {
             "one that competes and the closer miss each other",
             vec![
                 vec![Store(count, Relaxed, 1), look(), s.sees_word(word, 0)],
-                vec![s.closes(word, 0, 1), s.fence(QUEUE, "closed", 0), Load(count, Relaxed, 0)],
+                vec![
+                    s.closes(word, 0, 1),
+                    s.fence(QUEUE, "closed", 0),
+                    Load(count, Relaxed, 0),
+                ],
             ],
         ),
         (
             "who reads that nobody waits is refused for the sake of the line",
             vec![
                 vec![s.exchanges(word, 0, 1), s.publishes(4, 0)],
-                vec![Load(0, s.at(QUEUE, "waiting", 0), 1), Load(word, Relaxed, 0)],
+                vec![
+                    Load(0, s.at(QUEUE, "waiting", 0), 1),
+                    Load(word, Relaxed, 0),
+                ],
             ],
         ),
         (
@@ -382,7 +461,10 @@ fn queue(s: &Source) -> Vec<Litmus> {
                     s.exchanges(word, 0, 1),
                     Change(0, s.at(QUEUE, "leave", 0), 0, 1),
                 ],
-                vec![Load(0, s.at(QUEUE, "waiting", 1), 1), Load(word, Relaxed, 0)],
+                vec![
+                    Load(0, s.at(QUEUE, "waiting", 1), 1),
+                    Load(word, Relaxed, 0),
+                ],
             ],
         ),
         (
@@ -396,7 +478,10 @@ fn queue(s: &Source) -> Vec<Litmus> {
             "a waiter that reads its grant does not see what its releaser did",
             vec![
                 vec![Store(data, Relaxed, 1), s.publishes(5, 1)],
-                vec![Load(1, s.at(QUEUE, "verdict", 0), 1), Load(data, Relaxed, 0)],
+                vec![
+                    Load(1, s.at(QUEUE, "verdict", 0), 1),
+                    Load(data, Relaxed, 0),
+                ],
             ],
         ),
         (
@@ -413,7 +498,10 @@ fn queue(s: &Source) -> Vec<Litmus> {
             "one that was aside does not see what its releaser did",
             vec![
                 vec![Store(data, Relaxed, 1), s.publishes(3, 1)],
-                vec![Load(1, s.at(QUEUE, "verdict", 1), 1), Load(data, Relaxed, 0)],
+                vec![
+                    Load(1, s.at(QUEUE, "verdict", 1), 1),
+                    Load(data, Relaxed, 0),
+                ],
             ],
         ),
     ]
@@ -431,7 +519,9 @@ fn wrong(source: &Source) -> Vec<&'static str> {
 }
 
 fn main() -> ExitCode {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("proof/ is in it");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("proof/ is in it");
     let arguments: Vec<_> = env::args().skip(1).collect();
     let root = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => here,
@@ -474,7 +564,9 @@ fn main() -> ExitCode {
             };
             let (operation, from) = (&site.operation, site.ordering.name());
             let to = weaker.map_or("gone", Ordering::name);
-            table += &format!("| {file} | `{function}` | {operation} #{nth}: {from} | {to} | {then} |\n");
+            table += &format!(
+                "| {file} | `{function}` | {operation} #{nth}: {from} | {to} | {then} |\n"
+            );
         }
     }
     table += &format!("\n{needed} weaker orderings make something possible, {others} nothing.\n");

@@ -47,12 +47,32 @@ const PARTS: [Part; 4] = [
         conditions: &["word.rs", "queue.rs", "line.rs"],
         units: "semaphore",
         suites: &[
-            "accounting", "resizing", "weighted", "close", "fairness", "wakeups", "counters",
-            "waker_panics", "empty_line", "resize_races",
+            "accounting",
+            "resizing",
+            "weighted",
+            "close",
+            "fairness",
+            "wakeups",
+            "counters",
+            "waker_panics",
+            "empty_line",
+            "resize_races",
         ],
         models: &[
-            "ordering", "permits", "release", "close", "watch", "cancel", "wake", "handed",
-            "weighted", "empty_line", "two_at_once", "owned", "resize", "fairness",
+            "ordering",
+            "permits",
+            "release",
+            "close",
+            "watch",
+            "cancel",
+            "wake",
+            "handed",
+            "weighted",
+            "empty_line",
+            "two_at_once",
+            "owned",
+            "resize",
+            "fairness",
         ],
     },
     Part {
@@ -91,7 +111,9 @@ struct Mutant {
 
 impl Mutant {
     fn key(&self) -> String {
-        let Self { file, change, text, .. } = self;
+        let Self {
+            file, change, text, ..
+        } = self;
         format!("{file}\t{}\t{}\t{text:016x}", change.function, change.what)
     }
 }
@@ -109,7 +131,10 @@ struct Options {
 }
 
 fn options() -> Result<Options, Failure> {
-    let mut options = Options { limit: 120, ..Options::default() };
+    let mut options = Options {
+        limit: 120,
+        ..Options::default()
+    };
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || -> Result<u64, Failure> {
@@ -135,7 +160,9 @@ fn options() -> Result<Options, Failure> {
 
 fn main() -> Result<(), Failure> {
     let options = options()?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no root")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .ok_or("no root")?;
     let results = root.join("proof/mutants.tsv");
     let mutants = find(root, &options)?;
     let known = read(&results)?;
@@ -144,7 +171,11 @@ fn main() -> Result<(), Failure> {
     }
     if options.list {
         for mutant in &mutants {
-            println!("{}\t{}", mutant.key(), known.get(&mutant.key()).map_or("", |r| r));
+            println!(
+                "{}\t{}",
+                mutant.key(),
+                known.get(&mutant.key()).map_or("", |r| r)
+            );
         }
         println!("{} changes", mutants.len());
         return Ok(());
@@ -166,7 +197,11 @@ fn main() -> Result<(), Failure> {
         let seconds = started.elapsed().as_secs();
         let line = format!("{}\t{outcome}\t{seconds}\n", mutant.key());
         print!("{line}");
-        fs::OpenOptions::new().create(true).append(true).open(&results)?.write_all(line.as_bytes())?;
+        fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&results)?
+            .write_all(line.as_bytes())?;
     }
     Ok(())
 }
@@ -191,8 +226,18 @@ fn find(root: &Path, options: &Options) -> Result<Vec<Mutant>, Failure> {
             };
             let mut hasher = DefaultHasher::new();
             change.surroundings(&text).hash(&mut hasher);
-            let mutant = Mutant { file: file.clone(), change, part, text: hasher.finish() };
-            if asked && options.patterns.iter().all(|pattern| mutant.key().contains(pattern)) {
+            let mutant = Mutant {
+                file: file.clone(),
+                change,
+                part,
+                text: hasher.finish(),
+            };
+            if asked
+                && options
+                    .patterns
+                    .iter()
+                    .all(|pattern| mutant.key().contains(pattern))
+            {
                 mutants.push(mutant);
             }
         }
@@ -259,8 +304,17 @@ impl Copy {
                 fs::write(to, text)?;
             }
         }
-        let &Options { limit, without_models, .. } = options;
-        Ok(Self { root: root.to_owned(), tree, limit, without_models })
+        let &Options {
+            limit,
+            without_models,
+            ..
+        } = options;
+        Ok(Self {
+            root: root.to_owned(),
+            tree,
+            limit,
+            without_models,
+        })
     }
 
     /// What becomes of it.
@@ -276,19 +330,29 @@ impl Copy {
     }
 
     fn judge(&self, mutant: &Mutant) -> Result<String, Failure> {
-        let Part { units, suites, models, .. } = mutant.part;
+        let Part {
+            units,
+            suites,
+            models,
+            ..
+        } = mutant.part;
         let mut late = vec![];
         if mutant.change.of_ordering {
             // It reads the orderings from the tree.
             let litmus = Command::new(env!("CARGO"))
-                .args(["run", "--quiet", "-p", "proof", "--bin", "litmus", "--", "--holds"])
+                .args([
+                    "run", "--quiet", "-p", "proof", "--bin", "litmus", "--", "--holds",
+                ])
                 .arg(&self.tree)
                 .current_dir(&self.root)
                 .output()?;
             if !litmus.status.success() {
                 let said = String::from_utf8_lossy(&litmus.stdout);
                 let name = said.lines().find_map(|line| line.strip_prefix("FAILS "));
-                return Ok(format!("caught by litmus {}", name.ok_or("litmus has failed")?));
+                return Ok(format!(
+                    "caught by litmus {}",
+                    name.ok_or("litmus has failed")?
+                ));
             }
         } else {
             let unit = ["--lib"];
@@ -337,7 +401,10 @@ impl Copy {
                 return Err(said.into_owned().into());
             }
             let error = said.lines().find(|line| line.starts_with("error"));
-            return Ok(Some(format!("does not build: {}", error.unwrap_or("no reason given"))));
+            return Ok(Some(format!(
+                "does not build: {}",
+                error.unwrap_or("no reason given")
+            )));
         }
         let mut programs: Vec<_> = said
             .lines()
@@ -346,7 +413,9 @@ impl Copy {
             .map(|(name, program)| {
                 let name = name.rsplit(' ').next().unwrap_or(name);
                 let stem = name.trim_end_matches("/main.rs").trim_end_matches(".rs");
-                let place = which.iter().position(|asked| stem.ends_with(&format!("/{asked}")));
+                let place = which
+                    .iter()
+                    .position(|asked| stem.ends_with(&format!("/{asked}")));
                 (place, name.to_owned(), program.to_owned())
             })
             .collect();
@@ -367,11 +436,15 @@ impl Copy {
                 Some(124) => late.push(name),
                 _ => {
                     let said = String::from_utf8_lossy(&ran.stdout);
-                    let failed = said.lines().find_map(|line| {
-                        line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
-                    });
+                    let failed = said
+                        .lines()
+                        .find_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"));
                     let failed = failed.unwrap_or("an abort");
-                    let kind = if folder.ends_with("loom-tests") { "loom " } else { "" };
+                    let kind = if folder.ends_with("loom-tests") {
+                        "loom "
+                    } else {
+                        ""
+                    };
                     return Ok(Some(format!("caught by {kind}{name} {failed}")));
                 }
             }
@@ -381,7 +454,11 @@ impl Copy {
 }
 
 /// The table, and what it comes to.
-fn report(root: &Path, mutants: &[Mutant], known: &BTreeMap<String, String>) -> Result<(), Failure> {
+fn report(
+    root: &Path,
+    mutants: &[Mutant],
+    known: &BTreeMap<String, String>,
+) -> Result<(), Failure> {
     let reasons = fs::read_to_string(root.join("proof/equivalent.tsv")).unwrap_or_default();
     let reasons: Vec<Vec<&str>> = reasons
         .lines()
@@ -394,7 +471,11 @@ fn report(root: &Path, mutants: &[Mutant], known: &BTreeMap<String, String>) -> 
                 && mutant.change.function == reason[1]
                 && mutant.change.what.contains(reason[2])
         };
-        reasons.iter().filter(|reason| reason.len() == 4).find(fits).map(|reason| reason[3])
+        reasons
+            .iter()
+            .filter(|reason| reason.len() == 4)
+            .find(fits)
+            .map(|reason| reason[3])
     };
     let mut counts: BTreeMap<(&str, bool), usize> = BTreeMap::new();
     let mut lines = String::new();
@@ -419,7 +500,10 @@ fn report(root: &Path, mutants: &[Mutant], known: &BTreeMap<String, String>) -> 
         };
         let what = change.what.replace('|', "\\|");
         let outcome = outcome.replace('|', "\\|");
-        lines += &format!("| {file} | `{}` | {what} | {outcome}{why} |\n", change.function);
+        lines += &format!(
+            "| {file} | `{}` | {what} | {outcome}{why} |\n",
+            change.function
+        );
     }
     let mut text = String::from(
         "# What became of each change\n\nWritten by `cargo run -p proof --bin mutants -- --report`.\n\n| | orderings | conditions |\n|---|---|---|\n",
