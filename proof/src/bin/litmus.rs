@@ -21,6 +21,7 @@ const STRIPES: &str = "src/generation/stripes.rs";
 const PENDING: &str = "src/generation/pending.rs";
 const BARRIER: &str = "src/generation/barrier.rs";
 const WORD: &str = "src/semaphore/word.rs";
+const EVENT: &str = "src/event.rs";
 const QUEUE: &str = "src/semaphore/queue.rs";
 
 type Key = (&'static str, String, usize);
@@ -34,7 +35,7 @@ struct Source {
 
 impl Source {
     fn of(root: &Path) -> Self {
-        let files = [TRACKER, STRIPES, PENDING, BARRIER, WORD, QUEUE].map(|file| {
+        let files = [TRACKER, STRIPES, PENDING, BARRIER, WORD, QUEUE, EVENT].map(|file| {
             let path = root.join(file);
             let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
             let sites = sites(&text);
@@ -76,7 +77,14 @@ impl Source {
     }
 
     fn fence(&self, file: &'static str, names: &str, nth: usize) -> Step {
-        Fence(self.find(file, names, nth))
+        let ours = self.find(file, names, nth);
+        let event_fences = file == QUEUE && !self.files[EVENT].0.contains(".relaxed()");
+        // event-listener documents one in `listen`, and one in `notify` that is not `relaxed`.
+        Fence(if event_fences {
+            Some(Ordering::SeqCst)
+        } else {
+            ours
+        })
     }
 
     // The tracker.
