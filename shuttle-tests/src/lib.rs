@@ -41,16 +41,15 @@
 use std::{
     env,
     future::poll_fn,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::Poll,
     time::{Duration, Instant},
 };
 
-use dynaphore::{AcquireError, Fairness, OwnedSemaphorePermit, Semaphore, future::AcquireOwned};
+use dynaphore::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use shuttle::{
     Config, Runner,
     current::context_switches,
@@ -65,8 +64,11 @@ pub use shuttle::{
 
 pub mod history;
 mod house;
+pub mod script;
+mod waiter;
 
 pub use house::{Guest, House};
+pub use waiter::{Count, Kind, Waiter};
 
 /// Runs `f` under `schedules` random schedules, and half as many by PCT.
 ///
@@ -156,14 +158,6 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     }
 }
 
-/// Who is served first, with the bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Fifo,
-    Eventual(Duration),
-    Barging(Duration),
-}
-
 impl Kind {
     /// One of all kinds, as the schedule has it.
     pub fn any() -> Self {
@@ -183,89 +177,9 @@ impl Kind {
             _ => Kind::Barging(Duration::MAX),
         }
     }
-
-    pub fn semaphore(self, max: usize) -> Arc<Semaphore> {
-        let (fairness, bound) = match self {
-            Kind::Fifo => (Fairness::Fifo, Duration::ZERO),
-            Kind::Eventual(bound) => (Fairness::Eventual, bound),
-            Kind::Barging(bound) => (Fairness::Barging, bound),
-        };
-        let builder = Semaphore::builder(max).fairness(fairness);
-        Arc::new(builder.bound(bound).build())
-    }
-}
-
-/// Counts its wake-ups. It is no scheduling point.
-#[derive(Debug, Default)]
-pub struct Count(AtomicUsize);
-
-impl Count {
-    pub fn get(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-}
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Relaxed);
-    }
-}
-
-/// A request that is polled by hand.
-pub struct Waiter {
-    future: Pin<Box<AcquireOwned>>,
-    woken: Arc<Count>,
 }
 
 impl Waiter {
-    /// Not polled yet.
-    pub fn new(semaphore: &Arc<Semaphore>, permits: u32) -> Self {
-        Self {
-            future: Box::pin(Arc::clone(semaphore).acquire_many_owned(permits)),
-            woken: Arc::default(),
-        }
-    }
-
-    /// Polled once, and in line or aside.
-    #[track_caller]
-    pub fn queued(semaphore: &Arc<Semaphore>, permits: u32) -> Self {
-        let mut waiter = Self::new(semaphore, permits);
-        assert!(waiter.poll().is_pending());
-        waiter
-    }
-
-    pub fn poll(&mut self) -> Poll<Result<OwnedSemaphorePermit, AcquireError>> {
-        let waker = Waker::from(self.woken.clone());
-        self.poll_with(&mut Context::from_waker(&waker))
-    }
-
-    pub fn poll_with(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<OwnedSemaphorePermit, AcquireError>> {
-        self.future.as_mut().poll(context)
-    }
-
-    /// The permits of one that has been woken and got them.
-    #[track_caller]
-    pub fn granted(&mut self) -> OwnedSemaphorePermit {
-        assert!(self.woken() > 0, "not woken");
-        match self.poll() {
-            Poll::Ready(permit) => permit.expect("open"),
-            Poll::Pending => panic!("woken and not granted"),
-        }
-    }
-
-    /// How often it has been woken.
-    pub fn woken(&self) -> usize {
-        self.woken.get()
-    }
-
-    /// Its waker, to see whether somebody has kept it.
-    pub fn waker(&self) -> Arc<Count> {
-        self.woken.clone()
-    }
-
     /// Waits as an async task does.
     pub fn wait(mut self) -> Result<OwnedSemaphorePermit, AcquireError> {
         block_on(poll_fn(|context| self.poll_with(context)))

@@ -18,7 +18,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::SeqCst},
     },
     task::Poll,
 };
@@ -140,9 +140,9 @@ impl Recorder {
     }
 
     fn record<T>(&self, call: impl FnOnce(&Arc<Semaphore>) -> (T, Call)) -> T {
-        let begun = self.moment.fetch_add(1, Relaxed);
+        let begun = self.moment.fetch_add(1, SeqCst);
         let (outcome, call) = call(&self.semaphore);
-        let ended = self.moment.fetch_add(1, Relaxed);
+        let ended = self.moment.fetch_add(1, SeqCst);
         lock(&self.records).push(Record { call, begun, ended });
         outcome
     }
@@ -160,7 +160,7 @@ impl Recorder {
 
     pub fn waiter(&self, n: usize) -> Named {
         Named {
-            id: self.ids.fetch_add(1, Relaxed),
+            id: self.ids.fetch_add(1, SeqCst),
             n,
             waiter: Waiter::new(&self.semaphore, n as u32),
             heard: 0,
@@ -231,6 +231,17 @@ impl Recorder {
                 },
             )
         });
+    }
+
+    /// How many have been made so far, or since the last check.
+    pub fn calls(&self) -> usize {
+        lock(&self.records).len()
+    }
+
+    /// How many of those another one has begun or ended in.
+    pub fn overlapping(&self) -> usize {
+        let records = lock(&self.records);
+        records.iter().filter(|r| r.ended - r.begun > 1).count()
     }
 
     /// Looks for an order of all the calls.

@@ -1,0 +1,527 @@
+/*
+ * Those who compete, under Barging and Eventual: src/semaphore/queue.rs, arguments 5
+ * and 6, and the event that they listen to. Requests for one permit compete; those for
+ * two stand in line (HEAVY users); max is 2, or 0 for a while, so nobody stands aside.
+ * Under EVENTUAL a request may at any moment be found to have waited for its bound; then
+ * it joins the line.
+ *
+ * Memory is sequentially consistent, as in line.pml: the fences are proof/litmus's part.
+ * Those notified come in the end, so the count of `passed` (argument 6) is not modelled.
+ *
+ * -D options: USERS, HEAVY (so many of them, the last), EVENTUAL, CANCELS, RESIZES,
+ * CLOSES. BUG_... plants a mistake; `run` lists them.
+ */
+
+#ifndef USERS
+#define USERS 3
+#endif
+#ifndef HEAVY
+#define HEAVY 0
+#endif
+#ifndef MAX
+#define MAX 1
+#endif
+#ifndef CANCELS
+#define CANCELS 0
+#endif
+#ifndef RESIZES
+#define RESIZES 0
+#endif
+#ifndef CLOSES
+#define CLOSES 0
+#endif
+#ifdef EVENTUAL
+#define priority line_flag
+#else
+#define priority false
+#endif
+
+#define NONE 255
+
+/* The word. */
+byte taken = 0;
+byte max = MAX;
+bool queued = false;
+bool closed = false;
+
+/* The lock, and the line that it guards. */
+bool locked = false;
+byte line[USERS];
+byte length = 0;
+
+/* Published. */
+bool line_flag = false;
+mtype:verdict = { WAITING, GRANTED, CLOSED };
+mtype:verdict told[USERS] = WAITING;
+byte count = 0;
+
+/* The event: who listens, in order, and who of them is notified. */
+byte list[USERS];
+byte listeners = 0;
+bool notified[USERS];
+
+byte need[USERS];
+byte owned[USERS];
+bool keeps[USERS];
+
+#define fits(n) (taken + (n) <= max)
+
+inline event_add(who) {
+    d_step { list[listeners] = who; listeners++; notified[who] = false }
+}
+
+inline event_remove(who) {
+    k = 0;
+    do
+    :: k < listeners && list[k] != who -> k++
+    :: else -> break
+    od;
+    do
+    :: k + 1 < listeners -> list[k] = list[k + 1]; k++
+    :: else -> break
+    od;
+    if
+    :: listeners > 0 -> listeners--; list[listeners] = 0
+    :: else
+    fi;
+    notified[who] = false;
+    k = 0;
+}
+
+/* So many are notified, with those who are already; or one more. */
+inline event_notify(n, more) {
+    k = 0;
+    b = 0;
+    do
+    :: k < listeners -> b = b + notified[list[k]]; k++
+    :: else -> break
+    od;
+    b = (more -> 1 : (n > b -> n - b : 0));
+    k = 0;
+    do
+    :: k < listeners && b > 0 ->
+        if
+        :: !notified[list[k]] -> notified[list[k]] = true; b--
+        :: else
+        fi;
+        k++
+    :: else -> break
+    od;
+    k = 0;
+    b = 0;
+}
+
+/* One that listens no more. */
+inline leave() {
+    d_step {
+        seen = false;
+        k = 0;
+        do
+        :: k < listeners ->
+            if
+            :: list[k] == me -> seen = true
+            :: else
+            fi;
+            k++
+        :: else -> break
+        od;
+        if
+        :: seen ->
+            seen = notified[me];
+            event_remove(me);
+#ifndef BUG_LEAVE_KEEPS_IT
+            if
+            :: seen -> event_notify(1, true)
+            :: else
+            fi
+#endif
+        :: else
+        fi;
+        seen = false;
+        k = 0;
+    }
+}
+
+inline notify() {
+    if
+    :: count > 0 ->
+        m = (max > taken -> max - taken : 0);
+        if
+        :: m > 0 ->
+            d_step {
+                m = (priority -> 1 : m);
+#ifdef BUG_NOTIFY_ONE_LESS
+                m = m - 1;
+#endif
+                event_notify(m, false);
+                m = 0
+            }
+        :: else
+        fi
+    :: else
+    fi;
+}
+
+/* With the lock taken; lets it go. */
+inline serve() {
+    do
+    ::  d_step {
+            r = CONTINUE;
+            if
+            :: length == 0 ->
+                taken = taken - returned;
+                if
+                :: returned > 0 -> owned[me] = 0
+                :: else
+                fi;
+                returned = 0;
+                queued = false;
+                r = DONE
+            :: else ->
+                if
+                :: !closed && taken - returned + need[line[0]] <= max ->
+                    f = line[0];
+                    taken = taken - returned + need[f];
+                    if
+                    :: returned > 0 -> owned[me] = 0
+                    :: else
+                    fi;
+                    returned = 0;
+                    assert(owned[f] == 0 && taken <= max);
+                    owned[f] = need[f];
+                    wakes = wakes | (1 << f);
+                    k = 0;
+                    do
+                    :: k + 1 < length -> line[k] = line[k + 1]; k++
+                    :: else -> break
+                    od;
+                    k = 0;
+                    length--;
+                    line[length] = 0;
+                    f = 0;
+                    if
+                    :: length == 0 -> queued = false; r = DONE
+                    :: else
+                    fi
+                :: else ->
+                    taken = taken - returned;
+                    if
+                    :: returned > 0 -> owned[me] = 0
+                    :: else
+                    fi;
+                    returned = 0;
+                    r = AGAIN
+                fi
+            fi
+        }
+        if
+        :: r != CONTINUE -> break
+        :: else
+        fi
+    od;
+    r = CONTINUE;
+#ifndef BUG_CLEAR_WITHOUT_LOOK
+    if
+    :: length == 0 && count > 0 -> queued = true
+    :: else
+    fi;
+#endif
+    line_flag = (length > 0);
+    tell(GRANTED);
+}
+
+/* Tells those in `wakes`, and lets the lock go. */
+inline tell(what) {
+    d_step {
+        k = 0;
+        do
+        :: k < USERS ->
+            if
+            :: wakes & (1 << k) -> told[k] = what
+            :: else
+            fi;
+            k++
+        :: else -> break
+        od;
+        k = 0;
+        wakes = 0;
+        locked = false
+    }
+}
+
+inline hand_over() {
+    atomic { !locked -> locked = true }
+    serve();
+    notify()
+}
+
+/* Sets r: DONE for a permit, CLOSE for closed, CONTINUE for neither. */
+inline try(n, barge) {
+    d_step {
+        r = CONTINUE;
+        if
+        :: closed -> r = CLOSE
+        :: !closed && fits(n) && (!queued || barge) ->
+            taken = taken + n;
+            assert(owned[me] == 0 && taken <= max);
+            owned[me] = n;
+            r = DONE
+        :: else
+        fi
+    }
+}
+
+/* Argument 5: it listens and is counted; now it looks. Sets r like `try`. */
+inline look() {
+    r = CONTINUE;
+    /* The word, by a load; and by a write if QUEUED is not set. */
+#ifdef BUG_QUEUE_BEFORE_COUNT
+    seen = closed || fits(1);
+#else
+    if
+    :: queued -> seen = closed || fits(1)
+    :: else ->
+#ifdef BUG_LOOK_WITHOUT_QUEUED
+        seen = closed || fits(1)
+#else
+        d_step { seen = closed || fits(1); queued = true }
+#endif
+    fi;
+#endif
+    if
+    :: seen -> seen = false; try(1, !priority)
+    :: else -> seen = false
+    fi;
+}
+
+/* Into the line. Sets r: DONE and CLOSE as ever, CONTINUE when it waits there. */
+inline enter_line(n) {
+    atomic { !locked -> locked = true }
+    r = CONTINUE;
+    if
+    :: length > 0 && priority -> d_step { line[length] = me; length++ }
+    :: else ->
+        try(n, true);
+        if
+        :: r == CONTINUE ->
+            line_flag = true;
+            d_step {
+                if
+                :: closed -> r = CLOSE
+                :: !closed && fits(n) ->
+                    taken = taken + n;
+                    assert(owned[me] == 0 && taken <= max);
+                    owned[me] = n;
+                    r = DONE
+                :: else ->
+                    queued = true;
+                    line[length] = me;
+                    length++
+                fi
+            }
+        :: else
+        fi
+    fi;
+    line_flag = (length > 0);
+    locked = false;
+}
+
+mtype:step = { CONTINUE, DONE, AGAIN, CLOSE };
+
+#define LOCALS \
+    byte f = 0; byte k = 0; byte b = 0; byte m = 0; byte wakes = 0; byte returned = 0; \
+    bool seen = false; mtype:step r = CONTINUE; bool handed = false
+
+proctype user(byte me) {
+    LOCALS;
+    byte cancels = CANCELS;
+    need[me] = (me >= USERS - HEAVY -> 2 : 1);
+    /* By the word alone, or past QUEUED if nobody in line keeps it from that. */
+    try(need[me], false);
+    if
+    :: r == DONE -> goto has
+    :: r == CLOSE -> goto over
+    :: r == CONTINUE && !priority -> try(need[me], true);
+        if
+        :: r == DONE -> goto has
+        :: r == CLOSE -> goto over
+        :: else
+        fi
+    :: r == CONTINUE
+    fi;
+    if
+    :: need[me] == 2 ->
+        enter_line(2);
+        if
+        :: r == DONE -> goto has
+        :: r == CLOSE -> goto over
+        :: else -> goto in_line
+        fi
+    :: else
+    fi;
+#ifdef BUG_LISTEN_LATE
+    count++;
+    look();
+    event_add(me);
+#else
+    event_add(me);
+#ifdef BUG_QUEUE_BEFORE_COUNT
+    queued = true;
+    seen = closed || fits(1);
+    if
+    :: seen -> seen = false; try(1, !priority)
+    :: else -> seen = false
+    fi;
+    count++;
+#else
+    count++;
+    look();
+#endif
+#endif
+end_competes:
+    do
+    :: r == DONE -> count--; leave(); goto has
+    :: r == CLOSE -> count--; leave(); goto over
+    :: r == CONTINUE && notified[me] ->
+        /* Its notification is used up by this. */
+        d_step { event_remove(me) }
+        try(1, !priority);
+        if
+        :: r != CONTINUE
+#ifdef EVENTUAL
+        :: r == CONTINUE ->
+            enter_line(1);
+            count--;
+            if
+            :: r == DONE -> goto has
+            :: r == CLOSE -> goto over
+            :: else -> goto in_line
+            fi
+#endif
+        :: r == CONTINUE ->
+            event_add(me);
+#ifndef BUG_LISTEN_AGAIN_WITHOUT_LOOK
+            look()
+#endif
+        fi
+    :: r == CONTINUE && cancels > 0 ->
+        cancels--;
+        count--;
+        leave();
+        goto over
+    od;
+in_line:
+    r = CONTINUE;
+end_waits:
+    if
+    :: told[me] == GRANTED -> handed = true
+    :: told[me] == CLOSED -> goto over
+    fi;
+has:
+    r = CONTINUE;
+    if
+    :: keeps[me] = true; goto over
+    :: skip
+    fi;
+    seen = false;
+    if
+    :: handed -> seen = queued
+    :: else
+    fi;
+    if
+    :: seen -> seen = false; returned = owned[me]; hand_over()
+    :: else ->
+        d_step {
+            taken = taken - owned[me];
+            owned[me] = 0;
+            seen = queued
+        }
+        if
+        :: seen ->
+            seen = false;
+            if
+            :: !line_flag && count > 0 -> notify()
+            :: else -> hand_over()
+            fi
+        :: else
+        fi
+    fi;
+over:
+    skip
+}
+
+/* A pause, and its end; or the other way round. */
+proctype resizer() {
+    LOCALS;
+    byte me = 0;
+    byte left = RESIZES;
+    do
+    :: left > 0 ->
+        left--;
+        d_step { max = (max > 0 -> 0 : 2); seen = queued }
+        if
+        :: seen -> seen = false; hand_over()
+        :: else
+        fi
+    :: else -> break
+    od
+}
+
+proctype closer() {
+    LOCALS;
+    byte me = 0;
+    closed = true;
+    atomic { !locked -> locked = true }
+    d_step {
+        do
+        :: length > 0 -> length--; wakes = wakes | (1 << line[length]); line[length] = 0
+        :: else -> break
+        od;
+        queued = false
+    }
+    line_flag = false;
+    tell(CLOSED);
+#ifndef BUG_CLOSE_TELLS_THE_LINE_ONLY
+    d_step { event_notify(USERS, false) }
+#endif
+}
+
+/* When nobody can move any more: is that right? */
+proctype judge() {
+    byte k = 0;
+    byte sum = 0;
+    timeout ->
+    d_step {
+        assert(!locked);
+        assert(line_flag == (length > 0));
+        /* All who listen are counted, and wait. */
+        assert(count == listeners);
+        assert(length + count == 0 || !closed);
+        assert(length == 0 && count == 0 || queued);
+        assert(length == 0 || !fits(need[line[0]]));
+        assert(count == 0 || !fits(1) || priority);
+        k = 0;
+        do
+        :: k < USERS -> assert(owned[k] == 0 || keeps[k]); sum = sum + owned[k]; k++
+        :: else -> break
+        od;
+        assert(taken == sum)
+    }
+}
+
+init {
+    atomic {
+        byte i = 0;
+        do
+        :: i < USERS -> run user(i); i++
+        :: else -> break
+        od;
+#if RESIZES
+        run resizer();
+#endif
+#if CLOSES
+        run closer();
+#endif
+        run judge()
+    }
+}
