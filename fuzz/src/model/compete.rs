@@ -6,7 +6,8 @@
 //! 1. Those who listen are notified in the order in which they began to.
 //! 2. Whatever makes room notifies as many as permits are free, counting those who have
 //!    been notified before and have not come. While there is a line that nobody may pass,
-//!    it is always one, which sees whether its time to join the line has come.
+//!    it notifies nobody: in no mode of the model does somebody compete whose time to join
+//!    the line has come.
 //! 3. The line is served first.
 //! 4. Who comes and finds a permit has it, notified or not. Who was notified and comes in
 //!    vain listens again, at the end.
@@ -66,7 +67,7 @@ impl Model {
 
     /// There may be more room than before: rules 2, 6 and 8, when the line has been served.
     pub(super) fn notify(&mut self) {
-        let n = if self.is_line_kept() { 1 } else { self.free() };
+        let n = self.available();
         if n > 0 && !self.competing.is_empty() {
             if self.competing.notify(n, &mut self.wakes) > 0 {
                 self.passed = 0;
