@@ -8,10 +8,9 @@ mod keyed;
 #[cfg(feature = "keyed")]
 pub use keyed::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError, TooManyKeys};
 
-/// The semaphore is closed: there are no permits to be had any more.
+/// Why a call that waits has returned no permit.
 ///
-/// Returned by the calls that wait, such as
-/// [`Semaphore::acquire`](crate::Semaphore::acquire).
+/// Returned by [`Semaphore::acquire`](crate::Semaphore::acquire) and its kin.
 ///
 /// # Examples
 ///
@@ -25,15 +24,19 @@ pub use keyed::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireErro
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct AcquireError {}
-
-impl AcquireError {
-    pub(crate) const CLOSED: Self = Self {};
+pub enum AcquireError {
+    /// The semaphore is [closed](crate::Semaphore::close).
+    Closed,
+    /// As many requests wait as [may](crate::Builder::max_waiting).
+    TooManyWaiters,
 }
 
 impl fmt::Display for AcquireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("semaphore closed")
+        f.write_str(match self {
+            Self::Closed => "semaphore closed",
+            Self::TooManyWaiters => "too many wait for permits",
+        })
     }
 }
 
@@ -55,6 +58,7 @@ impl Error for AcquireError {}
 /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TryAcquireError {
     /// The semaphore is [closed](crate::Semaphore::close).
     Closed,
@@ -73,11 +77,11 @@ impl fmt::Display for TryAcquireError {
 
 impl Error for TryAcquireError {}
 
-/// Why a blocking call with a time bound has returned no permit.
+/// Why a call with a time bound has returned no permit.
 ///
 /// Returned by
-/// [`Semaphore::blocking_acquire_timeout`](crate::Semaphore::blocking_acquire_timeout)
-/// and its kin.
+/// [`Semaphore::blocking_acquire_timeout`](crate::Semaphore::blocking_acquire_timeout),
+/// [`Semaphore::acquire_until`](crate::Semaphore::acquire_until) and their kin.
 ///
 /// # Examples
 ///
@@ -93,11 +97,14 @@ impl Error for TryAcquireError {}
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AcquireTimeoutError {
     /// The time was over before the permits were there.
     Timeout,
     /// The semaphore is [closed](crate::Semaphore::close).
     Closed,
+    /// As many requests wait as [may](crate::Builder::max_waiting).
+    TooManyWaiters,
 }
 
 impl fmt::Display for AcquireTimeoutError {
@@ -105,6 +112,7 @@ impl fmt::Display for AcquireTimeoutError {
         f.write_str(match self {
             Self::Timeout => "timed out waiting for permits",
             Self::Closed => "semaphore closed",
+            Self::TooManyWaiters => "too many wait for permits",
         })
     }
 }
@@ -112,8 +120,11 @@ impl fmt::Display for AcquireTimeoutError {
 impl Error for AcquireTimeoutError {}
 
 impl From<AcquireError> for AcquireTimeoutError {
-    fn from(_: AcquireError) -> Self {
-        Self::Closed
+    fn from(error: AcquireError) -> Self {
+        match error {
+            AcquireError::Closed => Self::Closed,
+            AcquireError::TooManyWaiters => Self::TooManyWaiters,
+        }
     }
 }
 
@@ -164,6 +175,7 @@ impl Error for LeaseError {}
 /// ```
 #[cfg(feature = "pool")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TryLeaseError {
     /// The pool is [stopped](crate::LeasePool::stop).
     Stopped,
@@ -203,6 +215,7 @@ impl Error for TryLeaseError {}
 /// ```
 #[cfg(feature = "pool")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LeaseTimeoutError {
     /// The time was over before there was a lease.
     Timeout,

@@ -13,7 +13,7 @@
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
-//! | [`Acquire`], [`AcquireOwned`], [`Settled`], [`Idle`], [`ResizeDrained`] | the futures |
+//! | [`Acquire`], [`AcquireOwned`], [`AcquireUntil`], [`AcquireOwnedUntil`], [`Settled`], [`Idle`], [`ResizeDrained`] | the futures |
 //! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
 //! | [`generation::Swap`] | counters and the like, read and reset as one while traffic goes on |
 #![cfg_attr(
@@ -114,8 +114,8 @@ pub use pool::Leases;
 #[cfg(feature = "pool")]
 pub use pool::{AcquireLease, Counts, Lease, LeasePool, Stopped};
 pub use semaphore::{
-    Acquire, AcquireOwned, Builder, Fairness, Idle, OwnedSemaphorePermit, Resize, ResizeDrained,
-    Semaphore, SemaphorePermit, Settled, Snapshot,
+    Acquire, AcquireOwned, AcquireOwnedUntil, AcquireUntil, Builder, Fairness, Idle,
+    OwnedSemaphorePermit, Resize, ResizeDrained, Semaphore, SemaphorePermit, Settled, Snapshot,
 };
 #[cfg(feature = "stats")]
 pub use semaphore::{Interval, Stats};
@@ -133,6 +133,8 @@ const _: () = {
         everywhere::<OwnedSemaphorePermit>();
         everywhere::<Acquire<'_>>();
         everywhere::<AcquireOwned>();
+        everywhere::<AcquireUntil<'_, ()>>();
+        everywhere::<AcquireOwnedUntil<()>>();
         everywhere::<Settled<'_>>();
         everywhere::<Idle<'_>>();
         everywhere::<Resize<'_>>();

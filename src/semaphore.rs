@@ -25,6 +25,7 @@ mod resize;
 mod snapshot;
 #[cfg(feature = "stats")]
 mod stats;
+mod until;
 mod watch;
 mod word;
 
@@ -36,6 +37,7 @@ pub use self::{
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     resize::{Resize, ResizeDrained},
     snapshot::Snapshot,
+    until::{AcquireOwnedUntil, AcquireUntil},
     watch::{Idle, Settled},
 };
 #[cfg(feature = "stats")]

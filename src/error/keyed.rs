@@ -52,6 +52,7 @@ impl TooManyKeys {
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyedAcquireError {
     /// The keyed semaphore is [closed](crate::KeyedSemaphore::close).
     Closed,
@@ -81,6 +82,7 @@ pub enum KeyedAcquireError {
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyedTryAcquireError {
     /// The keyed semaphore is [closed](crate::KeyedSemaphore::close).
     Closed,
@@ -111,6 +113,7 @@ pub enum KeyedTryAcquireError {
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyedAcquireTimeoutError {
     /// The time was over before the permits were there.
     Timeout,
@@ -185,8 +188,11 @@ impl From<TooManyKeys> for KeyedAcquireTimeoutError {
 }
 
 impl From<AcquireError> for KeyedAcquireError {
-    fn from(_: AcquireError) -> Self {
-        Self::Closed
+    fn from(error: AcquireError) -> Self {
+        match error {
+            AcquireError::Closed => Self::Closed,
+            AcquireError::TooManyWaiters => Self::TooManyWaiters,
+        }
     }
 }
 
@@ -195,6 +201,7 @@ impl From<AcquireTimeoutError> for KeyedAcquireTimeoutError {
         match error {
             AcquireTimeoutError::Timeout => Self::Timeout,
             AcquireTimeoutError::Closed => Self::Closed,
+            AcquireTimeoutError::TooManyWaiters => Self::TooManyWaiters,
         }
     }
 }

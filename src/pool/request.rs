@@ -64,7 +64,7 @@ impl<K> Request<K> {
     }
 
     /// Leaves the line, unless the verdict was quicker.
-    fn give_up(self) -> Result<Lease<K>, LeaseTimeoutError> {
+    fn give_up(mut self) -> Result<Lease<K>, LeaseTimeoutError> {
         match self.0.give_up() {
             None => Err(LeaseTimeoutError::Timeout),
             Some(Err(_)) => Err(LeaseTimeoutError::Stopped),

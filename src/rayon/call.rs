@@ -567,7 +567,7 @@ type ErrorOf<'s, H> = <<H as Handle<'s>>::Source as Source>::Error;
 /// does so with the error; a scope panics with it, since it has nobody else to tell. That
 /// the semaphore was closed is no surprise.
 fn turn_away<'s, H: Handle<'s>>(call: &H, scope: &Scope<'s>, error: ErrorOf<'s, H>) {
-    if call.returns || error == AcquireError::CLOSED.into() {
+    if call.returns || error == AcquireError::Closed.into() {
         return call.end(error);
     }
     call.jobs.clear();

@@ -173,8 +173,10 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// The future returns [`AcquireError`](crate::AcquireError) if the
-    /// semaphore is closed, or is closed while it waits.
+    /// The future returns [`Closed`](crate::AcquireError::Closed) if the
+    /// semaphore is closed, or is closed while it waits, and
+    /// [`TooManyWaiters`](crate::AcquireError::TooManyWaiters) if it would have to
+    /// wait and [may not](crate::Builder::max_waiting).
     ///
     /// # Cancel safety
     ///
@@ -335,15 +337,20 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     fn arrive(&mut self, found: Take, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
         if found == Take::Closed {
-            return Poll::Ready(self.finish(false));
+            return Poll::Ready(self.finish(Err(AcquireError::Closed)));
         }
-        match semaphore.queue.arrive(&semaphore.word, self.need, waker) {
+        let max_waiting = semaphore.optional.max_waiting();
+        match semaphore
+            .queue
+            .arrive(&semaphore.word, self.need, max_waiting, waker)
+        {
             // Others may have seen that it waits.
             Arrival::Acquired(deferred) => {
                 self.since = semaphore.begins_to_wait();
                 Poll::Ready(self.finish_wait(true, deferred))
             }
-            Arrival::Closed => Poll::Ready(self.finish(false)),
+            Arrival::Closed => Poll::Ready(self.finish(Err(AcquireError::Closed))),
+            Arrival::TooMany => Poll::Ready(self.finish(Err(AcquireError::TooManyWaiters))),
             Arrival::Waits(waiter) => {
                 self.waiter = Some(waiter);
                 self.since = semaphore.begins_to_wait();
@@ -365,13 +372,15 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     }
 
     /// Stops waiting, unless the verdict was quicker. `None`: it still waited.
-    pub(crate) fn give_up(mut self) -> Option<Result<(S, Held), AcquireError>> {
+    /// There is nothing to poll after that.
+    pub(crate) fn give_up(&mut self) -> Option<Result<(S, Held), AcquireError>> {
         // Taken first: if a waker panics in here, there is no place to give up.
         let waiter = self.waiter.take()?;
         let semaphore = self.semaphore.as_deref()?;
         match semaphore.queue.cancel(&semaphore.word, waiter) {
             Verdict::Waiting => {
                 semaphore.ended(End::TimedOut, self.since);
+                self.semaphore = None;
                 None
             }
             verdict => Some(self.finish_wait(verdict == Verdict::Granted, Deferred::default())),
@@ -415,20 +424,20 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         self.waiter = None;
         let semaphore = self.semaphore.take().expect("just put there");
         semaphore.release(held);
-        Err(AcquireError::CLOSED)
+        Err(AcquireError::Closed)
     }
 
     /// It did not wait. From here on there is nothing for `drop` to do.
     #[inline]
-    fn finish(&mut self, acquired: bool) -> Result<(S, Held), AcquireError> {
+    fn finish(&mut self, answer: Result<(), AcquireError>) -> Result<(S, Held), AcquireError> {
         let semaphore = self.semaphore.take().expect("finished once");
-        let end = if acquired { End::Acquired } else { End::Closed };
+        let end = match answer {
+            Ok(()) => End::Acquired,
+            Err(AcquireError::Closed) => End::Closed,
+            Err(AcquireError::TooManyWaiters) => End::TooManyWaiters,
+        };
         semaphore.ended(end, Since::NEVER);
-        if acquired {
-            Ok((semaphore, Held::taken(self.need)))
-        } else {
-            Err(AcquireError::CLOSED)
-        }
+        answer.map(|()| (semaphore, Held::taken(self.need)))
     }
 
     /// It has waited. A panic of a waker goes on when the permits are back.
@@ -460,7 +469,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         if acquired {
             Ok((semaphore, held))
         } else {
-            Err(AcquireError::CLOSED)
+            Err(AcquireError::Closed)
         }
     }
 }
@@ -477,7 +486,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
         let Some(waiter) = &mut self.waiter else {
             return match semaphore.take(self.need) {
-                Take::Acquired => Poll::Ready(self.finish(true)),
+                Take::Acquired => Poll::Ready(self.finish(Ok(()))),
                 found => self.arrive(found, waker),
             };
         };

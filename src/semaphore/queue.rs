@@ -94,6 +94,14 @@
 //! Where waiters compete, QUEUED alone refuses nobody: there `kept` says what a newcomer
 //! must leave, by a figure that is written in the same critical section.
 //!
+//! # A bound on how many wait
+//!
+//! `max_waiting` asks more than the counters of the arguments above say: how many wait in
+//! all. Where it is set, both kinds of waiters begin to wait under the lock, and look at
+//! the sum there. Whoever leaves only makes the sum smaller. One that finds no place tries
+//! once more for its permits, sets no QUEUED and waits for nothing, so no argument above
+//! is about it. One that competed and joins the line moves its count under the lock.
+//!
 //! # Wakers
 //!
 //! Wakers are cloned, woken and dropped with the lock free, so one that calls back into
@@ -217,12 +225,24 @@ pub(crate) enum Waiter {
     },
 }
 
+/// Who comes into the line.
+#[derive(Clone, Copy)]
+enum Entrant {
+    Arrives {
+        max_waiting: u32,
+    },
+    /// It is counted among those who compete.
+    Competed,
+}
+
 /// What has become of an arrival.
 #[must_use]
 pub(crate) enum Arrival {
     /// It has its permits. The panic is for the caller to resume.
     Acquired(Deferred),
     Closed,
+    /// As many wait as may.
+    TooMany,
     Waits(Waiter),
 }
 
@@ -291,11 +311,18 @@ impl Queue {
         })
     }
 
-    /// Takes `need` permits, or a place among those who wait.
-    pub(crate) fn arrive(&self, word: &Word, need: u32, waker: &Waker) -> Arrival {
+    /// Takes `need` permits, or a place among those who wait, if these are fewer than
+    /// `max_waiting`.
+    pub(crate) fn arrive(
+        &self,
+        word: &Word,
+        need: u32,
+        max_waiting: u32,
+        waker: &Waker,
+    ) -> Arrival {
         let shared = self.shared.force();
         if need > 1 || self.policy.bound() == 0 {
-            return self.enter_line(word, need, waker);
+            return self.enter_line(word, need, Entrant::Arrives { max_waiting }, waker);
         }
         let since = self.now(shared);
         let mut waiter = Waiter::Competing {
@@ -304,17 +331,16 @@ impl Queue {
         };
         let kept = self.kept();
         // Argument 5: published before the look.
-        if shared.competing.count.fetch_add(1, Relaxed) == 0 {
-            shared.competing.oldest.store(since, Relaxed);
-        }
-        let (verdict, mut deferred) = match self.look(word, shared, kept) {
-            Verdict::Waiting => self.compete(word, &mut waiter, waker),
+        let counted = shared.enter(max_waiting, since);
+        let (verdict, mut deferred) = match self.look(word, shared, kept, counted) {
+            Verdict::Waiting if counted => self.compete(word, &mut waiter, waker),
+            verdict if !counted => (verdict, Deferred::default()),
             verdict => {
                 shared.leave();
                 (verdict, Deferred::default())
             }
         };
-        if verdict == Verdict::Waiting {
+        if counted && verdict == Verdict::Waiting {
             return Arrival::Waits(waiter);
         }
         if let Waiter::Competing { listener, .. } = waiter {
@@ -322,24 +348,42 @@ impl Queue {
         }
         match verdict {
             Verdict::Closed => Arrival::Closed,
-            _ => Arrival::Acquired(deferred),
+            Verdict::Granted => Arrival::Acquired(deferred),
+            Verdict::Waiting => {
+                deferred.resume();
+                Arrival::TooMany
+            }
         }
     }
 
     /// Takes `need` permits, or a place in line or aside.
-    fn enter_line(&self, word: &Word, need: u32, waker: &Waker) -> Arrival {
+    fn enter_line(&self, word: &Word, need: u32, entrant: Entrant, waker: &Waker) -> Arrival {
         let shared = self.shared.force();
         let waker = waker.clone();
         let mut line = shared.lock();
         let ticket = loop {
-            if !line.is_empty() && self.is_line_kept(shared) {
+            let is_full = match entrant {
+                Entrant::Arrives { max_waiting } => shared.is_full(&line, max_waiting),
+                Entrant::Competed => false,
+            };
+            if !is_full && !line.is_empty() && self.is_line_kept(shared) {
                 // One more is all that has changed: touch no other figure.
                 shared
                     .waiting
                     .store(shared.waiting.load(Relaxed) + 1, Relaxed);
+                shared.has_come(entrant);
                 return Arrival::Waits(Waiter::InLine(line.push(need, waker)));
             }
-            let found = if self.is_fifo() {
+            let found = if is_full {
+                match word.try_acquire(need, !self.is_line_kept(shared)) {
+                    Take::Full | Take::Spoken | Take::TooLarge => {
+                        drop(line);
+                        drop(waker);
+                        return Arrival::TooMany;
+                    }
+                    found => found,
+                }
+            } else if self.is_fifo() {
                 word.acquire_or_queue(need)
             } else {
                 match word.try_acquire(need, true) {
@@ -380,6 +424,7 @@ impl Queue {
             }
         };
         shared.publish(&mut line);
+        shared.has_come(entrant);
         Arrival::Waits(Waiter::InLine(ticket))
     }
 
@@ -436,7 +481,7 @@ impl Queue {
                 return self.join_line(word, waiter, waker);
             }
             listener.listen_again(&shared.competing.event);
-            verdict = self.look(word, shared, 0);
+            verdict = self.look(word, shared, 0, true);
         }
         if verdict != Verdict::Waiting {
             shared.leave();
@@ -444,13 +489,14 @@ impl Queue {
         (verdict, Deferred::default())
     }
 
-    /// Argument 5: it listens and is counted; now it looks. A newcomer leaves `kept`.
-    fn look(&self, word: &Word, shared: &Shared, kept: u32) -> Verdict {
+    /// Argument 5: it listens and is counted; now it looks. A newcomer leaves `kept`. One
+    /// that does not wait only looks.
+    fn look(&self, word: &Word, shared: &Shared, kept: u32, waits: bool) -> Verdict {
         // Most find QUEUED set, and need not write the word that all others write.
         // ORDERING: SeqCst, pairs with the fences in `notify` and `serve`.
         fence(SeqCst);
         let mut state = word.load();
-        if !state.is_queued() {
+        if waits && !state.is_queued() {
             state = word.set_queued();
         }
         if state.is_closed() || state.available(kept) > 0 {
@@ -470,16 +516,17 @@ impl Queue {
 
     /// One that has waited for the bound competes no more.
     fn join_line(&self, word: &Word, waiter: &mut Waiter, waker: &Waker) -> (Verdict, Deferred) {
-        let arrival = self.enter_line(word, 1, waker);
-        self.shared.force().leave();
-        match arrival {
-            Arrival::Acquired(deferred) => (Verdict::Granted, deferred),
-            Arrival::Closed => (Verdict::Closed, Deferred::default()),
+        let told = match self.enter_line(word, 1, Entrant::Competed, waker) {
             Arrival::Waits(place) => {
                 *waiter = place;
-                (Verdict::Waiting, Deferred::default())
+                return (Verdict::Waiting, Deferred::default());
             }
-        }
+            Arrival::Acquired(deferred) => (Verdict::Granted, deferred),
+            Arrival::Closed => (Verdict::Closed, Deferred::default()),
+            Arrival::TooMany => unreachable!("it waits already"),
+        };
+        self.shared.force().leave();
+        told
     }
 
     /// In nanoseconds. There is no clock but for `Eventual`.
@@ -792,6 +839,39 @@ impl Shared {
             .each_ref()
             .map(|watchers| &watchers.count);
         counts.iter().any(|count| count.load(Relaxed) > 0)
+    }
+
+    /// Do as many wait as may? Whoever begins to wait where there is a bound looks under
+    /// the lock, and is counted before it lets go. So the bound is exact.
+    fn is_full(&self, line: &Line, max_waiting: u32) -> bool {
+        max_waiting < u32::MAX && {
+            let competing = self.competing.count.load(Relaxed);
+            line.len() + line.aside() + competing >= max_waiting as usize
+        }
+    }
+
+    /// Counts one that begins to compete, unless as many wait as may.
+    fn enter(&self, max_waiting: u32, since: u64) -> bool {
+        // Without a bound there is no lock to take.
+        let line = (max_waiting < u32::MAX).then(|| self.lock());
+        if line
+            .as_ref()
+            .is_some_and(|line| self.is_full(line, max_waiting))
+        {
+            return false;
+        }
+        if self.competing.count.fetch_add(1, Relaxed) == 0 {
+            self.competing.oldest.store(since, Relaxed);
+        }
+        true
+    }
+
+    /// An entrant is in line now. Under the lock, so that nobody who asks for a place
+    /// finds it counted twice.
+    fn has_come(&self, entrant: Entrant) {
+        if let Entrant::Competed = entrant {
+            self.leave();
+        }
     }
 
     /// One that competed does not any more.

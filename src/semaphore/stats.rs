@@ -25,7 +25,7 @@ use crate::{
     sync::Clock,
 };
 
-const ENDS: usize = End::Closed as usize + 1;
+const ENDS: usize = End::TooManyWaiters as usize + 1;
 
 /// Waits are told apart to 1 part in 64, which is the width of their buckets.
 const GROUPING_POWER: u8 = 6;
@@ -148,6 +148,7 @@ impl Counters {
                 timed_out: taken(End::TimedOut),
                 cancelled: taken(End::Cancelled),
                 closed: taken(End::Closed),
+                too_many_waiters: taken(End::TooManyWaiters),
                 waits: copy.times.drain(),
             }
         })
@@ -242,6 +243,8 @@ pub struct Interval {
     /// Those of any kind that found the semaphore closed, or were told so while
     /// they waited.
     pub closed: u64,
+    /// Those that would have had to wait, and [might not](crate::Builder::max_waiting).
+    pub too_many_waiters: u64,
     waits: Histogram,
 }
 
@@ -301,6 +304,7 @@ impl fmt::Debug for Interval {
             .field("timed_out", &self.timed_out)
             .field("cancelled", &self.cancelled)
             .field("closed", &self.closed)
+            .field("too_many_waiters", &self.too_many_waiters)
             .field("median_wait", &self.wait_time(0.5))
             .field("longest_wait", &self.wait_time(1.0))
             .finish()
