@@ -126,7 +126,7 @@ fn polled_again_after_a_timeout() {
 #[test]
 #[should_panic(expected = "more than MAX_PERMITS")]
 fn too_many_at_once() {
-    let _ = semaphore(0, Fairness::Fifo).acquire_many_until(1 << 31, ready(()));
+    drop(semaphore(0, Fairness::Fifo).acquire_many_until(1 << 31, ready(())));
 }
 
 /// Late and served requests race: each ends one way, and every permit comes back.
@@ -154,4 +154,34 @@ async fn nothing_is_lost_under_load() {
         }
         assert_eq!((s.waiting(), s.available_permits()), (0, 2));
     }
+}
+
+#[test]
+fn a_future_that_must_wait_is_handed_back_as_it_was() {
+    for fairness in ALL {
+        let s = semaphore(1, fairness);
+        let held = s.acquire().try_now().unwrap();
+        let acquire = s.clone().acquire_owned().try_now().unwrap_err();
+        assert_eq!((s.active(), s.waiting()), (1, 0));
+        let mut acquire = spawn(acquire);
+        assert_pending!(acquire.poll());
+        assert!(s.acquire().try_now().is_err());
+        drop(held);
+        drop(assert_ready!(acquire.poll()).unwrap());
+        s.close();
+        assert!(assert_ready!(spawn(s.acquire().try_now().unwrap_err()).poll()).is_err());
+    }
+}
+
+#[cfg(feature = "stats")]
+#[test]
+fn a_look_ahead_is_no_request_of_its_own() {
+    let s = Semaphore::builder(1).stats(true).build();
+    let held = s.acquire().try_now().unwrap();
+    let mut acquire = spawn(s.acquire().try_now().unwrap_err());
+    assert_pending!(acquire.poll());
+    drop(held);
+    drop(assert_ready!(acquire.poll()).unwrap());
+    let interval = s.stats().take();
+    assert_eq!((interval.acquired, interval.rejected), (2, 0));
 }

@@ -332,6 +332,16 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         }
     }
 
+    /// Takes the permits if they are there, and does nothing if not.
+    #[inline]
+    fn try_now(&mut self) -> Option<(S, Held)> {
+        let semaphore = self.semaphore.as_deref()?;
+        if self.waiter.is_some() || semaphore.take(self.need) != Take::Acquired {
+            return None;
+        }
+        self.finish(Ok(())).ok()
+    }
+
     /// The first poll, which has `found` no permits.
     #[inline(never)]
     fn arrive(&mut self, found: Take, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
@@ -572,6 +582,41 @@ impl<'a> Acquire<'a> {
     }
 }
 
+impl<'a> Acquire<'a> {
+    /// Takes the permits if they can be had without waiting, and is as it was if not. For
+    /// callers that have something to do only if they must wait: unlike
+    /// [`try_acquire`](Semaphore::try_acquire), it is the same request for the
+    /// [statistics](crate::Builder::stats).
+    ///
+    /// # Errors
+    ///
+    /// Itself, if it would have to wait, or to return an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::new(1);
+    /// let permit = match semaphore.acquire().try_now() {
+    ///     Ok(permit) => permit,
+    ///     Err(acquire) => {
+    ///         println!("waiting for a permit");
+    ///         acquire.await?
+    ///     }
+    /// };
+    /// # drop(permit);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    #[inline]
+    pub fn try_now(mut self) -> Result<SemaphorePermit<'a>, Self> {
+        match self.attempt.try_now() {
+            Some((semaphore, held)) => Ok(SemaphorePermit::new(semaphore, held)),
+            None => Err(self),
+        }
+    }
+}
+
 impl<'a> Future for Acquire<'a> {
     type Output = Result<SemaphorePermit<'a>, AcquireError>;
 
@@ -614,6 +659,31 @@ impl AcquireOwned {
         Self {
             attempt: Attempt::new(semaphore, need),
             pinned: PhantomPinned,
+        }
+    }
+}
+
+impl AcquireOwned {
+    /// See [`Acquire::try_now`].
+    ///
+    /// # Errors
+    ///
+    /// Itself, if it would have to wait, or to return an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(1));
+    /// let permit = semaphore.clone().acquire_owned().try_now().unwrap();
+    /// assert!(semaphore.acquire_owned().try_now().is_err());
+    /// # drop(permit);
+    /// ```
+    #[inline]
+    pub fn try_now(mut self) -> Result<OwnedSemaphorePermit, Self> {
+        match self.attempt.try_now() {
+            Some((semaphore, held)) => Ok(OwnedSemaphorePermit::new(semaphore, held)),
+            None => Err(self),
         }
     }
 }
