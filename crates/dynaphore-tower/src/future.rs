@@ -120,6 +120,7 @@ where
     S: Service<Req>,
     P: Permits<Req>,
 {
+    #[inline]
     fn new(state: State<S::Future, P::Wait, P::Permit, S, Req>) -> Self {
         Self {
             state,
@@ -127,6 +128,7 @@ where
         }
     }
 
+    #[inline]
     pub(crate) fn served(response: S::Future, permit: Option<P::Permit>) -> Self {
         Self::new(State::Served { response, permit })
     }
@@ -160,6 +162,7 @@ where
 {
     type Output = Result<M::Response, M::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {

@@ -348,11 +348,13 @@ where
     type Error = M::Error;
     type Future = ResponseFuture<S, Req, P, M>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), M::Error>> {
         ready!(self.permits.poll_ready(cx));
         self.inner.poll_ready(cx).map_err(M::failed)
     }
 
+    #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let options = &*self.options;
         if options

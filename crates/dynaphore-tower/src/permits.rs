@@ -64,6 +64,7 @@ impl<Req> Permits<Req> for Arc<Semaphore> {
     type Permit = OwnedSemaphorePermit;
     type Wait = Wait;
 
+    #[inline]
     fn acquire(
         &mut self,
         _: &Req,
