@@ -25,10 +25,9 @@ pub(crate) use keyed::TooManyKeys;
 #[cfg(feature = "keyed")]
 pub use keyed::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError};
 
-/// The semaphore is closed: there are no permits to be had any more.
+/// Why a call that waits has returned no permit.
 ///
-/// Returned by the calls that wait, such as
-/// [`Semaphore::acquire`](crate::Semaphore::acquire).
+/// Returned by [`Semaphore::acquire`](crate::Semaphore::acquire) and its kin.
 ///
 /// # Examples
 ///
@@ -42,13 +41,18 @@ pub use keyed::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireErro
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct AcquireError {}
-
-impl AcquireError {
-    pub(crate) const CLOSED: Self = Self {};
+pub enum AcquireError {
+    /// The semaphore is [closed](crate::Semaphore::close).
+    Closed,
+    /// As many requests wait as [may](crate::Builder::max_waiting).
+    TooManyWaiters,
 }
 
-messages! { AcquireError: _ => "semaphore closed", }
+messages! {
+    AcquireError:
+    Self::Closed => "semaphore closed",
+    Self::TooManyWaiters => "too many wait for permits",
+}
 
 /// Why a call that does not wait has returned no permit.
 ///
@@ -66,6 +70,7 @@ messages! { AcquireError: _ => "semaphore closed", }
 /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TryAcquireError {
     /// The semaphore is [closed](crate::Semaphore::close).
     Closed,
@@ -79,11 +84,11 @@ messages! {
     Self::NoPermits => "no permits available",
 }
 
-/// Why a blocking call with a time bound has returned no permit.
+/// Why a call with a time bound has returned no permit.
 ///
 /// Returned by
-/// [`Semaphore::blocking_acquire_timeout`](crate::Semaphore::blocking_acquire_timeout)
-/// and its kin.
+/// [`Semaphore::blocking_acquire_timeout`](crate::Semaphore::blocking_acquire_timeout),
+/// [`Semaphore::acquire_until`](crate::Semaphore::acquire_until) and their kin.
 ///
 /// # Examples
 ///
@@ -99,22 +104,29 @@ messages! {
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AcquireTimeoutError {
     /// The time was over before the permits were there.
     Timeout,
     /// The semaphore is [closed](crate::Semaphore::close).
     Closed,
+    /// As many requests wait as [may](crate::Builder::max_waiting).
+    TooManyWaiters,
 }
 
 messages! {
     AcquireTimeoutError:
     Self::Timeout => "timed out waiting for permits",
     Self::Closed => "semaphore closed",
+    Self::TooManyWaiters => "too many wait for permits",
 }
 
 impl From<AcquireError> for AcquireTimeoutError {
-    fn from(_: AcquireError) -> Self {
-        Self::Closed
+    fn from(error: AcquireError) -> Self {
+        match error {
+            AcquireError::Closed => Self::Closed,
+            AcquireError::TooManyWaiters => Self::TooManyWaiters,
+        }
     }
 }
 
@@ -194,6 +206,7 @@ messages! { LeaseError: _ => "lease pool stopped", }
 /// ```
 #[cfg(feature = "pool")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TryLeaseError {
     /// The pool is [stopped](crate::LeasePool::stop).
     Stopped,
@@ -227,6 +240,7 @@ messages! {
 /// ```
 #[cfg(feature = "pool")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LeaseTimeoutError {
     /// The time was over before there was a lease.
     Timeout,

@@ -130,7 +130,9 @@ pub mod future {
     pub use crate::pool::Leases;
     #[cfg(feature = "pool")]
     pub use crate::pool::{AcquireLease, Stopped};
-    pub use crate::semaphore::{Acquire, AcquireOwned, Idle, ResizeDrained, Settled};
+    pub use crate::semaphore::{
+        Acquire, AcquireOwned, AcquireOwnedUntil, AcquireUntil, Idle, ResizeDrained, Settled,
+    };
 }
 #[allow(unused_imports)] // Each choice of features uses its part of it.
 use future::*;
@@ -148,6 +150,8 @@ const _: () = {
         everywhere::<OwnedSemaphorePermit>();
         everywhere::<Acquire<'_>>();
         everywhere::<AcquireOwned>();
+        everywhere::<AcquireUntil<'_, ()>>();
+        everywhere::<AcquireOwnedUntil<()>>();
         everywhere::<Settled<'_>>();
         everywhere::<Idle<'_>>();
         everywhere::<Resize<'_>>();

@@ -36,6 +36,7 @@ mod permit;
 mod queue;
 #[cfg(feature = "stats")]
 mod stats;
+mod until;
 mod word;
 
 pub use self::{
@@ -46,6 +47,7 @@ pub use self::{
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     resize::{Resize, ResizeDrained},
     snapshot::Snapshot,
+    until::{AcquireOwnedUntil, AcquireUntil},
     watch::{Idle, Settled},
 };
 #[cfg(feature = "stats")]

@@ -118,7 +118,7 @@ impl Model {
                 Err(TryAcquireError::NoPermits) if self.competes(n) => {
                     self.competing.listen(id, newest);
                 }
-                Err(TryAcquireError::NoPermits) => self.enter_line(id, n, newest),
+                Err(_) => self.enter_line(id, n, newest),
             },
             _ if self.is_met(want) => return Poll::Ready(Answer::Granted),
             _ => self.watchers(want).listen(id, newest),

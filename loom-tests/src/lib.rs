@@ -30,6 +30,7 @@
 //! | two served in one step | `two_at_once` |
 //! | who knows that the line has gone | `empty_line` |
 //! | `Eventual` and `Barging` | `fairness` |
+//! | two that come for the last place to wait | `max_waiting` |
 //! | token against increment | `generation::token_against_increment`, `generation::increments_at_once` |
 //! | latecomer at a place that counts again | `generation::latecomer_against_turn`, `generation::turn_begun_by_waiter` |
 //! | permit against resize | `permits` |

@@ -160,8 +160,11 @@ impl From<TooManyKeys> for KeyedAcquireTimeoutError {
 }
 
 impl From<AcquireError> for KeyedAcquireError {
-    fn from(_: AcquireError) -> Self {
-        Self::Closed
+    fn from(error: AcquireError) -> Self {
+        match error {
+            AcquireError::Closed => Self::Closed,
+            AcquireError::TooManyWaiters => Self::TooManyWaiters,
+        }
     }
 }
 
@@ -170,6 +173,7 @@ impl From<AcquireTimeoutError> for KeyedAcquireTimeoutError {
         match error {
             AcquireTimeoutError::Timeout => Self::Timeout,
             AcquireTimeoutError::Closed => Self::Closed,
+            AcquireTimeoutError::TooManyWaiters => Self::TooManyWaiters,
         }
     }
 }

@@ -638,7 +638,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
 /// does so with the error; a scope panics with it, since it has nobody else to tell. That
 /// the semaphore was closed is no surprise.
 fn turn_away<'s, J: Jobs<'s>>(call: &Arc<Call<'s, J>>, scope: &Scope<'s>, error: ErrorOf<'s, J>) {
-    if call.returns || error == AcquireError::CLOSED.into() {
+    if call.returns || error == AcquireError::Closed.into() {
         return call.end(error);
     }
     call.queue.clear();

@@ -235,7 +235,7 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
         }
         // Others have permits or a place in line, and it has a part in that.
         let is_closed = self.call.source.is_closed();
-        is_closed.then(|| AcquireError::CLOSED.into())
+        is_closed.then(|| AcquireError::Closed.into())
     }
 }
 

@@ -108,7 +108,7 @@ impl From<TryAcquireError> for NotNow<AcquireError> {
     fn from(error: TryAcquireError) -> Self {
         match error {
             TryAcquireError::NoPermits => Self::NoPermits,
-            TryAcquireError::Closed => Self::Refused(AcquireError::CLOSED),
+            TryAcquireError::Closed => Self::Refused(AcquireError::Closed),
         }
     }
 }
@@ -182,8 +182,12 @@ macro_rules! plain {
             Id::of(self)
         }
 
-        fn would_refuse(&self, _: u32) -> Option<AcquireError> {
-            Semaphore::is_closed(self).then_some(AcquireError::CLOSED)
+        fn would_refuse(&self, n: u32) -> Option<AcquireError> {
+            if Semaphore::is_closed(self) {
+                return Some(AcquireError::Closed);
+            }
+            let fits = n as usize <= self.available_permits();
+            (!fits && self.is_full()).then_some(AcquireError::TooManyWaiters)
         }
 
         fn is_closed(&self) -> bool {

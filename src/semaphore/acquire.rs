@@ -347,20 +347,35 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         }
     }
 
+    /// Takes the permits if they are there, and does nothing if not.
+    #[inline]
+    fn try_now(&mut self) -> Option<(S, Held)> {
+        let semaphore = self.semaphore.as_deref()?;
+        if self.waiter.is_some() || semaphore.take(self.need) != Take::Acquired {
+            return None;
+        }
+        self.finish(Ok(())).ok()
+    }
+
     /// The first poll, which has `found` no permits.
     #[inline(never)]
     fn arrive(&mut self, found: Take, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
         if found == Take::Closed {
-            return Poll::Ready(self.finish(false));
+            return Poll::Ready(self.finish(Err(AcquireError::Closed)));
         }
-        match semaphore.queue.arrive(&semaphore.word, self.need, waker) {
+        let max_waiting = semaphore.optional.max_waiting();
+        match semaphore
+            .queue
+            .arrive(&semaphore.word, self.need, max_waiting, waker)
+        {
             // Others may have seen that it waits.
             Arrival::Acquired(deferred) => {
                 self.since = semaphore.begins_to_wait();
                 Poll::Ready(self.finish_wait(true, deferred))
             }
-            Arrival::Closed => Poll::Ready(self.finish(false)),
+            Arrival::Closed => Poll::Ready(self.finish(Err(AcquireError::Closed))),
+            Arrival::TooMany => Poll::Ready(self.finish(Err(AcquireError::TooManyWaiters))),
             Arrival::Waits(waiter) => {
                 self.waiter = Some(waiter);
                 self.since = semaphore.begins_to_wait();
@@ -382,6 +397,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     }
 
     /// Stops waiting, unless the verdict was quicker. `None`: it still waited.
+    /// There is nothing to poll after that.
     pub(crate) fn give_up(&mut self) -> Option<Result<(S, Held), AcquireError>> {
         // Taken first: if a waker panics in here, there is no place to give up.
         let waiter = self.waiter.take()?;
@@ -389,6 +405,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         match semaphore.queue.cancel(&semaphore.word, waiter) {
             Verdict::Waiting => {
                 semaphore.record(Outcome::TimedOut, self.since);
+                self.semaphore = None;
                 None
             }
             verdict => Some(self.finish_wait(verdict == Verdict::Granted, Deferred::default())),
@@ -432,24 +449,20 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         self.waiter = None;
         let semaphore = self.semaphore.take().expect("just put there");
         semaphore.release(held);
-        Err(AcquireError::CLOSED)
+        Err(AcquireError::Closed)
     }
 
     /// It did not wait. From here on there is nothing for `drop` to do.
     #[inline]
-    fn finish(&mut self, acquired: bool) -> Result<(S, Held), AcquireError> {
+    fn finish(&mut self, answer: Result<(), AcquireError>) -> Result<(S, Held), AcquireError> {
         let semaphore = self.semaphore.take().expect("finished once");
-        let outcome = if acquired {
-            Outcome::Acquired
-        } else {
-            Outcome::Closed
+        let outcome = match answer {
+            Ok(()) => Outcome::Acquired,
+            Err(AcquireError::Closed) => Outcome::Closed,
+            Err(AcquireError::TooManyWaiters) => Outcome::TooManyWaiters,
         };
         semaphore.record(outcome, Since::NEVER);
-        if acquired {
-            Ok((semaphore, Held::taken(self.need)))
-        } else {
-            Err(AcquireError::CLOSED)
-        }
+        answer.map(|()| (semaphore, Held::taken(self.need)))
     }
 
     /// It has waited. A panic of a waker goes on when the permits are back.
@@ -481,7 +494,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         if acquired {
             Ok((semaphore, held))
         } else {
-            Err(AcquireError::CLOSED)
+            Err(AcquireError::Closed)
         }
     }
 }
@@ -498,7 +511,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
         let Some(waiter) = &mut self.waiter else {
             return match semaphore.take(self.need) {
-                Take::Acquired => Poll::Ready(self.finish(true)),
+                Take::Acquired => Poll::Ready(self.finish(Ok(()))),
                 found => self.arrive(found, waker),
             };
         };
@@ -647,6 +660,41 @@ impl<'a> Acquire<'a> {
     }
 }
 
+impl<'a> Acquire<'a> {
+    /// Takes the permits if they can be had without waiting, and is as it was if not. For
+    /// callers that have something to do only if they must wait: unlike
+    /// [`try_acquire`](Semaphore::try_acquire), it is the same request for the
+    /// [statistics](crate::Builder::stats).
+    ///
+    /// # Errors
+    ///
+    /// Itself, if it would have to wait, or to return an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::new(1);
+    /// let permit = match semaphore.acquire().try_now() {
+    ///     Ok(permit) => permit,
+    ///     Err(acquire) => {
+    ///         println!("waiting for a permit");
+    ///         acquire.await?
+    ///     }
+    /// };
+    /// # drop(permit);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    #[inline]
+    pub fn try_now(mut self) -> Result<SemaphorePermit<'a>, Self> {
+        match self.attempt.try_now() {
+            Some((semaphore, held)) => Ok(SemaphorePermit::new(semaphore, held)),
+            None => Err(self),
+        }
+    }
+}
+
 impl<'a> Future for Acquire<'a> {
     type Output = Result<SemaphorePermit<'a>, AcquireError>;
 
@@ -723,6 +771,31 @@ impl AcquireOwned {
         Self {
             attempt: Attempt::new(semaphore, need),
             pinned: PhantomPinned,
+        }
+    }
+}
+
+impl AcquireOwned {
+    /// See [`Acquire::try_now`].
+    ///
+    /// # Errors
+    ///
+    /// Itself, if it would have to wait, or to return an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// let semaphore = Arc::new(dynaphore::Semaphore::new(1));
+    /// let permit = semaphore.clone().acquire_owned().try_now().unwrap();
+    /// assert!(semaphore.acquire_owned().try_now().is_err());
+    /// # drop(permit);
+    /// ```
+    #[inline]
+    pub fn try_now(mut self) -> Result<OwnedSemaphorePermit, Self> {
+        match self.attempt.try_now() {
+            Some((semaphore, held)) => Ok(OwnedSemaphorePermit::new(semaphore, held)),
+            None => Err(self),
         }
     }
 }

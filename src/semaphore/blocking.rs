@@ -49,8 +49,11 @@ fn acquire_at_last<S: Deref<Target = Semaphore>>(
     semaphore: S,
     n: u32,
 ) -> Result<(S, Held), AcquireError> {
-    // Without a deadline there is no other error.
-    acquire(semaphore, n, None).map_err(|_| AcquireError::CLOSED)
+    acquire(semaphore, n, None).map_err(|error| match error {
+        AcquireTimeoutError::Timeout => unreachable!("there is no deadline"),
+        AcquireTimeoutError::Closed => AcquireError::Closed,
+        AcquireTimeoutError::TooManyWaiters => AcquireError::TooManyWaiters,
+    })
 }
 
 /// Blocking until the permits are there.

@@ -153,6 +153,39 @@ impl Builder {
         Self { options, ..self }
     }
 
+    /// How many requests may wait; any number unless this is called. One that would have
+    /// to wait beside so many is told so at once ([`TooManyWaiters`]), and nothing has
+    /// changed. Whatever their number of permits, all that [wait](Semaphore::waiting)
+    /// count, those for more than max too. With 0 nobody ever waits.
+    ///
+    /// It costs nothing where a permit is there. Where waiters compete
+    /// ([`Eventual`](Fairness::Eventual), [`Barging`](Fairness::Barging)) one that begins
+    /// to wait takes a lock for it.
+    ///
+    /// [`TooManyWaiters`]: crate::AcquireError::TooManyWaiters
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{AcquireError, Semaphore};
+    ///
+    /// let semaphore = Semaphore::builder(1).max_waiting(0).build();
+    /// let permit = semaphore.blocking_acquire()?;
+    /// assert_eq!(semaphore.blocking_acquire().unwrap_err(), AcquireError::TooManyWaiters);
+    /// drop(permit);
+    /// assert!(semaphore.blocking_acquire().is_ok());
+    /// # Ok::<(), AcquireError>(())
+    /// ```
+    pub const fn max_waiting(self, n: usize) -> Self {
+        let Self { mut options, .. } = self;
+        options.max_waiting = if n < u32::MAX as usize {
+            n as u32
+        } else {
+            u32::MAX
+        };
+        Self { options, ..self }
+    }
+
     /// Whether it keeps [statistics](Semaphore::stats). It does not unless this
     /// is called. They take about 40 KiB and 1 KiB more for each core, allocated on
     /// first use, and a request that is served at once takes a tenth to a half

@@ -209,6 +209,12 @@ impl Semaphore {
         })
     }
 
+    /// Would one that had to wait be turned away now?
+    pub(crate) fn is_full(&self) -> bool {
+        let max_waiting = self.optional.max_waiting();
+        max_waiting < u32::MAX && self.queue.waiting() >= max_waiting as usize
+    }
+
     /// As [`take_ahead`](Self::take_ahead).
     pub(crate) fn acquire_ahead(&self, n: u32, over: bool) -> Option<SemaphorePermit<'_>> {
         let packed = self.pack_ahead(n, over)?;

@@ -12,6 +12,8 @@ use crate::{
 /// What the builder asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Options {
+    /// How many may wait. `u32::MAX` is any number.
+    pub(super) max_waiting: u32,
     pub(super) generations: bool,
     #[cfg(feature = "stats")]
     pub(super) stats: bool,
@@ -21,6 +23,7 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) const NOTHING: Self = Self {
+        max_waiting: u32::MAX,
         generations: false,
         #[cfg(feature = "stats")]
         stats: false,
@@ -51,6 +54,11 @@ impl Optional {
                 state: Lazy::new(),
             }
         }
+    }
+
+    /// How many may wait. `u32::MAX` is any number.
+    pub(super) fn max_waiting(&self) -> u32 {
+        self.options.max_waiting
     }
 
     /// The permits' generations, if they have any.

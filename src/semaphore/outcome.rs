@@ -10,6 +10,7 @@ pub(crate) enum Outcome {
     /// Its future was dropped.
     Cancelled,
     Closed,
+    TooManyWaiters,
 }
 
 /// When a request began to wait: known only where somebody wants to know.

@@ -96,6 +96,14 @@
 //! Where waiters compete, QUEUED alone refuses nobody: there `reserved` says what a newcomer
 //! must leave, by a figure that is written in the same critical section.
 //!
+//! # A bound on how many wait
+//!
+//! `max_waiting` asks more than the counters of the arguments above say: how many wait in
+//! all. Where it is set, both kinds of waiters begin to wait under the lock, and look at
+//! the sum there. Whoever leaves only makes the sum smaller. One that finds no place tries
+//! once more for its permits, sets no QUEUED and waits for nothing, so no argument above
+//! is about it. One that competed and joins the line moves its count under the lock.
+//!
 //! # Wakers
 //!
 //! Wakers are cloned, woken and dropped with the lock free, so one that calls back into
@@ -232,12 +240,24 @@ pub(crate) enum Waiter {
     },
 }
 
+/// Who comes into the line.
+#[derive(Clone, Copy)]
+enum Entrant {
+    Arrives {
+        max_waiting: u32,
+    },
+    /// It is counted among those who compete.
+    Competed,
+}
+
 /// What has become of an arrival.
 #[must_use]
 pub(crate) enum Arrival {
     /// It has its permits. The panic is for the caller to resume.
     Acquired(Deferred),
     Closed,
+    /// As many wait as may.
+    TooMany,
     Waits(Waiter),
 }
 
@@ -286,6 +306,15 @@ impl Queue {
         u32::try_from(waiting).unwrap_or(u32::MAX)
     }
 
+    /// How many free permits one that looks again must leave to the line.
+    fn reserved_for_line(&self, shared: &Shared) -> u32 {
+        if self.line_has_priority(shared) {
+            u32::MAX
+        } else {
+            0
+        }
+    }
+
     /// Is somebody in line whom nobody may pass?
     fn line_has_priority(&self, shared: &Shared) -> bool {
         match self.policy.fairness {
@@ -314,11 +343,18 @@ impl Queue {
         })
     }
 
-    /// Takes `need` permits, or a place among those who wait.
-    pub(crate) fn arrive(&self, word: &Word, need: u32, waker: &Waker) -> Arrival {
+    /// Takes `need` permits, or a place among those who wait, if these are fewer than
+    /// `max_waiting`.
+    pub(crate) fn arrive(
+        &self,
+        word: &Word,
+        need: u32,
+        max_waiting: u32,
+        waker: &Waker,
+    ) -> Arrival {
         let shared = self.shared.force();
         if need > 1 || self.policy.bound() == 0 {
-            return self.enter_line(word, need, waker);
+            return self.enter_line(word, need, Entrant::Arrives { max_waiting }, waker);
         }
         let since = self.now(shared);
         let mut waiter = Waiter::Competing {
@@ -326,17 +362,16 @@ impl Queue {
             since,
         };
         let reserved = self.reserved();
-        if shared.competing.count.fetch_add(1, Relaxed) == 0 {
-            shared.competing.oldest.store(since, Relaxed);
-        }
-        let (verdict, mut deferred) = match self.look(word, shared, reserved) {
-            Verdict::Waiting => self.compete(word, &mut waiter, waker),
+        let counted = shared.enter(max_waiting, since);
+        let (verdict, mut deferred) = match self.look(word, shared, reserved, counted) {
+            Verdict::Waiting if counted => self.compete(word, &mut waiter, waker),
+            verdict if !counted => (verdict, Deferred::default()),
             verdict => {
                 shared.leave();
                 (verdict, Deferred::default())
             }
         };
-        if verdict == Verdict::Waiting {
+        if counted && verdict == Verdict::Waiting {
             return Arrival::Waits(waiter);
         }
         if let Waiter::Competing { listener, .. } = waiter {
@@ -344,24 +379,42 @@ impl Queue {
         }
         match verdict {
             Verdict::Closed => Arrival::Closed,
-            _ => Arrival::Acquired(deferred),
+            Verdict::Granted => Arrival::Acquired(deferred),
+            Verdict::Waiting => {
+                deferred.resume();
+                Arrival::TooMany
+            }
         }
     }
 
     /// Takes `need` permits, or a place in line or aside.
-    fn enter_line(&self, word: &Word, need: u32, waker: &Waker) -> Arrival {
+    fn enter_line(&self, word: &Word, need: u32, entrant: Entrant, waker: &Waker) -> Arrival {
         let shared = self.shared.force();
         let waker = waker.clone();
         let mut line = shared.lock();
         let ticket = loop {
-            if !line.is_empty() && self.line_has_priority(shared) {
+            let is_full = match entrant {
+                Entrant::Arrives { max_waiting } => shared.is_full(&line, max_waiting),
+                Entrant::Competed => false,
+            };
+            if !is_full && !line.is_empty() && self.line_has_priority(shared) {
                 // One more is all that has changed: touch no other figure.
                 shared
                     .waiting
                     .store(shared.waiting.load(Relaxed) + 1, Relaxed);
+                shared.has_come(entrant);
                 return Arrival::Waits(Waiter::InLine(line.push(need, waker)));
             }
-            let found = if self.is_fifo() {
+            let found = if is_full {
+                match word.try_acquire(need, || self.reserved_for_line(shared)) {
+                    Take::Full | Take::Spoken | Take::TooLarge => {
+                        drop(line);
+                        drop(waker);
+                        return Arrival::TooMany;
+                    }
+                    found => found,
+                }
+            } else if self.is_fifo() {
                 word.acquire_or_queue(need)
             } else {
                 match word.try_acquire(need, || 0) {
@@ -402,6 +455,7 @@ impl Queue {
             }
         };
         shared.publish(&mut line);
+        shared.has_come(entrant);
         Arrival::Waits(Waiter::InLine(ticket))
     }
 
@@ -458,7 +512,7 @@ impl Queue {
                 return self.join_line(word, waiter, waker);
             }
             listener.listen_again(&shared.competing.event);
-            verdict = self.look(word, shared, 0);
+            verdict = self.look(word, shared, 0, true);
         }
         if verdict != Verdict::Waiting {
             shared.leave();
@@ -466,11 +520,12 @@ impl Queue {
         (verdict, Deferred::default())
     }
 
-    /// Argument 5: it listens; now it looks. A newcomer leaves `reserved`.
-    fn look(&self, word: &Word, shared: &Shared, reserved: u32) -> Verdict {
+    /// Argument 5: it listens; now it looks. A newcomer leaves `reserved`. One that does not
+    /// wait only looks.
+    fn look(&self, word: &Word, shared: &Shared, reserved: u32, waits: bool) -> Verdict {
         // Most find QUEUED set, and need not write the word that all others write.
         let mut state = word.load();
-        if !state.is_queued() {
+        if waits && !state.is_queued() {
             state = word.set_queued();
         }
         if state.is_closed() || state.available(reserved) > 0 {
@@ -481,14 +536,7 @@ impl Queue {
     }
 
     fn try_once(&self, word: &Word, shared: &Shared) -> Verdict {
-        let reserved = || {
-            if self.line_has_priority(shared) {
-                u32::MAX
-            } else {
-                0
-            }
-        };
-        match word.try_acquire(1, reserved) {
+        match word.try_acquire(1, || self.reserved_for_line(shared)) {
             Take::Acquired => Verdict::Granted,
             Take::Closed => Verdict::Closed,
             Take::Full | Take::Spoken | Take::TooLarge => Verdict::Waiting,
@@ -497,16 +545,17 @@ impl Queue {
 
     /// One that has waited for the bound competes no more.
     fn join_line(&self, word: &Word, waiter: &mut Waiter, waker: &Waker) -> (Verdict, Deferred) {
-        let arrival = self.enter_line(word, 1, waker);
-        self.shared.force().leave();
-        match arrival {
-            Arrival::Acquired(deferred) => (Verdict::Granted, deferred),
-            Arrival::Closed => (Verdict::Closed, Deferred::default()),
+        let told = match self.enter_line(word, 1, Entrant::Competed, waker) {
             Arrival::Waits(place) => {
                 *waiter = place;
-                (Verdict::Waiting, Deferred::default())
+                return (Verdict::Waiting, Deferred::default());
             }
-        }
+            Arrival::Acquired(deferred) => (Verdict::Granted, deferred),
+            Arrival::Closed => (Verdict::Closed, Deferred::default()),
+            Arrival::TooMany => unreachable!("it waits already"),
+        };
+        self.shared.force().leave();
+        told
     }
 
     /// In nanoseconds. There is no clock but for `Eventual`.
@@ -835,6 +884,39 @@ impl Shared {
     fn is_watched(&self) -> bool {
         let count = |goal| self.watchers(goal).count.load(Relaxed);
         Goal::BY_RELEASE.into_iter().any(|goal| count(goal) > 0)
+    }
+
+    /// Do as many wait as may? Whoever begins to wait where there is a bound looks under
+    /// the lock, and is counted before it lets go. So the bound is exact.
+    fn is_full(&self, line: &Line, max_waiting: u32) -> bool {
+        max_waiting < u32::MAX && {
+            let competing = self.competing.count.load(Relaxed);
+            line.len() + line.aside() + competing >= max_waiting as usize
+        }
+    }
+
+    /// Counts one that begins to compete, unless as many wait as may.
+    fn enter(&self, max_waiting: u32, since: u64) -> bool {
+        // Without a bound there is no lock to take.
+        let line = (max_waiting < u32::MAX).then(|| self.lock());
+        if line
+            .as_ref()
+            .is_some_and(|line| self.is_full(line, max_waiting))
+        {
+            return false;
+        }
+        if self.competing.count.fetch_add(1, Relaxed) == 0 {
+            self.competing.oldest.store(since, Relaxed);
+        }
+        true
+    }
+
+    /// An entrant is in line now. Under the lock, so that nobody who asks for a place
+    /// finds it counted twice.
+    fn has_come(&self, entrant: Entrant) {
+        if let Entrant::Competed = entrant {
+            self.leave();
+        }
     }
 
     /// One that competed does not any more.

@@ -26,7 +26,7 @@ use crate::{
     sync::Clock,
 };
 
-const OUTCOMES: usize = Outcome::Closed as usize + 1;
+const OUTCOMES: usize = Outcome::TooManyWaiters as usize + 1;
 
 /// Waits are told apart to 1 part in 64, which is the width of their buckets.
 const GROUPING_POWER: u8 = 6;
@@ -147,6 +147,7 @@ impl Counters {
             timed_out: taken(Outcome::TimedOut),
             cancelled: taken(Outcome::Cancelled),
             closed: taken(Outcome::Closed),
+            too_many_waiters: taken(Outcome::TooManyWaiters),
             waits: copy.times.drain(),
         }
     }
@@ -279,6 +280,8 @@ pub struct Interval {
     /// Those of any kind that found the semaphore closed, or were told so while
     /// they waited.
     pub closed: u64,
+    /// Those that would have had to wait, and [might not](crate::Builder::max_waiting).
+    pub too_many_waiters: u64,
     waits: Histogram,
 }
 
@@ -374,6 +377,7 @@ impl fmt::Debug for Interval {
             .field("timed_out", &self.timed_out)
             .field("cancelled", &self.cancelled)
             .field("closed", &self.closed)
+            .field("too_many_waiters", &self.too_many_waiters)
             .field("median_wait", &self.wait_time(0.5))
             .field("longest_wait", &self.wait_time(1.0))
             .finish()

@@ -116,7 +116,7 @@ impl<'a> Driver<'a> {
             Op::Block => {
                 let model = self.model.try_acquire().map_err(|error| match error {
                     TryLeaseError::Stopped => LeaseTimeoutError::Stopped,
-                    TryLeaseError::NoLease => LeaseTimeoutError::Timeout,
+                    _ => LeaseTimeoutError::Timeout,
                 });
                 let taken = pool.blocking_acquire_timeout(Duration::ZERO);
                 let taken = taken.map(|lease| self.hold(lease));

@@ -136,7 +136,7 @@ impl Model {
             Want::Lease => match self.try_acquire() {
                 Ok(answer) => return Poll::Ready(answer),
                 Err(TryLeaseError::Stopped) => return Poll::Ready(Answer::Refused),
-                Err(TryLeaseError::NoLease) => {}
+                Err(_) => {}
             },
             _ if met => return Poll::Ready(Answer::Met),
             _ => {

@@ -153,6 +153,7 @@ impl Recorder {
                 Ok(permit) => (Some(permit), Answer::Granted),
                 Err(TryAcquireError::NoPermits) => (None, Answer::No),
                 Err(TryAcquireError::Closed) => (None, Answer::Closed),
+                Err(other) => unreachable!("{other}"),
             };
             (permit, Call::Try { n, got })
         })

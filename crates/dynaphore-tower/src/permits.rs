@@ -1,0 +1,224 @@
+//! Where permits come from: a semaphore, a key of a keyed one, or a semaphore asked ahead.
+
+use std::{
+    future::{Future, poll_fn},
+    hash::{BuildHasher, Hash, RandomState},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use dynaphore::{
+    AcquireTimeoutError, KeyedSemaphore, KeyedTryAcquireError, OwnedKeyedPermit,
+    OwnedSemaphorePermit, Semaphore, future::AcquireOwnedUntil,
+};
+use pin_project_lite::pin_project;
+
+use crate::{PollSemaphore, Reason, future::Deadline};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// Where the permits of a [`Limit`](crate::Limit) come from: an `Arc<Semaphore>`, a
+/// [`Keyed`] or a [`Reserve`].
+pub trait Permits<Req>: Clone + sealed::Sealed {
+    /// What is held while a request is served.
+    type Permit;
+    /// A request that waits.
+    #[doc(hidden)]
+    type Wait: Future<Output = Result<Self::Permit, Reason>>;
+
+    /// May the next request come?
+    #[doc(hidden)]
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    /// The next request needs none.
+    #[doc(hidden)]
+    fn give_up(&mut self) {}
+
+    /// Takes the permits, or makes the future that waits for them.
+    #[doc(hidden)]
+    fn acquire(
+        &mut self,
+        request: &Req,
+        n: u32,
+        until: impl FnOnce() -> Deadline,
+    ) -> Found<Self::Permit, Self::Wait>;
+}
+
+/// What there is for a request.
+#[derive(Debug)]
+#[doc(hidden)]
+pub enum Found<P, W> {
+    Permit(P),
+    Wait(W),
+    Refused(Reason),
+}
+
+impl sealed::Sealed for Arc<Semaphore> {}
+
+impl<Req> Permits<Req> for Arc<Semaphore> {
+    type Permit = OwnedSemaphorePermit;
+    type Wait = Wait;
+
+    #[inline]
+    fn acquire(
+        &mut self,
+        _: &Req,
+        n: u32,
+        until: impl FnOnce() -> Deadline,
+    ) -> Found<OwnedSemaphorePermit, Wait> {
+        match Arc::clone(self).acquire_many_owned(n).try_now() {
+            Ok(permit) => Found::Permit(permit),
+            Err(_) => Found::Wait(Wait {
+                acquire: Arc::clone(self).acquire_many_owned_until(n, until()),
+            }),
+        }
+    }
+}
+
+pin_project! {
+    /// Waits for permits of a semaphore.
+    #[derive(Debug)]
+    #[doc(hidden)]
+    pub struct Wait {
+        #[pin]
+        acquire: AcquireOwnedUntil<Deadline>,
+    }
+}
+
+impl Future for Wait {
+    type Output = Result<OwnedSemaphorePermit, Reason>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().acquire.poll(cx).map_err(Reason::from)
+    }
+}
+
+/// Permits of a key that a function takes from the request. See
+/// [`LimitLayer::keyed`](crate::LimitLayer::keyed).
+#[derive(Debug)]
+pub struct Keyed<K, F, S = RandomState> {
+    keyed: Arc<KeyedSemaphore<K, S>>,
+    key: F,
+}
+
+impl<K, F, S> Keyed<K, F, S> {
+    pub(crate) fn new(keyed: Arc<KeyedSemaphore<K, S>>, key: F) -> Self {
+        Self { keyed, key }
+    }
+}
+
+impl<K, F: Clone, S> Clone for Keyed<K, F, S> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.keyed), self.key.clone())
+    }
+}
+
+impl<K, F, S> sealed::Sealed for Keyed<K, F, S> {}
+
+impl<Req, K, F, S> Permits<Req> for Keyed<K, F, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    S: BuildHasher + Send + Sync + 'static,
+    F: Fn(&Req) -> K + Clone,
+{
+    type Permit = OwnedKeyedPermit<K, S>;
+    type Wait = Pin<Box<dyn Future<Output = Result<Self::Permit, Reason>> + Send>>;
+
+    fn acquire(
+        &mut self,
+        request: &Req,
+        n: u32,
+        until: impl FnOnce() -> Deadline,
+    ) -> Found<Self::Permit, Self::Wait> {
+        let key = (self.key)(request);
+        let keyed = Arc::clone(&self.keyed);
+        match Arc::clone(&keyed).try_acquire_many_owned(&key, n) {
+            Ok(permit) => Found::Permit(permit),
+            Err(KeyedTryAcquireError::NoPermits) => {
+                let until = until();
+                // The future borrows its key, so only one that is boxed can own both.
+                Found::Wait(Box::pin(async move {
+                    let mut acquire = pin!(keyed.acquire_many_owned(&key, n));
+                    let mut until = pin!(until);
+                    poll_fn(|cx| {
+                        if let Poll::Ready(answer) = acquire.as_mut().poll(cx) {
+                            return Poll::Ready(answer.map_err(Reason::from));
+                        }
+                        ready!(until.as_mut().poll(cx));
+                        Poll::Ready(Err(Reason::Timeout))
+                    })
+                    .await
+                }))
+            }
+            Err(KeyedTryAcquireError::TooManyKeys) => Found::Refused(Reason::TooManyKeys),
+            Err(_) => Found::Refused(Reason::Closed),
+        }
+    }
+}
+
+/// Permits that are taken before there is a request. See
+/// [`LimitLayer::reserve`](crate::LimitLayer::reserve).
+#[derive(Debug)]
+pub struct Reserve {
+    semaphore: PollSemaphore,
+    reserved: Option<Result<OwnedSemaphorePermit, Reason>>,
+}
+
+impl Reserve {
+    pub(crate) fn new(semaphore: PollSemaphore) -> Self {
+        Self {
+            semaphore,
+            reserved: None,
+        }
+    }
+}
+
+impl Clone for Reserve {
+    fn clone(&self) -> Self {
+        Self::new(self.semaphore.clone())
+    }
+}
+
+impl sealed::Sealed for Reserve {}
+
+impl<Req> Permits<Req> for Reserve {
+    type Permit = OwnedSemaphorePermit;
+    type Wait = std::future::Pending<Result<OwnedSemaphorePermit, Reason>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.reserved.is_none() {
+            let permit = ready!(self.semaphore.poll_acquire(cx));
+            self.reserved = Some(permit.ok_or_else(|| {
+                let closed = self.semaphore.as_ref().is_closed();
+                let error = match closed {
+                    true => AcquireTimeoutError::Closed,
+                    false => AcquireTimeoutError::TooManyWaiters,
+                };
+                error.into()
+            }));
+        }
+        Poll::Ready(())
+    }
+
+    fn give_up(&mut self) {
+        self.reserved = None;
+    }
+
+    fn acquire(
+        &mut self,
+        _: &Req,
+        _: u32,
+        _: impl FnOnce() -> Deadline,
+    ) -> Found<Self::Permit, Self::Wait> {
+        let reserved = self.reserved.take();
+        match reserved.expect("`call` without `poll_ready` having returned `Ready`") {
+            Ok(permit) => Found::Permit(permit),
+            Err(reason) => Found::Refused(reason),
+        }
+    }
+}
