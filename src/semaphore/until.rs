@@ -246,7 +246,7 @@ until! {
     ///
     /// ```
     /// use std::future::{Pending, pending};
-    /// use dynaphore::{AcquireUntil, Semaphore};
+    /// use dynaphore::{Semaphore, future::AcquireUntil};
     ///
     /// let semaphore = Semaphore::new(1);
     /// let acquire: AcquireUntil<'_, Pending<()>> = semaphore.acquire_until(pending());
@@ -265,7 +265,7 @@ until! {
     ///
     /// ```
     /// use std::{future::{Pending, pending}, sync::Arc};
-    /// use dynaphore::{AcquireOwnedUntil, Semaphore};
+    /// use dynaphore::{Semaphore, future::AcquireOwnedUntil};
     ///
     /// let semaphore = Arc::new(Semaphore::new(1));
     /// let acquire: AcquireOwnedUntil<Pending<()>> = semaphore.acquire_owned_until(pending());
