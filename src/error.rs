@@ -155,16 +155,11 @@ pub enum SetMaxError {
     TooManyKeys,
 }
 
-impl fmt::Display for SetMaxError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooManyPermits => "more than 2147483647 permits",
-            Self::TooManyKeys => "too many keys in use",
-        })
-    }
+messages! {
+    SetMaxError:
+    Self::TooManyPermits => "more than 2147483647 permits",
+    Self::TooManyKeys => "too many keys in use",
 }
-
-impl Error for SetMaxError {}
 
 /// The pool is stopped: there are no leases to be had any more.
 ///

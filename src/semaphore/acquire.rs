@@ -5,10 +5,10 @@
 
 use std::{
     fmt,
-    future::{Future, poll_fn},
+    future::Future,
     marker::PhantomPinned,
     ops::Deref,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -26,7 +26,7 @@ use super::{
     word::Take,
 };
 use crate::{
-    error::{AcquireError, AcquireTimeoutError, TryAcquireError},
+    error::{AcquireError, TryAcquireError},
     foreign::Deferred,
     park::Wait,
 };
@@ -37,8 +37,10 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// The future returns [`AcquireError`](crate::AcquireError) if the
-    /// semaphore is closed, or is closed while it waits.
+    /// The future returns [`Closed`](crate::AcquireError::Closed) if the
+    /// semaphore is closed, or is closed while it waits, and
+    /// [`TooManyWaiters`](crate::AcquireError::TooManyWaiters) if it would have to
+    /// wait and [may not](crate::Builder::max_waiting).
     ///
     /// # Cancel safety
     ///
@@ -304,24 +306,42 @@ impl Semaphore {
     // functions below it that say so too.
     #[inline(always)]
     fn try_take(&self, n: u32) -> Result<Packed, TryAcquireError> {
-        let (found, packed) = self.take_packed(n);
-        match found {
-            Take::Acquired => {
+        self.take_quietly(n).map_err(|found| self.refused(found))
+    }
+
+    /// Takes `n` permits for somebody whose refusal the statistics need not know.
+    #[inline(always)]
+    pub(super) fn take_quietly(&self, n: u32) -> Result<Packed, Take> {
+        match self.take_packed(n) {
+            (Take::Acquired, packed) => {
                 self.record(Outcome::Acquired, Since::NEVER);
                 Ok(packed)
             }
-            found => Err(self.refused(found)),
+            (found, _) => Err(found),
         }
     }
 
     #[inline(never)]
     fn refused(&self, found: Take) -> TryAcquireError {
-        let (outcome, error) = match found {
-            Take::Closed => (Outcome::Closed, TryAcquireError::Closed),
-            _ => (Outcome::Rejected, TryAcquireError::NoPermits),
-        };
-        self.record(outcome, Since::NEVER);
+        let error = found.refusal();
+        self.record(
+            match error {
+                TryAcquireError::Closed => Outcome::Closed,
+                TryAcquireError::NoPermits => Outcome::Rejected,
+            },
+            Since::NEVER,
+        );
         error
+    }
+}
+
+impl Take {
+    /// What one is told who has found this, and no permits.
+    pub(super) fn refusal(self) -> TryAcquireError {
+        match self {
+            Self::Closed => TryAcquireError::Closed,
+            _ => TryAcquireError::NoPermits,
+        }
     }
 }
 
@@ -583,84 +603,21 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Acquire<'a> {
-        attempt: Attempt<&'a Semaphore>,
+        pub(super) attempt: Attempt<&'a Semaphore>,
         // As tokio's: `Unpin` would be a promise about the inside.
         #[pin]
         pinned: PhantomPinned,
     }
 }
 
-/// Gives up as soon as `end` is ready: the permits, if both are.
-async fn until<S: Deref<Target = Semaphore>, T>(
-    attempt: &mut Attempt<S>,
-    end: impl Future<Output = T>,
-) -> Result<(S, Held), AcquireTimeoutError> {
-    let mut end = pin!(end);
-    poll_fn(|cx| {
-        if let Poll::Ready(told) = attempt.poll(cx.waker()) {
-            return Poll::Ready(told.map_err(AcquireTimeoutError::from));
-        }
-        end.as_mut().poll(cx).map(|_| match attempt.give_up() {
-            Some(told) => told.map_err(AcquireTimeoutError::from),
-            None => Err(AcquireTimeoutError::Timeout),
-        })
-    })
-    .await
-}
-
 impl<'a> Acquire<'a> {
-    /// Waits until `end` is ready at the longest: the sleep of any runtime, or a signal.
-    ///
-    /// A time-out of the runtime's own bounds the time as well, and drops the future. To
-    /// the statistics it is one that was cancelled; this one
-    /// has timed out. Permits that are there when `end` is ready are taken.
-    ///
-    /// # Errors
-    ///
-    /// [`Timeout`](AcquireTimeoutError::Timeout) if `end` was ready first, which then leaves
-    /// no trace; [`Closed`](AcquireTimeoutError::Closed) as for
-    /// [`acquire`](Semaphore::acquire).
-    ///
-    /// # Cancel safety
-    ///
-    /// As for `acquire`.
-    ///
-    /// # Panics
-    ///
-    /// When `end` does, which leaves no trace.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use dynaphore::{AcquireTimeoutError, Semaphore};
-    /// use tokio::time::sleep;
-    ///
-    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    /// # runtime.unwrap().block_on(async {
-    /// let semaphore = Semaphore::new(0);
-    /// let late = semaphore.acquire().until(sleep(Duration::from_millis(1))).await;
-    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
-    /// # });
-    /// ```
-    pub async fn until<F: Future>(
-        mut self,
-        end: F,
-    ) -> Result<SemaphorePermit<'a>, AcquireTimeoutError> {
-        until(&mut self.attempt, end)
-            .await
-            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
-    }
-
     pub(super) fn new(semaphore: &'a Semaphore, need: u32) -> Self {
         Self {
             attempt: Attempt::new(semaphore, need),
             pinned: PhantomPinned,
         }
     }
-}
 
-impl<'a> Acquire<'a> {
     /// Takes the permits if they can be had without waiting, and is as it was if not. For
     /// callers that have something to do only if they must wait: unlike
     /// [`try_acquire`](Semaphore::try_acquire), it is the same request for the
@@ -726,56 +683,20 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct AcquireOwned {
-        attempt: Attempt<Arc<Semaphore>>,
+        pub(super) attempt: Attempt<Arc<Semaphore>>,
         #[pin]
         pinned: PhantomPinned,
     }
 }
 
 impl AcquireOwned {
-    /// As [`Acquire::until`].
-    ///
-    /// # Errors
-    ///
-    /// As for `Acquire::until`.
-    ///
-    /// # Cancel safety
-    ///
-    /// As for [`acquire`](Semaphore::acquire).
-    ///
-    /// # Panics
-    ///
-    /// As for `Acquire::until`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::{future::ready, sync::Arc};
-    /// use dynaphore::Semaphore;
-    ///
-    /// # futures::executor::block_on(async {
-    /// let semaphore = Arc::new(Semaphore::new(1));
-    /// assert!(semaphore.acquire_owned().until(ready(())).await.is_ok(), "it is there");
-    /// # });
-    /// ```
-    pub async fn until<F: Future>(
-        mut self,
-        end: F,
-    ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
-        until(&mut self.attempt, end)
-            .await
-            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
-    }
-
     pub(super) fn new(semaphore: Arc<Semaphore>, need: u32) -> Self {
         Self {
             attempt: Attempt::new(semaphore, need),
             pinned: PhantomPinned,
         }
     }
-}
 
-impl AcquireOwned {
     /// See [`Acquire::try_now`].
     ///
     /// # Errors

@@ -142,6 +142,7 @@ impl Semaphore {
         self.word = Word::with_active(max, active);
     }
 
+    /// Is the state one that somebody watches for?
     pub(crate) fn meets(&self, goal: Goal) -> bool {
         goal.is_met(self.word.load())
     }
@@ -172,33 +173,23 @@ impl Semaphore {
     /// count what is acquired, and not how often it was tried.
     #[inline]
     #[track_caller]
-    fn pack_quietly(&self, n: u32) -> Result<Packed, TryAcquireError> {
-        match self.take_packed(checked(n as usize)) {
-            (Take::Acquired, packed) => {
-                self.record(Outcome::Acquired, Since::NEVER);
-                Ok(packed)
-            }
-            (Take::Closed, _) => Err(TryAcquireError::Closed),
-            _ => Err(TryAcquireError::NoPermits),
-        }
-    }
-
-    /// As [`pack_quietly`](Self::pack_quietly).
-    #[inline]
-    #[track_caller]
     pub(crate) fn acquire_quietly(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        let packed = self.pack_quietly(n)?;
+        let packed = self
+            .take_quietly(checked(n as usize))
+            .map_err(Take::refusal)?;
         Ok(SemaphorePermit::from_packed(self, packed))
     }
 
-    /// As [`pack_quietly`](Self::pack_quietly).
+    /// As [`acquire_quietly`](Self::acquire_quietly).
     #[inline]
     #[track_caller]
     pub(crate) fn acquire_quietly_owned(
         self: Arc<Self>,
         n: u32,
     ) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        let packed = self.pack_quietly(n)?;
+        let packed = self
+            .take_quietly(checked(n as usize))
+            .map_err(Take::refusal)?;
         Ok(OwnedSemaphorePermit::from_packed(self, packed))
     }
 

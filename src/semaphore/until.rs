@@ -12,8 +12,8 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    acquire::Attempt,
-    core::{Held, Semaphore, checked},
+    acquire::{Acquire, AcquireOwned, Attempt},
+    core::{Held, Semaphore},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
 };
 use crate::{error::AcquireTimeoutError, park::Wait};
@@ -56,7 +56,7 @@ impl Semaphore {
     /// # }
     /// ```
     pub fn acquire_until<F: Future>(&self, until: F) -> AcquireUntil<'_, F> {
-        AcquireUntil::new(self, 1, until)
+        self.acquire().until(until)
     }
 
     /// [`acquire_until`](Self::acquire_until) for `n` permits at once.
@@ -95,7 +95,7 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn acquire_many_until<F: Future>(&self, n: u32, until: F) -> AcquireUntil<'_, F> {
-        AcquireUntil::new(self, checked(n as usize), until)
+        self.acquire_many(n).until(until)
     }
 
     /// [`acquire_until`](Self::acquire_until), with a future and a permit that keep the
@@ -127,7 +127,7 @@ impl Semaphore {
     /// # }).unwrap();
     /// ```
     pub fn acquire_owned_until<F: Future>(self: Arc<Self>, until: F) -> AcquireOwnedUntil<F> {
-        AcquireOwnedUntil::new(self, 1, until)
+        self.acquire_owned().until(until)
     }
 
     /// [`acquire_many_until`](Self::acquire_many_until), with a future and permits that
@@ -169,7 +169,79 @@ impl Semaphore {
         n: u32,
         until: F,
     ) -> AcquireOwnedUntil<F> {
-        AcquireOwnedUntil::new(self, checked(n as usize), until)
+        self.acquire_many_owned(n).until(until)
+    }
+}
+
+/// The same with any future of a request.
+impl<'a> Acquire<'a> {
+    /// Waits until `end` is ready at the longest: the sleep of any runtime, or a signal.
+    ///
+    /// A time-out of the runtime's own bounds the time as well, and drops the future. To
+    /// the statistics that one was cancelled, and this one has timed out. Permits that are
+    /// there when `end` is ready are taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](AcquireTimeoutError::Timeout) if `end` was ready first, which then leaves
+    /// no trace; [`Closed`](AcquireTimeoutError::Closed) as for
+    /// [`acquire`](Semaphore::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for `acquire`.
+    ///
+    /// # Panics
+    ///
+    /// When `end` does, which leaves no trace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    /// use tokio::time::sleep;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    /// # runtime.unwrap().block_on(async {
+    /// let semaphore = Semaphore::new(0);
+    /// let late = semaphore.acquire().until(sleep(Duration::from_millis(1))).await;
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    /// # });
+    /// ```
+    pub fn until<F: Future>(self, end: F) -> AcquireUntil<'a, F> {
+        AcquireUntil::new(self.attempt, end)
+    }
+}
+
+impl AcquireOwned {
+    /// As [`Acquire::until`].
+    ///
+    /// # Errors
+    ///
+    /// As for `Acquire::until`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Semaphore::acquire).
+    ///
+    /// # Panics
+    ///
+    /// As for `Acquire::until`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{future::ready, sync::Arc};
+    /// use dynaphore::Semaphore;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Arc::new(Semaphore::new(1));
+    /// assert!(semaphore.acquire_owned().until(ready(())).await.is_ok(), "it is there");
+    /// # });
+    /// ```
+    pub fn until<F: Future>(self, end: F) -> AcquireOwnedUntil<F> {
+        AcquireOwnedUntil::new(self.attempt, end)
     }
 }
 
@@ -204,11 +276,8 @@ macro_rules! until {
         }
 
         impl<$($lifetime,)? F> $name<$($lifetime,)? F> {
-            fn new(semaphore: $handle, need: u32, until: F) -> Self {
-                Self {
-                    attempt: Attempt::new(semaphore, need),
-                    until,
-                }
+            fn new(attempt: Attempt<$handle>, until: F) -> Self {
+                Self { attempt, until }
             }
         }
 
@@ -233,7 +302,8 @@ macro_rules! until {
 }
 
 until! {
-    /// The future of [`Semaphore::acquire_until`] and [`Semaphore::acquire_many_until`].
+    /// The future of [`Semaphore::acquire_until`], [`Semaphore::acquire_many_until`] and
+    /// [`Acquire::until`].
     ///
     /// It takes its place in line when it is polled for the first time, and gives it up
     /// in the poll in which `F` completes, or when it is dropped.
@@ -256,8 +326,8 @@ until! {
 }
 
 until! {
-    /// The future of [`Semaphore::acquire_owned_until`] and
-    /// [`Semaphore::acquire_many_owned_until`].
+    /// The future of [`Semaphore::acquire_owned_until`],
+    /// [`Semaphore::acquire_many_owned_until`] and [`AcquireOwned::until`].
     ///
     /// Like [`AcquireUntil`], but it keeps the semaphore alive by itself.
     ///

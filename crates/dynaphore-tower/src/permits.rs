@@ -73,8 +73,8 @@ impl<Req> Permits<Req> for Arc<Semaphore> {
     ) -> Found<OwnedSemaphorePermit, Wait> {
         match Arc::clone(self).acquire_many_owned(n).try_now() {
             Ok(permit) => Found::Permit(permit),
-            Err(_) => Found::Wait(Wait {
-                acquire: Arc::clone(self).acquire_many_owned_until(n, until()),
+            Err(acquire) => Found::Wait(Wait {
+                acquire: acquire.until(until()),
             }),
         }
     }
@@ -141,7 +141,7 @@ where
             Ok(permit) => Found::Permit(permit),
             Err(KeyedTryAcquireError::NoPermits) => {
                 let until = until();
-                // The future borrows its key, so only one that is boxed can own both.
+                // Boxed, since it borrows the key that comes with it.
                 Found::Wait(Box::pin(async move {
                     let mut acquire = pin!(keyed.acquire_many_owned(&key, n));
                     let mut until = pin!(until);
