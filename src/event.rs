@@ -49,7 +49,7 @@ thread_local! {
     };
 }
 
-/// Notes to wake, in order. Often there is one.
+/// Proxies to wake, in order. Often there is one.
 #[derive(Default)]
 struct Woken {
     first: Option<Arc<ProxyWaker>>,

@@ -187,11 +187,40 @@ pub(crate) fn after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
+/// What blocking calls do inside a tokio runtime: they block, unless refusing was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InRuntime {
+    #[cfg(feature = "tokio")]
+    refuse: bool,
+}
+
+impl InRuntime {
+    pub(crate) const BLOCK: Self = Self {
+        #[cfg(feature = "tokio")]
+        refuse: false,
+    };
+
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn refuse(refuse: bool) -> Self {
+        Self { refuse }
+    }
+
+    /// Panics inside a runtime, if that was asked for.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn assert_may_block(self) {
+        #[cfg(feature = "tokio")]
+        if self.refuse {
+            assert_outside_runtime();
+        }
+    }
+}
+
 /// Panics inside a tokio runtime, in tokio's own words: its mutex can tell. But not while
 /// the thread's locals are being dropped, where it would panic for want of its own.
 #[cfg(feature = "tokio")]
 #[track_caller]
-pub(crate) fn assert_outside_runtime() {
+fn assert_outside_runtime() {
     struct Local;
 
     impl Drop for Local {

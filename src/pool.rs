@@ -25,7 +25,7 @@ pub use request::Leases;
 
 use crate::{
     error::{LeaseError, LeaseTimeoutError, SetMaxError, TryLeaseError},
-    park::{Wait, after, wait},
+    park::{InRuntime, Wait, after},
     semaphore::{Goal, Idle, Semaphore, Watch},
 };
 use request::{Request, block};
@@ -87,8 +87,7 @@ use shared::{MAX_LEASES, Overflow, Shared};
 pub struct LeasePool<K, S = RandomState> {
     shared: Arc<Shared<K>>,
     hasher: S,
-    #[cfg(feature = "tokio")]
-    refuses_runtimes: bool,
+    in_runtime: InRuntime,
 }
 
 /// Making one.
@@ -135,8 +134,7 @@ impl<K, S> LeasePool<K, S> {
         Self {
             shared: Arc::new(Shared::new()),
             hasher,
-            #[cfg(feature = "tokio")]
-            refuses_runtimes: false,
+            in_runtime: InRuntime::BLOCK,
         }
     }
 
@@ -155,17 +153,14 @@ impl<K, S> LeasePool<K, S> {
     #[cfg(feature = "tokio")]
     #[must_use]
     pub fn refuse_blocking_in_runtime(mut self, refuse: bool) -> Self {
-        self.refuses_runtimes = refuse;
+        self.in_runtime = InRuntime::refuse(refuse);
         self
     }
 
     /// Panics inside a tokio runtime, if the caller asked for that.
     #[track_caller]
     fn assert_may_block(&self) {
-        #[cfg(feature = "tokio")]
-        if self.refuses_runtimes {
-            crate::park::assert_outside_runtime();
-        }
+        self.in_runtime.assert_may_block();
     }
 }
 
@@ -373,7 +368,7 @@ impl<K, S> LeasePool<K, S> {
     #[track_caller]
     pub fn blocking_stopped(&self) {
         self.assert_may_block();
-        let _stopped = wait(&mut Watch::new(&self.shared.gate, Goal::Closed), None);
+        self.shared.gate.watch(Goal::Closed, None);
     }
 
     /// [`blocking_stopped`](Self::blocking_stopped) that gives up when `timeout` is over.
@@ -396,11 +391,7 @@ impl<K, S> LeasePool<K, S> {
     #[track_caller]
     pub fn blocking_stopped_timeout(&self, timeout: Duration) -> bool {
         self.assert_may_block();
-        wait(
-            &mut Watch::new(&self.shared.gate, Goal::Closed),
-            after(timeout),
-        )
-        .is_some()
+        self.shared.gate.watch(Goal::Closed, after(timeout))
     }
 
     /// [`idle`](Self::idle), blocking the thread.
@@ -724,8 +715,7 @@ impl<K, S: Clone> Clone for LeasePool<K, S> {
         Self {
             shared: Arc::clone(&self.shared),
             hasher: self.hasher.clone(),
-            #[cfg(feature = "tokio")]
-            refuses_runtimes: self.refuses_runtimes,
+            in_runtime: self.in_runtime,
         }
     }
 }

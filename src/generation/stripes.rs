@@ -15,9 +15,8 @@
 //!
 //! A count-in must be followed by a fence (`tracker.rs`, argument 1). It is a
 //! read-modify-write because that is one already: on most processors it costs no
-//! more than the fence alone. It
-//! would have to wait for the count-out right before it if that were a store to the
-//! same place, which is why `came` and `left` are two.
+//! more than the fence alone. It would have to wait for the count-out right before it if
+//! that were a store to the same place, which is why `came` and `left` are two.
 //!
 //! # Why zero is a proof
 //!

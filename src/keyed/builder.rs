@@ -9,6 +9,7 @@ use super::{
 use crate::{
     Fairness,
     error::SetMaxError,
+    park::InRuntime,
     semaphore::{Policy, checked, try_checked},
 };
 
@@ -90,8 +91,7 @@ impl<K> KeyedSemaphore<K> {
                 policy: Policy::FIFO,
                 max_keys: usize::MAX,
                 max_waiters: u32::MAX,
-                #[cfg(feature = "tokio")]
-                refuses_runtimes: false,
+                in_runtime: InRuntime::BLOCK,
             },
             hasher: RandomState::new(),
             keys: PhantomData,
@@ -254,7 +254,7 @@ impl<K, S> KeyedBuilder<K, S> {
     /// ```
     #[cfg(feature = "tokio")]
     pub fn refuse_blocking_in_runtime(mut self, refuse: bool) -> Self {
-        self.settings.refuses_runtimes = refuse;
+        self.settings.in_runtime = InRuntime::refuse(refuse);
         self
     }
 

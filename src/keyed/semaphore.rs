@@ -355,10 +355,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     #[inline]
     #[track_caller]
     pub(super) fn assert_may_block(&self) {
-        #[cfg(feature = "tokio")]
-        if self.shards.settings().refuses_runtimes {
-            crate::park::assert_outside_runtime();
-        }
+        self.shards.settings().in_runtime.assert_may_block();
     }
 }
 

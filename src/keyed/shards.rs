@@ -100,6 +100,7 @@ use super::{
 use crate::{
     error::{KeyedAcquireError, KeyedTryAcquireError, TooManyKeys},
     foreign::Deferred,
+    park::InRuntime,
     semaphore::{Goal, Held, Policy, Rest, Semaphore, Take},
     sync::{AtomicUsize, Mutex, MutexGuard, Relaxed},
 };
@@ -113,8 +114,7 @@ pub(super) struct Settings {
     pub(super) policy: Policy,
     pub(super) max_keys: usize,
     pub(super) max_waiters: u32,
-    #[cfg(feature = "tokio")]
-    pub(super) refuses_runtimes: bool,
+    pub(super) in_runtime: InRuntime,
 }
 
 /// Why a request was turned away.

@@ -50,8 +50,10 @@ impl<K, S> KeyedSemaphore<K, S> {
         }
     }
 
-    fn block_until(&self, entry: Arc<Entry<K>>, goal: Goal) {
-        park::wait(&mut self.watch(entry, goal), None);
+    fn block_until(&self, entry: Option<Arc<Entry<K>>>, goal: Goal) {
+        if let Some(entry) = entry {
+            park::wait(&mut self.watch(entry, goal), None);
+        }
     }
 
     #[track_caller]
@@ -59,7 +61,7 @@ impl<K, S> KeyedSemaphore<K, S> {
         self.assert_may_block();
         for shard in 0..self.shards.count() {
             while let Some(entry) = self.shards.keep_any(shard, goal) {
-                self.block_until(entry, goal);
+                self.block_until(Some(entry), goal);
             }
         }
     }
@@ -157,9 +159,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
         Q: Hash + Eq + ?Sized,
     {
         self.assert_may_block();
-        if let Some(entry) = self.keep(key, Goal::Settled) {
-            self.block_until(entry, Goal::Settled);
-        }
+        self.block_until(self.keep(key, Goal::Settled), Goal::Settled);
     }
 
     /// [`idle`](Self::idle), blocking the thread.
@@ -185,9 +185,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
         Q: Hash + Eq + ?Sized,
     {
         self.assert_may_block();
-        if let Some(entry) = self.keep(key, Goal::Idle) {
-            self.block_until(entry, Goal::Idle);
-        }
+        self.block_until(self.keep(key, Goal::Idle), Goal::Idle);
     }
 }
 

@@ -220,7 +220,7 @@ impl Builder {
     #[cfg(feature = "tokio")]
     pub const fn refuse_blocking_in_runtime(self, refuse: bool) -> Self {
         let Self { mut options, .. } = self;
-        options.refuses_runtimes = refuse;
+        options.in_runtime = crate::park::InRuntime::refuse(refuse);
         Self { options, ..self }
     }
 

@@ -6,6 +6,7 @@ use super::outcome::{Outcome, Since};
 use super::stats::Counters;
 use crate::{
     generation::{ShortToken, Tracker},
+    park::InRuntime,
     sync::{Lazy, const_fn},
 };
 
@@ -17,8 +18,7 @@ pub(super) struct Options {
     pub(super) generations: bool,
     #[cfg(feature = "stats")]
     pub(super) stats: bool,
-    #[cfg(feature = "tokio")]
-    pub(super) refuses_runtimes: bool,
+    pub(super) in_runtime: InRuntime,
 }
 
 impl Options {
@@ -27,8 +27,7 @@ impl Options {
         generations: false,
         #[cfg(feature = "stats")]
         stats: false,
-        #[cfg(feature = "tokio")]
-        refuses_runtimes: false,
+        in_runtime: InRuntime::BLOCK,
     };
 }
 
@@ -120,10 +119,7 @@ impl Optional {
     #[inline]
     #[track_caller]
     pub(super) fn assert_may_block(&self) {
-        #[cfg(feature = "tokio")]
-        if self.options.refuses_runtimes {
-            crate::park::assert_outside_runtime();
-        }
+        self.options.in_runtime.assert_may_block();
     }
 
     /// What a permit that is handed out now has to keep.

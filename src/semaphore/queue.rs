@@ -37,13 +37,13 @@
 //!    the last in line its permits, or gives the last ones back with the line empty.
 //!    Enqueuing is under the same lock, so no clear can miss it. One who competes does
 //!    not take the lock: see 5.
-//! 4. *What does not show in the word.* Those aside, those who watch, and (for `Eventual` and `Barging`) that there is a line. Each publishes its counter
-//!    (C), then reads the word by a read-modify-write (W), and stays only if that still
-//!    says wait. Whoever changes the word by a read-modify-write (X) looks at the counter
-//!    afterwards. If X comes before W, W sees the change. If W comes before X, X acquires
-//!    what W released, and sees C. An aside waiter may leave its counter for the line
-//!    while a resizer looks: whoever moved it looks at the word after that. A closer
-//!    always looks.
+//! 4. *What does not show in the word.* Those aside, those who watch, and (for `Eventual`
+//!    and `Barging`) that there is a line. Each publishes its counter (C), then reads the
+//!    word by a read-modify-write (W), and stays only if that still says wait. Whoever
+//!    changes the word by a read-modify-write (X) looks at the counter afterwards. If X
+//!    comes before W, W sees the change. If W comes before X, X acquires what W released,
+//!    and sees C. An aside waiter may leave its counter for the line while a resizer looks:
+//!    whoever moved it looks at the word after that. A closer always looks.
 //! 5. *Competing.* A waiter listens (L), which ends with a fence, and then looks at the
 //!    word (W). If a permit is free, it tries for it at once. If QUEUED is not set, it sets
 //!    that by a read-modify-write, and looks at what this returns. A releaser gives back by

@@ -169,7 +169,7 @@ impl Semaphore {
 
     /// Says whether it has seen the goal met.
     #[track_caller]
-    fn watch(&self, goal: Goal, deadline: Option<Instant>) -> bool {
+    pub(crate) fn watch(&self, goal: Goal, deadline: Option<Instant>) -> bool {
         self.assert_may_block();
         park::wait(&mut Watch::new(self, goal), deadline).is_some()
     }
