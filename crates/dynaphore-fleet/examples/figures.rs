@@ -4,51 +4,25 @@
 //! cargo run --release -p dynaphore-fleet --example figures
 //! ```
 
+#[path = "../tests/common/mod.rs"]
+mod common;
+
 use std::{
     error::Error,
     hint::black_box,
-    process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use common::Server;
 use dynaphore::Semaphore;
 use dynaphore_fleet::{Fleet, Options, Redis};
 use tokio::time::sleep;
 
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port();
-    let child = Command::new("redis-server")
-        .args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-        ])
-        .stdout(Stdio::null())
-        .spawn()?;
-    let _server = Server(child);
-    while tokio::net::TcpStream::connect(("127.0.0.1", port))
-        .await
-        .is_err()
-    {
-        sleep(Duration::from_millis(10)).await;
-    }
-    let address = format!("redis://127.0.0.1:{port}");
+    let server = Server::start(&[]);
+    let address = server.address();
     hot_path(&address).await?;
     moving_demand(&address).await?;
     Ok(())

@@ -10,16 +10,19 @@
 //! probe is this process: a member's permits are back when its socket is closed. Exit
 //! status 1 if it ever saw more than max.
 
+#[path = "../tests/common/mod.rs"]
+mod common;
+
 use std::{
     collections::BTreeMap,
     env,
     error::Error,
-    net::TcpListener as StdListener,
     process::{Child, Command, ExitCode, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use common::Server;
 use dynaphore_fleet::{Fleet, Memory, Options, Redis, Store};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -155,27 +158,14 @@ impl Drop for Worker {
 }
 
 async fn show(memory: bool) -> Result<bool, Failure> {
-    let port = StdListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let address = format!("redis://127.0.0.1:{port}");
-    let mut server = None;
-    if !memory {
-        let child = Command::new("redis-server")
-            .args([
-                "--port",
-                &port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-            ])
-            .stdout(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("redis-server: {error}; install it, or use --memory"))?;
-        server = Some(Ended(child));
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            sleep(Duration::from_millis(10)).await;
-        }
-    }
+    let server = match memory {
+        true => None,
+        false => Some(
+            Server::try_start(&[])
+                .map_err(|error| format!("redis-server: {error}; install it, or use --memory"))?,
+        ),
+    };
+    let address = server.as_ref().map_or_else(String::new, Server::address);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let listens = listener.local_addr()?.to_string();
     let seen = Arc::new(Mutex::new(Seen::default()));

@@ -1,11 +1,15 @@
-//! What a fleet does, on both stores.
+//! What a fleet does, on both stores: on Redis with the feature `redis-tests`.
 
 mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use common::{Server, until};
-use dynaphore_fleet::{Fleet, FleetError, Memory, Options, Redis, State, Store};
+#[cfg(feature = "redis-tests")]
+use common::Server;
+use common::until;
+#[cfg(feature = "redis-tests")]
+use dynaphore_fleet::Redis;
+use dynaphore_fleet::{Fleet, FleetError, Memory, Options, State, Store};
 
 const LEASE: Duration = Duration::from_millis(600);
 
@@ -201,6 +205,7 @@ macro_rules! suite {
                 super::$name(super::Memory::new()).await;
             })*
         }
+        #[cfg(feature = "redis-tests")]
         mod redis {
             $(#[tokio::test]
             async fn $name() {

@@ -1,7 +1,8 @@
-//! A Redis server for a test, and waiting for something without a clock.
+//! A Redis server for a test or an example, and waiting for something without a clock.
 #![allow(dead_code)]
 
 use std::{
+    io,
     net::TcpListener,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -22,20 +23,20 @@ impl Server {
     ///
     /// When there is no `redis-server`: `apt-get install redis-server`.
     pub fn start(arguments: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        Self::try_start(arguments).expect("redis-server is needed: apt-get install redis-server")
+    }
+
+    pub fn try_start(arguments: &[&str]) -> io::Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let arguments: Vec<_> = arguments.iter().map(|&a| a.to_owned()).collect();
-        let child = spawn(port, &arguments);
+        let child = spawn(port, &arguments)?;
         let mut server = Self {
             child,
             port,
             arguments,
         };
         server.wait();
-        server
+        Ok(server)
     }
 
     pub fn address(&self) -> String {
@@ -61,7 +62,7 @@ impl Server {
     /// Ends it with all it knows, and starts an empty one.
     pub fn restart(&mut self) {
         self.stop();
-        self.child = spawn(self.port, &self.arguments);
+        self.child = spawn(self.port, &self.arguments).unwrap();
         self.wait();
     }
 
@@ -85,7 +86,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(port: u16, arguments: &[String]) -> Child {
+fn spawn(port: u16, arguments: &[String]) -> io::Result<Child> {
     Command::new("redis-server")
         .args([
             "--port",
@@ -100,7 +101,6 @@ fn spawn(port: u16, arguments: &[String]) -> Child {
         .args(arguments)
         .stdout(Stdio::null())
         .spawn()
-        .expect("redis-server is needed: apt-get install redis-server")
 }
 
 /// Polls until it holds.
