@@ -524,7 +524,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
 
     /// Gets the permits, or sees to it that `waker` is woken when there is
     /// something new. The permits are handed out as the semaphore and what
-    /// what the caller has of it.
+    /// the caller has of it.
     // Inlined down to the permit that is there: what is not is out of line.
     #[inline]
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer> {
