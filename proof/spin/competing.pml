@@ -53,6 +53,7 @@ byte length = 0;
 bool line_flag = false;
 mtype:verdict = { WAITING, GRANTED, CLOSED };
 mtype:verdict told[USERS] = WAITING;
+/* How many compete. It only says whether there is somebody to notify without the lock. */
 byte count = 0;
 
 /* The event: who listens, in order, and who of them is notified. */
@@ -142,22 +143,23 @@ inline leave() {
     }
 }
 
+/* As many as permits are free. Beside a line that has priority nobody, or one that has
+ * waited for its bound. */
 inline notify() {
     if
-    :: count > 0 ->
-        m = (max > taken -> max - taken : 0);
-        if
-        :: m > 0 ->
-            d_step {
-                m = (priority -> 1 : m);
+    :: !priority -> m = (max > taken -> max - taken : 0)
+    :: priority -> m = 1
+    :: priority -> m = 0
+    fi;
+    if
+    :: m > 0 ->
+        d_step {
 #ifdef BUG_NOTIFY_ONE_LESS
-                m = m - 1;
+            m = m - 1;
 #endif
-                event_notify(m, false);
-                m = 0
-            }
-        :: else
-        fi
+            event_notify(m, false);
+            m = 0
+        }
     :: else
     fi;
 }
@@ -222,7 +224,7 @@ inline serve() {
     r = CONTINUE;
 #ifndef BUG_CLEAR_WITHOUT_LOOK
     if
-    :: length == 0 && count > 0 -> queued = true
+    :: length == 0 && listeners > 0 -> queued = true
     :: else
     fi;
 #endif
@@ -271,13 +273,10 @@ inline try(n, barge) {
     }
 }
 
-/* Argument 5: it listens and is counted; now it looks. Sets r like `try`. */
+/* Argument 5: it listens; now it looks. Sets r like `try`. */
 inline look() {
     r = CONTINUE;
     /* The word, by a load; and by a write if QUEUED is not set. */
-#ifdef BUG_QUEUE_BEFORE_COUNT
-    seen = closed || fits(1);
-#else
     if
     :: queued -> seen = closed || fits(1)
     :: else ->
@@ -287,7 +286,6 @@ inline look() {
         d_step { seen = closed || fits(1); queued = true }
 #endif
     fi;
-#endif
     if
     :: seen -> seen = false; try(1, !priority)
     :: else -> seen = false
@@ -365,18 +363,8 @@ proctype user(byte me) {
     event_add(me);
 #else
     event_add(me);
-#ifdef BUG_QUEUE_BEFORE_COUNT
-    queued = true;
-    seen = closed || fits(1);
-    if
-    :: seen -> seen = false; try(1, !priority)
-    :: else -> seen = false
-    fi;
-    count++;
-#else
     count++;
     look();
-#endif
 #endif
 end_competes:
     do
@@ -431,11 +419,20 @@ has:
     if
     :: seen -> seen = false; returned = owned[me]; hand_over()
     :: else ->
+#ifdef BUG_NOTIFY_BEFORE_GIVING_BACK
+        if
+        :: queued && !line_flag -> notify()
+        :: else
+        fi;
+        taken = taken - owned[me];
+        owned[me] = 0;
+#else
         d_step {
             taken = taken - owned[me];
             owned[me] = 0;
             seen = queued
         }
+#endif
         if
         :: seen ->
             seen = false;
@@ -470,7 +467,10 @@ proctype resizer() {
 proctype closer() {
     LOCALS;
     byte me = 0;
+    /* Under the lock, so that a release that serves several is before it or after it. */
+    atomic { !locked -> locked = true }
     closed = true;
+    locked = false;
     atomic { !locked -> locked = true }
     d_step {
         do

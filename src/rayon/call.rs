@@ -74,7 +74,7 @@ impl<J: Job> Queue<J> {
 
     fn add(&self, job: &J) -> MutexGuard<'_, VecDeque<(u32, u64, J)>> {
         let jobs = locked(&self.jobs);
-        // ORDERING: Release, for `len`.
+        // ORDERING: the Release half pairs with the Acquire in `len`.
         self.len.fetch_add(job.len(), AcqRel);
         jobs
     }
@@ -101,6 +101,7 @@ impl<J: Job> Queue<J> {
             Some(first) => first,
             None => jobs.pop_front()?.2,
         };
+        // ORDERING: as in `add`.
         self.len.fetch_sub(job.len(), AcqRel);
         Some((need, job))
     }
