@@ -565,6 +565,32 @@ fn a_panic_reaches_the_caller_and_the_others_finish() {
     });
 }
 
+/// A worker comes to an item of its own, and runs before it one that another piece of
+/// work has set aside.
+#[test]
+fn a_panic_of_another_piece_of_work_drops_no_item() {
+    in_child("a_panic_of_another_piece_of_work_drops_no_item", || {
+        silence("first");
+        let semaphore = Semaphore::new(1);
+        let held = Mutex::new(semaphore.try_acquire().ok());
+        let room = Room::default();
+        let run = || {
+            (0..3)
+                .into_par_iter()
+                .with_max_len(1)
+                .inspect(|&n| {
+                    if n == 1 {
+                        drop(held.lock().unwrap().take());
+                    }
+                })
+                .throttle_for_each(&semaphore, |n| room.visit(|| assert!(n != 0, "first")))
+        };
+        let panic = silently(|| pool(1).install(run)).unwrap_err();
+        assert_eq!(message(panic), "first");
+        assert_eq!((room.visits(), room.inside()), (3, 0));
+    });
+}
+
 #[test]
 fn panics_all_over_lose_no_permit() {
     in_child("panics_all_over_lose_no_permit", || {
