@@ -23,6 +23,7 @@ mod floor;
 mod keyed;
 mod pool;
 mod semaphores;
+mod services;
 mod trackers;
 
 pub use self::condvar::ParkingLotCondvar;
@@ -34,6 +35,7 @@ pub use self::semaphores::{
     AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations,
     DynaphoreStats, Tokio,
 };
+pub use self::services::Limits;
 pub use self::trackers::{
     ArcSwapLoad, CrossbeamEpoch, CrossbeamSharded, EPOCH, ParkingLotRwLock, Replaces, StdRwLock,
     Tokens, Tracks,
