@@ -39,6 +39,7 @@ mod stats;
 #[cfg(feature = "stats")]
 mod times;
 mod until;
+mod up_to;
 mod word;
 
 pub use self::{

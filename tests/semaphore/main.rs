@@ -19,6 +19,7 @@ mod resizing;
 mod stress;
 mod tokio_suite;
 mod until;
+mod up_to;
 mod waker_panics;
 mod wakeups;
 mod weighted;
