@@ -94,6 +94,7 @@ mod floor;
 mod keyed;
 mod pool;
 mod semaphores;
+mod services;
 mod trackers;
 
 pub use self::condvar::ParkingLotCondvar;
@@ -104,6 +105,7 @@ pub use self::semaphores::{
     AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations,
     DynaphoreStats, Tokio,
 };
+pub use self::services::Limits;
 pub use self::trackers::{
     ArcSwapLoad, CrossbeamEpoch, CrossbeamSharded, EPOCH, ParkingLotRwLock, Replaces, StdRwLock,
     Tokens, Tracks,

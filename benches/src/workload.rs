@@ -19,6 +19,7 @@ mod handoff;
 mod keyed;
 mod pool;
 mod resize;
+mod services;
 mod threads;
 mod tokens;
 mod uncontended;
@@ -29,6 +30,7 @@ pub use self::handoff::{handoff_ct, handoff_mt, tasks_per_permit, weighted_mt};
 pub use self::keyed::{keyed_1t, keyed_2t, keyed_blocked, keyed_hot_2t, keyed_rotating};
 pub use self::pool::{pool_1m_1t, pool_1t, pool_churn};
 pub use self::resize::resize_storm_2t;
+pub use self::services::{tower_1t, tower_mt};
 pub use self::tokens::{increment_wait, token_1t, token_2t, token_while_increment_2t};
 pub use self::uncontended::{async_1t, owned_1t, try_1t, try_2t};
 pub use self::waiters::{waiters_1k, waiters_10, waiters_100k};
@@ -116,6 +118,10 @@ pub const ALL: &[Workload] = workloads! {
         [Dynaphore, Tokio];
     pool_1m_1t * 1: "the same with 1,000,000 keys"
         [Dynaphore];
+    tower_1t * 1: "one caller of a service that answers at once: what the layer adds; tokio: tower's `ConcurrencyLimit`"
+        [Dynaphore, Tokio];
+    tower_mt * 1: "64 callers on two workers, max 4, of a service that yields once: what the layer adds; tokio: the same"
+        [Dynaphore, Tokio];
 };
 
 /// The workload of that name.

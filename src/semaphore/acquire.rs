@@ -358,6 +358,7 @@ pub(crate) struct Attempt<S: Deref<Target = Semaphore>> {
 }
 
 impl<S: Deref<Target = Semaphore>> Attempt<S> {
+    #[inline]
     pub(crate) fn new(semaphore: S, need: u32) -> Self {
         Self {
             semaphore: Some(semaphore),
@@ -611,6 +612,7 @@ pin_project! {
 }
 
 impl<'a> Acquire<'a> {
+    #[inline]
     pub(super) fn new(semaphore: &'a Semaphore, need: u32) -> Self {
         Self {
             attempt: Attempt::new(semaphore, need),
@@ -690,6 +692,7 @@ pin_project! {
 }
 
 impl AcquireOwned {
+    #[inline]
     pub(super) fn new(semaphore: Arc<Semaphore>, need: u32) -> Self {
         Self {
             attempt: Attempt::new(semaphore, need),

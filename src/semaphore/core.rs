@@ -74,6 +74,7 @@ pub struct Semaphore {
 }
 
 /// `n` as the word counts it.
+#[inline]
 #[track_caller]
 pub(crate) const fn checked(n: usize) -> u32 {
     assert!(
