@@ -2,10 +2,10 @@
 //! for each of them the more there are keeps everybody else from the lock.
 
 use std::pin::Pin;
-use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use dynaphore::{Fairness, Semaphore};
+use futures::FutureExt as _;
 
 use crate::table::{
     Column, Row, Value,
@@ -92,9 +92,7 @@ pub fn measure((sizes, turns): (usize, usize)) -> Vec<Outcome> {
 }
 
 fn waits<F: Future>(future: Pin<&mut F>) -> bool {
-    future
-        .poll(&mut Context::from_waker(Waker::noop()))
-        .is_pending()
+    future.now_or_never().is_none()
 }
 
 /// So many futures that wait.

@@ -113,8 +113,9 @@
 //! # Where event-listener parks waiters, and where not
 //!
 //! Those who compete and those who watch wait on an `Event` (`event.rs`). Those who stand
-//! in line do not: that was measured (`compare --only parking_mt --only parking_ct`,
-//! ratios to tokio in runs on several machines, which differ more than the runs do):
+//! in line do not: that was measured (`handoff_mt` and `handoff_ct`, with prototypes that
+//! were in `benches` up to commit 78cce3c; ratios to tokio in runs on several machines,
+//! which differ more than the runs do):
 //!
 //! | | two workers | one thread |
 //! |---|---|---|
