@@ -18,6 +18,8 @@ mod acquire;
 
 mod blocking;
 
+mod up_to;
+
 mod resize;
 
 mod watch;

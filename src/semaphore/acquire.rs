@@ -15,15 +15,13 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-#[cfg(feature = "pool")]
-use super::line::Ticket;
 use super::{
     core::{Held, Packed, Semaphore, checked},
-    line::Verdict,
+    line::{Ticket, Verdict},
     outcome::{Outcome, Since},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     queue::{Arrival, Waiter},
-    word::Take,
+    word::{Need, Take},
 };
 use crate::{
     error::{AcquireError, TryAcquireError},
@@ -321,6 +319,17 @@ impl Semaphore {
         }
     }
 
+    /// Takes as many as there are of the permits that are needed.
+    pub(super) fn try_take_some(&self, need: Need) -> Result<Held, TryAcquireError> {
+        match self.take_some(need) {
+            (Take::Acquired, n) => {
+                self.record(Outcome::Acquired, Since::NEVER);
+                Ok(Held::taken(n))
+            }
+            (found, _) => Err(self.refused(found)),
+        }
+    }
+
     #[inline(never)]
     fn refused(&self, found: Take) -> TryAcquireError {
         let error = found.refusal();
@@ -345,20 +354,25 @@ impl Take {
     }
 }
 
-/// A request for `need` permits by somebody who reaches the semaphore by `S`.
+/// A request for the permits of `need` by somebody who reaches the semaphore by `S`.
 ///
 /// Dropping it at any moment leaves no trace: a place in line is given up, and
 /// permits that were granted but not picked up go to whoever is next.
 pub(crate) struct Attempt<S: Deref<Target = Semaphore>> {
     /// Taken by the permit at the end.
     semaphore: Option<S>,
-    need: u32,
+    /// Once it has its permits, just these.
+    need: Need,
     waiter: Option<Waiter>,
     since: Since,
 }
 
 impl<S: Deref<Target = Semaphore>> Attempt<S> {
-    pub(crate) fn new(semaphore: S, need: u32) -> Self {
+    pub(crate) fn new(semaphore: S, n: u32) -> Self {
+        Self::with(semaphore, Need::exactly(n))
+    }
+
+    pub(super) fn with(semaphore: S, need: Need) -> Self {
         Self {
             semaphore: Some(semaphore),
             need,
@@ -371,26 +385,50 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     #[inline]
     fn try_now(&mut self) -> Option<(S, Held)> {
         let semaphore = self.semaphore.as_deref()?;
-        if self.waiter.is_some() || semaphore.take(self.need) != Take::Acquired {
+        if self.waiter.is_some() {
+            return None;
+        }
+        if semaphore.take(self.need.most) != Take::Acquired && !self.take_some() {
             return None;
         }
         self.finish(Ok(())).ok()
     }
 
+    /// Takes some of the permits, if it wants only some and they are there. What it is to
+    /// take at most is not there.
+    #[inline]
+    fn take_some(&mut self) -> bool {
+        self.need.is_range() && self.take_fewer()
+    }
+
+    #[inline(never)]
+    fn take_fewer(&mut self) -> bool {
+        let semaphore = self.semaphore.as_deref().expect("not finished");
+        let (found, n) = semaphore.take_some(self.need);
+        if found == Take::Acquired {
+            self.need = Need::exactly(n);
+        }
+        found == Take::Acquired
+    }
+
     /// The first poll, which has `found` no permits.
     #[inline(never)]
     fn arrive(&mut self, found: Take, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
-        let semaphore = self.semaphore.as_deref().expect("polled after completion");
         if found == Take::Closed {
             return Poll::Ready(self.finish(Err(AcquireError::Closed)));
         }
+        if self.take_some() {
+            return Poll::Ready(self.finish(Ok(())));
+        }
+        let semaphore = self.semaphore.as_deref().expect("polled after completion");
         let max_waiting = semaphore.optional.max_waiting();
         match semaphore
             .queue
             .arrive(&semaphore.word, self.need, max_waiting, waker)
         {
             // Others may have seen that it waits.
-            Arrival::Acquired(deferred) => {
+            Arrival::Acquired(n, deferred) => {
+                self.need = Need::exactly(n);
                 self.since = semaphore.begins_to_wait();
                 Poll::Ready(self.finish_wait(true, deferred))
             }
@@ -411,8 +449,9 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             return;
         };
         semaphore.record(Outcome::Cancelled, self.since);
+        let ticket = waiter.ticket();
         if semaphore.queue.cancel(&semaphore.word, waiter) == Verdict::Granted {
-            semaphore.release(Held::taken(self.need));
+            semaphore.release(Held::taken(granted(semaphore, self.need, ticket)));
         }
     }
 
@@ -422,23 +461,27 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         // Taken first: if a waker panics in here, there is no place to give up.
         let waiter = self.waiter.take()?;
         let semaphore = self.semaphore.as_deref()?;
+        let ticket = waiter.ticket();
         match semaphore.queue.cancel(&semaphore.word, waiter) {
             Verdict::Waiting => {
                 semaphore.record(Outcome::TimedOut, self.since);
                 self.semaphore = None;
                 None
             }
-            verdict => Some(self.finish_wait(verdict == Verdict::Granted, Deferred::default())),
+            verdict => {
+                let acquired = verdict == Verdict::Granted;
+                if acquired {
+                    self.need = Need::exactly(granted(semaphore, self.need, ticket));
+                }
+                Some(self.finish_wait(acquired, Deferred::default()))
+            }
         }
     }
 
     /// Its place in line, for `put_back`.
     #[cfg(feature = "pool")]
     pub(crate) fn ticket(&self) -> Option<Ticket> {
-        match self.waiter {
-            Some(Waiter::InLine(ticket)) => Some(ticket),
-            _ => None,
-        }
+        self.waiter.as_ref().and_then(Waiter::ticket)
     }
 
     /// Gives back what its last poll has returned, which was of no use, and goes on
@@ -463,7 +506,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         // it so.
         self.waiter = Some(Waiter::InLine(ticket));
         let Semaphore { word, queue, .. } = &**self.semaphore.insert(semaphore);
-        if queue.put_back(word, ticket, self.need, waker) {
+        if queue.put_back(word, ticket, self.need.most, waker) {
             return Ok(());
         }
         self.waiter = None;
@@ -482,7 +525,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             Err(AcquireError::TooManyWaiters) => Outcome::TooManyWaiters,
         };
         semaphore.record(outcome, Since::NEVER);
-        answer.map(|()| (semaphore, Held::taken(self.need)))
+        answer.map(|()| (semaphore, Held::taken(self.need.most)))
     }
 
     /// It has waited. A panic of a waker goes on when the permits are back.
@@ -493,8 +536,14 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         mut deferred: Deferred,
     ) -> Result<(S, Held), AcquireError> {
         let semaphore = self.semaphore.take().expect("finished once");
-        if let Some(Waiter::Competing { listener, .. }) = self.waiter.take() {
-            deferred.merge(semaphore.queue.leave(listener));
+        match self.waiter.take() {
+            Some(Waiter::Competing { listener, .. }) => {
+                deferred.merge(semaphore.queue.leave(listener));
+            }
+            Some(Waiter::InLine(ticket)) if acquired => {
+                self.need = Need::exactly(granted(&semaphore, self.need, Some(ticket)));
+            }
+            _ => {}
         }
         let panics = deferred.resumes();
         let outcome = match acquired {
@@ -504,7 +553,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         };
         semaphore.record(outcome, self.since);
         let held = Held {
-            n: self.need,
+            n: self.need.most,
             handed: semaphore.queue.is_fifo(),
         };
         if acquired && panics {
@@ -519,6 +568,14 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     }
 }
 
+/// How many permits one that was granted them by a releaser has, which asked for `need`.
+fn granted(semaphore: &Semaphore, need: Need, ticket: Option<Ticket>) -> u32 {
+    match ticket {
+        Some(ticket) if need.is_range() => semaphore.queue.claim(ticket).unwrap_or(need.least),
+        _ => need.most,
+    }
+}
+
 impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
     type Answer = Result<(S, Held), AcquireError>;
 
@@ -530,7 +587,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
         let Some(waiter) = &mut self.waiter else {
-            return match semaphore.take(self.need) {
+            return match semaphore.take(self.need.most) {
                 Take::Acquired => Poll::Ready(self.finish(Ok(()))),
                 found => self.arrive(found, waker),
             };
@@ -563,7 +620,7 @@ impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
 impl<S: Deref<Target = Semaphore>> fmt::Debug for Attempt<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt")
-            .field("need", &self.need)
+            .field("need", &self.need.most)
             .field("waits", &self.waiter.is_some())
             .finish_non_exhaustive()
     }
@@ -611,9 +668,14 @@ pin_project! {
 }
 
 impl<'a> Acquire<'a> {
-    pub(super) fn new(semaphore: &'a Semaphore, need: u32) -> Self {
+    #[inline]
+    pub(super) fn new(semaphore: &'a Semaphore, n: u32) -> Self {
+        Self::with(semaphore, Need::exactly(n))
+    }
+
+    pub(super) fn with(semaphore: &'a Semaphore, need: Need) -> Self {
         Self {
-            attempt: Attempt::new(semaphore, need),
+            attempt: Attempt::with(semaphore, need),
             pinned: PhantomPinned,
         }
     }
@@ -690,9 +752,13 @@ pin_project! {
 }
 
 impl AcquireOwned {
-    pub(super) fn new(semaphore: Arc<Semaphore>, need: u32) -> Self {
+    pub(super) fn new(semaphore: Arc<Semaphore>, n: u32) -> Self {
+        Self::with(semaphore, Need::exactly(n))
+    }
+
+    pub(super) fn with(semaphore: Arc<Semaphore>, need: Need) -> Self {
         Self {
-            attempt: Attempt::new(semaphore, need),
+            attempt: Attempt::with(semaphore, need),
             pinned: PhantomPinned,
         }
     }

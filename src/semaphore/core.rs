@@ -9,7 +9,7 @@ use super::{
     optional::{Optional, Options},
     outcome::{Outcome, Since},
     queue::Queue,
-    word::{MAX_PERMITS, Release, Take, Word},
+    word::{MAX_PERMITS, Need, Release, Take, Word},
 };
 use crate::{error::SetMaxError, foreign::Deferred, generation::ShortToken, sync::const_fn};
 
@@ -109,7 +109,8 @@ impl Semaphore {
     pub const MAX_PERMITS: usize = MAX_PERMITS as usize;
 
     const_fn! {
-        /// A semaphore with `max` permits, 0 to [`MAX_PERMITS`](Self::MAX_PERMITS).
+        /// A semaphore with `max` permits, 0 to [`MAX_PERMITS`](Self::MAX_PERMITS). Zero is a
+        /// pause; no limit is [`unlimited`](Self::unlimited).
         ///
         /// # Panics
         ///
@@ -150,6 +151,33 @@ impl Semaphore {
     }
 
     const_fn! {
+        /// A semaphore that never makes anybody wait, for where a limit is wanted only
+        /// sometimes: [`MAX_PERMITS`](Self::MAX_PERMITS) permits. It counts them all the
+        /// same, and [`set_max`](Self::set_max) limits it at any time.
+        ///
+        /// No limit is not a max of zero: that is a pause, in which everybody waits until
+        /// max is raised.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use dynaphore::Semaphore;
+        ///
+        /// static REQUESTS: Semaphore = Semaphore::unlimited();
+        /// let one = REQUESTS.try_acquire()?;
+        /// assert_eq!(REQUESTS.active(), 1);
+        ///
+        /// REQUESTS.set_max(1);
+        /// assert!(REQUESTS.try_acquire().is_err());
+        /// # Ok::<(), dynaphore::TryAcquireError>(())
+        /// ```
+        #[must_use]
+        pub fn unlimited() -> Self {
+            Self::new(Self::MAX_PERMITS)
+        }
+    }
+
+    const_fn! {
         pub(super) fn with(max: u32, policy: Policy, options: Options) -> Self {
             Self {
                 word: Word::new(max),
@@ -166,6 +194,11 @@ impl Semaphore {
     #[inline(always)]
     pub(crate) fn take(&self, n: u32) -> Take {
         self.word.try_acquire(n, || self.queue.reserved())
+    }
+
+    /// Takes as many as there are of the permits that are needed. How many, if it has.
+    pub(super) fn take_some(&self, need: Need) -> (Take, u32) {
+        self.word.try_acquire_some(need, || self.queue.reserved())
     }
 
     #[inline(always)]

@@ -17,12 +17,16 @@
 //! everybody: who holds a ticket below [`served`](Line::served) has left the ring, and
 //! whoever is closed out holds one from [`closed_at`](Line::closed_at) on. Only those
 //! aside, back in line, or refused while they were, break that order. While there are
-//! such [`stragglers`](Line::stragglers), a ticket below `served` is looked up here.
+//! such [`stragglers`](Line::stragglers), a ticket below `served` is looked up here. How
+//! many permits it was, where that is not what was asked for, is told by name
+//! ([`told`](Line::told)).
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     task::Waker,
 };
+
+use super::word::Need;
 
 /// Holes that are left alone before a sweep is worth it.
 const SWEEP_FROM: usize = 32;
@@ -41,13 +45,13 @@ pub(crate) enum Verdict {
 }
 
 /// A place in the order of arrival.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(pub(super) u64);
 
 /// A waiter; without a waker it is a hole in the ring.
 struct Entry {
     ticket: Ticket,
-    need: u32,
+    need: Need,
     waker: Option<Waker>,
 }
 
@@ -86,6 +90,8 @@ pub(super) struct Line {
     aside_by_need: BTreeSet<(u32, Ticket)>,
     /// Stragglers that were closed out: they may ask at any time.
     refused: BTreeSet<Ticket>,
+    /// What cannot be told by a ticket, until its holder has heard it.
+    told: HashMap<Ticket, u32>,
     /// The figures as they were published last.
     pub(super) published: Option<Figures>,
 }
@@ -102,6 +108,7 @@ impl Default for Line {
             aside: BTreeMap::new(),
             aside_by_need: BTreeSet::new(),
             refused: BTreeSet::new(),
+            told: HashMap::new(),
             published: None,
         }
     }
@@ -144,7 +151,7 @@ impl Line {
     }
 
     /// How many permits the first in line needs.
-    pub(super) fn front(&self) -> Option<u32> {
+    pub(super) fn front(&self) -> Option<Need> {
         match self.first_rejoined() {
             None => self.ring.front().map(|entry| entry.need),
             Some(ticket) => self.rejoined.get(&ticket).map(|entry| entry.need),
@@ -191,7 +198,7 @@ impl Line {
 /// Joining and leaving it.
 impl Line {
     /// Puts a waiter at the end of the line.
-    pub(super) fn push(&mut self, need: u32, waker: Waker) -> Ticket {
+    pub(super) fn push(&mut self, need: Need, waker: Waker) -> Ticket {
         let ticket = self.ticket();
         self.ring.push_back(Entry {
             ticket,
@@ -202,7 +209,7 @@ impl Line {
     }
 
     /// Puts an arrival that needs more than max beside the line.
-    pub(super) fn push_aside(&mut self, need: u32, waker: Waker) -> Ticket {
+    pub(super) fn push_aside(&mut self, need: Need, waker: Waker) -> Ticket {
         let ticket = self.ticket();
         self.stand_aside(Entry {
             ticket,
@@ -212,11 +219,24 @@ impl Line {
         ticket
     }
 
-    /// Grants the first in line what it needs.
-    pub(super) fn grant_front(&mut self) -> Option<Waker> {
+    /// Grants the first in line `n` permits, which it needs.
+    pub(super) fn grant_front(&mut self, n: u32) -> Option<Waker> {
         let entry = self.pop_front()?;
+        if entry.need.is_range() {
+            self.told.insert(entry.ticket, n);
+        }
         self.pass(entry.ticket);
         entry.waker
+    }
+
+    /// How many permits the holder of `ticket` was granted, where it left that open. It
+    /// is told once.
+    pub(super) fn claim(&mut self, ticket: Ticket) -> Option<u32> {
+        let n = self.told.remove(&ticket);
+        if self.told.is_empty() && self.told.capacity() > KEEP {
+            self.told = HashMap::new();
+        }
+        n
     }
 
     /// The first in line cannot be served until max is raised: out of the way.
@@ -247,7 +267,7 @@ impl Line {
         debug_assert!(ticket < self.served, "granted before");
         let entry = Entry {
             ticket,
-            need,
+            need: Need::exactly(need),
             waker,
         };
         self.rejoined.insert(ticket, entry);
@@ -258,7 +278,7 @@ impl Line {
         self.closed_at = self.closed_at.min(self.served);
         let entry = self.pop_front().or_else(|| {
             let (ticket, entry) = self.aside.pop_first()?;
-            self.aside_by_need.remove(&(entry.need, ticket));
+            self.aside_by_need.remove(&(entry.need.least, ticket));
             Some(entry)
         });
         let Some(entry) = entry else {
@@ -284,7 +304,7 @@ impl Line {
             return Some(Removed { was_front, waker });
         }
         if let Some(entry) = self.aside.remove(&ticket) {
-            self.aside_by_need.remove(&(entry.need, ticket));
+            self.aside_by_need.remove(&(entry.need.least, ticket));
             return Some(Removed {
                 was_front: false,
                 waker: entry.waker,
@@ -297,7 +317,7 @@ impl Line {
     }
 
     fn stand_aside(&mut self, entry: Entry) {
-        self.aside_by_need.insert((entry.need, entry.ticket));
+        self.aside_by_need.insert((entry.need.least, entry.ticket));
         self.aside.insert(entry.ticket, entry);
     }
 

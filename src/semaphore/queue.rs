@@ -132,7 +132,7 @@ use crossbeam_utils::CachePadded;
 use super::{
     fairness::{Fairness, Policy},
     line::{Figures, Line, Removed, Ticket, Verdict},
-    word::{State, Take, Word},
+    word::{Need, State, Take, Word},
 };
 use crate::{
     event::{Event, Listener},
@@ -240,6 +240,16 @@ pub(crate) enum Waiter {
     },
 }
 
+impl Waiter {
+    /// Its place in line, if it has one.
+    pub(crate) fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::InLine(ticket) => Some(*ticket),
+            Self::Competing { .. } => None,
+        }
+    }
+}
+
 /// Who comes into the line.
 #[derive(Clone, Copy)]
 enum Entrant {
@@ -253,8 +263,8 @@ enum Entrant {
 /// What has become of an arrival.
 #[must_use]
 pub(crate) enum Arrival {
-    /// It has its permits. The panic is for the caller to resume.
-    Acquired(Deferred),
+    /// It has so many permits. The panic is for the caller to resume.
+    Acquired(u32, Deferred),
     Closed,
     /// As many wait as may.
     TooMany,
@@ -343,17 +353,17 @@ impl Queue {
         })
     }
 
-    /// Takes `need` permits, or a place among those who wait, if these are fewer than
-    /// `max_waiting`.
+    /// Takes the permits that are needed, or a place among those who wait, if these are
+    /// fewer than `max_waiting`.
     pub(crate) fn arrive(
         &self,
         word: &Word,
-        need: u32,
+        need: Need,
         max_waiting: u32,
         waker: &Waker,
     ) -> Arrival {
         let shared = self.shared.force();
-        if need > 1 || self.policy.bound() == 0 {
+        if need.most > 1 || self.policy.bound() == 0 {
             return self.enter_line(word, need, Entrant::Arrives { max_waiting }, waker);
         }
         let since = self.now(shared);
@@ -379,7 +389,7 @@ impl Queue {
         }
         match verdict {
             Verdict::Closed => Arrival::Closed,
-            Verdict::Granted => Arrival::Acquired(deferred),
+            Verdict::Granted => Arrival::Acquired(1, deferred),
             Verdict::Waiting => {
                 deferred.resume();
                 Arrival::TooMany
@@ -387,8 +397,8 @@ impl Queue {
         }
     }
 
-    /// Takes `need` permits, or a place in line or aside.
-    fn enter_line(&self, word: &Word, need: u32, entrant: Entrant, waker: &Waker) -> Arrival {
+    /// Takes the permits that are needed, or a place in line or aside.
+    fn enter_line(&self, word: &Word, need: Need, entrant: Entrant, waker: &Waker) -> Arrival {
         let shared = self.shared.force();
         let waker = waker.clone();
         let mut line = shared.lock();
@@ -405,9 +415,9 @@ impl Queue {
                 shared.has_come(entrant);
                 return Arrival::Waits(Waiter::InLine(line.push(need, waker)));
             }
-            let found = if is_full {
-                match word.try_acquire(need, || self.reserved_for_line(shared)) {
-                    Take::Full | Take::Spoken | Take::TooLarge => {
+            let (found, n) = if is_full {
+                match word.try_acquire_some(need, || self.reserved_for_line(shared)) {
+                    (Take::Full | Take::Spoken | Take::TooLarge, _) => {
                         drop(line);
                         drop(waker);
                         return Arrival::TooMany;
@@ -417,14 +427,14 @@ impl Queue {
             } else if self.is_fifo() {
                 word.acquire_or_queue(need)
             } else {
-                match word.try_acquire(need, || 0) {
-                    Take::Full if !word.load().is_too_large(need) => {
+                match word.try_acquire_some(need, || 0) {
+                    (Take::Full, _) if !word.load().is_too_large(need.least) => {
                         // Argument 4: publish, then look by a write.
                         line.published = None;
                         shared.read_mostly.line.store(true, Relaxed);
                         word.acquire_or_queue(need)
                     }
-                    Take::Full => Take::TooLarge,
+                    (Take::Full, _) => (Take::TooLarge, 0),
                     found => found,
                 }
             };
@@ -435,7 +445,7 @@ impl Queue {
                     line.published = None;
                     shared.read_mostly.aside.store(line.aside() + 1, Relaxed);
                     let state = word.confirm();
-                    if state.is_too_large(need) && !state.is_closed() {
+                    if state.is_too_large(need.least) && !state.is_closed() {
                         break line.push_aside(need, waker);
                     }
                 }
@@ -444,7 +454,7 @@ impl Queue {
                     drop(line);
                     let mut deferred = Deferred::default();
                     deferred.run(|| drop(waker));
-                    return Arrival::Acquired(deferred);
+                    return Arrival::Acquired(n, deferred);
                 }
                 Take::Closed => {
                     shared.publish(&mut line);
@@ -545,12 +555,13 @@ impl Queue {
 
     /// One that has waited for the bound competes no more.
     fn join_line(&self, word: &Word, waiter: &mut Waiter, waker: &Waker) -> (Verdict, Deferred) {
-        let told = match self.enter_line(word, 1, Entrant::Competed, waker) {
+        let need = Need::exactly(1);
+        let told = match self.enter_line(word, need, Entrant::Competed, waker) {
             Arrival::Waits(place) => {
                 *waiter = place;
                 return (Verdict::Waiting, Deferred::default());
             }
-            Arrival::Acquired(deferred) => (Verdict::Granted, deferred),
+            Arrival::Acquired(_, deferred) => (Verdict::Granted, deferred),
             Arrival::Closed => (Verdict::Closed, Deferred::default()),
             Arrival::TooMany => unreachable!("it waits already"),
         };
@@ -780,6 +791,12 @@ impl Queue {
         Verdict::Waiting
     }
 
+    /// How many permits the holder of `ticket` was granted, where it left that open. It is
+    /// told once.
+    pub(crate) fn claim(&self, ticket: Ticket) -> Option<u32> {
+        self.shared.force().lock().claim(ticket)
+    }
+
     /// One that competed gives its place up, and passes its notification on if it has not
     /// used it.
     pub(crate) fn leave(&self, listener: Listener) -> Deferred {
@@ -1007,7 +1024,7 @@ impl Shared {
             if wakes.is_full() {
                 // Those who have been served may come at once, and must not be held up by
                 // somebody who needs more than max.
-                if word.load().is_too_large(need) {
+                if word.load().is_too_large(need.least) {
                     self.step_aside(line, word);
                     continue;
                 }
@@ -1015,21 +1032,21 @@ impl Shared {
                 break;
             }
             match word.hand_over(*returned, need, line.len() == 1, line.least_aside()) {
-                Take::Acquired => {
+                (Take::Acquired, n) => {
                     *returned = 0;
-                    wakes.push(line.grant_front());
+                    wakes.push(line.grant_front(n));
                     if line.is_empty() {
                         break;
                     }
                 }
-                Take::TooLarge => self.step_aside(line, word),
+                (Take::TooLarge, _) => self.step_aside(line, word),
                 // max has grown since. QUEUED is set: somebody is in line.
-                Take::Spoken => {
+                (Take::Spoken, _) => {
                     line.rejoin(word.load().max());
                 }
                 // Full: the front goes on waiting. Closed: the closer will come and tell
                 // everybody.
-                Take::Full | Take::Closed => {
+                (Take::Full | Take::Closed, _) => {
                     if *returned > 0 {
                         let _ = word.give_back(*returned);
                     }

@@ -175,6 +175,30 @@ impl fmt::Debug for State {
     }
 }
 
+/// How many permits a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// It waits until there are so many.
+    pub(crate) least: u32,
+    /// It takes so many if they are there then.
+    pub(crate) most: u32,
+}
+
+impl Need {
+    pub(crate) const fn exactly(n: u32) -> Self {
+        Self { least: n, most: n }
+    }
+
+    pub(crate) const fn is_range(self) -> bool {
+        self.least < self.most
+    }
+
+    /// Of `free` permits it takes so many, if these are enough.
+    pub(crate) fn of(self, free: u32) -> u32 {
+        free.clamp(self.least, self.most)
+    }
+}
+
 /// What became of a request for permits.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,6 +295,19 @@ impl Word {
         }
     }
 
+    /// `try_acquire` for as many as there are of those that are needed. How many it has
+    /// taken, if it has.
+    pub(crate) fn try_acquire_some(&self, need: Need, reserved: impl Fn() -> u32) -> (Take, u32) {
+        loop {
+            let n = need.of(self.load().available(reserved()));
+            match self.try_acquire(n, &reserved) {
+                // They were there a moment ago.
+                Take::Full | Take::Spoken if n > need.least => {}
+                found => return (found, n),
+            }
+        }
+    }
+
     /// Takes `n` permits whether they are there or not: more may be out than max then, as
     /// after a shrink. False if it is closed, or the count would overflow.
     #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
@@ -313,24 +350,25 @@ impl Word {
         State(self.0.fetch_sub(u64::from(n), AcqRel))
     }
 
-    /// For the lock's holder: takes `n` permits, or says that somebody stands
-    /// in line from now on.
-    pub(crate) fn acquire_or_queue(&self, n: u32) -> Take {
+    /// For the lock's holder: takes the permits that are needed, or says that somebody
+    /// stands in line from now on. How many it has taken, if it has.
+    pub(crate) fn acquire_or_queue(&self, need: Need) -> (Take, u32) {
         let mut now = self.load();
         loop {
             if now.is_closed() {
-                return Take::Closed;
+                return (Take::Closed, 0);
             }
-            if now.is_too_large(n) {
-                return Take::TooLarge;
+            if now.is_too_large(need.least) {
+                return (Take::TooLarge, 0);
             }
-            let (next, taken) = if now.fits(n) {
+            let n = need.of(now.free());
+            let (next, taken) = if now.fits(need.least) {
                 (now.plus_active(n), Take::Acquired)
             } else {
                 (now.with_queued(true), Take::Full)
             };
             match self.exchange(now, next) {
-                Ok(()) => return taken,
+                Ok(()) => return (taken, n),
                 Err(changed) => now = changed,
             }
         }
@@ -340,26 +378,29 @@ impl Word {
     /// holds, on to a waiter that needs `need`, the difference coming from or
     /// going to the word. With the `last` one QUEUED goes in the same step. Writes
     /// nothing when nothing changes. Refuses if the smallest request aside, of
-    /// `aside` permits, has become possible: it may come before this one.
+    /// `aside` permits, has become possible: it may come before this one. How many the
+    /// waiter has, if it has any.
     pub(crate) fn hand_over(
         &self,
         returned: u32,
-        need: u32,
+        need: Need,
         last: bool,
         aside: Option<u32>,
-    ) -> Take {
+    ) -> (Take, u32) {
         let mut now = self.load();
         loop {
-            let left = match now.without(returned, need, aside) {
-                Ok(left) => left.plus_active(need),
-                Err(found) => return found,
+            let left = match now.without(returned, need.least, aside) {
+                Ok(left) => left,
+                Err(found) => return (found, 0),
             };
+            let n = need.of(left.free());
+            let left = left.plus_active(n);
             let next = if last { left.with_queued(false) } else { left };
             if next == now {
-                return Take::Acquired;
+                return (Take::Acquired, n);
             }
             match self.exchange(now, next) {
-                Ok(()) => return Take::Acquired,
+                Ok(()) => return (Take::Acquired, n),
                 Err(changed) => now = changed,
             }
         }
