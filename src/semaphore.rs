@@ -33,6 +33,7 @@ mod fairness;
 mod internal;
 mod line;
 mod optional;
+mod order;
 mod outcome;
 mod permit;
 mod queue;
@@ -46,6 +47,7 @@ pub use self::{
     builder::Builder,
     core::Semaphore,
     fairness::Fairness,
+    order::Order,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     resize::{Resize, ResizeDrained},
     snapshot::Snapshot,

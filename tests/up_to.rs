@@ -34,7 +34,10 @@ fn what_is_there_is_taken_at_once() {
             TryAcquireError::NoPermits
         );
         drop((three, rest));
-        assert_eq!(semaphore.blocking_acquire_up_to(9).unwrap().num_permits(), 5);
+        assert_eq!(
+            semaphore.blocking_acquire_up_to(9).unwrap().num_permits(),
+            5
+        );
         assert_eq!(semaphore.active(), 0);
     }
 }

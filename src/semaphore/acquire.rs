@@ -388,7 +388,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         if self.waiter.is_some() {
             return None;
         }
-        if semaphore.take(self.need.most) != Take::Acquired && !self.take_some() {
+        if semaphore.take(self.need.most()) != Take::Acquired && !self.take_some() {
             return None;
         }
         self.finish(Ok(())).ok()
@@ -430,13 +430,16 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             Arrival::Acquired(n, deferred) => {
                 self.need = Need::exactly(n);
                 self.since = semaphore.begins_to_wait();
-                Poll::Ready(self.finish_wait(true, deferred))
+                Poll::Ready(self.finish_wait(Verdict::Granted, deferred))
             }
             Arrival::Closed => Poll::Ready(self.finish(Err(AcquireError::Closed))),
             Arrival::TooMany => Poll::Ready(self.finish(Err(AcquireError::TooManyWaiters))),
             Arrival::Waits(waiter) => {
                 self.waiter = Some(waiter);
                 self.since = semaphore.begins_to_wait();
+                if semaphore.queue.has_come(&semaphore.word) {
+                    return self.poll(waker);
+                }
                 Poll::Pending
             }
         }
@@ -450,8 +453,10 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         };
         semaphore.record(Outcome::Cancelled, self.since);
         let ticket = waiter.ticket();
-        if semaphore.queue.cancel(&semaphore.word, waiter) == Verdict::Granted {
-            semaphore.release(Held::taken(granted(semaphore, self.need, ticket)));
+        let verdict = semaphore.queue.cancel(&semaphore.word, waiter);
+        let n = self.granted(verdict, ticket);
+        if verdict == Verdict::Granted {
+            semaphore.release(Held::taken(n));
         }
     }
 
@@ -469,11 +474,8 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
                 None
             }
             verdict => {
-                let acquired = verdict == Verdict::Granted;
-                if acquired {
-                    self.need = Need::exactly(granted(semaphore, self.need, ticket));
-                }
-                Some(self.finish_wait(acquired, Deferred::default()))
+                self.need = Need::exactly(self.granted(verdict, ticket));
+                Some(self.finish_wait(verdict, Deferred::default()))
             }
         }
     }
@@ -506,7 +508,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         // it so.
         self.waiter = Some(Waiter::InLine(ticket));
         let Semaphore { word, queue, .. } = &**self.semaphore.insert(semaphore);
-        if queue.put_back(word, ticket, self.need.most, waker) {
+        if queue.put_back(word, ticket, self.need.most(), waker) {
             return Ok(());
         }
         self.waiter = None;
@@ -523,37 +525,37 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             Ok(()) => Outcome::Acquired,
             Err(AcquireError::Closed) => Outcome::Closed,
             Err(AcquireError::TooManyWaiters) => Outcome::TooManyWaiters,
+            Err(AcquireError::Overdue) => Outcome::Overdue,
         };
         semaphore.record(outcome, Since::NEVER);
-        answer.map(|()| (semaphore, Held::taken(self.need.most)))
+        answer.map(|()| (semaphore, Held::taken(self.need.most())))
     }
 
     /// It has waited. A panic of a waker goes on when the permits are back.
     #[inline(never)]
     fn finish_wait(
         &mut self,
-        acquired: bool,
+        verdict: Verdict,
         mut deferred: Deferred,
     ) -> Result<(S, Held), AcquireError> {
+        let waiter = self.waiter.take();
+        let ticket = waiter.as_ref().and_then(Waiter::ticket);
+        self.need = Need::exactly(self.granted(verdict, ticket));
         let semaphore = self.semaphore.take().expect("finished once");
-        match self.waiter.take() {
-            Some(Waiter::Competing { listener, .. }) => {
-                deferred.merge(semaphore.queue.leave(listener));
-            }
-            Some(Waiter::InLine(ticket)) if acquired => {
-                self.need = Need::exactly(granted(&semaphore, self.need, Some(ticket)));
-            }
-            _ => {}
+        if let Some(Waiter::Competing { listener, .. }) = waiter {
+            deferred.merge(semaphore.queue.leave(listener));
         }
+        let acquired = verdict == Verdict::Granted;
         let panics = deferred.resumes();
-        let outcome = match acquired {
-            true if panics => Outcome::Cancelled,
-            true => Outcome::Acquired,
-            false => Outcome::Closed,
+        let (outcome, error) = match verdict {
+            Verdict::Overdue => (Outcome::Overdue, AcquireError::Overdue),
+            Verdict::Granted if panics => (Outcome::Cancelled, AcquireError::Closed),
+            Verdict::Granted => (Outcome::Acquired, AcquireError::Closed),
+            _ => (Outcome::Closed, AcquireError::Closed),
         };
         semaphore.record(outcome, self.since);
         let held = Held {
-            n: self.need.most,
+            n: self.need.most(),
             handed: semaphore.queue.is_fifo(),
         };
         if acquired && panics {
@@ -563,16 +565,18 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         if acquired {
             Ok((semaphore, held))
         } else {
-            Err(AcquireError::Closed)
+            Err(error)
         }
     }
-}
 
-/// How many permits one that was granted them by a releaser has, which asked for `need`.
-fn granted(semaphore: &Semaphore, need: Need, ticket: Option<Ticket>) -> u32 {
-    match ticket {
-        Some(ticket) if need.is_range() => semaphore.queue.claim(ticket).unwrap_or(need.least),
-        _ => need.most,
+    /// How many permits it was granted, if that is what it was told. It has heard it now.
+    fn granted(&self, verdict: Verdict, ticket: Option<Ticket>) -> u32 {
+        match (ticket, self.semaphore.as_deref()) {
+            (Some(ticket), Some(semaphore)) if verdict != Verdict::Waiting => {
+                semaphore.queue.claim(ticket, self.need)
+            }
+            _ => self.need.least(),
+        }
     }
 }
 
@@ -587,7 +591,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
         let Some(waiter) = &mut self.waiter else {
-            return match semaphore.take(self.need.most) {
+            return match semaphore.take(self.need.most()) {
                 Take::Acquired => Poll::Ready(self.finish(Ok(()))),
                 found => self.arrive(found, waker),
             };
@@ -597,7 +601,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
             deferred.resume();
             return Poll::Pending;
         }
-        Poll::Ready(self.finish_wait(verdict == Verdict::Granted, deferred))
+        Poll::Ready(self.finish_wait(verdict, deferred))
     }
 
     fn may_be_ready(&self) -> bool {
@@ -620,7 +624,7 @@ impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
 impl<S: Deref<Target = Semaphore>> fmt::Debug for Attempt<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt")
-            .field("need", &self.need.most)
+            .field("need", &self.need.most())
             .field("waits", &self.waiter.is_some())
             .finish_non_exhaustive()
     }

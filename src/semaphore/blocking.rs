@@ -37,10 +37,10 @@ pub(super) fn acquire_some<S: Deref<Target = Semaphore>>(
     deadline: Option<Instant>,
 ) -> Result<(S, Held), AcquireTimeoutError> {
     semaphore.assert_may_block();
-    match semaphore.take(need.most) {
+    match semaphore.take(need.most()) {
         Take::Acquired => {
             semaphore.record(Outcome::Acquired, Since::NEVER);
-            return Ok((semaphore, Held::taken(need.most)));
+            return Ok((semaphore, Held::taken(need.most())));
         }
         Take::Closed => {
             semaphore.record(Outcome::Closed, Since::NEVER);
@@ -64,6 +64,7 @@ pub(super) fn acquire_at_last<S: Deref<Target = Semaphore>>(
         AcquireTimeoutError::Timeout => unreachable!("there is no deadline"),
         AcquireTimeoutError::Closed => AcquireError::Closed,
         AcquireTimeoutError::TooManyWaiters => AcquireError::TooManyWaiters,
+        AcquireTimeoutError::Overdue => AcquireError::Overdue,
     })
 }
 
@@ -98,7 +99,8 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
-        acquire_at_last(self, Need::exactly(1)).map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+        acquire_at_last(self, Need::exactly(1))
+            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
     }
 
     /// Waits for `n` permits, blocking the thread, and takes them all at once.
@@ -129,7 +131,8 @@ impl Semaphore {
     #[track_caller]
     pub fn blocking_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
         let n = checked(n as usize);
-        acquire_at_last(self, Need::exactly(n)).map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+        acquire_at_last(self, Need::exactly(n))
+            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
     }
 
     /// [`blocking_acquire`](Self::blocking_acquire), with a permit that keeps the
@@ -155,7 +158,8 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn blocking_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
-        acquire_at_last(self, Need::exactly(1)).map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+        acquire_at_last(self, Need::exactly(1))
+            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 
     /// [`blocking_acquire_many`](Self::blocking_acquire_many), with permits that
@@ -186,7 +190,8 @@ impl Semaphore {
         n: u32,
     ) -> Result<OwnedSemaphorePermit, AcquireError> {
         let n = checked(n as usize);
-        acquire_at_last(self, Need::exactly(n)).map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+        acquire_at_last(self, Need::exactly(n))
+            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::order::{Discipline, Order};
+
 /// Who gets a permit that comes back while others wait for one.
 ///
 /// Set by [`Builder::fairness`](crate::Builder::fairness).
@@ -47,10 +49,12 @@ pub enum Fairness {
     Barging,
 }
 
-/// The fairness of one semaphore, in eight bytes.
+/// The fairness of one semaphore, in 16 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) fairness: Fairness,
+    /// Of those who stand in line under `Fifo`.
+    discipline: Discipline,
     /// In microseconds.
     bound: u32,
 }
@@ -58,11 +62,31 @@ pub(crate) struct Policy {
 impl Policy {
     pub(crate) const FIFO: Self = Self {
         fairness: Fairness::Fifo,
+        discipline: Discipline::PLAIN,
         bound: 500,
     };
 
     pub(crate) const fn with_fairness(self, fairness: Fairness) -> Self {
         Self { fairness, ..self }
+    }
+
+    pub(crate) const fn with_order(self, order: Order) -> Self {
+        let discipline = self.discipline.with_order(order);
+        Self { discipline, ..self }
+    }
+
+    pub(crate) const fn with_overdue(self, target: Duration, interval: Duration) -> Self {
+        let discipline = self.discipline.with_overdue(target, interval);
+        Self { discipline, ..self }
+    }
+
+    /// How its line is served, if that is not the usual way.
+    pub(crate) const fn discipline(self) -> Option<Discipline> {
+        if self.is_fifo() && !self.discipline.is_plain() {
+            Some(self.discipline)
+        } else {
+            None
+        }
     }
 
     /// Whole microseconds, up to 71 minutes.

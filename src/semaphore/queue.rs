@@ -363,7 +363,7 @@ impl Queue {
         waker: &Waker,
     ) -> Arrival {
         let shared = self.shared.force();
-        if need.most > 1 || self.policy.bound() == 0 {
+        if need.most() > 1 || self.policy.bound() == 0 {
             return self.enter_line(word, need, Entrant::Arrives { max_waiting }, waker);
         }
         let since = self.now(shared);
@@ -390,7 +390,7 @@ impl Queue {
         match verdict {
             Verdict::Closed => Arrival::Closed,
             Verdict::Granted => Arrival::Acquired(1, deferred),
-            Verdict::Waiting => {
+            Verdict::Waiting | Verdict::Overdue => {
                 deferred.resume();
                 Arrival::TooMany
             }
@@ -402,6 +402,13 @@ impl Queue {
         let shared = self.shared.force();
         let waker = waker.clone();
         let mut line = shared.lock();
+        let now = match self.policy.discipline() {
+            None => 0,
+            Some(discipline) => {
+                line.follow(discipline);
+                shared.micros()
+            }
+        };
         let ticket = loop {
             let is_full = match entrant {
                 Entrant::Arrives { max_waiting } => shared.is_full(&line, max_waiting),
@@ -413,7 +420,7 @@ impl Queue {
                     .waiting
                     .store(shared.waiting.load(Relaxed) + 1, Relaxed);
                 shared.has_come(entrant);
-                return Arrival::Waits(Waiter::InLine(line.push(need, waker)));
+                return Arrival::Waits(Waiter::InLine(line.push(need, now, waker)));
             }
             let (found, n) = if is_full {
                 match word.try_acquire_some(need, || self.reserved_for_line(shared)) {
@@ -428,7 +435,7 @@ impl Queue {
                 word.acquire_or_queue(need)
             } else {
                 match word.try_acquire_some(need, || 0) {
-                    (Take::Full, _) if !word.load().is_too_large(need.least) => {
+                    (Take::Full, _) if !word.load().is_too_large(need.least()) => {
                         // Argument 4: publish, then look by a write.
                         line.published = None;
                         shared.read_mostly.line.store(true, Relaxed);
@@ -439,13 +446,13 @@ impl Queue {
                 }
             };
             match found {
-                Take::Full | Take::Spoken => break line.push(need, waker),
+                Take::Full | Take::Spoken => break line.push(need, now, waker),
                 Take::TooLarge => {
                     // Argument 4 again.
                     line.published = None;
                     shared.read_mostly.aside.store(line.aside() + 1, Relaxed);
                     let state = word.confirm();
-                    if state.is_too_large(need.least) && !state.is_closed() {
+                    if state.is_too_large(need.least()) && !state.is_closed() {
                         break line.push_aside(need, waker);
                     }
                 }
@@ -791,10 +798,22 @@ impl Queue {
         Verdict::Waiting
     }
 
-    /// How many permits the holder of `ticket` was granted, where it left that open. It is
-    /// told once.
-    pub(crate) fn claim(&self, ticket: Ticket) -> Option<u32> {
-        self.shared.force().lock().claim(ticket)
+    /// The holder of `ticket`, which asked for `need`, has heard its verdict. How many permits
+    /// it was granted, if it was.
+    pub(crate) fn claim(&self, ticket: Ticket, need: Need) -> u32 {
+        let told_by_name = need.is_range() || self.policy.discipline().is_some();
+        let told = told_by_name.then(|| self.shared.force().lock().claim(ticket));
+        told.flatten().unwrap_or(need.least())
+    }
+
+    /// One has come into the line. With a discipline it may be the next, and the time may
+    /// have come for others. Says whether there is one.
+    pub(crate) fn has_come(&self, word: &Word) -> bool {
+        let looks = self.policy.discipline().is_some();
+        if looks {
+            self.hand_over(word, 0);
+        }
+        looks
     }
 
     /// One that competed gives its place up, and passes its notification on if it has not
@@ -882,6 +901,11 @@ impl Shared {
         self.line
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The time, for a discipline.
+    fn micros(&self) -> u64 {
+        self.read_mostly.clock.force().nanos() / 1_000
     }
 
     fn watchers(&self, goal: Goal) -> &Watchers {
@@ -1015,6 +1039,13 @@ impl Shared {
         competes: bool,
     ) -> bool {
         self.rejoin(line, word);
+        if line.has_discipline() {
+            let now = self.micros();
+            while !wakes.is_full() {
+                let Some(waker) = line.look(now) else { break };
+                wakes.push(Some(waker));
+            }
+        }
         let mut done = true;
         loop {
             let Some(need) = line.front() else {
@@ -1024,7 +1055,7 @@ impl Shared {
             if wakes.is_full() {
                 // Those who have been served may come at once, and must not be held up by
                 // somebody who needs more than max.
-                if word.load().is_too_large(need.least) {
+                if word.load().is_too_large(need.least()) {
                     self.step_aside(line, word);
                     continue;
                 }
@@ -1151,5 +1182,24 @@ impl Queue {
             }
             recycled
         })
+    }
+}
+
+/// What unit tests look at.
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
+impl Queue {
+    /// It is `nanos` by the clock of the line.
+    pub(crate) fn at(&self, nanos: u64) {
+        self.shared.force().read_mostly.clock.force().set(nanos);
+    }
+
+    /// How many have been told what they have not heard.
+    pub(crate) fn told_by_name(&self) -> usize {
+        self.shared.force().lock().told_by_name().0
+    }
+
+    /// For how many there is room in what is allocated.
+    pub(crate) fn room(&self) -> usize {
+        self.shared.force().lock().told_by_name().1
     }
 }

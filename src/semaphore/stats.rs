@@ -26,7 +26,7 @@ use crate::{
     sync::Clock,
 };
 
-const OUTCOMES: usize = Outcome::TooManyWaiters as usize + 1;
+const OUTCOMES: usize = Outcome::Overdue as usize + 1;
 
 /// Waits are told apart to 1 part in 64, which is the width of their buckets.
 const GROUPING_POWER: u8 = 6;
@@ -148,6 +148,7 @@ impl Counters {
             cancelled: taken(Outcome::Cancelled),
             closed: taken(Outcome::Closed),
             too_many_waiters: taken(Outcome::TooManyWaiters),
+            overdue: taken(Outcome::Overdue),
             waits: copy.times.drain(),
         }
     }
@@ -282,6 +283,8 @@ pub struct Interval {
     pub closed: u64,
     /// Those that would have had to wait, and [might not](crate::Builder::max_waiting).
     pub too_many_waiters: u64,
+    /// Those that had waited [for too long](crate::Builder::overdue), and were told so.
+    pub overdue: u64,
     waits: Histogram,
 }
 
@@ -378,6 +381,7 @@ impl fmt::Debug for Interval {
             .field("cancelled", &self.cancelled)
             .field("closed", &self.closed)
             .field("too_many_waiters", &self.too_many_waiters)
+            .field("overdue", &self.overdue)
             .field("median_wait", &self.wait_time(0.5))
             .field("longest_wait", &self.wait_time(1.0))
             .finish()

@@ -10,21 +10,17 @@ use super::{
     blocking,
     core::Semaphore,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
-    word::{MAX_PERMITS, Need},
+    word::Need,
 };
 use crate::{
     error::{AcquireError, AcquireTimeoutError, TryAcquireError},
     park::after,
 };
 
-/// 1 to `n`.
 #[track_caller]
 fn up_to(n: u32) -> Need {
     assert!(n > 0, "up to 0 permits, and at least one");
-    Need {
-        least: 1,
-        most: n.min(MAX_PERMITS),
-    }
+    Need::up_to(n)
 }
 
 /// Taking as many permits as there are, up to some number: for who can do with fewer, such as

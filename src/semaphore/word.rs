@@ -175,27 +175,50 @@ impl fmt::Debug for State {
     }
 }
 
-/// How many permits a request asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Need {
-    /// It waits until there are so many.
-    pub(crate) least: u32,
-    /// It takes so many if they are there then.
-    pub(crate) most: u32,
-}
+/// How many permits a request asks for: 31 bits, and in the highest one whether fewer will
+/// do, one at least.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Need(u32);
+
+const OR_FEWER: u32 = 1 << 31;
 
 impl Need {
     pub(crate) const fn exactly(n: u32) -> Self {
-        Self { least: n, most: n }
+        Self(n)
+    }
+
+    /// 1 to `n`. More than there can be is all that there are.
+    pub(crate) const fn up_to(n: u32) -> Self {
+        match n {
+            0 | 1 => Self(n),
+            OR_FEWER.. => Self(u32::MAX),
+            _ => Self(n | OR_FEWER),
+        }
     }
 
     pub(crate) const fn is_range(self) -> bool {
-        self.least < self.most
+        self.0 & OR_FEWER != 0
+    }
+
+    /// It waits until there are so many.
+    pub(crate) const fn least(self) -> u32 {
+        if self.is_range() { 1 } else { self.0 }
+    }
+
+    /// It takes so many if they are there then.
+    pub(crate) const fn most(self) -> u32 {
+        self.0 & !OR_FEWER
     }
 
     /// Of `free` permits it takes so many, if these are enough.
     pub(crate) fn of(self, free: u32) -> u32 {
-        free.clamp(self.least, self.most)
+        free.clamp(self.least(), self.most())
+    }
+}
+
+impl fmt::Debug for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..={}", self.least(), self.most())
     }
 }
 
@@ -302,7 +325,7 @@ impl Word {
             let n = need.of(self.load().available(reserved()));
             match self.try_acquire(n, &reserved) {
                 // They were there a moment ago.
-                Take::Full | Take::Spoken if n > need.least => {}
+                Take::Full | Take::Spoken if n > need.least() => {}
                 found => return (found, n),
             }
         }
@@ -358,11 +381,11 @@ impl Word {
             if now.is_closed() {
                 return (Take::Closed, 0);
             }
-            if now.is_too_large(need.least) {
+            if now.is_too_large(need.least()) {
                 return (Take::TooLarge, 0);
             }
             let n = need.of(now.free());
-            let (next, taken) = if now.fits(need.least) {
+            let (next, taken) = if now.fits(need.least()) {
                 (now.plus_active(n), Take::Acquired)
             } else {
                 (now.with_queued(true), Take::Full)
@@ -389,7 +412,7 @@ impl Word {
     ) -> (Take, u32) {
         let mut now = self.load();
         loop {
-            let left = match now.without(returned, need.least, aside) {
+            let left = match now.without(returned, need.least(), aside) {
                 Ok(left) => left,
                 Err(found) => return (found, 0),
             };

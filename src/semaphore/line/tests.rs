@@ -5,11 +5,11 @@ fn noop() -> Waker {
 }
 
 fn push(line: &mut Line, need: u32) -> Ticket {
-    line.push(Need::exactly(need), noop())
+    line.push(Need::exactly(need), 0, noop())
 }
 
 fn front(line: &Line) -> Option<u32> {
-    line.front().map(|need| need.least)
+    line.front().map(|need| need.least())
 }
 
 fn needs(line: &mut Line) -> Vec<u32> {
