@@ -437,7 +437,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             Arrival::Waits(waiter) => {
                 self.waiter = Some(waiter);
                 self.since = semaphore.begins_to_wait();
-                if semaphore.queue.has_come(&semaphore.word) {
+                if semaphore.queue.look_after_arrival(&semaphore.word) {
                     return self.poll(waker);
                 }
                 Poll::Pending

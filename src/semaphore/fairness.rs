@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::order::{Discipline, Order};
+use super::order::{Discipline, Order, Overdue};
 
 /// Who gets a permit that comes back while others wait for one.
 ///
@@ -54,7 +54,8 @@ pub enum Fairness {
 pub(crate) struct Policy {
     pub(crate) fairness: Fairness,
     /// Of those who stand in line under `Fifo`.
-    discipline: Discipline,
+    order: Order,
+    overdue: Overdue,
     /// In microseconds.
     bound: u32,
 }
@@ -62,7 +63,8 @@ pub(crate) struct Policy {
 impl Policy {
     pub(crate) const FIFO: Self = Self {
         fairness: Fairness::Fifo,
-        discipline: Discipline::PLAIN,
+        order: Order::Fifo,
+        overdue: Overdue::NEVER,
         bound: 500,
     };
 
@@ -71,19 +73,19 @@ impl Policy {
     }
 
     pub(crate) const fn with_order(self, order: Order) -> Self {
-        let discipline = self.discipline.with_order(order);
-        Self { discipline, ..self }
+        Self { order, ..self }
     }
 
     pub(crate) const fn with_overdue(self, target: Duration, interval: Duration) -> Self {
-        let discipline = self.discipline.with_overdue(target, interval);
-        Self { discipline, ..self }
+        let overdue = Overdue::new(target, interval);
+        Self { overdue, ..self }
     }
 
     /// How its line is served, if that is not the usual way.
     pub(crate) const fn discipline(self) -> Option<Discipline> {
-        if self.is_fifo() && !self.discipline.is_plain() {
-            Some(self.discipline)
+        let Self { order, overdue, .. } = self;
+        if self.is_fifo() && !(matches!(order, Order::Fifo) && overdue.is_never()) {
+            Some(Discipline { order, overdue })
         } else {
             None
         }

@@ -33,41 +33,42 @@ pub enum Order {
     AdaptiveLifo,
 }
 
-/// What a builder asked for. Times are in microseconds, up to 71 minutes, which is for ever.
+/// When a wait is too long. Times are in microseconds, up to 71 minutes, which is for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Discipline {
-    pub(super) order: Order,
+pub(crate) struct Overdue {
     target: u32,
     interval: u32,
 }
 
-impl Discipline {
-    /// First in, first out, and nobody waits for too long.
-    pub(super) const PLAIN: Self = Self {
-        order: Order::Fifo,
+impl Overdue {
+    pub(super) const NEVER: Self = Self {
         target: u32::MAX,
         interval: 100_000,
     };
 
-    pub(super) const fn with_order(self, order: Order) -> Self {
-        Self { order, ..self }
-    }
-
-    pub(super) const fn with_overdue(self, target: Duration, interval: Duration) -> Self {
+    pub(super) const fn new(target: Duration, interval: Duration) -> Self {
         Self {
             target: micros(target),
             interval: micros(interval),
-            ..self
         }
     }
 
-    pub(super) const fn is_plain(self) -> bool {
-        matches!(self.order, Order::Fifo) && self.target == u32::MAX
+    pub(super) const fn is_never(self) -> bool {
+        self.target == u32::MAX
     }
+}
 
+/// How a line is served: what a builder asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Discipline {
+    pub(super) order: Order,
+    pub(super) overdue: Overdue,
+}
+
+impl Discipline {
     /// Is a line overloaded in which somebody has been for so long?
     pub(super) const fn is_overload(self, busy_for: u64) -> bool {
-        busy_for >= self.interval as u64
+        busy_for >= self.overdue.interval as u64
     }
 
     /// Does the newest go first?
@@ -81,12 +82,13 @@ impl Discipline {
 
     /// From when on a wait is too long.
     pub(super) const fn patience(self, overload: bool) -> Option<u32> {
-        if self.target == u32::MAX {
+        let Overdue { target, interval } = self.overdue;
+        if self.overdue.is_never() {
             None
-        } else if overload || self.interval < self.target {
-            Some(self.target)
+        } else if overload || interval < target {
+            Some(target)
         } else {
-            Some(self.interval)
+            Some(interval)
         }
     }
 }

@@ -77,6 +77,14 @@
 //! moment, but by nobody who is in line already.) During a pause, with max 0, nobody
 //! steps aside: there is nobody to be held up.
 //!
+//! # Another order
+//!
+//! With a discipline (`order.rs`) the next in line may be the newest, and whoever has waited
+//! for too long leaves, told so. A *look* at the clock decides both: in `serve`, under the
+//! lock, before anybody is served. Between looks nothing moves. So all arguments hold with
+//! "front" read as "next", but one: an arrival may be the next, and fit where the one before
+//! it did not. Therefore it looks too when it is in line, like a releaser of no permits.
+//!
 //! # Why a line that has gone holds up nobody
 //!
 //! A newcomer that finds QUEUED is refused by the word alone, so nobody may learn that
@@ -808,7 +816,7 @@ impl Queue {
 
     /// One has come into the line. With a discipline it may be the next, and the time may
     /// have come for others. Says whether there is one.
-    pub(crate) fn has_come(&self, word: &Word) -> bool {
+    pub(crate) fn look_after_arrival(&self, word: &Word) -> bool {
         let looks = self.policy.discipline().is_some();
         if looks {
             self.hand_over(word, 0);
