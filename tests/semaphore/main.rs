@@ -13,6 +13,7 @@ mod lifetime;
 mod matrix;
 mod max_waiting;
 mod ordering;
+mod overdue;
 mod reentrancy;
 mod resize_races;
 mod resizing;
