@@ -295,7 +295,8 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
         if n == 0 || self.source.is_closed() {
             return None;
         }
-        let borrowed = frames::borrow(self.source.id(), number, n, !self.is_over_max())?;
+        let except = self.is_over_max().then_some(self.number);
+        let borrowed = frames::borrow(self.source.id(), number, n, except)?;
         Grant::shared(&self.source, n, Some(borrowed), None, false)
     }
 
@@ -304,7 +305,8 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
         if let Some(permit) = grant.own() {
             return !permit.semaphore().is_pressed(|| self.asking());
         }
-        if grant.here.as_ref().is_some_and(|here| here.of_request) && self.is_over_max() {
+        let request_of = grant.here.as_ref().and_then(|here| here.request_of);
+        if request_of == Some(self.number) && self.is_over_max() {
             return false;
         }
         let is_late = |(_, end): &(_, Instant)| Instant::now() >= *end;
@@ -314,8 +316,8 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
             && !grant.there.as_ref().is_some_and(is_late)
     }
 
-    /// Are more permits out than max? Then a request that got some gives them back, and
-    /// nobody uses them meanwhile.
+    /// Are more permits out than max? Then what the call's own request has got is not used
+    /// on top of it: it will go back. Other calls may have to stay on top, so they use it.
     fn is_over_max(&self) -> bool {
         let (max, active) = self.source.max_and_active();
         active > max
@@ -562,7 +564,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
         let found = {
             let _suspended = self.request.as_ref().map(|request| {
                 let awaited = Arc::clone(&request.awaited);
-                Entered::asking(call.source.id(), number, need, awaited)
+                Entered::asking(call.source.id(), call.number, number, need, awaited)
             });
             self.wait.look()
         };
@@ -587,7 +589,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
         }
         // What the loan has to bring, with what else there is. Whatever is beneath stays
         // as it is while this thread naps.
-        let beneath = || frames::borrow(source.id(), number, need, true);
+        let beneath = || frames::borrow(source.id(), number, need, None);
         let there = beneath().map_or(0, |borrowed| borrowed.permits as usize);
         let missing = need as usize - there.min(need as usize);
         let least = match over {
@@ -597,7 +599,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
         // As a number of permits it is at most `need`.
         let loan = self.wait.nap_starving(source.id(), number, least as u32)?;
         let missing = need.saturating_sub(loan.permits);
-        let here = frames::borrow(source.id(), number, missing, true);
+        let here = frames::borrow(source.id(), number, missing, None);
         Grant::shared(source, need, here, Some(loan), over)
     }
 
@@ -638,7 +640,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
     /// nested call, under what is free, ahead of who waits for what is suspended.
     fn over_max(&self, need: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
         let source = &self.call.source;
-        if let Some(borrowed) = frames::borrow(source.id(), number, need, true) {
+        if let Some(borrowed) = frames::borrow(source.id(), number, need, None) {
             return Grant::shared(source, need, Some(borrowed), None, true);
         }
         let ahead = || source.ahead(need, false).map(Grant::new);

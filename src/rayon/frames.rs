@@ -30,8 +30,8 @@ struct Frame {
     free: u32,
     /// Of one that waits for its permits: whether they are there yet.
     awaited: Option<Arc<Awaited>>,
-    /// They are its own then, and nothing is at work under them: it could give them back.
-    is_request: bool,
+    /// Whose request it is: that call gives the permits back if nobody uses them.
+    request_of: Option<u64>,
 }
 
 /// The number of a call that begins now. It is younger than all frames there are.
@@ -71,18 +71,24 @@ impl Entered {
             number: NUMBERS.load(Relaxed),
             free: permits,
             awaited: None,
-            is_request: false,
+            request_of: None,
         })
     }
 
-    /// A call that waits in line for `permits`, as number `number`.
-    pub(super) fn asking(id: Id, number: u64, permits: u32, awaited: Arc<Awaited>) -> Self {
+    /// Call number `call` waits in line for `permits`, as number `number`.
+    pub(super) fn asking(
+        id: Id,
+        call: u64,
+        number: u64,
+        permits: u32,
+        awaited: Arc<Awaited>,
+    ) -> Self {
         Self::push(Frame {
             id,
             number,
             free: permits,
             awaited: Some(awaited),
-            is_request: true,
+            request_of: Some(call),
         })
     }
 
@@ -93,7 +99,7 @@ impl Entered {
             number: borrowed.number,
             free: borrowed.permits,
             awaited: Some(awaited),
-            is_request: false,
+            request_of: None,
         })
     }
 
@@ -132,24 +138,24 @@ pub(super) struct Borrowed {
     pub(super) permits: u32,
     /// Of the youngest of these frames.
     pub(super) number: u64,
-    /// One of these frames is that of a request.
-    pub(super) of_request: bool,
+    /// One of them is a request of this call.
+    pub(super) request_of: Option<u64>,
 }
 
 /// Up to `most` permits, for call number `number`: of frames that were there when it
-/// began, those of requests only if `requests`. `None` if there are none.
-pub(super) fn borrow(id: Id, number: u64, most: u32, requests: bool) -> Option<Borrowed> {
+/// began, but the requests of call number `except`. `None` if there are none.
+pub(super) fn borrow(id: Id, number: u64, most: u32, except: Option<u64>) -> Option<Borrowed> {
     with_stack(|stack| {
         let (mut parts, mut permits, mut youngest) = (Vec::new(), 0, 0);
-        let mut of_request = false;
+        let mut request_of = None;
         for (index, frame) in stack.iter_mut().enumerate().rev() {
             let is_held = frame
                 .awaited
                 .as_ref()
                 .is_none_or(|awaited| awaited.is_there());
-            let is_for_us = frame.id == id && frame.number < number;
-            if is_for_us && frame.free > 0 && is_held && (requests || !frame.is_request) {
-                of_request |= frame.is_request;
+            let is_out = frame.request_of.is_some() && frame.request_of == except;
+            if frame.id == id && frame.number < number && frame.free > 0 && is_held && !is_out {
+                request_of = request_of.max(frame.request_of);
                 let part = frame.free.min(most - permits);
                 frame.free -= part;
                 permits += part;
@@ -165,7 +171,7 @@ pub(super) fn borrow(id: Id, number: u64, most: u32, requests: bool) -> Option<B
             parts,
             permits,
             number: youngest,
-            of_request,
+            request_of,
         })
     })?
 }

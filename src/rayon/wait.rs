@@ -297,7 +297,7 @@ fn lend() -> bool {
         if plea.loan.is_some() {
             return None;
         }
-        let borrowed = frames::borrow(plea.id, plea.number, u32::MAX, true)?;
+        let borrowed = frames::borrow(plea.id, plea.number, u32::MAX, None)?;
         if borrowed.permits < plea.least {
             return None;
         }
