@@ -44,13 +44,13 @@ fn every_call_says_overdue() {
 fn who_is_not_in_line_is_not_overdue() {
     for fairness in [Fairness::Eventual, Fairness::Barging] {
         let builder = Semaphore::builder(2).fairness(fairness);
-        let semaphore = builder
-            .order(Order::Lifo)
-            .overdue(NOTHING, NOTHING)
-            .build();
+        let semaphore = builder.order(Order::Lifo).overdue(NOTHING, NOTHING).build();
         let held = semaphore.try_acquire_many(2).unwrap();
         let mut light = spawn(semaphore.acquire());
-        let mut heavy = [spawn(semaphore.acquire_many(2)), spawn(semaphore.acquire_many(2))];
+        let mut heavy = [
+            spawn(semaphore.acquire_many(2)),
+            spawn(semaphore.acquire_many(2)),
+        ];
         assert_pending!(light.poll());
         let [first, last] = &mut heavy;
         assert_pending!(first.poll());

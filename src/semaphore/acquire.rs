@@ -368,6 +368,7 @@ pub(crate) struct Attempt<S: Deref<Target = Semaphore>> {
 }
 
 impl<S: Deref<Target = Semaphore>> Attempt<S> {
+    #[cfg(any(test, feature = "keyed", feature = "pool"))]
     pub(crate) fn new(semaphore: S, n: u32) -> Self {
         Self::with(semaphore, Need::exactly(n))
     }
