@@ -18,8 +18,6 @@ mod acquire;
 
 mod blocking;
 
-mod up_to;
-
 mod resize;
 
 mod watch;
@@ -39,7 +37,10 @@ mod permit;
 mod queue;
 #[cfg(feature = "stats")]
 mod stats;
+#[cfg(feature = "stats")]
+mod times;
 mod until;
+mod up_to;
 mod word;
 
 pub use self::{
@@ -55,7 +56,10 @@ pub use self::{
     watch::{Idle, Settled},
 };
 #[cfg(feature = "stats")]
-pub use stats::{Interval, Stats};
+pub use self::{
+    stats::{Interval, Stats},
+    times::Times,
+};
 
 #[cfg(any(feature = "keyed", feature = "pool"))]
 pub(crate) use self::{acquire::Attempt, core::Held, internal::Rest, word::Take};

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use dynaphore::{AcquireError, Fairness, Semaphore};
+use futures::FutureExt as _;
 
 use crate::table::{
     Column, Row, Value,
@@ -93,9 +94,7 @@ pub fn measure((sizes, turns): (usize, usize)) -> Vec<Outcome> {
 }
 
 fn waits<F: Future>(future: Pin<&mut F>) -> bool {
-    future
-        .poll(&mut Context::from_waker(Waker::noop()))
-        .is_pending()
+    future.now_or_never().is_none()
 }
 
 /// So many futures that wait.

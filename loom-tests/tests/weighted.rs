@@ -1,6 +1,6 @@
 //! Requests for many permits, and for more than max.
 
-use std::{future::Future, task::Poll};
+use std::task::Poll;
 
 use dynaphore_loom_tests::{Waiter, assert_at_rest, block_on, join, model, semaphore, spawn, take};
 
@@ -288,39 +288,5 @@ fn straggler_is_refused() {
             Poll::Pending => panic!("told nothing"),
         }
         assert_eq!((s.active(), s.waiting()), (0, 0));
-    });
-}
-
-/// One that takes what there is comes while permits come back one by one: it has one at
-/// least, and as many as it says.
-#[test]
-fn up_to_against_releases() {
-    model(3, || {
-        let s = semaphore(2);
-        let releases = [(); 2].map(|()| take(&s, 1));
-        let releases = releases.map(|held| spawn(move || drop(held)));
-        let some = block_on(s.acquire_up_to(2)).unwrap();
-        join(releases);
-        assert!((1..=2).contains(&some.num_permits()));
-        assert_eq!(s.active(), some.num_permits());
-        drop(some);
-        assert_at_rest(&s, 2);
-    });
-}
-
-/// It gives up while it is granted more than one: all of them come back.
-#[test]
-fn up_to_cancel_against_release() {
-    model(3, || {
-        let s = semaphore(2);
-        let held = take(&s, 2);
-        let mut some = Box::pin(s.clone().acquire_up_to_owned(2));
-        let waker = std::task::Waker::noop();
-        let polled = some.as_mut().poll(&mut std::task::Context::from_waker(waker));
-        assert!(polled.is_pending());
-        let release = spawn(move || drop(held));
-        drop(some);
-        release.join().unwrap();
-        assert_at_rest(&s, 2);
     });
 }

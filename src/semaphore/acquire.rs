@@ -21,7 +21,7 @@ use super::{
     outcome::{Outcome, Since},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     queue::{Arrival, Waiter},
-    word::{Need, Take},
+    word::Take,
 };
 use crate::{
     error::{AcquireError, TryAcquireError},
@@ -319,17 +319,6 @@ impl Semaphore {
         }
     }
 
-    /// Takes as many as there are of the permits that are needed.
-    pub(super) fn try_take_some(&self, need: Need) -> Result<Held, TryAcquireError> {
-        match self.take_some(need) {
-            (Take::Acquired, n) => {
-                self.record(Outcome::Acquired, Since::NEVER);
-                Ok(Held::taken(n))
-            }
-            (found, _) => Err(self.refused(found)),
-        }
-    }
-
     #[inline(never)]
     fn refused(&self, found: Take) -> TryAcquireError {
         let error = found.refusal();
@@ -354,26 +343,21 @@ impl Take {
     }
 }
 
-/// A request for the permits of `need` by somebody who reaches the semaphore by `S`.
+/// A request for `need` permits by somebody who reaches the semaphore by `S`.
 ///
 /// Dropping it at any moment leaves no trace: a place in line is given up, and
 /// permits that were granted but not picked up go to whoever is next.
 pub(crate) struct Attempt<S: Deref<Target = Semaphore>> {
     /// Taken by the permit at the end.
     semaphore: Option<S>,
-    /// Once it has its permits, just these.
-    need: Need,
+    need: u32,
     waiter: Option<Waiter>,
     since: Since,
 }
 
 impl<S: Deref<Target = Semaphore>> Attempt<S> {
-    #[cfg(any(test, feature = "keyed", feature = "pool"))]
-    pub(crate) fn new(semaphore: S, n: u32) -> Self {
-        Self::with(semaphore, Need::exactly(n))
-    }
-
-    pub(super) fn with(semaphore: S, need: Need) -> Self {
+    #[inline]
+    pub(crate) fn new(semaphore: S, need: u32) -> Self {
         Self {
             semaphore: Some(semaphore),
             need,
@@ -386,50 +370,26 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     #[inline]
     fn try_now(&mut self) -> Option<(S, Held)> {
         let semaphore = self.semaphore.as_deref()?;
-        if self.waiter.is_some() {
-            return None;
-        }
-        if semaphore.take(self.need.most()) != Take::Acquired && !self.take_some() {
+        if self.waiter.is_some() || semaphore.take(self.need) != Take::Acquired {
             return None;
         }
         self.finish(Ok(())).ok()
     }
 
-    /// Takes some of the permits, if it wants only some and they are there. What it is to
-    /// take at most is not there.
-    #[inline]
-    fn take_some(&mut self) -> bool {
-        self.need.is_range() && self.take_fewer()
-    }
-
-    #[inline(never)]
-    fn take_fewer(&mut self) -> bool {
-        let semaphore = self.semaphore.as_deref().expect("not finished");
-        let (found, n) = semaphore.take_some(self.need);
-        if found == Take::Acquired {
-            self.need = Need::exactly(n);
-        }
-        found == Take::Acquired
-    }
-
     /// The first poll, which has `found` no permits.
     #[inline(never)]
     fn arrive(&mut self, found: Take, waker: &Waker) -> Poll<Result<(S, Held), AcquireError>> {
+        let semaphore = self.semaphore.as_deref().expect("polled after completion");
         if found == Take::Closed {
             return Poll::Ready(self.finish(Err(AcquireError::Closed)));
         }
-        if self.take_some() {
-            return Poll::Ready(self.finish(Ok(())));
-        }
-        let semaphore = self.semaphore.as_deref().expect("polled after completion");
         let max_waiting = semaphore.optional.max_waiting();
         match semaphore
             .queue
             .arrive(&semaphore.word, self.need, max_waiting, waker)
         {
             // Others may have seen that it waits.
-            Arrival::Acquired(n, deferred) => {
-                self.need = Need::exactly(n);
+            Arrival::Acquired(deferred) => {
                 self.since = semaphore.begins_to_wait();
                 Poll::Ready(self.finish_wait(Verdict::Granted, deferred))
             }
@@ -455,9 +415,9 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         semaphore.record(Outcome::Cancelled, self.since);
         let ticket = waiter.ticket();
         let verdict = semaphore.queue.cancel(&semaphore.word, waiter);
-        let n = self.granted(verdict, ticket);
+        self.heard(verdict, ticket);
         if verdict == Verdict::Granted {
-            semaphore.release(Held::taken(n));
+            semaphore.release(Held::taken(self.need));
         }
     }
 
@@ -475,7 +435,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
                 None
             }
             verdict => {
-                self.need = Need::exactly(self.granted(verdict, ticket));
+                self.heard(verdict, ticket);
                 Some(self.finish_wait(verdict, Deferred::default()))
             }
         }
@@ -509,7 +469,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         // it so.
         self.waiter = Some(Waiter::InLine(ticket));
         let Semaphore { word, queue, .. } = &**self.semaphore.insert(semaphore);
-        if queue.put_back(word, ticket, self.need.most(), waker) {
+        if queue.put_back(word, ticket, self.need, waker) {
             return Ok(());
         }
         self.waiter = None;
@@ -529,7 +489,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             Err(AcquireError::Overdue) => Outcome::Overdue,
         };
         semaphore.record(outcome, Since::NEVER);
-        answer.map(|()| (semaphore, Held::taken(self.need.most())))
+        answer.map(|()| (semaphore, Held::taken(self.need)))
     }
 
     /// It has waited. A panic of a waker goes on when the permits are back.
@@ -540,8 +500,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         mut deferred: Deferred,
     ) -> Result<(S, Held), AcquireError> {
         let waiter = self.waiter.take();
-        let ticket = waiter.as_ref().and_then(Waiter::ticket);
-        self.need = Need::exactly(self.granted(verdict, ticket));
+        self.heard(verdict, waiter.as_ref().and_then(Waiter::ticket));
         let semaphore = self.semaphore.take().expect("finished once");
         if let Some(Waiter::Competing { listener, .. }) = waiter {
             deferred.merge(semaphore.queue.leave(listener));
@@ -549,14 +508,14 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         let acquired = verdict == Verdict::Granted;
         let panics = deferred.resumes();
         let (outcome, error) = match verdict {
-            Verdict::Overdue => (Outcome::Overdue, AcquireError::Overdue),
             Verdict::Granted if panics => (Outcome::Cancelled, AcquireError::Closed),
             Verdict::Granted => (Outcome::Acquired, AcquireError::Closed),
-            _ => (Outcome::Closed, AcquireError::Closed),
+            Verdict::Overdue => (Outcome::Overdue, AcquireError::Overdue),
+            Verdict::Waiting | Verdict::Closed => (Outcome::Closed, AcquireError::Closed),
         };
         semaphore.record(outcome, self.since);
         let held = Held {
-            n: self.need.most(),
+            n: self.need,
             handed: semaphore.queue.is_fifo(),
         };
         if acquired && panics {
@@ -570,13 +529,12 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         }
     }
 
-    /// How many permits it was granted, if that is what it was told. It has heard it now.
-    fn granted(&self, verdict: Verdict, ticket: Option<Ticket>) -> u32 {
-        match (ticket, self.semaphore.as_deref()) {
-            (Some(ticket), Some(semaphore)) if verdict != Verdict::Waiting => {
-                semaphore.queue.claim(ticket, self.need)
+    /// It has heard what it was told, if it was.
+    fn heard(&self, verdict: Verdict, ticket: Option<Ticket>) {
+        if let (Some(ticket), Some(semaphore)) = (ticket, self.semaphore.as_deref()) {
+            if verdict != Verdict::Waiting {
+                semaphore.queue.heard(ticket);
             }
-            _ => self.need.least(),
         }
     }
 }
@@ -592,7 +550,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
         let Some(waiter) = &mut self.waiter else {
-            return match semaphore.take(self.need.most()) {
+            return match semaphore.take(self.need) {
                 Take::Acquired => Poll::Ready(self.finish(Ok(()))),
                 found => self.arrive(found, waker),
             };
@@ -625,7 +583,7 @@ impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
 impl<S: Deref<Target = Semaphore>> fmt::Debug for Attempt<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt")
-            .field("need", &self.need.most())
+            .field("need", &self.need)
             .field("waits", &self.waiter.is_some())
             .finish_non_exhaustive()
     }
@@ -674,13 +632,9 @@ pin_project! {
 
 impl<'a> Acquire<'a> {
     #[inline]
-    pub(super) fn new(semaphore: &'a Semaphore, n: u32) -> Self {
-        Self::with(semaphore, Need::exactly(n))
-    }
-
-    pub(super) fn with(semaphore: &'a Semaphore, need: Need) -> Self {
+    pub(super) fn new(semaphore: &'a Semaphore, need: u32) -> Self {
         Self {
-            attempt: Attempt::with(semaphore, need),
+            attempt: Attempt::new(semaphore, need),
             pinned: PhantomPinned,
         }
     }
@@ -757,13 +711,10 @@ pin_project! {
 }
 
 impl AcquireOwned {
-    pub(super) fn new(semaphore: Arc<Semaphore>, n: u32) -> Self {
-        Self::with(semaphore, Need::exactly(n))
-    }
-
-    pub(super) fn with(semaphore: Arc<Semaphore>, need: Need) -> Self {
+    #[inline]
+    pub(super) fn new(semaphore: Arc<Semaphore>, need: u32) -> Self {
         Self {
-            attempt: Attempt::with(semaphore, need),
+            attempt: Attempt::new(semaphore, need),
             pinned: PhantomPinned,
         }
     }

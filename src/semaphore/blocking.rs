@@ -11,7 +11,7 @@ use super::{
     core::{Held, Semaphore, checked},
     outcome::{Outcome, Since},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
-    word::{Need, Take},
+    word::Take,
 };
 use crate::{
     error::{AcquireError, AcquireTimeoutError},
@@ -25,22 +25,11 @@ pub(crate) fn acquire<S: Deref<Target = Semaphore>>(
     n: u32,
     deadline: Option<Instant>,
 ) -> Result<(S, Held), AcquireTimeoutError> {
-    acquire_some(semaphore, Need::exactly(n), deadline)
-}
-
-/// Waits for as many permits as are needed, until the deadline if there is one.
-#[inline]
-#[track_caller]
-pub(super) fn acquire_some<S: Deref<Target = Semaphore>>(
-    semaphore: S,
-    need: Need,
-    deadline: Option<Instant>,
-) -> Result<(S, Held), AcquireTimeoutError> {
     semaphore.assert_may_block();
-    match semaphore.take(need.most()) {
+    match semaphore.take(n) {
         Take::Acquired => {
             semaphore.record(Outcome::Acquired, Since::NEVER);
-            return Ok((semaphore, Held::taken(need.most())));
+            return Ok((semaphore, Held::taken(n)));
         }
         Take::Closed => {
             semaphore.record(Outcome::Closed, Since::NEVER);
@@ -48,19 +37,19 @@ pub(super) fn acquire_some<S: Deref<Target = Semaphore>>(
         }
         Take::Full | Take::Spoken | Take::TooLarge => {}
     }
-    let mut attempt = Attempt::with(semaphore, need);
+    let mut attempt = Attempt::new(semaphore, n);
     park::wait(&mut attempt, deadline)
         .or_else(|| attempt.give_up())
         .map_or(Err(AcquireTimeoutError::Timeout), |told| Ok(told?))
 }
 
-/// Waits for as many permits as are needed, as long as it takes.
+/// Waits for `n` permits as long as it takes.
 #[track_caller]
-pub(super) fn acquire_at_last<S: Deref<Target = Semaphore>>(
+fn acquire_at_last<S: Deref<Target = Semaphore>>(
     semaphore: S,
-    need: Need,
+    n: u32,
 ) -> Result<(S, Held), AcquireError> {
-    acquire_some(semaphore, need, None).map_err(|error| match error {
+    acquire(semaphore, n, None).map_err(|error| match error {
         AcquireTimeoutError::Timeout => unreachable!("there is no deadline"),
         AcquireTimeoutError::Closed => AcquireError::Closed,
         AcquireTimeoutError::TooManyWaiters => AcquireError::TooManyWaiters,
@@ -99,8 +88,7 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
-        acquire_at_last(self, Need::exactly(1))
-            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+        acquire_at_last(self, 1).map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
     }
 
     /// Waits for `n` permits, blocking the thread, and takes them all at once.
@@ -131,8 +119,7 @@ impl Semaphore {
     #[track_caller]
     pub fn blocking_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
         let n = checked(n as usize);
-        acquire_at_last(self, Need::exactly(n))
-            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+        acquire_at_last(self, n).map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
     }
 
     /// [`blocking_acquire`](Self::blocking_acquire), with a permit that keeps the
@@ -158,8 +145,7 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn blocking_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
-        acquire_at_last(self, Need::exactly(1))
-            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+        acquire_at_last(self, 1).map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 
     /// [`blocking_acquire_many`](Self::blocking_acquire_many), with permits that
@@ -190,8 +176,7 @@ impl Semaphore {
         n: u32,
     ) -> Result<OwnedSemaphorePermit, AcquireError> {
         let n = checked(n as usize);
-        acquire_at_last(self, Need::exactly(n))
-            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+        acquire_at_last(self, n).map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
     }
 }
 

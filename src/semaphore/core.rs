@@ -9,7 +9,7 @@ use super::{
     optional::{Optional, Options},
     outcome::{Outcome, Since},
     queue::Queue,
-    word::{MAX_PERMITS, Need, Release, Take, Word},
+    word::{MAX_PERMITS, Release, Take, Word},
 };
 use crate::{error::SetMaxError, foreign::Deferred, generation::ShortToken, sync::const_fn};
 
@@ -74,6 +74,7 @@ pub struct Semaphore {
 }
 
 /// `n` as the word counts it.
+#[inline]
 #[track_caller]
 pub(crate) const fn checked(n: usize) -> u32 {
     assert!(
@@ -151,12 +152,12 @@ impl Semaphore {
     }
 
     const_fn! {
-        /// A semaphore that never makes anybody wait, for where a limit is wanted only
-        /// sometimes: [`MAX_PERMITS`](Self::MAX_PERMITS) permits. It counts them all the
-        /// same, and [`set_max`](Self::set_max) limits it at any time.
+        /// A semaphore that makes nobody wait, for where a limit is wanted only sometimes:
+        /// [`MAX_PERMITS`](Self::MAX_PERMITS) permits. It counts them all the same, and
+        /// [`set_max`](Self::set_max) limits it at any time.
         ///
-        /// No limit is not a max of zero: that is a pause, in which everybody waits until
-        /// max is raised.
+        /// A max of zero is something else: a pause, in which everybody waits until it is
+        /// raised.
         ///
         /// # Examples
         ///
@@ -194,11 +195,6 @@ impl Semaphore {
     #[inline(always)]
     pub(crate) fn take(&self, n: u32) -> Take {
         self.word.try_acquire(n, || self.queue.reserved())
-    }
-
-    /// Takes as many as there are of the permits that are needed. How many, if it has.
-    pub(super) fn take_some(&self, need: Need) -> (Take, u32) {
-        self.word.try_acquire_some(need, || self.queue.reserved())
     }
 
     #[inline(always)]
@@ -395,6 +391,25 @@ impl Semaphore {
         *packed = Packed::new(held, token);
         if let Some(younger) = younger {
             self.optional.generations().release(younger);
+        }
+    }
+
+    /// Adds to `packed` until it is `n` permits, or no more are available.
+    pub(super) fn extend(&self, packed: &mut Packed, n: usize) {
+        let mut missing = n.saturating_sub(packed.held().n as usize);
+        loop {
+            let some = missing.min(self.available_permits());
+            if some == 0 {
+                return;
+            }
+            match self.take_packed(some as u32) {
+                (Take::Acquired, mut more) => {
+                    self.merge(packed, &mut more);
+                    missing -= some;
+                }
+                // Somebody was quicker, or it is for those in line. Half of it may be had.
+                _ => missing = some / 2,
+            }
         }
     }
 

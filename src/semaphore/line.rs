@@ -17,9 +17,7 @@
 //! everybody: who holds a ticket below [`served`](Line::served) has left the ring, and
 //! whoever is closed out holds one from [`closed_at`](Line::closed_at) on. Only those
 //! aside, back in line, or refused while they were, break that order. While there are
-//! such [`stragglers`](Line::stragglers), a ticket below `served` is looked up here. How
-//! many permits it was, where that is not what was asked for, is told by name
-//! ([`told`](Line::told)).
+//! such [`stragglers`](Line::stragglers), a ticket below `served` is looked up here.
 //!
 //! # Where the first in line is not always the next
 //!
@@ -34,7 +32,7 @@ use std::{
     task::Waker,
 };
 
-use super::{order::Discipline, word::Need};
+use super::order::Discipline;
 
 /// Holes that are left alone before a sweep is worth it.
 const SWEEP_FROM: usize = 32;
@@ -61,7 +59,7 @@ pub(crate) struct Ticket(pub(super) u64);
 /// A waiter; without a waker it is a hole in the ring.
 struct Entry {
     ticket: Ticket,
-    need: Need,
+    need: u32,
     /// When it came, for a discipline: in microseconds, the lower 32 bits.
     came: u32,
     waker: Option<Waker>,
@@ -102,8 +100,8 @@ pub(super) struct Line {
     aside_by_need: BTreeSet<(u32, Ticket)>,
     /// Stragglers that were closed out: they may ask at any time.
     refused: BTreeSet<Ticket>,
-    /// What cannot be told by a ticket, until its holder has heard it.
-    told: HashMap<Ticket, (Verdict, u32)>,
+    /// Those who have been told by name, and have not heard it. For a discipline.
+    told: HashMap<Ticket, Verdict>,
     discipline: Option<Discipline>,
     /// Since when somebody has been in line, for a discipline.
     busy_since: Option<u64>,
@@ -174,7 +172,7 @@ impl Line {
     }
 
     /// How many permits the first in line needs.
-    pub(super) fn front(&self) -> Option<Need> {
+    pub(super) fn front(&self) -> Option<u32> {
         match self.next_rejoined() {
             None => self.next_in_ring().map(|entry| entry.need),
             Some(ticket) => self.rejoined.get(&ticket).map(|entry| entry.need),
@@ -185,7 +183,7 @@ impl Line {
     pub(super) fn look_up(&self, ticket: Ticket) -> Verdict {
         if self.discipline.is_some() {
             let told = self.told.get(&ticket);
-            told.map_or(Verdict::Waiting, |&(verdict, _)| verdict)
+            told.copied().unwrap_or(Verdict::Waiting)
         } else if self.aside.contains_key(&ticket) || self.rejoined.contains_key(&ticket) {
             Verdict::Waiting
         } else if ticket >= self.closed_at || self.refused.contains(&ticket) {
@@ -236,7 +234,7 @@ impl Line {
 /// Joining and leaving it.
 impl Line {
     /// Puts a waiter at the end of the line, at the time `now`.
-    pub(super) fn push(&mut self, need: Need, now: u64, waker: Waker) -> Ticket {
+    pub(super) fn push(&mut self, need: u32, now: u64, waker: Waker) -> Ticket {
         let ticket = self.ticket();
         if self.is_empty() {
             self.busy_since = Some(now);
@@ -251,7 +249,7 @@ impl Line {
     }
 
     /// Puts an arrival that needs more than max beside the line.
-    pub(super) fn push_aside(&mut self, need: Need, waker: Waker) -> Ticket {
+    pub(super) fn push_aside(&mut self, need: u32, waker: Waker) -> Ticket {
         let ticket = self.ticket();
         self.stand_aside(Entry {
             ticket,
@@ -262,24 +260,14 @@ impl Line {
         ticket
     }
 
-    /// Grants the next in line `n` permits, which it needs.
-    pub(super) fn grant_front(&mut self, n: u32) -> Option<Waker> {
+    /// Grants the next in line what it needs.
+    pub(super) fn grant_front(&mut self) -> Option<Waker> {
         let entry = self.pop_front()?;
-        if entry.need.is_range() || self.discipline.is_some() {
-            self.told.insert(entry.ticket, (Verdict::Granted, n));
+        if self.discipline.is_some() {
+            self.told.insert(entry.ticket, Verdict::Granted);
         }
         self.pass(entry.ticket);
         entry.waker
-    }
-
-    /// The holder of `ticket` has heard its verdict. How many permits it was granted, where
-    /// it left that open.
-    pub(super) fn claim(&mut self, ticket: Ticket) -> Option<u32> {
-        let n = self.told.remove(&ticket).map(|(_, n)| n);
-        if self.told.is_empty() && self.told.capacity() > KEEP {
-            self.told = HashMap::new();
-        }
-        n
     }
 
     /// The first in line cannot be served until max is raised: out of the way.
@@ -313,7 +301,7 @@ impl Line {
         debug_assert!(ticket < self.served, "granted before");
         let entry = Entry {
             ticket,
-            need: Need::exactly(need),
+            need,
             came: 0,
             waker,
         };
@@ -325,7 +313,7 @@ impl Line {
         self.closed_at = self.closed_at.min(self.served);
         let entry = self.pop_front().or_else(|| {
             let (ticket, entry) = self.aside.pop_first()?;
-            self.aside_by_need.remove(&(entry.need.least(), ticket));
+            self.aside_by_need.remove(&(entry.need, ticket));
             Some(entry)
         });
         let Some(entry) = entry else {
@@ -335,7 +323,7 @@ impl Line {
             return None;
         };
         if self.discipline.is_some() {
-            self.told.insert(entry.ticket, (Verdict::Closed, 0));
+            self.told.insert(entry.ticket, Verdict::Closed);
         } else if entry.ticket < self.closed_at {
             // Its ticket says granted: it is told by name.
             self.refused.insert(entry.ticket);
@@ -358,7 +346,7 @@ impl Line {
             return Some(Removed { was_front, waker });
         }
         if let Some(entry) = self.aside.remove(&ticket) {
-            self.aside_by_need.remove(&(entry.need.least(), ticket));
+            self.aside_by_need.remove(&(entry.need, ticket));
             return Some(Removed {
                 was_front: false,
                 waker: entry.waker,
@@ -371,8 +359,7 @@ impl Line {
     }
 
     fn stand_aside(&mut self, entry: Entry) {
-        self.aside_by_need
-            .insert((entry.need.least(), entry.ticket));
+        self.aside_by_need.insert((entry.need, entry.ticket));
         self.aside.insert(entry.ticket, entry);
     }
 
@@ -437,6 +424,14 @@ impl Line {
         self.served = Ticket(u64::MAX);
     }
 
+    /// The holder of `ticket` has heard what it was told.
+    pub(super) fn heard(&mut self, ticket: Ticket) {
+        self.told.remove(&ticket);
+        if self.told.is_empty() && self.told.capacity() > KEEP {
+            self.told = HashMap::new();
+        }
+    }
+
     pub(super) fn has_discipline(&self) -> bool {
         self.discipline.is_some()
     }
@@ -455,7 +450,7 @@ impl Line {
         }
         let entry = self.ring.pop_front()?;
         self.popped();
-        self.told.insert(entry.ticket, (Verdict::Overdue, 0));
+        self.told.insert(entry.ticket, Verdict::Overdue);
         entry.waker
     }
 }

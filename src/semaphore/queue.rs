@@ -121,8 +121,9 @@
 //! # Where event-listener parks waiters, and where not
 //!
 //! Those who compete and those who watch wait on an `Event` (`event.rs`). Those who stand
-//! in line do not: that was measured (`compare --only parking_mt --only parking_ct`,
-//! ratios to tokio in runs on several machines, which differ more than the runs do):
+//! in line do not: that was measured (`handoff_mt` and `handoff_ct`, with prototypes that
+//! were in `benches` up to commit 78cce3c; ratios to tokio in runs on several machines,
+//! which differ more than the runs do):
 //!
 //! | | two workers | one thread |
 //! |---|---|---|
@@ -140,7 +141,7 @@ use crossbeam_utils::CachePadded;
 use super::{
     fairness::{Fairness, Policy},
     line::{Figures, Line, Removed, Ticket, Verdict},
-    word::{Need, State, Take, Word},
+    word::{State, Take, Word},
 };
 use crate::{
     event::{Event, Listener},
@@ -271,8 +272,8 @@ enum Entrant {
 /// What has become of an arrival.
 #[must_use]
 pub(crate) enum Arrival {
-    /// It has so many permits. The panic is for the caller to resume.
-    Acquired(u32, Deferred),
+    /// It has its permits. The panic is for the caller to resume.
+    Acquired(Deferred),
     Closed,
     /// As many wait as may.
     TooMany,
@@ -361,17 +362,17 @@ impl Queue {
         })
     }
 
-    /// Takes the permits that are needed, or a place among those who wait, if these are
-    /// fewer than `max_waiting`.
+    /// Takes `need` permits, or a place among those who wait, if these are fewer than
+    /// `max_waiting`.
     pub(crate) fn arrive(
         &self,
         word: &Word,
-        need: Need,
+        need: u32,
         max_waiting: u32,
         waker: &Waker,
     ) -> Arrival {
         let shared = self.shared.force();
-        if need.most() > 1 || self.policy.bound() == 0 {
+        if need > 1 || self.policy.bound() == 0 {
             return self.enter_line(word, need, Entrant::Arrives { max_waiting }, waker);
         }
         let since = self.now(shared);
@@ -397,7 +398,7 @@ impl Queue {
         }
         match verdict {
             Verdict::Closed => Arrival::Closed,
-            Verdict::Granted => Arrival::Acquired(1, deferred),
+            Verdict::Granted => Arrival::Acquired(deferred),
             Verdict::Waiting | Verdict::Overdue => {
                 deferred.resume();
                 Arrival::TooMany
@@ -405,8 +406,8 @@ impl Queue {
         }
     }
 
-    /// Takes the permits that are needed, or a place in line or aside.
-    fn enter_line(&self, word: &Word, need: Need, entrant: Entrant, waker: &Waker) -> Arrival {
+    /// Takes `need` permits, or a place in line or aside.
+    fn enter_line(&self, word: &Word, need: u32, entrant: Entrant, waker: &Waker) -> Arrival {
         let shared = self.shared.force();
         let waker = waker.clone();
         let mut line = shared.lock();
@@ -430,9 +431,9 @@ impl Queue {
                 shared.has_come(entrant);
                 return Arrival::Waits(Waiter::InLine(line.push(need, now, waker)));
             }
-            let (found, n) = if is_full {
-                match word.try_acquire_some(need, || self.reserved_for_line(shared)) {
-                    (Take::Full | Take::Spoken | Take::TooLarge, _) => {
+            let found = if is_full {
+                match word.try_acquire(need, || self.reserved_for_line(shared)) {
+                    Take::Full | Take::Spoken | Take::TooLarge => {
                         drop(line);
                         drop(waker);
                         return Arrival::TooMany;
@@ -442,14 +443,14 @@ impl Queue {
             } else if self.is_fifo() {
                 word.acquire_or_queue(need)
             } else {
-                match word.try_acquire_some(need, || 0) {
-                    (Take::Full, _) if !word.load().is_too_large(need.least()) => {
+                match word.try_acquire(need, || 0) {
+                    Take::Full if !word.load().is_too_large(need) => {
                         // Argument 4: publish, then look by a write.
                         line.published = None;
                         shared.read_mostly.line.store(true, Relaxed);
                         word.acquire_or_queue(need)
                     }
-                    (Take::Full, _) => (Take::TooLarge, 0),
+                    Take::Full => Take::TooLarge,
                     found => found,
                 }
             };
@@ -460,7 +461,7 @@ impl Queue {
                     line.published = None;
                     shared.read_mostly.aside.store(line.aside() + 1, Relaxed);
                     let state = word.confirm();
-                    if state.is_too_large(need.least()) && !state.is_closed() {
+                    if state.is_too_large(need) && !state.is_closed() {
                         break line.push_aside(need, waker);
                     }
                 }
@@ -469,7 +470,7 @@ impl Queue {
                     drop(line);
                     let mut deferred = Deferred::default();
                     deferred.run(|| drop(waker));
-                    return Arrival::Acquired(n, deferred);
+                    return Arrival::Acquired(deferred);
                 }
                 Take::Closed => {
                     shared.publish(&mut line);
@@ -570,13 +571,12 @@ impl Queue {
 
     /// One that has waited for the bound competes no more.
     fn join_line(&self, word: &Word, waiter: &mut Waiter, waker: &Waker) -> (Verdict, Deferred) {
-        let need = Need::exactly(1);
-        let told = match self.enter_line(word, need, Entrant::Competed, waker) {
+        let told = match self.enter_line(word, 1, Entrant::Competed, waker) {
             Arrival::Waits(place) => {
                 *waiter = place;
                 return (Verdict::Waiting, Deferred::default());
             }
-            Arrival::Acquired(_, deferred) => (Verdict::Granted, deferred),
+            Arrival::Acquired(deferred) => (Verdict::Granted, deferred),
             Arrival::Closed => (Verdict::Closed, Deferred::default()),
             Arrival::TooMany => unreachable!("it waits already"),
         };
@@ -806,12 +806,11 @@ impl Queue {
         Verdict::Waiting
     }
 
-    /// The holder of `ticket`, which asked for `need`, has heard its verdict. How many permits
-    /// it was granted, if it was.
-    pub(crate) fn claim(&self, ticket: Ticket, need: Need) -> u32 {
-        let told_by_name = need.is_range() || self.policy.discipline().is_some();
-        let told = told_by_name.then(|| self.shared.force().lock().claim(ticket));
-        told.flatten().unwrap_or(need.least())
+    /// The holder of `ticket` has heard what it was told.
+    pub(crate) fn heard(&self, ticket: Ticket) {
+        if self.policy.discipline().is_some() {
+            self.shared.force().lock().heard(ticket);
+        }
     }
 
     /// One has come into the line. With a discipline it may be the next, and the time may
@@ -1063,7 +1062,7 @@ impl Shared {
             if wakes.is_full() {
                 // Those who have been served may come at once, and must not be held up by
                 // somebody who needs more than max.
-                if word.load().is_too_large(need.least()) {
+                if word.load().is_too_large(need) {
                     self.step_aside(line, word);
                     continue;
                 }
@@ -1071,21 +1070,21 @@ impl Shared {
                 break;
             }
             match word.hand_over(*returned, need, line.len() == 1, line.least_aside()) {
-                (Take::Acquired, n) => {
+                Take::Acquired => {
                     *returned = 0;
-                    wakes.push(line.grant_front(n));
+                    wakes.push(line.grant_front());
                     if line.is_empty() {
                         break;
                     }
                 }
-                (Take::TooLarge, _) => self.step_aside(line, word),
+                Take::TooLarge => self.step_aside(line, word),
                 // max has grown since. QUEUED is set: somebody is in line.
-                (Take::Spoken, _) => {
+                Take::Spoken => {
                     line.rejoin(word.load().max());
                 }
                 // Full: the front goes on waiting. Closed: the closer will come and tell
                 // everybody.
-                (Take::Full | Take::Closed, _) => {
+                Take::Full | Take::Closed => {
                     if *returned > 0 {
                         let _ = word.give_back(*returned);
                     }

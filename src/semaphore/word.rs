@@ -175,53 +175,6 @@ impl fmt::Debug for State {
     }
 }
 
-/// How many permits a request asks for: 31 bits, and in the highest one whether fewer will
-/// do, one at least.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Need(u32);
-
-const OR_FEWER: u32 = 1 << 31;
-
-impl Need {
-    pub(crate) const fn exactly(n: u32) -> Self {
-        Self(n)
-    }
-
-    /// 1 to `n`. More than there can be is all that there are.
-    pub(crate) const fn up_to(n: u32) -> Self {
-        match n {
-            0 | 1 => Self(n),
-            OR_FEWER.. => Self(u32::MAX),
-            _ => Self(n | OR_FEWER),
-        }
-    }
-
-    pub(crate) const fn is_range(self) -> bool {
-        self.0 & OR_FEWER != 0
-    }
-
-    /// It waits until there are so many.
-    pub(crate) const fn least(self) -> u32 {
-        if self.is_range() { 1 } else { self.0 }
-    }
-
-    /// It takes so many if they are there then.
-    pub(crate) const fn most(self) -> u32 {
-        self.0 & !OR_FEWER
-    }
-
-    /// Of `free` permits it takes so many, if these are enough.
-    pub(crate) fn of(self, free: u32) -> u32 {
-        free.clamp(self.least(), self.most())
-    }
-}
-
-impl fmt::Debug for Need {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}..={}", self.least(), self.most())
-    }
-}
-
 /// What became of a request for permits.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -318,19 +271,6 @@ impl Word {
         }
     }
 
-    /// `try_acquire` for as many as there are of those that are needed. How many it has
-    /// taken, if it has.
-    pub(crate) fn try_acquire_some(&self, need: Need, reserved: impl Fn() -> u32) -> (Take, u32) {
-        loop {
-            let n = need.of(self.load().available(reserved()));
-            match self.try_acquire(n, &reserved) {
-                // They were there a moment ago.
-                Take::Full | Take::Spoken if n > need.least() => {}
-                found => return (found, n),
-            }
-        }
-    }
-
     /// Takes `n` permits whether they are there or not: more may be out than max then, as
     /// after a shrink. False if it is closed, or the count would overflow.
     #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
@@ -373,25 +313,24 @@ impl Word {
         State(self.0.fetch_sub(u64::from(n), AcqRel))
     }
 
-    /// For the lock's holder: takes the permits that are needed, or says that somebody
-    /// stands in line from now on. How many it has taken, if it has.
-    pub(crate) fn acquire_or_queue(&self, need: Need) -> (Take, u32) {
+    /// For the lock's holder: takes `n` permits, or says that somebody stands
+    /// in line from now on.
+    pub(crate) fn acquire_or_queue(&self, n: u32) -> Take {
         let mut now = self.load();
         loop {
             if now.is_closed() {
-                return (Take::Closed, 0);
+                return Take::Closed;
             }
-            if now.is_too_large(need.least()) {
-                return (Take::TooLarge, 0);
+            if now.is_too_large(n) {
+                return Take::TooLarge;
             }
-            let n = need.of(now.free());
-            let (next, taken) = if now.fits(need.least()) {
+            let (next, taken) = if now.fits(n) {
                 (now.plus_active(n), Take::Acquired)
             } else {
                 (now.with_queued(true), Take::Full)
             };
             match self.exchange(now, next) {
-                Ok(()) => return (taken, n),
+                Ok(()) => return taken,
                 Err(changed) => now = changed,
             }
         }
@@ -401,29 +340,26 @@ impl Word {
     /// holds, on to a waiter that needs `need`, the difference coming from or
     /// going to the word. With the `last` one QUEUED goes in the same step. Writes
     /// nothing when nothing changes. Refuses if the smallest request aside, of
-    /// `aside` permits, has become possible: it may come before this one. How many the
-    /// waiter has, if it has any.
+    /// `aside` permits, has become possible: it may come before this one.
     pub(crate) fn hand_over(
         &self,
         returned: u32,
-        need: Need,
+        need: u32,
         last: bool,
         aside: Option<u32>,
-    ) -> (Take, u32) {
+    ) -> Take {
         let mut now = self.load();
         loop {
-            let left = match now.without(returned, need.least(), aside) {
-                Ok(left) => left,
-                Err(found) => return (found, 0),
+            let left = match now.without(returned, need, aside) {
+                Ok(left) => left.plus_active(need),
+                Err(found) => return found,
             };
-            let n = need.of(left.free());
-            let left = left.plus_active(n);
             let next = if last { left.with_queued(false) } else { left };
             if next == now {
-                return (Take::Acquired, n);
+                return Take::Acquired;
             }
             match self.exchange(now, next) {
-                Ok(()) => return (Take::Acquired, n),
+                Ok(()) => return Take::Acquired,
                 Err(changed) => now = changed,
             }
         }

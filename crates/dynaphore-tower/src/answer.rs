@@ -53,6 +53,7 @@ impl<R, E: Into<BoxError>, P> Answer<R, E, P> for (Fail, UntilResponse) {
     type Response = R;
     type Error = BoxError;
 
+    #[inline]
     fn served(answer: Result<R, E>, _: Option<P>) -> Result<R, BoxError> {
         answer.map_err(E::into)
     }
@@ -70,6 +71,7 @@ impl<R: From<Rejected>, E, P> Answer<R, E, P> for (Respond, UntilResponse) {
     type Response = R;
     type Error = E;
 
+    #[inline]
     fn served(answer: Result<R, E>, _: Option<P>) -> Result<R, E> {
         answer
     }
@@ -87,6 +89,7 @@ impl<B: Body, E: Into<BoxError>, P> Answer<Response<B>, E, P> for (Fail, UntilBo
     type Response = Response<PermitBody<B, P>>;
     type Error = BoxError;
 
+    #[inline]
     fn served(
         answer: Result<Response<B>, E>,
         permit: Option<P>,
@@ -111,6 +114,7 @@ where
     type Response = Response<PermitBody<B, P>>;
     type Error = E;
 
+    #[inline]
     fn served(answer: Result<Response<B>, E>, permit: Option<P>) -> Result<Self::Response, E> {
         Ok(answer?.map(|body| PermitBody::new(body, permit)))
     }

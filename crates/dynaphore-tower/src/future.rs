@@ -3,82 +3,36 @@
 use std::{
     fmt,
     future::Future,
-    mem,
+    marker::PhantomData,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
-use crate::{Answer, Permits, Rejected};
+use crate::{
+    Answer, Permits, Reason, Rejected,
+    options::{Options, Place},
+};
 
-pin_project! {
-    /// Completes at a moment, or never. It makes its timer when it is first polled: most
-    /// requests need none.
-    #[derive(Debug)]
-    #[doc(hidden)]
-    pub struct Deadline {
-        at: Option<Instant>,
-        #[pin]
-        sleep: Option<Sleep>,
-    }
-}
-
-impl Deadline {
-    pub(crate) fn new(at: Option<Instant>) -> Self {
-        Self { at, sleep: None }
-    }
-}
-
-impl Future for Deadline {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        if this.sleep.is_none() {
-            let Some(at) = *this.at else {
-                return Poll::Pending;
-            };
-            this.sleep.set(Some(sleep_until(at)));
-        }
-        this.sleep.as_pin_mut().expect("just put there").poll(cx)
-    }
-}
-
-/// A place among those who wait, of which a layer may have only so many.
-#[derive(Debug)]
-pub(crate) struct Place(Option<Arc<AtomicUsize>>);
-
-impl Place {
-    /// One of `max` places, of which as many are taken as `waiting` says.
-    pub(crate) fn take(waiting: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
-        if max == usize::MAX {
-            return Some(Self(None));
-        }
-        let one_more = |n| (n < max).then_some(n + 1);
-        let taken = waiting.fetch_update(Relaxed, Relaxed, one_more);
-        taken.is_ok().then(|| Self(Some(Arc::clone(waiting))))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(waiting) = &self.0 {
-            waiting.fetch_sub(1, Relaxed);
-        }
-    }
+/// A request that has found no permit, with the service that is ready for it.
+struct Arrival<S, Req, A> {
+    service: S,
+    request: Req,
+    acquire: A,
+    options: Arc<Options<Req>>,
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F, W, P, S, Req> {
+    enum State<S, Req, A, W, P, F> {
+        // It waits from its first poll on.
+        Arrives {
+            arrival: Option<Arrival<S, Req, A>>,
+        },
         Waits {
             #[pin]
             wait: W,
@@ -99,6 +53,15 @@ pin_project! {
     }
 }
 
+type StateOf<S, Req, P> = State<
+    S,
+    Req,
+    <P as Permits<Req>>::Acquire,
+    <P as Permits<Req>>::Wait,
+    <P as Permits<Req>>::Permit,
+    <S as Service<Req>>::Future,
+>;
+
 pin_project! {
     /// The future of a [`Limit`](crate::Limit).
     ///
@@ -110,47 +73,73 @@ pin_project! {
         P: Permits<Req>,
     {
         #[pin]
-        state: State<S::Future, P::Wait, P::Permit, S, Req>,
-        answer: std::marker::PhantomData<fn() -> M>,
+        state: StateOf<S, Req, P>,
+        answer: PhantomData<fn() -> M>,
     }
 }
 
+// Whoever calls a service moves its future. What is made by plain writes in functions that
+// are inlined is made where it is moved to.
 impl<S, Req, P, M> ResponseFuture<S, Req, P, M>
 where
     S: Service<Req>,
     P: Permits<Req>,
 {
-    #[inline]
-    fn new(state: State<S::Future, P::Wait, P::Permit, S, Req>) -> Self {
+    #[inline(always)]
+    fn new(state: StateOf<S, Req, P>) -> Self {
         Self {
             state,
-            answer: std::marker::PhantomData,
+            answer: PhantomData,
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn served(response: S::Future, permit: Option<P::Permit>) -> Self {
         Self::new(State::Served { response, permit })
     }
 
+    #[inline(always)]
     pub(crate) fn turned_away(rejected: Rejected) -> Self {
         Self::new(State::TurnedAway { rejected })
     }
 
-    pub(crate) fn waits(
-        wait: P::Wait,
+    #[inline(always)]
+    pub(crate) fn arrives(
         service: S,
         request: Req,
-        place: Place,
-        retry_after: Duration,
+        acquire: P::Acquire,
+        options: Arc<Options<Req>>,
     ) -> Self {
-        Self::new(State::Waits {
-            wait,
-            service: Some(service),
-            request: Some(request),
-            place: Some(place),
-            retry_after,
+        Self::new(State::Arrives {
+            arrival: Some(Arrival {
+                service,
+                request,
+                acquire,
+                options,
+            }),
         })
+    }
+}
+
+impl<S, Req, A> Arrival<S, Req, A> {
+    /// Takes its place among those who wait, if there is one.
+    fn wait<P, F>(self) -> State<S, Req, A, P::Wait, P::Permit, F>
+    where
+        P: Permits<Req, Acquire = A>,
+    {
+        let options = self.options;
+        let Some(place) = Place::take(&options.waiting, options.max_waiting) else {
+            return State::TurnedAway {
+                rejected: options.rejected(Reason::TooManyWaiting),
+            };
+        };
+        State::Waits {
+            wait: P::wait(self.acquire, options.deadline(&self.request)),
+            service: Some(self.service),
+            request: Some(self.request),
+            place: Some(place),
+            retry_after: options.retry_after,
+        }
     }
 }
 
@@ -167,6 +156,14 @@ where
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
+                StateProj::Served { response, permit } => {
+                    let answer = ready!(response.poll(cx));
+                    return Poll::Ready(M::served(answer, permit.take()));
+                }
+                StateProj::Arrives { arrival } => {
+                    let arrival = arrival.take().expect("it arrives once");
+                    state.set(arrival.wait::<P, _>());
+                }
                 StateProj::Waits {
                     wait,
                     service,
@@ -192,10 +189,6 @@ where
                     let permit = Some(permit);
                     state.set(State::Served { response, permit });
                 }
-                StateProj::Served { response, permit } => {
-                    let answer = ready!(response.poll(cx));
-                    return Poll::Ready(M::served(answer, mem::take(permit)));
-                }
                 StateProj::TurnedAway { rejected } => {
                     return Poll::Ready(M::rejected(*rejected));
                 }
@@ -211,6 +204,7 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
+            State::Arrives { .. } => "arrives",
             State::Waits { .. } => "waits",
             State::Served { .. } => "is served",
             State::TurnedAway { .. } => "is turned away",

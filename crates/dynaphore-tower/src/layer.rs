@@ -5,97 +5,19 @@ use std::{
     hash::RandomState,
     marker::PhantomData,
     mem,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use dynaphore::{KeyedSemaphore, Semaphore};
-use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    Answer, Fail, Keyed, Permits, PollSemaphore, Reason, Rejected, Reserve, Respond,
-    ResponseFuture, UntilBodyEnds, UntilResponse,
-    future::{Deadline, Place},
-    permits::Found,
+    Answer, Fail, Keyed, Permits, PollSemaphore, Reserve, Respond, ResponseFuture, UntilBodyEnds,
+    UntilResponse, options::Options, permits::Found,
 };
-
-/// A function that is shared by all clones.
-type Ask<Req, T> = Arc<dyn Fn(&Req) -> T + Send + Sync>;
-
-/// What the layer was asked for.
-struct Options<Req> {
-    max_waiting: usize,
-    /// How many do, of those that the layer's services serve.
-    waiting: Arc<AtomicUsize>,
-    max_wait: Option<Duration>,
-    deadline: Option<Ask<Req, Option<std::time::Instant>>>,
-    weight: Option<Ask<Req, u32>>,
-    exempt: Option<Ask<Req, bool>>,
-    retry_after: Duration,
-}
-
-impl<Req> Options<Req> {
-    fn new() -> Self {
-        Self {
-            max_waiting: usize::MAX,
-            waiting: Arc::default(),
-            max_wait: None,
-            deadline: None,
-            weight: None,
-            exempt: None,
-            retry_after: Duration::from_secs(1),
-        }
-    }
-
-    /// When `request` may wait no longer.
-    fn deadline(&self, request: &Req) -> Deadline {
-        let by_function = self
-            .deadline
-            .as_ref()
-            .and_then(|deadline| deadline(request));
-        let by_function = by_function.map(Instant::from_std);
-        // One that is too far away to be told is none.
-        let by_time = self
-            .max_wait
-            .and_then(|max_wait| Instant::now().checked_add(max_wait));
-        Deadline::new(by_time.into_iter().chain(by_function).min())
-    }
-
-    fn rejected(&self, reason: Reason) -> Rejected {
-        Rejected {
-            reason,
-            retry_after: self.retry_after,
-        }
-    }
-}
-
-impl<Req> Clone for Options<Req> {
-    fn clone(&self) -> Self {
-        Self {
-            max_waiting: self.max_waiting,
-            waiting: Arc::default(),
-            max_wait: self.max_wait,
-            deadline: self.deadline.clone(),
-            weight: self.weight.clone(),
-            exempt: self.exempt.clone(),
-            retry_after: self.retry_after,
-        }
-    }
-}
-
-impl<Req> fmt::Debug for Options<Req> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("max_waiting", &self.max_waiting)
-            .field("waiting", &self.waiting)
-            .field("max_wait", &self.max_wait)
-            .field("retry_after", &self.retry_after)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Limits how many requests are served at once. See the [crate](crate) for when a permit
 /// is held.
@@ -136,6 +58,34 @@ impl<Req> LimitLayer<Req> {
     /// closes it, while it serves.
     pub fn new(semaphore: Arc<Semaphore>) -> Self {
         Self {
+            permits: semaphore,
+            options: Arc::new(Options::new()),
+            answer: PhantomData,
+        }
+    }
+
+    /// Each request takes a permit of `semaphore`, at half the price: there is no count of who
+    /// uses it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::Semaphore;
+    /// use dynaphore_tower::LimitLayer;
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// static REQUESTS: Semaphore = Semaphore::new(8);
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower::BoxError> {
+    /// let layer = LimitLayer::from_static(&REQUESTS);
+    /// let service = layer.layer(service_fn(async |n: u32| Ok::<_, tower::BoxError>(n + 1)));
+    /// assert_eq!(service.oneshot(1).await?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_static(semaphore: &'static Semaphore) -> LimitLayer<Req, &'static Semaphore> {
+        LimitLayer {
             permits: semaphore,
             options: Arc::new(Options::new()),
             answer: PhantomData,
@@ -367,26 +317,17 @@ where
         }
         let weight = options.weight.as_ref().map_or(1, |weight| weight(&request));
         let weight = weight.min(Semaphore::MAX_PERMITS as u32);
-        let wait = match self
-            .permits
-            .acquire(&request, weight, || options.deadline(&request))
-        {
-            Found::Permit(permit) => {
-                let response = self.inner.call(request);
-                return ResponseFuture::served(response, Some(permit));
+        match self.permits.try_acquire(&request, weight) {
+            Found::Permit(permit) => ResponseFuture::served(self.inner.call(request), Some(permit)),
+            Found::Nothing(acquire) => {
+                // The one that is ready waits with the request.
+                let clone = self.inner.clone();
+                let service = mem::replace(&mut self.inner, clone);
+                let options = Arc::clone(&self.options);
+                ResponseFuture::arrives(service, request, acquire, options)
             }
-            Found::Refused(reason) => {
-                return ResponseFuture::turned_away(options.rejected(reason));
-            }
-            Found::Wait(wait) => wait,
-        };
-        let Some(place) = Place::take(&options.waiting, options.max_waiting) else {
-            return ResponseFuture::turned_away(options.rejected(Reason::TooManyWaiting));
-        };
-        // The one that is ready waits with the request.
-        let clone = self.inner.clone();
-        let service = mem::replace(&mut self.inner, clone);
-        ResponseFuture::waits(wait, service, request, place, options.retry_after)
+            Found::Refused(reason) => ResponseFuture::turned_away(options.rejected(reason)),
+        }
     }
 }
 
@@ -416,6 +357,7 @@ const _: () = {
 
     everywhere::<LimitLayer<()>>();
     everywhere::<Limit<(), ()>>();
+    everywhere::<Limit<(), (), &'static Semaphore>>();
     everywhere::<Limit<(), (), Reserve, (Respond, UntilBodyEnds)>>();
     everywhere::<Limit<(), (), Keyed<String, fn(&()) -> String, RandomState>>>();
 };

@@ -64,6 +64,7 @@ mod answer;
 mod body;
 mod future;
 mod layer;
+mod options;
 mod permits;
 mod poll;
 mod rejected;

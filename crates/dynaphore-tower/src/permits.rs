@@ -1,7 +1,8 @@
 //! Where permits come from: a semaphore, a key of a keyed one, or a semaphore asked ahead.
 
 use std::{
-    future::{Future, poll_fn},
+    convert::Infallible,
+    future::{Future, Pending, poll_fn},
     hash::{BuildHasher, Hash, RandomState},
     pin::{Pin, pin},
     sync::Arc,
@@ -10,22 +11,26 @@ use std::{
 
 use dynaphore::{
     AcquireTimeoutError, KeyedSemaphore, KeyedTryAcquireError, OwnedKeyedPermit,
-    OwnedSemaphorePermit, Semaphore, future::AcquireOwnedUntil,
+    OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+    future::{Acquire, AcquireOwned, AcquireOwnedUntil, AcquireUntil},
 };
 use pin_project_lite::pin_project;
 
-use crate::{PollSemaphore, Reason, future::Deadline};
+use crate::{PollSemaphore, Reason, options::Deadline};
 
 mod sealed {
     pub trait Sealed {}
 }
 
 /// Where the permits of a [`Limit`](crate::Limit) come from: an `Arc<Semaphore>`, a
-/// [`Keyed`] or a [`Reserve`].
+/// `&'static Semaphore`, a [`Keyed`] or a [`Reserve`].
 pub trait Permits<Req>: Clone + sealed::Sealed {
     /// What is held while a request is served.
     type Permit;
-    /// A request that waits.
+    /// What asks for it, and has not been polled yet.
+    #[doc(hidden)]
+    type Acquire;
+    /// The same with an end.
     #[doc(hidden)]
     type Wait: Future<Output = Result<Self::Permit, Reason>>;
 
@@ -39,22 +44,21 @@ pub trait Permits<Req>: Clone + sealed::Sealed {
     #[doc(hidden)]
     fn give_up(&mut self) {}
 
-    /// Takes the permits, or makes the future that waits for them.
+    /// Takes `n` permits for `request` if they are there.
     #[doc(hidden)]
-    fn acquire(
-        &mut self,
-        request: &Req,
-        n: u32,
-        until: impl FnOnce() -> Deadline,
-    ) -> Found<Self::Permit, Self::Wait>;
+    fn try_acquire(&mut self, request: &Req, n: u32) -> Found<Self::Permit, Self::Acquire>;
+
+    /// Waits for them, but not longer than that.
+    #[doc(hidden)]
+    fn wait(acquire: Self::Acquire, until: Deadline) -> Self::Wait;
 }
 
 /// What there is for a request.
 #[derive(Debug)]
 #[doc(hidden)]
-pub enum Found<P, W> {
+pub enum Found<P, A> {
     Permit(P),
-    Wait(W),
+    Nothing(A),
     Refused(Reason),
 }
 
@@ -62,20 +66,42 @@ impl sealed::Sealed for Arc<Semaphore> {}
 
 impl<Req> Permits<Req> for Arc<Semaphore> {
     type Permit = OwnedSemaphorePermit;
-    type Wait = Wait;
+    type Acquire = AcquireOwned;
+    type Wait = Wait<AcquireOwnedUntil<Deadline>>;
 
     #[inline]
-    fn acquire(
-        &mut self,
-        _: &Req,
-        n: u32,
-        until: impl FnOnce() -> Deadline,
-    ) -> Found<OwnedSemaphorePermit, Wait> {
+    fn try_acquire(&mut self, _: &Req, n: u32) -> Found<OwnedSemaphorePermit, AcquireOwned> {
         match Arc::clone(self).acquire_many_owned(n).try_now() {
             Ok(permit) => Found::Permit(permit),
-            Err(acquire) => Found::Wait(Wait {
-                acquire: acquire.until(until()),
-            }),
+            Err(acquire) => Found::Nothing(acquire),
+        }
+    }
+
+    fn wait(acquire: AcquireOwned, until: Deadline) -> Self::Wait {
+        Wait {
+            acquire: acquire.until(until),
+        }
+    }
+}
+
+impl sealed::Sealed for &'static Semaphore {}
+
+impl<Req> Permits<Req> for &'static Semaphore {
+    type Permit = SemaphorePermit<'static>;
+    type Acquire = Acquire<'static>;
+    type Wait = Wait<AcquireUntil<'static, Deadline>>;
+
+    #[inline]
+    fn try_acquire(&mut self, _: &Req, n: u32) -> Found<Self::Permit, Self::Acquire> {
+        match self.acquire_many(n).try_now() {
+            Ok(permit) => Found::Permit(permit),
+            Err(acquire) => Found::Nothing(acquire),
+        }
+    }
+
+    fn wait(acquire: Self::Acquire, until: Deadline) -> Self::Wait {
+        Wait {
+            acquire: acquire.until(until),
         }
     }
 }
@@ -84,15 +110,16 @@ pin_project! {
     /// Waits for permits of a semaphore.
     #[derive(Debug)]
     #[doc(hidden)]
-    pub struct Wait {
+    pub struct Wait<A> {
         #[pin]
-        acquire: AcquireOwnedUntil<Deadline>,
+        acquire: A,
     }
 }
 
-impl Future for Wait {
-    type Output = Result<OwnedSemaphorePermit, Reason>;
+impl<P, A: Future<Output = Result<P, AcquireTimeoutError>>> Future for Wait<A> {
+    type Output = Result<P, Reason>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.project().acquire.poll(cx).map_err(Reason::from)
     }
@@ -127,37 +154,35 @@ where
     F: Fn(&Req) -> K + Clone,
 {
     type Permit = OwnedKeyedPermit<K, S>;
+    type Acquire = (Arc<KeyedSemaphore<K, S>>, K, u32);
     type Wait = Pin<Box<dyn Future<Output = Result<Self::Permit, Reason>> + Send>>;
 
-    fn acquire(
-        &mut self,
-        request: &Req,
-        n: u32,
-        until: impl FnOnce() -> Deadline,
-    ) -> Found<Self::Permit, Self::Wait> {
+    fn try_acquire(&mut self, request: &Req, n: u32) -> Found<Self::Permit, Self::Acquire> {
         let key = (self.key)(request);
-        let keyed = Arc::clone(&self.keyed);
-        match Arc::clone(&keyed).try_acquire_many_owned(&key, n) {
+        match Arc::clone(&self.keyed).try_acquire_many_owned(&key, n) {
             Ok(permit) => Found::Permit(permit),
             Err(KeyedTryAcquireError::NoPermits) => {
-                let until = until();
-                // Boxed, since it borrows the key that comes with it.
-                Found::Wait(Box::pin(async move {
-                    let mut acquire = pin!(keyed.acquire_many_owned(&key, n));
-                    let mut until = pin!(until);
-                    poll_fn(|cx| {
-                        if let Poll::Ready(answer) = acquire.as_mut().poll(cx) {
-                            return Poll::Ready(answer.map_err(Reason::from));
-                        }
-                        ready!(until.as_mut().poll(cx));
-                        Poll::Ready(Err(Reason::Timeout))
-                    })
-                    .await
-                }))
+                Found::Nothing((Arc::clone(&self.keyed), key, n))
             }
             Err(KeyedTryAcquireError::TooManyKeys) => Found::Refused(Reason::TooManyKeys),
             Err(_) => Found::Refused(Reason::Closed),
         }
+    }
+
+    fn wait((keyed, key, n): Self::Acquire, until: Deadline) -> Self::Wait {
+        // Boxed, since it borrows the key that comes with it.
+        Box::pin(async move {
+            let mut acquire = pin!(keyed.acquire_many_owned(&key, n));
+            let mut until = pin!(until);
+            poll_fn(|cx| {
+                if let Poll::Ready(answer) = acquire.as_mut().poll(cx) {
+                    return Poll::Ready(answer.map_err(Reason::from));
+                }
+                ready!(until.as_mut().poll(cx));
+                Poll::Ready(Err(Reason::Timeout))
+            })
+            .await
+        })
     }
 }
 
@@ -188,7 +213,8 @@ impl sealed::Sealed for Reserve {}
 
 impl<Req> Permits<Req> for Reserve {
     type Permit = OwnedSemaphorePermit;
-    type Wait = std::future::Pending<Result<OwnedSemaphorePermit, Reason>>;
+    type Acquire = Infallible;
+    type Wait = Pending<Result<OwnedSemaphorePermit, Reason>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.reserved.is_none() {
@@ -209,16 +235,15 @@ impl<Req> Permits<Req> for Reserve {
         self.reserved = None;
     }
 
-    fn acquire(
-        &mut self,
-        _: &Req,
-        _: u32,
-        _: impl FnOnce() -> Deadline,
-    ) -> Found<Self::Permit, Self::Wait> {
+    fn try_acquire(&mut self, _: &Req, _: u32) -> Found<OwnedSemaphorePermit, Infallible> {
         let reserved = self.reserved.take();
         match reserved.expect("`call` without `poll_ready` having returned `Ready`") {
             Ok(permit) => Found::Permit(permit),
             Err(reason) => Found::Refused(reason),
         }
+    }
+
+    fn wait(acquire: Infallible, _: Deadline) -> Self::Wait {
+        match acquire {}
     }
 }

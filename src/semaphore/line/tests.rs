@@ -4,18 +4,10 @@ fn noop() -> Waker {
     Waker::noop().clone()
 }
 
-fn push(line: &mut Line, need: u32) -> Ticket {
-    line.push(Need::exactly(need), 0, noop())
-}
-
-fn front(line: &Line) -> Option<u32> {
-    line.front().map(|need| need.least())
-}
-
 fn needs(line: &mut Line) -> Vec<u32> {
     std::iter::from_fn(|| {
-        let need = front(line)?;
-        line.grant_front(0)?;
+        let need = line.front()?;
+        line.grant_front()?;
         Some(need)
     })
     .collect()
@@ -37,7 +29,7 @@ fn verdict(line: &mut Line, ticket: Ticket) -> Verdict {
 #[test]
 fn arrivals_are_served_in_order() {
     let mut line = Line::default();
-    let tickets = [1, 2, 3, 4].map(|need| push(&mut line, need));
+    let tickets = [1, 2, 3, 4].map(|need| line.push(need, 0, noop()));
     assert!(
         tickets
             .iter()
@@ -54,7 +46,7 @@ fn arrivals_are_served_in_order() {
 #[test]
 fn a_removed_waiter_leaves_the_others_in_order() {
     let mut line = Line::default();
-    let tickets = [0, 1, 2, 3, 4, 5].map(|need| push(&mut line, need));
+    let tickets = [0, 1, 2, 3, 4, 5].map(|need| line.push(need, 0, noop()));
     let was_front = |line: &mut Line, at: usize| Some(line.remove(tickets[at])?.was_front);
     assert_eq!(was_front(&mut line, 2), Some(false));
     assert_eq!(was_front(&mut line, 0), Some(true));
@@ -68,10 +60,10 @@ fn a_removed_waiter_leaves_the_others_in_order() {
 #[test]
 fn holes_between_the_living_do_not_pile_up() {
     let mut line = Line::default();
-    let _first = push(&mut line, 1);
-    let mut last = push(&mut line, 1);
+    let _first = line.push(1, 0, noop());
+    let mut last = line.push(1, 0, noop());
     for _ in 0..100_000 {
-        let next = push(&mut line, 1);
+        let next = line.push(1, 0, noop());
         line.remove(last).expect("still waits");
         last = next;
     }
@@ -83,13 +75,13 @@ fn holes_between_the_living_do_not_pile_up() {
 #[test]
 fn who_stepped_aside_rejoins_by_ticket() {
     let mut line = Line::default();
-    let _tickets = [9, 7, 1, 8, 2].map(|need| push(&mut line, need));
+    let _tickets = [9, 7, 1, 8, 2].map(|need| line.push(need, 0, noop()));
     line.step_aside();
     line.step_aside();
     assert_eq!((line.aside(), line.figures().stragglers), (2, 2));
     assert!(!line.rejoin(5));
     assert!(line.rejoin(7));
-    assert_eq!((front(&line), line.aside()), (Some(7), 1));
+    assert_eq!((line.front(), line.aside()), (Some(7), 1));
     assert!(line.rejoin(9));
     assert_eq!(needs(&mut line), [9, 7, 1, 8, 2]);
     assert_eq!(line.figures().stragglers, 0);
@@ -98,22 +90,22 @@ fn who_stepped_aside_rejoins_by_ticket() {
 #[test]
 fn a_straggler_is_not_taken_for_granted() {
     let mut line = Line::default();
-    let [heavy, light] = [9, 1].map(|need| push(&mut line, need));
+    let [heavy, light] = [9, 1].map(|need| line.push(need, 0, noop()));
     line.step_aside();
-    line.grant_front(0).expect("the light one");
+    line.grant_front().expect("the light one");
     assert_eq!(verdict(&mut line, light), Verdict::Granted);
     assert_eq!(verdict(&mut line, heavy), Verdict::Waiting);
     line.rejoin(9);
     assert_eq!(verdict(&mut line, heavy), Verdict::Waiting);
-    line.grant_front(0).expect("the heavy one");
+    line.grant_front().expect("the heavy one");
     assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
 }
 
 #[test]
 fn an_arrival_aside_that_rejoins_keeps_its_place() {
     let mut line = Line::default();
-    let first = push(&mut line, 1);
-    let heavy = line.push_aside(Need::exactly(9), noop());
+    let first = line.push(1, 0, noop());
+    let heavy = line.push_aside(9, noop());
     line.rejoin(9);
     assert_eq!(needs(&mut line), [1, 9]);
     assert_eq!(line.figures().stragglers, 0);
@@ -121,14 +113,14 @@ fn an_arrival_aside_that_rejoins_keeps_its_place() {
     assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
 }
 
-/// Found by `tests/stress.rs`: the first answer used to be forgotten, and the
+/// Found by `tests/semaphore/stress.rs`: the first answer used to be forgotten, and the
 /// second was that the waiter had its permits.
 #[test]
 fn who_is_closed_out_is_told_so_as_often_as_it_asks() {
     let mut line = Line::default();
-    let [heavy, light] = [9, 1].map(|need| push(&mut line, need));
+    let [heavy, light] = [9, 1].map(|need| line.push(need, 0, noop()));
     line.step_aside();
-    line.grant_front(0).expect("the light one");
+    line.grant_front().expect("the light one");
     while line.refuse_one().is_some() {}
     for _ in 0..2 {
         assert_eq!(verdict(&mut line, heavy), Verdict::Closed);
@@ -139,9 +131,9 @@ fn who_is_closed_out_is_told_so_as_often_as_it_asks() {
 #[test]
 fn closing_tells_waiters_from_those_served_before() {
     let mut line = Line::default();
-    let [served, heavy, last] = [1, 9, 1].map(|need| push(&mut line, need));
-    let aside = line.push_aside(Need::exactly(8), noop());
-    line.grant_front(0).expect("the first");
+    let [served, heavy, last] = [1, 9, 1].map(|need| line.push(need, 0, noop()));
+    let aside = line.push_aside(8, noop());
+    line.grant_front().expect("the first");
     line.step_aside();
     while line.refuse_one().is_some() {}
     assert_eq!(verdict(&mut line, served), Verdict::Granted);
@@ -154,12 +146,12 @@ fn closing_tells_waiters_from_those_served_before() {
 #[test]
 fn the_least_request_aside_is_known_through_all_changes() {
     let mut line = Line::default();
-    let [large, small, middle] = [9, 5, 7].map(|need| line.push_aside(Need::exactly(need), noop()));
+    let [large, small, middle] = [9, 5, 7].map(|need| line.push_aside(need, noop()));
     assert_eq!(line.least_aside(), Some(5));
     line.remove(small).expect("it waits");
     assert_eq!(line.least_aside(), Some(7));
     assert!(line.rejoin(8));
-    assert_eq!((line.least_aside(), front(&line)), (Some(9), Some(7)));
+    assert_eq!((line.least_aside(), line.front()), (Some(9), Some(7)));
     line.step_aside();
     assert_eq!(line.least_aside(), Some(7));
     line.remove(large).expect("it waits");
@@ -171,7 +163,7 @@ fn the_least_request_aside_is_known_through_all_changes() {
 fn a_long_buffer_goes_when_the_line_is_empty() {
     let mut line = Line::default();
     for _ in 0..10 * KEEP {
-        push(&mut line, 1);
+        line.push(1, 0, noop());
     }
     while line.refuse_one().is_some() {}
     assert_eq!(line.ring.capacity(), 0);

@@ -1,14 +1,5 @@
 use super::*;
 
-fn acquire_or_queue(word: &Word, n: u32) -> Take {
-    word.acquire_or_queue(Need::exactly(n)).0
-}
-
-fn hand_over(word: &Word, returned: u32, need: u32, last: bool, aside: Option<u32>) -> Take {
-    let need = Need::exactly(need);
-    word.hand_over(returned, need, last, aside).0
-}
-
 #[test]
 fn fields_do_not_touch_each_other() {
     let full = State::open(MAX_PERMITS)
@@ -40,10 +31,10 @@ fn the_largest_request_does_not_wrap() {
 #[test]
 fn handing_over_the_same_number_writes_nothing() {
     let word = Word::new(1);
-    assert_eq!(acquire_or_queue(&word, 1), Take::Acquired);
-    assert_eq!(acquire_or_queue(&word, 1), Take::Full);
+    assert_eq!(word.acquire_or_queue(1), Take::Acquired);
+    assert_eq!(word.acquire_or_queue(1), Take::Full);
     let before = word.load();
-    assert_eq!(hand_over(&word, 1, 1, false, None), Take::Acquired);
+    assert_eq!(word.hand_over(1, 1, false, None), Take::Acquired);
     assert_eq!(word.load(), before);
 }
 
@@ -53,7 +44,7 @@ fn with_the_last_goes_the_line_in_the_same_step() {
         let word = Word::new(3);
         assert_eq!(word.try_acquire(2, || u32::MAX), Take::Acquired);
         let _ = word.set_queued();
-        let found = hand_over(&word, returned, need, true, None);
+        let found = word.hand_over(returned, need, true, None);
         assert_eq!(found, Take::Acquired);
         assert_eq!(word.load().active(), active);
         assert!(!word.load().is_queued());
@@ -61,18 +52,18 @@ fn with_the_last_goes_the_line_in_the_same_step() {
     let word = Word::new(3);
     let _ = word.set_queued();
     let before = word.load();
-    assert_eq!(hand_over(&word, 0, 4, true, None), Take::TooLarge);
-    assert_eq!(hand_over(&word, 0, 1, true, Some(3)), Take::Spoken);
+    assert_eq!(word.hand_over(0, 4, true, None), Take::TooLarge);
+    assert_eq!(word.hand_over(0, 1, true, Some(3)), Take::Spoken);
     assert_eq!(word.load(), before);
 }
 
 #[test]
 fn nothing_is_handed_over_while_in_debt() {
     let word = Word::new(3);
-    assert_eq!(acquire_or_queue(&word, 3), Take::Acquired);
+    assert_eq!(word.acquire_or_queue(3), Take::Acquired);
     assert_eq!(word.set_max(1, None).max(), 3);
-    assert_eq!(hand_over(&word, 1, 1, false, None), Take::Full);
-    assert_eq!(hand_over(&word, 3, 1, false, None), Take::Acquired);
+    assert_eq!(word.hand_over(1, 1, false, None), Take::Full);
+    assert_eq!(word.hand_over(3, 1, false, None), Take::Acquired);
     assert_eq!(word.load().active(), 1);
 }
 
