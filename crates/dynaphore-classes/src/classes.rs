@@ -10,7 +10,7 @@
 //!
 //! | who | does what |
 //! |---|---|
-//! | arrival | takes a permit if nobody waits and one is free; else joins its class under the lock, and dispatches |
+//! | arrival | takes a permit if the semaphore has one that nobody waits for; else joins its class under the lock, and dispatches |
 //! | permit that comes back | counts its use, under the lock if somebody waits; then releases, which may wake the scout |
 //! | scout's waker | dispatches |
 //! | dispatcher | polls the scout; gives each permit that comes to the next in turn; sends no scout if nobody waits |
@@ -441,9 +441,7 @@ impl Inner {
     }
 
     fn try_acquire(self: &Arc<Self>, class: usize) -> Result<ClassPermit, TryAcquireError> {
-        if self.waiting.load(Relaxed) > 0 && !self.semaphore.is_closed() {
-            return Err(TryAcquireError::NoPermits);
-        }
+        // If somebody waits here, the scout is in the semaphore's line, and this is refused.
         let permit = self.semaphore.clone().try_acquire_owned()?;
         self.active[class].fetch_add(1, Relaxed);
         Ok(self.permit(class, permit))
