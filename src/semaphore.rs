@@ -29,6 +29,7 @@ mod close;
 mod fairness;
 #[cfg(any(feature = "keyed", feature = "pool", feature = "rayon"))]
 mod internal;
+mod lend;
 mod line;
 mod optional;
 mod order;
@@ -48,6 +49,7 @@ pub use self::{
     builder::Builder,
     core::Semaphore,
     fairness::Fairness,
+    lend::{Borrowed, Lent},
     order::Order,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     resize::{Resize, ResizeDrained},
