@@ -16,6 +16,8 @@ mod builder;
 
 mod acquire;
 
+mod up_to;
+
 mod blocking;
 
 mod resize;
@@ -41,7 +43,6 @@ mod stats;
 #[cfg(feature = "stats")]
 mod times;
 mod until;
-mod up_to;
 mod word;
 
 pub use self::{

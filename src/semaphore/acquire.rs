@@ -15,9 +15,11 @@ use std::{
 
 use pin_project_lite::pin_project;
 
+#[cfg(feature = "pool")]
+use super::line::Ticket;
 use super::{
     core::{Held, Packed, Semaphore, checked},
-    line::{Ticket, Verdict},
+    line::Verdict,
     outcome::{Outcome, Since},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     queue::{Arrival, Waiter},
@@ -413,10 +415,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             return;
         };
         semaphore.record(Outcome::Cancelled, self.since);
-        let ticket = waiter.ticket();
-        let verdict = semaphore.queue.cancel(&semaphore.word, waiter);
-        self.heard(verdict, ticket);
-        if verdict == Verdict::Granted {
+        if semaphore.queue.cancel(&semaphore.word, waiter) == Verdict::Granted {
             semaphore.release(Held::taken(self.need));
         }
     }
@@ -427,24 +426,23 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         // Taken first: if a waker panics in here, there is no place to give up.
         let waiter = self.waiter.take()?;
         let semaphore = self.semaphore.as_deref()?;
-        let ticket = waiter.ticket();
         match semaphore.queue.cancel(&semaphore.word, waiter) {
             Verdict::Waiting => {
                 semaphore.record(Outcome::TimedOut, self.since);
                 self.semaphore = None;
                 None
             }
-            verdict => {
-                self.heard(verdict, ticket);
-                Some(self.finish_wait(verdict, Deferred::default()))
-            }
+            verdict => Some(self.finish_wait(verdict, Deferred::default())),
         }
     }
 
     /// Its place in line, for `put_back`.
     #[cfg(feature = "pool")]
     pub(crate) fn ticket(&self) -> Option<Ticket> {
-        self.waiter.as_ref().and_then(Waiter::ticket)
+        match self.waiter {
+            Some(Waiter::InLine(ticket)) => Some(ticket),
+            _ => None,
+        }
     }
 
     /// Gives back what its last poll has returned, which was of no use, and goes on
@@ -499,19 +497,17 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         verdict: Verdict,
         mut deferred: Deferred,
     ) -> Result<(S, Held), AcquireError> {
-        let waiter = self.waiter.take();
-        self.heard(verdict, waiter.as_ref().and_then(Waiter::ticket));
         let semaphore = self.semaphore.take().expect("finished once");
-        if let Some(Waiter::Competing { listener, .. }) = waiter {
+        if let Some(Waiter::Competing { listener, .. }) = self.waiter.take() {
             deferred.merge(semaphore.queue.leave(listener));
         }
-        let acquired = verdict == Verdict::Granted;
         let panics = deferred.resumes();
-        let (outcome, error) = match verdict {
-            Verdict::Granted if panics => (Outcome::Cancelled, AcquireError::Closed),
-            Verdict::Granted => (Outcome::Acquired, AcquireError::Closed),
-            Verdict::Overdue => (Outcome::Overdue, AcquireError::Overdue),
-            Verdict::Waiting | Verdict::Closed => (Outcome::Closed, AcquireError::Closed),
+        let acquired = verdict == Verdict::Granted;
+        let outcome = match verdict {
+            Verdict::Granted if panics => Outcome::Cancelled,
+            Verdict::Granted => Outcome::Acquired,
+            Verdict::Overdue => Outcome::Overdue,
+            Verdict::Closed | Verdict::Waiting => Outcome::Closed,
         };
         semaphore.record(outcome, self.since);
         let held = Held {
@@ -522,19 +518,10 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             semaphore.release(held);
         }
         deferred.resume();
-        if acquired {
-            Ok((semaphore, held))
-        } else {
-            Err(error)
-        }
-    }
-
-    /// It has heard what it was told, if it was.
-    fn heard(&self, verdict: Verdict, ticket: Option<Ticket>) {
-        if let (Some(ticket), Some(semaphore)) = (ticket, self.semaphore.as_deref()) {
-            if verdict != Verdict::Waiting {
-                semaphore.queue.heard(ticket);
-            }
+        match verdict {
+            Verdict::Granted => Ok((semaphore, held)),
+            Verdict::Overdue => Err(AcquireError::Overdue),
+            Verdict::Closed | Verdict::Waiting => Err(AcquireError::Closed),
         }
     }
 }

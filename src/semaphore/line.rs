@@ -100,7 +100,7 @@ pub(super) struct Line {
     aside_by_need: BTreeSet<(u32, Ticket)>,
     /// Stragglers that were closed out: they may ask at any time.
     refused: BTreeSet<Ticket>,
-    /// Those who have been told by name, and have not heard it. For a discipline.
+    /// What cannot be told by a ticket, until its holder has heard it.
     told: HashMap<Ticket, Verdict>,
     discipline: Option<Discipline>,
     /// Since when somebody has been in line, for a discipline.
@@ -182,8 +182,7 @@ impl Line {
     /// What the holder of a ticket below `served` has been told.
     pub(super) fn look_up(&self, ticket: Ticket) -> Verdict {
         if self.discipline.is_some() {
-            let told = self.told.get(&ticket);
-            told.copied().unwrap_or(Verdict::Waiting)
+            self.told.get(&ticket).copied().unwrap_or(Verdict::Waiting)
         } else if self.aside.contains_key(&ticket) || self.rejoined.contains_key(&ticket) {
             Verdict::Waiting
         } else if ticket >= self.closed_at || self.refused.contains(&ticket) {
@@ -268,6 +267,14 @@ impl Line {
         }
         self.pass(entry.ticket);
         entry.waker
+    }
+
+    /// The holder of `ticket` has heard its verdict.
+    pub(super) fn has_heard(&mut self, ticket: Ticket) {
+        self.told.remove(&ticket);
+        if self.told.is_empty() && self.told.capacity() > KEEP {
+            self.told = HashMap::new();
+        }
     }
 
     /// The first in line cannot be served until max is raised: out of the way.
@@ -422,14 +429,6 @@ impl Line {
         self.discipline = Some(discipline);
         // So that everybody looks up what it has been told.
         self.served = Ticket(u64::MAX);
-    }
-
-    /// The holder of `ticket` has heard what it was told.
-    pub(super) fn heard(&mut self, ticket: Ticket) {
-        self.told.remove(&ticket);
-        if self.told.is_empty() && self.told.capacity() > KEEP {
-            self.told = HashMap::new();
-        }
     }
 
     pub(super) fn has_discipline(&self) -> bool {

@@ -249,16 +249,6 @@ pub(crate) enum Waiter {
     },
 }
 
-impl Waiter {
-    /// Its place in line, if it has one.
-    pub(crate) fn ticket(&self) -> Option<Ticket> {
-        match self {
-            Self::InLine(ticket) => Some(*ticket),
-            Self::Competing { .. } => None,
-        }
-    }
-}
-
 /// Who comes into the line.
 #[derive(Clone, Copy)]
 enum Entrant {
@@ -497,8 +487,8 @@ impl Queue {
             return self.compete(word, waiter, waker);
         };
         let shared = self.shared.force();
-        let verdict = match shared.verdict(ticket) {
-            Verdict::Waiting if !shared.register(ticket, waker) => shared.verdict(ticket),
+        let verdict = match self.hear(shared, ticket) {
+            Verdict::Waiting if !shared.register(ticket, waker) => self.hear(shared, ticket),
             verdict => verdict,
         };
         (verdict, Deferred::default())
@@ -776,7 +766,7 @@ impl Queue {
                 return Verdict::Waiting;
             }
         };
-        let verdict = shared.verdict(ticket);
+        let verdict = self.hear(shared, ticket);
         if verdict != Verdict::Waiting {
             return verdict;
         }
@@ -795,7 +785,7 @@ impl Queue {
         });
         let Some(Removed { was_front, waker }) = removed.flatten() else {
             deferred.resume();
-            return shared.verdict(ticket);
+            return self.hear(shared, ticket);
         };
         // Dropping a waker may run foreign code: the lock is free.
         deferred.run(|| drop(waker));
@@ -806,11 +796,14 @@ impl Queue {
         Verdict::Waiting
     }
 
-    /// The holder of `ticket` has heard what it was told.
-    pub(crate) fn heard(&self, ticket: Ticket) {
-        if self.policy.discipline().is_some() {
-            self.shared.force().lock().heard(ticket);
+    /// What the holder of `ticket`, who will not ask again if it is the last word, has been
+    /// told.
+    fn hear(&self, shared: &Shared, ticket: Ticket) -> Verdict {
+        let verdict = shared.verdict(ticket);
+        if verdict != Verdict::Waiting && self.policy.discipline().is_some() {
+            shared.lock().has_heard(ticket);
         }
+        verdict
     }
 
     /// One has come into the line. With a discipline it may be the next, and the time may
