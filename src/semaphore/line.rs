@@ -206,6 +206,9 @@ impl Line {
 
     /// Who is next, if that one is back in line.
     fn next_rejoined(&self) -> Option<Ticket> {
+        if self.rejoined.is_empty() {
+            return None;
+        }
         let (&ticket, _) = if self.newest_first {
             self.rejoined.last_key_value()?
         } else {
