@@ -476,8 +476,9 @@ impl Queue {
     /// One comes into a line with a discipline. The time.
     #[cold]
     fn begin(&self, shared: &Shared, line: &mut Line) -> u64 {
-        line.follow(self.policy.discipline());
-        shared.micros()
+        let now = shared.micros();
+        line.follow(self.policy.discipline(), now);
+        now
     }
 
     /// What a waiter has been told, with `waker` as the one that is woken. The panic is for
