@@ -10,6 +10,7 @@
 //! | [`Semaphore`] | the semaphore: take, resize, read, wait for a state, close |
 //! | [`Builder`], [`Fairness`], [`Order`] | how to make one, and who gets a permit first |
 //! | [`SemaphorePermit`], [`OwnedSemaphorePermit`] | permits, given back on drop |
+//! | [`Lent`], [`Borrowed`] | permits that are lent to what their holder waits for |
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
@@ -117,7 +118,8 @@ pub use keyed::{KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit, ToK
 #[cfg(feature = "pool")]
 pub use pool::{Counts, Lease, LeasePool};
 pub use semaphore::{
-    Builder, Fairness, Order, OwnedSemaphorePermit, Resize, Semaphore, SemaphorePermit, Snapshot,
+    Borrowed, Builder, Fairness, Lent, Order, OwnedSemaphorePermit, Resize, Semaphore,
+    SemaphorePermit, Snapshot,
 };
 #[cfg(feature = "stats")]
 pub use semaphore::{Interval, Stats, Times};
@@ -207,6 +209,10 @@ const _: () = {
     everywhere::<Times>();
     everywhere::<Builder>();
     everywhere::<Fairness>();
+    #[cfg(not(dynaphore_loom))]
+    everywhere::<Lent>();
+    #[cfg(not(dynaphore_loom))]
+    everywhere::<Borrowed>();
     everywhere::<Order>();
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();

@@ -31,6 +31,7 @@ mod close;
 mod fairness;
 #[cfg(any(feature = "keyed", feature = "pool", feature = "rayon"))]
 mod internal;
+mod lend;
 mod line;
 mod optional;
 mod order;
@@ -49,6 +50,7 @@ pub use self::{
     builder::Builder,
     core::Semaphore,
     fairness::Fairness,
+    lend::{Borrowed, Lent},
     order::Order,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     resize::{Resize, ResizeDrained},

@@ -82,6 +82,17 @@ fn a_future_that_waits_counts_when_it_is_served() {
 }
 
 #[test]
+fn one_that_is_overdue_counts_as_that() {
+    let builder = Semaphore::builder(1).overdue(Duration::ZERO, Duration::ZERO);
+    let semaphore = builder.stats(true).build();
+    let _held = semaphore.try_acquire();
+    assert!(semaphore.blocking_acquire().is_err());
+    let interval = semaphore.stats().blocking_take();
+    assert_eq!(counts(&interval), [1, 0, 0, 0, 0, 0]);
+    assert_eq!(interval.overdue, 1);
+}
+
+#[test]
 fn a_thread_that_waits_counts_in_every_fairness() {
     for fairness in [Fairness::Fifo, Fairness::Eventual, Fairness::Barging] {
         watchdog(move || {

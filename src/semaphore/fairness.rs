@@ -56,6 +56,8 @@ pub(crate) struct Policy {
     /// Of those who stand in line under `Fifo`.
     order: Order,
     overdue: Overdue,
+    /// One of them is not the usual one, and the fairness is `Fifo`.
+    has_discipline: bool,
     /// In microseconds.
     bound: u32,
 }
@@ -65,29 +67,42 @@ impl Policy {
         fairness: Fairness::Fifo,
         order: Order::Fifo,
         overdue: Overdue::NEVER,
+        has_discipline: false,
         bound: 500,
     };
 
     pub(crate) const fn with_fairness(self, fairness: Fairness) -> Self {
-        Self { fairness, ..self }
+        Self { fairness, ..self }.noted()
     }
 
     pub(crate) const fn with_order(self, order: Order) -> Self {
-        Self { order, ..self }
+        Self { order, ..self }.noted()
     }
 
     pub(crate) const fn with_overdue(self, target: Duration, interval: Duration) -> Self {
         let overdue = Overdue::new(target, interval);
-        Self { overdue, ..self }
+        Self { overdue, ..self }.noted()
     }
 
-    /// How its line is served, if that is not the usual way.
-    pub(crate) const fn discipline(self) -> Option<Discipline> {
-        let Self { order, overdue, .. } = self;
-        if self.is_fifo() && !(matches!(order, Order::Fifo) && overdue.is_never()) {
-            Some(Discipline { order, overdue })
-        } else {
-            None
+    const fn noted(self) -> Self {
+        let is_usual = matches!(self.order, Order::Fifo) && self.overdue.is_never();
+        Self {
+            has_discipline: self.is_fifo() && !is_usual,
+            ..self
+        }
+    }
+
+    /// Is its line served in another way than the usual one?
+    #[inline]
+    pub(crate) const fn has_discipline(&self) -> bool {
+        self.has_discipline
+    }
+
+    /// How it is.
+    pub(crate) const fn discipline(&self) -> Discipline {
+        Discipline {
+            order: self.order,
+            overdue: self.overdue,
         }
     }
 

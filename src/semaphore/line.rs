@@ -206,6 +206,9 @@ impl Line {
 
     /// Who is next, if that one is back in line.
     fn next_rejoined(&self) -> Option<Ticket> {
+        if self.rejoined.is_empty() {
+            return None;
+        }
         let (&ticket, _) = if self.newest_first {
             self.rejoined.last_key_value()?
         } else {
@@ -235,9 +238,6 @@ impl Line {
     /// Puts a waiter at the end of the line, at the time `now`.
     pub(super) fn push(&mut self, need: u32, now: u64, waker: Waker) -> Ticket {
         let ticket = self.ticket();
-        if self.is_empty() {
-            self.busy_since = Some(now);
-        }
         self.ring.push_back(Entry {
             ticket,
             need,
@@ -424,9 +424,13 @@ impl Line {
 
 /// What a discipline adds. All times are in microseconds.
 impl Line {
-    /// From now on it is served like this, as it has been if anybody has been in it.
-    pub(super) fn follow(&mut self, discipline: Discipline) {
+    /// Somebody comes at the time `now`. From then on it is served like this, as it has been
+    /// if anybody has been in it.
+    pub(super) fn follow(&mut self, discipline: Discipline, now: u64) {
         self.discipline = Some(discipline);
+        if self.is_empty() {
+            self.busy_since = Some(now);
+        }
         // So that everybody looks up what it has been told.
         self.served = Ticket(u64::MAX);
     }

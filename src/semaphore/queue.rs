@@ -401,12 +401,10 @@ impl Queue {
         let shared = self.shared.force();
         let waker = waker.clone();
         let mut line = shared.lock();
-        let now = match self.policy.discipline() {
-            None => 0,
-            Some(discipline) => {
-                line.follow(discipline);
-                shared.micros()
-            }
+        let now = if self.policy.has_discipline() {
+            self.begin(shared, &mut line)
+        } else {
+            0
         };
         let ticket = loop {
             let is_full = match entrant {
@@ -473,6 +471,14 @@ impl Queue {
         shared.publish(&mut line);
         shared.has_come(entrant);
         Arrival::Waits(Waiter::InLine(ticket))
+    }
+
+    /// One comes into a line with a discipline. The time.
+    #[cold]
+    fn begin(&self, shared: &Shared, line: &mut Line) -> u64 {
+        let now = shared.micros();
+        line.follow(self.policy.discipline(), now);
+        now
     }
 
     /// What a waiter has been told, with `waker` as the one that is woken. The panic is for
@@ -798,9 +804,10 @@ impl Queue {
 
     /// What the holder of `ticket`, who will not ask again if it is the last word, has been
     /// told.
+    #[inline]
     fn hear(&self, shared: &Shared, ticket: Ticket) -> Verdict {
         let verdict = shared.verdict(ticket);
-        if verdict != Verdict::Waiting && self.policy.discipline().is_some() {
+        if self.policy.has_discipline() && verdict != Verdict::Waiting {
             shared.lock().has_heard(ticket);
         }
         verdict
@@ -808,8 +815,9 @@ impl Queue {
 
     /// One has come into the line. With a discipline it may be the next, and the time may
     /// have come for others. Says whether there is one.
+    #[inline]
     pub(crate) fn look_after_arrival(&self, word: &Word) -> bool {
-        let looks = self.policy.discipline().is_some();
+        let looks = self.policy.has_discipline();
         if looks {
             self.hand_over(word, 0);
         }
@@ -1040,11 +1048,7 @@ impl Shared {
     ) -> bool {
         self.rejoin(line, word);
         if line.has_discipline() {
-            let now = self.micros();
-            while !wakes.is_full() {
-                let Some(waker) = line.look(now) else { break };
-                wakes.push(Some(waker));
-            }
+            self.look(line, wakes);
         }
         let mut done = true;
         loop {
@@ -1098,6 +1102,17 @@ impl Shared {
         }
         self.publish(line);
         done
+    }
+
+    /// Looks at the clock, and tells those who have waited for too long, until `wakes` is
+    /// full.
+    #[cold]
+    fn look(&self, line: &mut Line, wakes: &mut Wakes) {
+        let now = self.micros();
+        while !wakes.is_full() {
+            let Some(waker) = line.look(now) else { break };
+            wakes.push(Some(waker));
+        }
     }
 
     /// Lets those aside whom max allows back into the line.

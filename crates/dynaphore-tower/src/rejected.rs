@@ -22,11 +22,13 @@ pub enum Reason {
     Closed,
     /// Its key is not in use, and as many keys are as may be.
     TooManyKeys,
+    /// It has waited for longer than the semaphore's own line [lets](dynaphore::Builder::overdue).
+    Overdue,
 }
 
 impl Reason {
     /// A short name, for figures: `too_many_waiting`, `timeout`, `closed`,
-    /// `too_many_keys`.
+    /// `too_many_keys`, `overdue`.
     ///
     /// # Examples
     ///
@@ -40,6 +42,7 @@ impl Reason {
             Self::Timeout => "timeout",
             Self::Closed => "closed",
             Self::TooManyKeys => "too_many_keys",
+            Self::Overdue => "overdue",
         }
     }
 }
@@ -51,6 +54,7 @@ impl fmt::Display for Reason {
             Self::Timeout => "timed out waiting for a permit",
             Self::Closed => "no more requests are served",
             Self::TooManyKeys => "too many keys are in use",
+            Self::Overdue => "waited too long for a permit",
         })
     }
 }
@@ -60,6 +64,7 @@ impl From<AcquireTimeoutError> for Reason {
         match error {
             AcquireTimeoutError::Timeout => Self::Timeout,
             AcquireTimeoutError::TooManyWaiters => Self::TooManyWaiting,
+            AcquireTimeoutError::Overdue => Self::Overdue,
             _ => Self::Closed,
         }
     }
@@ -70,6 +75,7 @@ impl From<KeyedAcquireError> for Reason {
         match error {
             KeyedAcquireError::TooManyKeys => Self::TooManyKeys,
             KeyedAcquireError::TooManyWaiters => Self::TooManyWaiting,
+            KeyedAcquireError::Overdue => Self::Overdue,
             _ => Self::Closed,
         }
     }

@@ -180,6 +180,17 @@ async fn a_deadline_of_the_request_itself() {
 }
 
 #[test]
+fn who_is_overdue_in_the_line_of_the_semaphore_is_told_so() {
+    let nothing = std::time::Duration::ZERO;
+    let s = Arc::new(Semaphore::builder(0).overdue(nothing, nothing).build());
+    let mut service = serving!(LimitLayer::new(s));
+    let (_reply, request) = oneshot::channel();
+    let refused = assert_ready!(spawn(service.call(request)).poll());
+    assert_eq!(reason(refused), Reason::Overdue);
+    assert_eq!(Reason::Overdue.as_str(), "overdue");
+}
+
+#[test]
 fn closing_turns_away_those_who_wait_and_those_who_come() {
     let s = semaphore(0);
     let mut service = serving!(LimitLayer::new(s.clone()));

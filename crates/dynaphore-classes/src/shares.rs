@@ -1,0 +1,155 @@
+//! Whose turn it is: plain numbers, without a lock, a clock or a waker.
+//!
+//! Each class has *used* so many permits x nanoseconds for each of its shares. Use counts
+//! only while somebody waits: what nobody else wants is free. Of the classes that have
+//! somebody waiting, the one that has used least is next, where the permits that it holds
+//! count as used for the length of its usual hold: otherwise a class that is behind by a
+//! moment would take all that comes free in that moment, and keep it for long.
+//!
+//! One that has wanted nothing has saved next to nothing: when it comes again, it is taken to
+//! have used as much as whoever was served last, but for one usual hold of each permit that
+//! it has, and one more. (Or one that has few waiters, and none at times, would lose its turn
+//! each time.) This is start-time fair queueing (Goyal,
+//! Vin and Cheng, SIGCOMM 1996), for permits that are held at the same time for times that
+//! nobody knows before.
+//!
+//! How long a class with somebody waiting is not served, while permits come back: until
+//! the others have used as much as it has. If it had one permit for a time h, with s of S
+//! shares, that is h x S / (s x max), and two holds, since nobody is stopped.
+
+/// Parts of a nanosecond, so that many shares divide it.
+const SCALE: u128 = 1 << 20;
+
+/// Ends of holds that the mean remembers.
+const REMEMBERED: u64 = 64;
+
+/// One class.
+#[derive(Debug)]
+struct Class {
+    share: u32,
+    /// Permits x nanoseconds for each share, times `SCALE`.
+    used: u128,
+    /// Permits x nanoseconds, and how many holds ended, lately.
+    busy: u64,
+    ended: u64,
+    waiting: usize,
+}
+
+impl Class {
+    /// What it uses with so many permits in a usual hold.
+    fn usual(&self, permits: u32) -> u128 {
+        let hold = self.busy / self.ended.max(1);
+        u128::from(permits) * u128::from(hold) * SCALE / u128::from(self.share)
+    }
+}
+
+/// The shares of all classes.
+#[derive(Debug)]
+pub(crate) struct Shares {
+    classes: Vec<Class>,
+    waiting: usize,
+    /// Up to when use is counted, in nanoseconds.
+    counted: u64,
+    /// What whoever was served last had used.
+    level: u128,
+}
+
+impl Shares {
+    /// None is zero.
+    pub(crate) fn new(shares: impl Iterator<Item = u32>) -> Self {
+        let class = |share| Class {
+            share,
+            used: 0,
+            busy: 0,
+            ended: 0,
+            waiting: 0,
+        };
+        Self {
+            classes: shares.map(class).collect(),
+            waiting: 0,
+            counted: 0,
+            level: 0,
+        }
+    }
+
+    pub(crate) fn share(&self, class: usize) -> u32 {
+        self.classes[class].share
+    }
+
+    /// From now on.
+    pub(crate) fn set_share(&mut self, class: usize, share: u32) {
+        self.classes[class].share = share;
+    }
+
+    pub(crate) fn waiting(&self, class: usize) -> usize {
+        self.classes[class].waiting
+    }
+
+    /// Nobody waits.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// Counts what has been used up to `now` by classes with so many `active` permits.
+    pub(crate) fn count(&mut self, now: u64, active: impl Fn(usize) -> u32) {
+        let time = now.saturating_sub(self.counted);
+        self.counted = self.counted.max(now);
+        if self.is_quiet() {
+            return;
+        }
+        for (at, class) in self.classes.iter_mut().enumerate() {
+            let busy = u64::from(active(at)).saturating_mul(time);
+            class.busy = class.busy.saturating_add(busy);
+            class.used += u128::from(busy) * SCALE / u128::from(class.share);
+        }
+    }
+
+    /// A hold has ended, of which the last has been counted.
+    pub(crate) fn ends(&mut self, class: usize) {
+        let class = &mut self.classes[class];
+        class.ended += 1;
+        if class.ended > REMEMBERED {
+            class.ended /= 2;
+            class.busy /= 2;
+        }
+    }
+
+    /// One begins to wait. All has been counted.
+    pub(crate) fn arrives(&mut self, class: usize, active: u32) {
+        let class = &mut self.classes[class];
+        if class.waiting == 0 {
+            let saved = class.usual(active.saturating_add(1));
+            class.used = class.used.max(self.level.saturating_sub(saved));
+        }
+        class.waiting += 1;
+        self.waiting += 1;
+    }
+
+    /// One does not wait any more.
+    pub(crate) fn leaves(&mut self, class: usize) {
+        self.classes[class].waiting -= 1;
+        self.waiting -= 1;
+    }
+
+    /// The class that is served next, if anybody waits. All has been counted.
+    pub(crate) fn next(&mut self, active: impl Fn(usize) -> u32) -> Option<usize> {
+        let waits = |&(_, class): &(usize, &Class)| class.waiting > 0;
+        let rank = |&(at, class): &(usize, &Class)| {
+            let active = active(at);
+            // Before any hold has ended, by what each holds.
+            let held = u64::from(active) * u64::from(u32::MAX) / u64::from(class.share);
+            (class.used + class.usual(active), held)
+        };
+        let (next, class) = self
+            .classes
+            .iter()
+            .enumerate()
+            .filter(waits)
+            .min_by_key(rank)?;
+        self.level = self.level.max(class.used);
+        Some(next)
+    }
+}
+
+#[cfg(test)]
+mod tests;
