@@ -19,7 +19,7 @@
 //! | [`generation::Swap`] | counters and the like, read and reset as one while traffic goes on |
 #![cfg_attr(
     feature = "stats",
-    doc = "| [`Stats`], [`Interval`] | how requests ended and how long they waited, interval by interval |"
+    doc = "| [`Stats`], [`Interval`], [`Times`] | how requests ended and how long they waited, interval by interval |"
 )]
 #![cfg_attr(
     feature = "keyed",
@@ -120,7 +120,7 @@ pub use semaphore::{
     Builder, Fairness, OwnedSemaphorePermit, Resize, Semaphore, SemaphorePermit, Snapshot,
 };
 #[cfg(feature = "stats")]
-pub use semaphore::{Interval, Stats};
+pub use semaphore::{Interval, Stats, Times};
 
 /// The futures that the calls return, and the stream of leases, for who has to name them.
 pub mod future {
@@ -203,6 +203,8 @@ const _: () = {
     everywhere::<Stats<'_>>();
     #[cfg(feature = "stats")]
     everywhere::<Interval>();
+    #[cfg(feature = "stats")]
+    everywhere::<Times>();
     everywhere::<Builder>();
     everywhere::<Fairness>();
     everywhere::<Snapshot>();

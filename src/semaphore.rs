@@ -36,6 +36,8 @@ mod permit;
 mod queue;
 #[cfg(feature = "stats")]
 mod stats;
+#[cfg(feature = "stats")]
+mod times;
 mod until;
 mod word;
 
@@ -51,7 +53,10 @@ pub use self::{
     watch::{Idle, Settled},
 };
 #[cfg(feature = "stats")]
-pub use stats::{Interval, Stats};
+pub use self::{
+    stats::{Interval, Stats},
+    times::Times,
+};
 
 #[cfg(any(feature = "keyed", feature = "pool"))]
 pub(crate) use self::{acquire::Attempt, core::Held, internal::Rest, word::Take};

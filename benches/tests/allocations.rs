@@ -3,9 +3,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use dynaphore_benches::alloc;
 use dynaphore_benches::measure::{self, Entry, Plan, Prepare};
 use dynaphore_benches::workload::{self, Runner};
+use dynaphore_benches::{alloc, keys};
 
 /// Tests in one file run at the same time; hence a single one.
 #[test]
@@ -13,6 +13,7 @@ fn counted() {
     exactly_what_is_allocated();
     set_up_does_not_count();
     nothing_where_nobody_waits();
+    what_a_key_takes();
 }
 
 fn exactly_what_is_allocated() {
@@ -68,9 +69,19 @@ fn nothing_where_nobody_waits() {
     }
 }
 
+fn what_a_key_takes() {
+    let entries: Vec<_> = keys::ALL.iter().collect();
+    for outcome in keys::measure(&entries, PLAN) {
+        let name = outcome.subject;
+        assert!(outcome.bytes_per_key() > 16.0, "{name}: {outcome:?}");
+    }
+}
+
 const PLAN: Plan = Plan {
     rounds: 1,
     slice: Duration::from_micros(500),
     counts: 5,
+    many: 3_000,
+    trials: 1,
     ..Plan::QUICK
 };

@@ -25,8 +25,9 @@ use crate::{
 /// After this a nested call goes ahead of the line, and over max.
 const LONG: Duration = PATIENCE.saturating_mul(50);
 
-/// How long a call that is refused a place in line hopes to share.
-const HOPE: Duration = PATIENCE.saturating_mul(250);
+/// How long a call that is refused a place in line hopes to share. Whoever could lend may
+/// have to wait for a core first.
+const HOPE: Duration = PATIENCE.saturating_mul(1500);
 
 /// How long a loan is used for more than one job.
 const TERM: Duration = Duration::from_millis(1);

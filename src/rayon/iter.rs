@@ -474,7 +474,7 @@ where
         // In place: a caller that is no worker waits by itself.
         let driven = rayon::in_place_scope(|scope| {
             // A panic comes through when the others are done, as in a `join`.
-            let mut driven = catch_unwind(AssertUnwindSafe(|| {
+            let driven = catch_unwind(AssertUnwindSafe(|| {
                 items.drive_unindexed(Leaves {
                     call: &call,
                     scope,
@@ -482,11 +482,9 @@ where
                     is_indexed: false,
                 })
             }));
-            let wait = || Wait::new(Arc::default());
-            let attend = || attend(&call, scope, wait(), call.number, || false);
-            while let Err(panic) = catch_unwind(AssertUnwindSafe(attend)) {
-                driven = driven.and(Err(panic));
-            }
+            attend(&call, scope, Wait::new(Arc::default()), call.number, || {
+                false
+            });
             driven
         });
         let pieces = driven.unwrap_or_else(|panic| resume_unwind(panic));

@@ -1,6 +1,12 @@
 //! The items of one call: as rayon deals them out, and those that were set aside.
 
-use std::{mem, sync::Arc, time::Duration, vec};
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::Arc,
+    time::Duration,
+    vec,
+};
 
 use rayon::{
     Scope,
@@ -210,15 +216,14 @@ impl<'s, P: Plan + 's> Leaf<'_, 's, P> {
 
     /// Runs what it can under one grant. False if there is none.
     fn run(&mut self, weight: u32) -> bool {
-        let call = self.leaves.call;
+        let Leaves { call, scope, .. } = self.leaves;
         let Some(mut grant) = call.admit(weight, call.number) else {
             return false;
         };
         self.setting_aside = None;
         if call.jobs.plan.is_uniform() && call.queue.len() > 0 {
             // That came before.
-            let scope = self.leaves.scope;
-            if !Aside::run_some(call, &mut grant, &mut self.pace, || tend(call, scope)) {
+            if !Aside::run_some(call, scope, &mut grant, &mut self.pace) {
                 drop(grant);
                 tend(call, scope);
                 return true;
@@ -244,11 +249,10 @@ impl<'s, P: Plan + 's> Leaf<'_, 's, P> {
         self.running = Some(folder);
         if goes_on && call.queue.len() > 0 {
             // In place, since nobody else might be there to do it.
-            let scope = self.leaves.scope;
-            Aside::run_some(call, &mut grant, &mut self.pace, || tend(call, scope));
+            Aside::run_some(call, scope, &mut grant, &mut self.pace);
         }
         drop(grant);
-        tend(call, self.leaves.scope);
+        tend(call, scope);
         true
     }
 
@@ -389,13 +393,16 @@ impl<P: Plan> Aside<P> {
         (folder, true)
     }
 
-    /// Runs items under `grant`, until there is none left for it or somebody
+    /// Runs what was set aside under `grant`, until there is none left for it or somebody
     /// else wants it. Says whether to go on.
+    ///
+    /// A panic goes to the scope: whoever runs this has items of its own, which have nothing
+    /// to do with it.
     fn run_some<'s>(
-        call: &Call<'s, Self>,
+        call: &Arc<Call<'s, Self>>,
+        scope: &Scope<'s>,
         grant: &mut Grant<PermitOf<P>>,
         pace: &mut Pace,
-        mut after_each: impl FnMut(),
     ) -> bool
     where
         Self: 's,
@@ -405,28 +412,49 @@ impl<P: Plan> Aside<P> {
                 return false;
             }
             let taken = call.queue.take(pace.items(), grant.permits());
-            let Some((need, mut batch)) = taken else {
+            let Some((need, batch)) = taken else {
                 // Somebody else was quicker, and the next one is heavier.
                 continue;
             };
-            let total = batch.len();
-            let folder = batch.consumer.split_off_left().into_folder();
-            let (folder, goes_on) =
-                Self::run_all(call, grant, &mut batch.items, pace.look_every(), folder);
-            let full = folder.full();
-            let result = (batch.first, folder.complete());
-            locked(&batch.run.0).push(result);
-            if !full && batch.len() > 0 {
-                batch.first += total - batch.len();
-                call.queue.put_back(need, 0, batch);
-            }
+            let look_every = pace.look_every();
+            let run = || Self::run_batch(call, grant, need, batch, look_every);
+            let goes_on = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+                scope.spawn(|_| resume_unwind(panic));
+                call.goes_on(grant)
+            });
             pace.done();
             if !goes_on {
                 return false;
             }
-            after_each();
+            // More permits may have come free.
+            tend(call, scope);
         }
         true
+    }
+
+    /// Runs a batch of items that need `need` permits each, and puts back what it does not
+    /// come to. Says whether to go on.
+    fn run_batch<'s>(
+        call: &Call<'s, Self>,
+        grant: &Grant<PermitOf<P>>,
+        need: u32,
+        mut batch: Batch<P>,
+        look_every: usize,
+    ) -> bool
+    where
+        Self: 's,
+    {
+        let total = batch.len();
+        let folder = batch.consumer.split_off_left().into_folder();
+        let (folder, goes_on) = Self::run_all(call, grant, &mut batch.items, look_every, folder);
+        let full = folder.full();
+        let result = (batch.first, folder.complete());
+        locked(&batch.run.0).push(result);
+        if !full && batch.len() > 0 {
+            batch.first += total - batch.len();
+            call.queue.put_back(need, 0, batch);
+        }
+        goes_on
     }
 }
 
@@ -436,8 +464,7 @@ impl<'s, P: Plan + 's> Jobs<'s> for Aside<P> {
 
     fn work(call: &Arc<Call<'s, Self>>, scope: &Scope<'s>, mut grant: Grant<PermitOf<P>>) {
         let mut pace = Pace::new(call.jobs.plan.is_uniform());
-        // After each more permits may have come free.
-        Self::run_some(call, &mut grant, &mut pace, || tend(call, scope));
+        Self::run_some(call, scope, &mut grant, &mut pace);
     }
 }
 

@@ -203,10 +203,22 @@ impl Semaphore {
     #[must_use]
     #[track_caller]
     pub fn stats(&self) -> Stats<'_> {
-        match self.optional.counters() {
-            Some(counters) => Stats(counters),
+        match self.try_stats() {
+            Some(stats) => stats,
             None => panic!("`stats` needs a semaphore that was built with `stats(true)`"),
         }
+    }
+
+    /// [`stats`](Self::stats), or `None` when the semaphore was built without.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(dynaphore::Semaphore::new(1).try_stats().is_none());
+    /// ```
+    #[must_use]
+    pub fn try_stats(&self) -> Option<Stats<'_>> {
+        self.optional.counters().map(Stats)
     }
 }
 

@@ -17,21 +17,17 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_utils::CachePadded;
-use histogram::{AtomicHistogram, Histogram};
-
-use super::outcome::{Outcome, Since};
+use super::{
+    outcome::{Outcome, Since},
+    times::{AtomicTimes, Times},
+};
 use crate::{
     generation::{self, Swap},
     sync::Clock,
 };
+use crossbeam_utils::CachePadded;
 
 const OUTCOMES: usize = Outcome::TooManyWaiters as usize + 1;
-
-/// Waits are told apart to 1 part in 64, which is the width of their buckets.
-const GROUPING_POWER: u8 = 6;
-/// Up to 2^42 ns, 73 minutes. Longer waits count as that.
-const MAX_POWER: u8 = 42;
 
 #[derive(Default)]
 struct Counts([AtomicU64; OUTCOMES]);
@@ -43,18 +39,10 @@ impl Counts {
 }
 
 /// One copy of what is counted of those that had to wait.
+#[derive(Default)]
 struct Waited {
     counts: Counts,
-    times: AtomicHistogram,
-}
-
-impl Default for Waited {
-    fn default() -> Self {
-        Self {
-            counts: Counts::default(),
-            times: AtomicHistogram::new(GROUPING_POWER, MAX_POWER).expect("powers in range"),
-        }
-    }
+    times: AtomicTimes,
 }
 
 /// Running totals of those that were answered at once.
@@ -130,8 +118,7 @@ impl Counters {
         let copy = self.waited.write();
         copy.counts.add_one(outcome);
         if let Outcome::Acquired = outcome {
-            let counted = copy.times.increment(waited.min((1 << MAX_POWER) - 1));
-            debug_assert!(counted.is_ok(), "in range");
+            copy.times.add(waited, 1);
         }
     }
 
@@ -148,7 +135,7 @@ impl Counters {
             cancelled: taken(Outcome::Cancelled),
             closed: taken(Outcome::Closed),
             too_many_waiters: taken(Outcome::TooManyWaiters),
-            waits: copy.times.drain(),
+            waits: copy.times.take(),
         }
     }
 }
@@ -282,7 +269,7 @@ pub struct Interval {
     pub closed: u64,
     /// Those that would have had to wait, and [might not](crate::Builder::max_waiting).
     pub too_many_waiters: u64,
-    waits: Histogram,
+    waits: Times,
 }
 
 impl Interval {
@@ -297,7 +284,7 @@ impl Interval {
     /// ```
     #[must_use]
     pub fn waited(&self) -> u64 {
-        self.waits.iter().map(|bucket| bucket.count()).sum()
+        self.waits.count()
     }
 
     /// The time within which the given part of [those that waited](Self::waited),
@@ -323,12 +310,21 @@ impl Interval {
     #[must_use]
     #[track_caller]
     pub fn wait_time(&self, quantile: f64) -> Option<Duration> {
-        assert!(
-            (0.0..=1.0).contains(&quantile),
-            "a quantile must be in 0.0 to 1.0, not {quantile}"
-        );
-        let bucket = self.waits.quantile_bucket(quantile).ok()??;
-        Some(Duration::from_nanos(bucket.end()))
+        self.waits.quantile(quantile)
+    }
+
+    /// How long [those that waited](Self::waited) did, as [`wait_time`](Self::wait_time)
+    /// has it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// assert_eq!(semaphore.stats().blocking_take().waits().count(), 0);
+    /// ```
+    #[must_use]
+    pub fn waits(&self) -> &Times {
+        &self.waits
     }
 }
 

@@ -2,7 +2,7 @@
 //! of its own, which is killed if it does not end.
 
 use std::{
-    env,
+    any, env,
     io::Read,
     process::{Command, Stdio},
     thread,
@@ -14,14 +14,13 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 const CHILD: &str = "DYNAPHORE_TEST_CHILD";
 
-/// Runs `test`, the body of the test called `name` in whatever module, in a process
-/// of its own.
-pub fn in_child(name: &str, test: impl FnOnce()) {
+/// Runs `test`, the body of the test called `name`, in a process of its own.
+pub fn in_child<T: FnOnce()>(name: &str, test: T) {
     if env::var(CHILD).is_ok_and(|child| child == name) {
         return test();
     }
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args([&path(name), "--exact", "--nocapture", "--test-threads=1"]);
+    command.args([path::<T>(), "--exact", "--nocapture", "--test-threads=1"]);
     command.env(CHILD, name);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -52,16 +51,9 @@ fn reader(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     })
 }
 
-/// The name of a test with that of the module in which it stands.
-fn path(name: &str) -> String {
-    let mut command = Command::new(env::current_exe().unwrap());
-    let output = command.args([name, "--list"]).output().unwrap();
-    let listed = String::from_utf8(output.stdout).unwrap();
-    let mut tests = listed
-        .lines()
-        .filter_map(|line| line.strip_suffix(": test"))
-        .filter(|path| path.rsplit("::").next() == Some(name));
-    let path = tests.next().expect("no test has this name");
-    assert_eq!(tests.next(), None, "{name} is in two modules");
-    path.to_owned()
+/// The name of the test whose body this is, with that of its module: a closure's type is
+/// named after the function in which it stands.
+fn path<T>() -> &'static str {
+    let (_crate, path) = any::type_name::<T>().split_once("::").unwrap();
+    path.trim_end_matches("::{{closure}}")
 }

@@ -46,18 +46,7 @@ const PARTS: [Part; 4] = [
         files: &["src/semaphore", "src/event.rs", "src/park.rs"],
         conditions: &["word.rs", "queue.rs", "line.rs"],
         units: "semaphore",
-        suites: &[
-            "accounting",
-            "resizing",
-            "weighted",
-            "close",
-            "fairness",
-            "wakeups",
-            "counters",
-            "waker_panics",
-            "empty_line",
-            "resize_races",
-        ],
+        suites: &["semaphore", "counters"],
         models: &[
             "ordering",
             "permits",
@@ -86,7 +75,7 @@ const PARTS: [Part; 4] = [
         files: &["src/keyed"],
         conditions: &[],
         units: "keyed",
-        suites: &["keyed", "keyed_resize"],
+        suites: &["keyed"],
         models: &["keyed"],
     },
     Part {

@@ -113,7 +113,7 @@ fn an_arrival_aside_that_rejoins_keeps_its_place() {
     assert_eq!(verdict(&mut line, heavy), Verdict::Granted);
 }
 
-/// Found by `tests/stress.rs`: the first answer used to be forgotten, and the
+/// Found by `tests/semaphore/stress.rs`: the first answer used to be forgotten, and the
 /// second was that the waiter had its permits.
 #[test]
 fn who_is_closed_out_is_told_so_as_often_as_it_asks() {

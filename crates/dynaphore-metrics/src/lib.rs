@@ -1,0 +1,70 @@
+//! Figures of [`dynaphore`]'s semaphores to scrape.
+//!
+//! A [`Registry`] knows semaphores, keyed ones and pools by name. It
+//! [renders](Registry::render) them as text in the format of
+//! [OpenMetrics](https://prometheus.io/docs/specs/om/open_metrics_spec/), which Prometheus
+//! reads, or [tells](Registry::figures) them as values.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::sync::Arc;
+//! use dynaphore::{KeyedSemaphore, Semaphore};
+//! use dynaphore_metrics::Registry;
+//!
+//! let jobs = Arc::new(Semaphore::builder(8).stats(true).build());
+//! let tenants = Arc::new(KeyedSemaphore::<String>::new(2));
+//!
+//! let registry = Registry::new();
+//! registry.add("jobs", jobs.clone())?;
+//! registry.add_keyed("tenants", tenants, |tenant| {
+//!     if tenant.starts_with("free-") { "free" } else { "paying" }
+//! })?;
+//!
+//! let permit = jobs.try_acquire().unwrap();
+//! let text = registry.render(); // as the answer to `GET /metrics`
+//! assert!(text.contains("dynaphore_permit_count{name=\"jobs\",state=\"used\"} 1\n"));
+//! # drop(permit);
+//! # Ok::<(), dynaphore_metrics::NameTaken>(())
+//! ```
+//!
+//! # What it tells
+//!
+//! Names, units and meanings follow OpenTelemetry's `db.client.connection.*`, with
+//! `dynaphore.permit` for `db.client.connection`. In OpenMetrics dots become underscores, and
+//! units and `_total` are part of the name. The attribute `name` is the one that is given to
+//! the registry, `class` is that of a key.
+//!
+//! | name | type | attributes | what it is |
+//! |---|---|---|---|
+//! | `dynaphore.permit.count` | gauge | `state` | permits that are out (`used`), and those that are not (`idle`) |
+//! | `dynaphore.permit.max` | gauge | | how many may be out |
+//! | `dynaphore.permit.pending_requests` | gauge | | requests that wait |
+//! | `dynaphore.permit.keys` | gauge | `class` | keys in use |
+//! | `dynaphore.permit.requests` | counter | `outcome` | how requests have ended |
+//! | `dynaphore.permit.timeouts` | counter | | those that ended at a deadline |
+//! | `dynaphore.permit.wait_time` | histogram, seconds | | how long requests waited that were served; 0 for those served at once |
+//!
+//! The counters and the histogram are there for semaphores that keep
+//! [statistics](dynaphore::Builder::stats), and count from when these were added. Outcomes are
+//! `acquired`, `rejected` (a call that only tried), `timed_out`, `cancelled`,
+//! `too_many_waiters` and `closed`.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
+
+mod figures;
+mod openmetrics;
+mod registry;
+mod source;
+
+pub use figures::{Figures, Permits, Requests};
+pub use registry::{NameTaken, Registry};
+
+const _: () = {
+    const fn everywhere<T: Send + Sync>() {}
+
+    everywhere::<Registry>();
+    everywhere::<Figures>();
+    everywhere::<Requests>();
+};

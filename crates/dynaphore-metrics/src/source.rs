@@ -1,0 +1,195 @@
+//! What a registry reads: a semaphore, a keyed one, a pool.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    hash::BuildHasher,
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use dynaphore::{KeyedSemaphore, LeasePool, Semaphore, Stats};
+
+use crate::{Figures, Permits, Requests};
+
+/// Something that a registry reads.
+pub(crate) trait Source: Send + Sync {
+    /// Appends its figures. Runs with no lock held but its own, and runs foreign code with
+    /// none.
+    fn read(&self, name: &Arc<str>, figures: &mut Vec<Figures>);
+}
+
+/// Figures that say nothing yet.
+fn nothing(name: &Arc<str>) -> Figures {
+    Figures {
+        name: Arc::clone(name),
+        class: None,
+        permits: None,
+        pending: None,
+        keys: None,
+        requests: None,
+    }
+}
+
+pub(crate) struct Single<S> {
+    semaphore: S,
+    sum: Mutex<Sum>,
+}
+
+/// All intervals so far.
+#[derive(Default)]
+struct Sum {
+    requests: Arc<Requests>,
+    /// The last try to take an interval has ended one that it could not read, so the next
+    /// one to be taken ends there.
+    is_behind: bool,
+}
+
+/// So often an interval is asked for before it is left to the next reader. Whoever counts
+/// does so for some nanoseconds, unless it is preempted.
+const TRIES: usize = 100;
+
+impl Sum {
+    fn update(&mut self, stats: Stats<'_>) {
+        for _ in 0..TRIES {
+            match stats.try_take() {
+                Some(interval) => {
+                    Arc::make_mut(&mut self.requests).add(&interval);
+                    if !std::mem::take(&mut self.is_behind) {
+                        return;
+                    }
+                }
+                None => {
+                    self.is_behind = true;
+                    thread::yield_now();
+                }
+            }
+        }
+    }
+}
+
+impl<S> Single<S> {
+    pub(crate) fn new(semaphore: S) -> Self {
+        Self {
+            semaphore,
+            sum: Mutex::default(),
+        }
+    }
+}
+
+impl<S: Deref<Target = Semaphore> + Send + Sync> Source for Single<S> {
+    fn read(&self, name: &Arc<str>, figures: &mut Vec<Figures>) {
+        let requests = self.semaphore.try_stats().map(|stats| {
+            // Nothing in there panics half-way.
+            let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+            sum.update(stats);
+            Arc::clone(&sum.requests)
+        });
+        let now = self.semaphore.snapshot();
+        figures.push(Figures {
+            permits: Some(Permits {
+                used: now.active,
+                idle: now.available(),
+                max: now.max,
+            }),
+            pending: Some(now.waiting),
+            requests,
+            ..nothing(name)
+        });
+    }
+}
+
+/// The sums over the keys of a class.
+#[derive(Default)]
+struct Class {
+    permits: Permits,
+    pending: usize,
+    keys: usize,
+}
+
+impl Class {
+    fn add(&mut self, permits: Permits, pending: usize) {
+        self.permits.used += permits.used;
+        self.permits.idle += permits.idle;
+        self.permits.max += permits.max;
+        self.pending += pending;
+        self.keys += 1;
+    }
+}
+
+/// In the order of their names, so that one text differs little from the next.
+fn sorted(classes: HashMap<Cow<'static, str>, Class>) -> Vec<(Cow<'static, str>, Class)> {
+    let mut classes: Vec<_> = classes.into_iter().collect();
+    classes.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    classes
+}
+
+pub(crate) struct Keyed<S, F> {
+    pub(crate) semaphore: S,
+    pub(crate) class_of: F,
+}
+
+impl<K, H, S, F, C> Source for Keyed<S, F>
+where
+    K: Clone,
+    S: Deref<Target = KeyedSemaphore<K, H>> + Send + Sync,
+    F: Fn(&K) -> C + Send + Sync,
+    C: Into<Cow<'static, str>>,
+{
+    fn read(&self, name: &Arc<str>, figures: &mut Vec<Figures>) {
+        let mut classes = HashMap::<_, Class>::new();
+        for (key, now) in self.semaphore.snapshots() {
+            let permits = Permits {
+                used: now.active,
+                idle: now.available(),
+                max: now.max,
+            };
+            let class = classes.entry((self.class_of)(&key).into()).or_default();
+            class.add(permits, now.waiting);
+        }
+        figures.extend(sorted(classes).into_iter().map(|(name_of, class)| Figures {
+            class: Some(name_of),
+            permits: Some(class.permits),
+            pending: Some(class.pending),
+            keys: Some(class.keys),
+            ..nothing(name)
+        }));
+    }
+}
+
+pub(crate) struct Pool<K, H, F> {
+    pub(crate) pool: LeasePool<K, H>,
+    pub(crate) class_of: F,
+}
+
+impl<K, H, F, C> Source for Pool<K, H, F>
+where
+    K: Clone + Send + Sync,
+    H: BuildHasher + Send + Sync,
+    F: Fn(&K) -> C + Send + Sync,
+    C: Into<Cow<'static, str>>,
+{
+    fn read(&self, name: &Arc<str>, figures: &mut Vec<Figures>) {
+        let mut classes = HashMap::<_, Class>::new();
+        for (key, counts) in self.pool.snapshot() {
+            let permits = Permits {
+                used: counts.active,
+                idle: counts.missing(),
+                max: counts.target,
+            };
+            let class = classes.entry((self.class_of)(&key).into()).or_default();
+            class.add(permits, 0);
+        }
+        figures.push(Figures {
+            pending: Some(self.pool.waiting()),
+            ..nothing(name)
+        });
+        figures.extend(sorted(classes).into_iter().map(|(name_of, class)| Figures {
+            class: Some(name_of),
+            permits: Some(class.permits),
+            keys: Some(class.keys),
+            ..nothing(name)
+        }));
+    }
+}

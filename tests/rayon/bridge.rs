@@ -1,0 +1,245 @@
+//! Throttled iterators whose items come through a channel, so that whoever waits for
+//! the next one is blocked. Each test that may hang runs in a process of its own.
+
+use std::{
+    sync::{
+        atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc::{self, Receiver, SyncSender},
+    },
+    thread,
+};
+
+use crate::child::in_child;
+use crate::common::{silence, silently, until};
+use crate::room::{Room, message, moment, pool};
+use dynaphore::{AcquireError, Semaphore, throttle::ThrottleExt};
+use rayon::prelude::*;
+
+const POOLS: [usize; 3] = [2, 3, 8];
+
+/// How the call is made.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    ForEach,
+    Weighted,
+    Collect,
+}
+
+/// Runs `visit` for what comes through the channel.
+fn call(
+    form: Form,
+    items: Receiver<usize>,
+    semaphore: &Semaphore,
+    visit: impl Fn(usize) + Send + Sync,
+) -> Result<(), AcquireError> {
+    let items = items.into_iter().par_bridge();
+    match form {
+        Form::ForEach => items.throttle_for_each(semaphore, visit),
+        Form::Weighted => items.throttle_weighted_for_each(semaphore, |_| 1, visit),
+        Form::Collect => {
+            let all: Vec<()> = items.throttle_map_collect(semaphore, visit)?;
+            drop(all);
+            Ok(())
+        }
+    }
+}
+
+/// Calls in each form, in pools of many sizes, and tells `with` how many items are
+/// done.
+fn in_every_form(
+    semaphore: &Semaphore,
+    with: impl Fn(SyncSender<usize>, &(dyn Fn() -> usize + Sync)),
+) {
+    for workers in POOLS {
+        for form in [Form::ForEach, Form::Weighted, Form::Collect] {
+            let (sender, receiver) = mpsc::sync_channel(0);
+            let done = AtomicUsize::new(0);
+            let visit = |_| {
+                done.fetch_add(1, SeqCst);
+            };
+            thread::scope(|scope| {
+                let call = || pool(workers).install(|| call(form, receiver, semaphore, visit));
+                let call = scope.spawn(call);
+                with(sender, &|| done.load(SeqCst));
+                call.join().unwrap().unwrap();
+            });
+            assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn an_item_gets_its_permit_while_none_comes() {
+    in_child("an_item_gets_its_permit_while_none_comes", || {
+        let semaphore = Semaphore::new(1);
+        in_every_form(&semaphore, |sender, done| {
+            for round in 0..20 {
+                let held = semaphore.blocking_acquire().unwrap();
+                let burst = 1 + round % 3;
+                let before = done();
+                for n in 0..burst {
+                    sender.send(n).unwrap();
+                }
+                // So somebody stands in line for them.
+                until(|| semaphore.waiting() == 1);
+                drop(held);
+                until(|| done() == before + burst);
+            }
+        });
+    });
+}
+
+#[test]
+fn a_pause_ends_while_no_item_comes() {
+    in_child("a_pause_ends_while_no_item_comes", || {
+        let semaphore = Semaphore::new(2);
+        in_every_form(&semaphore, |sender, done| {
+            for _ in 0..20 {
+                let before = done();
+                semaphore.set_max(0);
+                for n in 0..3 {
+                    sender.send(n).unwrap();
+                }
+                assert_eq!(done(), before);
+                semaphore.set_max(2);
+                // Who had a permit might go on under it.
+                until(|| done() == before + 3 && semaphore.active() == 0);
+            }
+        });
+    });
+}
+
+/// Others take the permit again and again.
+#[test]
+fn an_item_is_sent_when_the_one_before_is_done() {
+    in_child("an_item_is_sent_when_the_one_before_is_done", || {
+        let semaphore = Semaphore::new(1);
+        in_every_form(&semaphore, |sender, done| {
+            thread::scope(|scope| {
+                let (stop, stopped) = mpsc::channel::<()>();
+                scope.spawn(|| {
+                    let stopped = stopped;
+                    while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+                        let held = semaphore.blocking_acquire();
+                        moment();
+                        drop(held);
+                    }
+                });
+                for n in 0..200 {
+                    sender.send(n).unwrap();
+                    until(|| done() == n + 1);
+                }
+                drop(stop);
+            });
+            drop(sender);
+        });
+    });
+}
+
+#[test]
+fn workers_that_stay_out_of_the_source_leave_it_when_all_is_done() {
+    in_child(
+        "workers_that_stay_out_of_the_source_leave_it_when_all_is_done",
+        || {
+            let semaphore = Semaphore::new(2);
+            let room = Room::default();
+            for workers in POOLS {
+                let (sender, receiver) = mpsc::sync_channel(0);
+                let visit = |n: usize| room.visit(|| drop(vec![n; 1 + n % 100]));
+                thread::scope(|scope| {
+                    let call = || call(Form::ForEach, receiver, &semaphore, visit);
+                    let call = scope.spawn(|| pool(workers).install(call));
+                    for n in 0..5_000 {
+                        sender.send(n).unwrap();
+                    }
+                    drop(sender);
+                    call.join().unwrap().unwrap();
+                });
+            }
+            assert_eq!(room.visits(), POOLS.len() * 5_000);
+            assert!(room.most() <= 2);
+        },
+    );
+}
+
+#[test]
+fn a_panic_of_what_was_set_aside_comes_through() {
+    in_child("a_panic_of_what_was_set_aside_comes_through", || {
+        silence("one");
+        for workers in POOLS {
+            let semaphore = Semaphore::new(1);
+            let (sender, receiver) = mpsc::sync_channel(0);
+            let begun = AtomicUsize::new(0);
+            let visit = |n| {
+                begun.fetch_add(1, SeqCst);
+                assert!(n != 1, "one");
+            };
+            let ended = thread::scope(|scope| {
+                let call = || call(Form::ForEach, receiver, &semaphore, visit);
+                let call = || silently(|| pool(workers).install(call));
+                let call = scope.spawn(call);
+                let held = semaphore.blocking_acquire().unwrap();
+                sender.send(1).unwrap();
+                until(|| semaphore.waiting() == 1);
+                drop(held);
+                until(|| begun.load(SeqCst) == 1);
+                drop(sender);
+                call.join().unwrap()
+            });
+            assert_eq!(message(ended.unwrap_err()), "one");
+            assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+        }
+    });
+}
+
+#[test]
+fn closing_ends_a_call_whose_source_has_ended() {
+    in_child("closing_ends_a_call_whose_source_has_ended", || {
+        for workers in POOLS {
+            let semaphore = Semaphore::new(1);
+            let (sender, receiver) = mpsc::sync_channel(0);
+            thread::scope(|scope| {
+                let call = || call(Form::ForEach, receiver, &semaphore, |_| unreachable!());
+                let call = scope.spawn(|| pool(workers).install(call));
+                let held = semaphore.blocking_acquire().unwrap();
+                sender.send(1).unwrap();
+                until(|| semaphore.waiting() == 1);
+                semaphore.close();
+                drop((held, sender));
+                assert!(call.join().unwrap().is_err());
+            });
+        }
+    });
+}
+
+/// There is nobody to stay out of it.
+#[test]
+fn one_worker_runs_what_was_set_aside_with_the_next_item() {
+    in_child(
+        "one_worker_runs_what_was_set_aside_with_the_next_item",
+        || {
+            let semaphore = Semaphore::new(1);
+            let (sender, receiver) = mpsc::sync_channel(0);
+            let done = AtomicUsize::new(0);
+            let visit = |_| {
+                done.fetch_add(1, SeqCst);
+            };
+            thread::scope(|scope| {
+                let call = || call(Form::ForEach, receiver, &semaphore, visit);
+                let call = scope.spawn(|| pool(1).install(call));
+                for round in 1..=100 {
+                    // Two come while somebody else has the permit.
+                    let held = semaphore.blocking_acquire().unwrap();
+                    sender.send(round).unwrap();
+                    sender.send(round).unwrap();
+                    moment();
+                    drop(held);
+                    sender.send(round).unwrap();
+                    until(|| done.load(SeqCst) == 3 * round);
+                }
+                drop(sender);
+                call.join().unwrap().unwrap();
+            });
+        },
+    );
+}

@@ -1,0 +1,92 @@
+//! Throttled calls where there is no pool, or hardly a thread any more.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+};
+
+use crate::child::in_child;
+use dynaphore::{
+    Semaphore,
+    throttle::{Throttle, ThrottleExt},
+};
+use rayon::{ThreadPoolBuilder, prelude::*};
+
+fn iterate(semaphore: &Semaphore, visits: &AtomicUsize) {
+    let items = (0..10).into_par_iter();
+    items
+        .throttle_for_each(semaphore, |_| _ = visits.fetch_add(1, SeqCst))
+        .unwrap();
+}
+
+fn in_scope(semaphore: &Arc<Semaphore>, visits: &AtomicUsize) {
+    rayon::scope(|scope| {
+        let jobs = Throttle::new(Arc::clone(semaphore)).scoped();
+        for _ in 0..10 {
+            jobs.spawn(scope, |_, _permit| _ = visits.fetch_add(1, SeqCst))
+                .unwrap();
+        }
+    });
+}
+
+/// Calls when its thread ends.
+struct AtEnd(Arc<Semaphore>, Arc<AtomicUsize>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        iterate(&self.0, &self.1);
+        in_scope(&self.0, &self.1);
+    }
+}
+
+thread_local!(static AT_END: Cell<Option<AtEnd>> = const { Cell::new(None) });
+
+#[test]
+fn a_destructor_of_a_thread_local_may_throttle() {
+    in_child("a_destructor_of_a_thread_local_may_throttle", || {
+        // Whatever the thread itself keeps is gone by then in one of these orders.
+        for calls in [[false, false], [true, false], [false, true]] {
+            let (semaphore, visits) = (Arc::new(Semaphore::new(1)), Arc::<AtomicUsize>::default());
+            let (theirs, visited) = (Arc::clone(&semaphore), Arc::clone(&visits));
+            let thread = thread::spawn(move || {
+                let own = AtomicUsize::new(0);
+                let call = || {
+                    iterate(&theirs, &own);
+                    in_scope(&theirs, &own);
+                };
+                calls[0].then(call);
+                AT_END.set(Some(AtEnd(Arc::clone(&theirs), visited)));
+                calls[1].then(call);
+            });
+            thread.join().unwrap();
+            assert_eq!(visits.load(SeqCst), 20, "{calls:?}");
+            assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+        }
+    });
+}
+
+#[test]
+fn a_scope_in_a_pool_does_not_start_the_global_one() {
+    in_child("a_scope_in_a_pool_does_not_start_the_global_one", || {
+        let throttle = Throttle::new(Arc::new(Semaphore::new(1)));
+        let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let visits = AtomicUsize::new(0);
+        // Made here, outside of any pool.
+        let jobs = throttle.scoped();
+        pool.in_place_scope(|scope| {
+            for _ in 0..10 {
+                jobs.spawn(scope, |_, _permit| _ = visits.fetch_add(1, SeqCst))
+                    .unwrap();
+                throttle
+                    .scope_spawn(scope, |_, _permit| _ = visits.fetch_add(1, SeqCst))
+                    .unwrap();
+            }
+        });
+        assert_eq!(visits.load(SeqCst), 20);
+        ThreadPoolBuilder::new().build_global().unwrap();
+    });
+}

@@ -1,0 +1,4 @@
+//! Throttled jobs in a rayon scope.
+
+mod alone;
+mod scoped;

@@ -1,0 +1,91 @@
+//! Wakers that panic where the panic surfaces in somebody who was about to get
+//! a permit, or to give up: no permit may be lost or made by it.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Wake, Waker},
+    thread,
+    time::Duration,
+};
+
+use crate::common::{silently, snapshot};
+use dynaphore::{AcquireTimeoutError, Fairness, Semaphore, Snapshot};
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics");
+    }
+}
+
+fn at_rest(max: usize) -> Snapshot {
+    snapshot(max, 0, 0, false)
+}
+
+/// The heavy head of the line gives up, which lets the light one behind in,
+/// whose waker panics in the thread that gives up.
+#[test]
+fn a_time_out_that_wakes_a_panicking_waker_makes_no_permits() {
+    let panicking = Waker::from(Arc::new(Panics));
+    // It takes a round in which the light one came before the time was over.
+    loop {
+        let semaphore = Semaphore::new(2);
+        let held = semaphore.try_acquire().unwrap();
+        let panicked = thread::scope(|scope| {
+            let heavy = scope.spawn(|| {
+                let patience = Duration::from_millis(20);
+                semaphore
+                    .blocking_acquire_many_timeout(2, patience)
+                    .map(drop)
+            });
+            while semaphore.waiting() == 0 && !heavy.is_finished() {
+                thread::yield_now();
+            }
+            let mut light = pin!(semaphore.acquire());
+            let waits = light
+                .as_mut()
+                .poll(&mut Context::from_waker(&panicking))
+                .is_pending();
+            let gave_up = heavy.join();
+            assert_eq!(semaphore.active(), if waits { 2 } else { 1 });
+            match gave_up {
+                Ok(timed_out) => assert_eq!(timed_out, Err(AcquireTimeoutError::Timeout)),
+                Err(_) => return true,
+            }
+            false
+        });
+        drop(held);
+        assert_eq!(semaphore.snapshot(), at_rest(2));
+        if panicked {
+            return;
+        }
+    }
+}
+
+/// A woken waiter gives up, and passes what it was woken for to one whose waker panics.
+#[test]
+fn giving_up_that_wakes_a_panicking_waker_loses_no_permit() {
+    let panicking = Waker::from(Arc::new(Panics));
+    let mut quiet = Context::from_waker(Waker::noop());
+    for fairness in [Fairness::Barging, Fairness::Eventual] {
+        let semaphore = Semaphore::builder(1)
+            .fairness(fairness)
+            .bound(Duration::MAX)
+            .build();
+        let held = semaphore.try_acquire().unwrap();
+        let mut front = Box::pin(semaphore.acquire());
+        let mut next = Box::pin(semaphore.acquire());
+        assert!(front.as_mut().poll(&mut quiet).is_pending());
+        let loud = &mut Context::from_waker(&panicking);
+        assert!(next.as_mut().poll(loud).is_pending());
+        drop(held);
+        let dropped = silently(|| drop(front));
+        assert!(dropped.is_err(), "the next was woken");
+        assert!(next.as_mut().poll(&mut quiet).is_ready());
+        drop(next);
+        assert_eq!(semaphore.snapshot(), at_rest(1));
+    }
+}
