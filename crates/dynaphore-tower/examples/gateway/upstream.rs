@@ -13,7 +13,7 @@ use axum::{
     extract::State,
 };
 use futures::stream;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{net::TcpListener, sync::mpsc, time::sleep};
 
 /// Each body comes in so many pieces,
 const PIECES: u32 = 4;
@@ -78,16 +78,18 @@ impl Drop for Open {
     }
 }
 
+/// The work goes on when its reader has gone, as that of a database does.
 async fn answer(State(seen): State<Arc<Mutex<Seen>>>) -> Body {
-    let start = (Some(Open::new(seen)), PIECES);
-    Body::from_stream(stream::unfold(start, async |(open, left)| {
-        if left == 0 {
-            return None;
+    let mut open = Some(Open::new(seen));
+    let (pieces, mut received) = mpsc::channel(1);
+    tokio::spawn(async move {
+        for left in (0..PIECES).rev() {
+            sleep(PAUSE).await;
+            // Not counted any more when the last piece goes out: its reader may be quicker.
+            open = open.filter(|_| left > 0);
+            let piece = Bytes::from_static(b"a piece of the body\n");
+            let _ = pieces.send(Ok::<_, io::Error>(piece)).await;
         }
-        sleep(PAUSE).await;
-        // Not counted any more when the last piece goes out: its reader may be quicker.
-        let open = open.filter(|_| left > 1);
-        let piece = Bytes::from_static(b"a piece of the body\n");
-        Some((Ok::<_, io::Error>(piece), (open, left - 1)))
-    }))
+    });
+    Body::from_stream(stream::poll_fn(move |cx| received.poll_recv(cx)))
 }
