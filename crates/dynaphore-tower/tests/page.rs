@@ -87,14 +87,14 @@ async fn look(page: &Client, gateway: &Gateway) -> Result<(), CmdError> {
     until(page, "status", |status| status == "max was 8 and is 3").await?;
     assert_eq!(gateway.semaphore.max(), 3);
     until(page, "max", |max| max == "3").await?;
+    // The picture of the README.
     if let Ok(file) = std::env::var("SCREENSHOT") {
         for max in [12, 24, 6, 16] {
             slide(page, max).await?;
             sleep(Duration::from_secs(6)).await;
         }
         std::fs::write(file, page.screenshot().await?).unwrap();
-        slide(page, 3).await?;
-        until(page, "max", |max| max == "3").await?;
+        gateway.semaphore.set_max(3);
     }
     // A wrong token changes nothing.
     let token = page.find(Locator::Id("token")).await?;
@@ -117,7 +117,7 @@ async fn the_page_shows_the_figures_and_moves_max() {
     let capabilities = serde_json::json!({ "goog:chromeOptions": { "args": [
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--window-size=900,860", format!("--user-data-dir={}", profile.display()),
+        "--window-size=900,900", format!("--user-data-dir={}", profile.display()),
     ] } });
     let serde_json::Value::Object(capabilities) = capabilities else {
         unreachable!("it is an object")
