@@ -105,7 +105,7 @@ pub use self::semaphores::{
     AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations,
     DynaphoreStats, Tokio,
 };
-pub use self::services::Limits;
+pub use self::services::{DynaphoreStatic, Limits};
 pub use self::trackers::{
     ArcSwapLoad, CrossbeamEpoch, CrossbeamSharded, EPOCH, ParkingLotRwLock, Replaces, StdRwLock,
     Tokens, Tracks,

@@ -10,8 +10,9 @@ use std::time::Duration;
 use crate::measure::{Prepare, entries};
 use crate::subject::{
     ArcSwapLoad, AsyncLock, Asyncband, Bare, CrossbeamEpoch, CrossbeamSharded, DashmapTokio,
-    Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations, DynaphoreStats, Floor,
-    Lockable, ParkingLotCondvar, ParkingLotRwLock, StdRwLock, Subject, Tokens, Tokio, Tracks,
+    Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations, DynaphoreStatic,
+    DynaphoreStats, Floor, Lockable, ParkingLotCondvar, ParkingLotRwLock, StdRwLock, Subject,
+    Tokens, Tokio, Tracks,
 };
 
 mod blocking;
@@ -119,9 +120,9 @@ pub const ALL: &[Workload] = workloads! {
     pool_1m_1t * 1: "the same with 1,000,000 keys"
         [Dynaphore];
     tower_1t * 1: "one caller of a service that answers at once: what the layer adds; tokio: tower's `ConcurrencyLimit`"
-        [Dynaphore, Tokio];
+        [Dynaphore, DynaphoreStatic, Tokio];
     tower_mt * 1: "64 callers on two workers, max 4, of a service that yields once: what the layer adds; tokio: the same"
-        [Dynaphore, Tokio];
+        [Dynaphore, DynaphoreStatic, Tokio];
 };
 
 /// The workload of that name.

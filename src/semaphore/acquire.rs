@@ -7,6 +7,7 @@ use std::{
     fmt,
     future::Future,
     marker::PhantomPinned,
+    mem,
     ops::Deref,
     pin::Pin,
     sync::Arc,
@@ -370,12 +371,22 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
 
     /// Takes the permits if they are there, and does nothing if not.
     #[inline]
-    fn try_now(&mut self) -> Option<(S, Held)> {
-        let semaphore = self.semaphore.as_deref()?;
-        if self.waiter.is_some() || semaphore.take(self.need) != Take::Acquired {
-            return None;
+    fn try_now(mut self) -> Result<(S, Packed), Self> {
+        let taken = match &self.semaphore {
+            Some(semaphore) if self.waiter.is_none() => semaphore.take_quietly(self.need),
+            _ => return Err(self),
+        };
+        match (taken, self.semaphore.take()) {
+            (Ok(packed), Some(semaphore)) => {
+                // Nothing is left in it. To find that out would make it go through memory.
+                mem::forget(self);
+                Ok((semaphore, packed))
+            }
+            (_, semaphore) => {
+                self.semaphore = semaphore;
+                Err(self)
+            }
         }
-        self.finish(Ok(())).ok()
     }
 
     /// The first poll, which has `found` no permits.
@@ -652,10 +663,13 @@ impl<'a> Acquire<'a> {
     /// # }).unwrap();
     /// ```
     #[inline]
-    pub fn try_now(mut self) -> Result<SemaphorePermit<'a>, Self> {
+    pub fn try_now(self) -> Result<SemaphorePermit<'a>, Self> {
         match self.attempt.try_now() {
-            Some((semaphore, held)) => Ok(SemaphorePermit::new(semaphore, held)),
-            None => Err(self),
+            Ok((semaphore, packed)) => Ok(SemaphorePermit::from_packed(semaphore, packed)),
+            Err(attempt) => Err(Self {
+                attempt,
+                pinned: PhantomPinned,
+            }),
         }
     }
 }
@@ -722,10 +736,13 @@ impl AcquireOwned {
     /// # drop(permit);
     /// ```
     #[inline]
-    pub fn try_now(mut self) -> Result<OwnedSemaphorePermit, Self> {
+    pub fn try_now(self) -> Result<OwnedSemaphorePermit, Self> {
         match self.attempt.try_now() {
-            Some((semaphore, held)) => Ok(OwnedSemaphorePermit::new(semaphore, held)),
-            None => Err(self),
+            Ok((semaphore, packed)) => Ok(OwnedSemaphorePermit::from_packed(semaphore, packed)),
+            Err(attempt) => Err(Self {
+                attempt,
+                pinned: PhantomPinned,
+            }),
         }
     }
 }

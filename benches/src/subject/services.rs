@@ -25,6 +25,27 @@ impl Limits for Dynaphore {
     }
 }
 
+/// dynaphore's layer over a semaphore that lives for ever.
+pub struct DynaphoreStatic;
+
+impl Subject for DynaphoreStatic {
+    const NAME: &'static str = "dynaphore_static";
+    type Semaphore = dynaphore::Semaphore;
+
+    fn semaphore(permits: usize) -> Self::Semaphore {
+        dynaphore::Semaphore::new(permits)
+    }
+}
+
+impl Limits for DynaphoreStatic {
+    fn limit<S>(max: usize, inner: S) -> impl Service<u64, Future: Send> + Clone + Send + 'static
+    where
+        S: Service<u64, Future: Send, Error = Infallible> + Clone + Send + 'static,
+    {
+        LimitLayer::from_static(Box::leak(Box::new(Self::semaphore(max)))).layer(inner)
+    }
+}
+
 impl Limits for Tokio {
     fn limit<S>(max: usize, inner: S) -> impl Service<u64, Future: Send> + Clone + Send + 'static
     where

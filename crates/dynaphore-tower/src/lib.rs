@@ -56,6 +56,7 @@
 //!
 //! - `axum`: [`Rejected`] is a response, 503 with `Retry-After`.
 //! - `tonic`: [`Rejected`] is a status, `RESOURCE_EXHAUSTED` with `grpc-retry-pushback-ms`.
+//! - `browser-tests`: nothing but this package's own tests of the page of its example.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]

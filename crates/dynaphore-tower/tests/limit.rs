@@ -367,6 +367,51 @@ fn a_shrink_under_load_takes_effect_within_one_request() {
     }
 }
 
+/// What a limit does that takes permits out of tokio's semaphore one by one: it finds none
+/// as long as anybody waits for them.
+#[test]
+fn with_tower_acc_a_shrink_waits_until_nobody_does() {
+    #[derive(Clone)]
+    struct Max(Arc<AtomicUsize>);
+    impl tower_acc::Algorithm for Max {
+        fn max_concurrency(&self) -> usize {
+            self.0.load(SeqCst)
+        }
+        fn update(&mut self, _: Duration, _: usize, _: bool, _: bool) {}
+    }
+    let max = Max(Arc::new(AtomicUsize::new(4)));
+    let inside = Arc::new(AtomicUsize::new(0));
+    let count = inside.clone();
+    let inner = service_fn(move |request: Request| {
+        count.fetch_add(1, SeqCst);
+        let count = count.clone();
+        async move {
+            let answer = answer(request).await;
+            count.fetch_sub(1, SeqCst);
+            answer
+        }
+    });
+    let service = tower_acc::ConcurrencyLimit::new(inner, max.clone());
+    let (mut replies, mut responses) = (Vec::new(), Vec::new());
+    for _ in 0..12 {
+        let (reply, request) = oneshot::channel();
+        replies.push(reply);
+        let mut response = spawn(service.clone().oneshot(request));
+        assert_pending!(response.poll());
+        responses.push(response);
+    }
+    max.0.store(1, SeqCst);
+    for (n, reply) in replies.into_iter().enumerate() {
+        reply.send(0).unwrap();
+        assert_ready!(responses.remove(0).poll()).unwrap();
+        for response in &mut responses {
+            assert_pending!(response.poll());
+        }
+        // It was 4 when there were 8 more requests, and is 4 until there are no more.
+        assert_eq!(inside.load(SeqCst), 4.min(11 - n), "after {n}");
+    }
+}
+
 /// A stage that makes its requests through `call_all`, a full channel for its responses,
 /// and a stage behind that which needs the same limit for each response. While the first
 /// one waits for the channel it polls nothing, so it must not be handed a permit.
