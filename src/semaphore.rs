@@ -32,6 +32,9 @@ mod internal;
 mod line;
 mod optional;
 mod outcome;
+#[cfg(feature = "stats")]
+mod pace;
+mod packed;
 mod permit;
 mod queue;
 #[cfg(feature = "stats")]
@@ -59,7 +62,7 @@ pub use self::{
 };
 
 #[cfg(any(feature = "keyed", feature = "pool"))]
-pub(crate) use self::{acquire::Attempt, core::Held, internal::Rest, word::Take};
+pub(crate) use self::{acquire::Attempt, internal::Rest, packed::Held, word::Take};
 #[cfg(feature = "keyed")]
 pub(crate) use self::{
     blocking::acquire as block,

@@ -203,6 +203,123 @@ fn a_wait_is_as_long_as_what_was_slept_meanwhile_at_least() {
     assert_eq!(semaphore.stats().blocking_take().wait_time(0.5), None);
 }
 
+/// How many permits that are back were timed.
+fn held(semaphore: &Semaphore) -> u64 {
+    semaphore.stats().blocking_take().holds().count()
+}
+
+#[test]
+fn a_hold_is_told_when_it_ends_however_it_began() {
+    let semaphore = Arc::new(semaphore(1));
+    let soon = Duration::from_secs(60);
+    futures::executor::block_on(async {
+        let permit = semaphore.try_acquire();
+        assert_eq!(held(&semaphore), 0, "it has not ended");
+        drop(permit);
+        assert_eq!(held(&semaphore), 1);
+        drop(semaphore.acquire().await);
+        drop(semaphore.clone().acquire_owned().await);
+        drop(semaphore.clone().try_acquire_owned());
+        assert_eq!(held(&semaphore), 3);
+        drop(semaphore.blocking_acquire());
+        drop(semaphore.blocking_acquire_timeout(soon));
+        assert_eq!(held(&semaphore), 2);
+    });
+    let permit = semaphore.try_acquire();
+    let mut waiter = spawn(semaphore.acquire());
+    assert_pending!(waiter.poll());
+    drop(permit);
+    drop(assert_ready!(waiter.poll()));
+    assert_eq!(held(&semaphore), 2, "who waits does not hold");
+}
+
+#[test]
+fn a_request_that_never_held_has_no_hold() {
+    let semaphore = semaphore(1);
+    let permit = semaphore.try_acquire();
+    assert!(semaphore.try_acquire().is_err());
+    let mut granted = spawn(semaphore.acquire());
+    assert_pending!(granted.poll());
+    drop(permit);
+    assert_eq!(held(&semaphore), 1);
+    drop(granted);
+    assert_eq!(held(&semaphore), 0, "granted, and it never knew");
+}
+
+#[test]
+fn a_hold_ends_by_forget_and_by_a_panic() {
+    let semaphore = semaphore(3);
+    semaphore.try_acquire().unwrap().forget();
+    assert_eq!((held(&semaphore), semaphore.max()), (1, 2));
+    let holder = thread::scope(|scope| {
+        let holder = scope.spawn(|| {
+            let _permit = semaphore.try_acquire();
+            std::panic::resume_unwind(Box::new(()));
+        });
+        holder.join()
+    });
+    assert!(holder.is_err());
+    assert_eq!((held(&semaphore), semaphore.active()), (1, 0));
+}
+
+#[test]
+fn permits_that_are_timed_split_and_merge_as_ever() {
+    let semaphore = semaphore(100_000);
+    let mut all = semaphore.try_acquire_many(9).unwrap();
+    let mut part = all.split(4).unwrap();
+    assert!(all.split(6).is_none());
+    assert_eq!((all.num_permits(), part.num_permits()), (5, 4));
+    assert!(format!("{all:?}").contains("permits: 5"));
+    assert_eq!(all.generation(), None);
+    assert_eq!(semaphore.active(), 9);
+    part.merge(semaphore.try_acquire_many(2).unwrap());
+    assert_eq!(held(&semaphore), 0, "it goes on in what it was merged into");
+    part.merge(semaphore.try_acquire().unwrap());
+    assert_eq!(held(&semaphore), 1, "there is room for one start");
+    assert_eq!(part.num_permits(), 7);
+    all.merge(part);
+    assert_eq!(held(&semaphore), 1);
+    assert_eq!((all.num_permits(), semaphore.active()), (12, 12));
+    // Too many for one that is timed.
+    all.merge(semaphore.try_acquire_many(70_000).unwrap());
+    assert_eq!((all.num_permits(), held(&semaphore)), (70_012, 1));
+    drop(all);
+    assert_eq!((held(&semaphore), semaphore.active()), (0, 0));
+}
+
+#[test]
+fn a_hold_is_as_long_as_what_was_slept_meanwhile_at_least() {
+    let semaphore = semaphore(1);
+    let permit = semaphore.try_acquire();
+    let slept = Duration::from_millis(5);
+    thread::sleep(slept);
+    drop(permit);
+    let interval = semaphore.stats().blocking_take();
+    let holds = interval.holds();
+    // Known to 64 ns.
+    assert!(holds.sum() + Duration::from_nanos(64) >= slept, "{holds:?}");
+    assert!(holds.quantile(0.5) >= holds.mean());
+    assert_eq!(holds.buckets().map(|(_, count)| count).sum::<u64>(), 1);
+}
+
+#[test]
+fn holds_that_are_too_short_to_time_each_are_counted_all_the_same() {
+    let semaphore = semaphore(1);
+    for _ in 0..100_000 {
+        drop(semaphore.try_acquire());
+    }
+    let counted = held(&semaphore);
+    assert!(counted.abs_diff(100_000) < 256, "{counted}");
+}
+
+#[test]
+fn permits_that_know_their_generation_are_not_timed() {
+    let semaphore = Semaphore::builder(1).generations(true).stats(true).build();
+    drop(semaphore.try_acquire());
+    let interval = semaphore.stats().blocking_take();
+    assert_eq!((interval.acquired, interval.holds().count()), (1, 0));
+}
+
 #[test]
 #[should_panic = "a quantile must be in 0.0 to 1.0, not 1.5"]
 fn a_quantile_above_one_panics() {

@@ -18,9 +18,10 @@ use pin_project_lite::pin_project;
 #[cfg(feature = "pool")]
 use super::line::Ticket;
 use super::{
-    core::{Held, Packed, Semaphore, checked},
+    core::{Semaphore, checked},
     line::Verdict,
     outcome::{Outcome, Since},
+    packed::{Held, Packed},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     queue::{Arrival, Waiter},
     word::Take,
@@ -313,10 +314,7 @@ impl Semaphore {
     #[inline(always)]
     pub(super) fn take_quietly(&self, n: u32) -> Result<Packed, Take> {
         match self.take_packed(n) {
-            (Take::Acquired, packed) => {
-                self.record(Outcome::Acquired, Since::NEVER);
-                Ok(packed)
-            }
+            (Take::Acquired, packed) => Ok(self.hand_out_packed(packed, true)),
             (found, _) => Err(found),
         }
     }

@@ -101,6 +101,8 @@ pub struct Requests {
     pub closed: u64,
     /// How long those waited that were acquired and had to, as [`Interval::waits`].
     pub waits: Times,
+    /// How long permits were held that are back, as [`Interval::holds`].
+    pub holds: Times,
 }
 
 impl Requests {
@@ -112,6 +114,7 @@ impl Requests {
         self.too_many_waiters += interval.too_many_waiters;
         self.closed += interval.closed;
         self.waits += interval.waits();
+        self.holds += interval.holds();
     }
 
     /// Each outcome by its name.

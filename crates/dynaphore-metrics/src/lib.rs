@@ -44,8 +44,9 @@
 //! | `dynaphore.permit.requests` | counter | `outcome` | how requests have ended |
 //! | `dynaphore.permit.timeouts` | counter | | those that ended at a deadline |
 //! | `dynaphore.permit.wait_time` | histogram, seconds | | how long requests waited that were served; 0 for those served at once |
+//! | `dynaphore.permit.use_time` | histogram, seconds | | how long permits were held that are back: of permits that follow each other in microseconds [some stand for several](dynaphore::Interval::holds) |
 //!
-//! The counters and the histogram are there for semaphores that keep
+//! The counters and the histograms are there for semaphores that keep
 //! [statistics](dynaphore::Builder::stats), and count from when these were added. Outcomes are
 //! `acquired`, `rejected` (a call that only tried), `timed_out`, `cancelled`,
 //! `too_many_waiters` and `closed`.

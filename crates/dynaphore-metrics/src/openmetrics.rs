@@ -8,7 +8,7 @@ use std::{
 
 use dynaphore::Times;
 
-use crate::{Figures, Requests};
+use crate::Figures;
 
 /// Upper bounds of a histogram's buckets: as text, and in nanoseconds.
 const BOUNDS: [(&str, u64); 23] = [
@@ -56,7 +56,7 @@ pub(crate) fn render(figures: &[Figures]) -> String {
     };
     text.gauges();
     text.counters();
-    text.wait_times();
+    text.times();
     text.out.push_str("# EOF\n");
     text.out
 }
@@ -165,7 +165,7 @@ impl<'a> Text<'a> {
         );
     }
 
-    fn wait_times(&mut self) {
+    fn times(&mut self) {
         self.family(
             Family {
                 name: "dynaphore_permit_wait_time_seconds",
@@ -174,10 +174,20 @@ impl<'a> Text<'a> {
                 help: "How long requests waited that were served.",
             },
             |figures| figures.requests.as_deref(),
-            |out, labels, requests: &Requests| {
+            |out, labels, requests| {
                 let at_once = requests.acquired.saturating_sub(requests.waits.count());
                 histogram(out, labels, at_once, &requests.waits);
             },
+        );
+        self.family(
+            Family {
+                name: "dynaphore_permit_use_time_seconds",
+                kind: "histogram",
+                unit: "seconds",
+                help: "How long permits were held that are back.",
+            },
+            |figures| figures.requests.as_deref(),
+            |out, labels, requests| histogram(out, labels, 0, &requests.holds),
         );
     }
 
