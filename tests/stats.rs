@@ -280,9 +280,11 @@ fn permits_that_are_timed_split_and_merge_as_ever() {
     all.merge(part);
     assert_eq!(held(&semaphore), 1);
     assert_eq!((all.num_permits(), semaphore.active()), (12, 12));
+    all.extend_up_to(13);
+    assert_eq!((all.num_permits(), held(&semaphore)), (13, 0));
     // Too many for one that is timed.
     all.merge(semaphore.try_acquire_many(70_000).unwrap());
-    assert_eq!((all.num_permits(), held(&semaphore)), (70_012, 1));
+    assert_eq!((all.num_permits(), held(&semaphore)), (70_013, 1));
     drop(all);
     assert_eq!((held(&semaphore), semaphore.active()), (0, 0));
 }

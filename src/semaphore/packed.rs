@@ -101,7 +101,7 @@ impl Packed {
 /// Where it is not timed.
 impl Packed {
     #[inline]
-    pub(super) const fn held(&self) -> Held {
+    pub(super) const fn held_untimed(&self) -> Held {
         Held {
             n: self.0 as u32 & MAX_PERMITS,
             handed: self.0 & HANDED != 0,
@@ -115,7 +115,7 @@ impl Packed {
 
     /// Leaves no permits.
     pub(super) fn take_held(&mut self) -> Held {
-        let held = self.held();
+        let held = self.held_untimed();
         self.0 &= !u64::from(MAX_PERMITS);
         held
     }
@@ -135,7 +135,7 @@ impl Packed {
 
     /// From `start` on. It has no token, and may be timed.
     pub(super) fn timed(self, start: Start) -> Self {
-        let Held { n, handed } = self.held();
+        let Held { n, handed } = self.held_untimed();
         let handed = if handed { TIMED_HANDED } else { 0 };
         let nanos = (start.nanos >> START_UNIT & START) << START_SHIFT;
         let stands_for = u64::from(start.stands_for) << STANDS_FOR_SHIFT;

@@ -97,6 +97,8 @@ pub struct Requests {
     pub cancelled: u64,
     /// As [`Interval::too_many_waiters`].
     pub too_many_waiters: u64,
+    /// As [`Interval::overdue`].
+    pub overdue: u64,
     /// As [`Interval::closed`].
     pub closed: u64,
     /// How long those waited that were acquired and had to, as [`Interval::waits`].
@@ -112,19 +114,21 @@ impl Requests {
         self.timed_out += interval.timed_out;
         self.cancelled += interval.cancelled;
         self.too_many_waiters += interval.too_many_waiters;
+        self.overdue += interval.overdue;
         self.closed += interval.closed;
         self.waits += interval.waits();
         self.holds += interval.holds();
     }
 
     /// Each outcome by its name.
-    pub(crate) fn outcomes(&self) -> [(&'static str, u64); 6] {
+    pub(crate) fn outcomes(&self) -> [(&'static str, u64); 7] {
         [
             ("acquired", self.acquired),
             ("rejected", self.rejected),
             ("timed_out", self.timed_out),
             ("cancelled", self.cancelled),
             ("too_many_waiters", self.too_many_waiters),
+            ("overdue", self.overdue),
             ("closed", self.closed),
         ]
     }

@@ -49,7 +49,7 @@
 //! The counters and the histograms are there for semaphores that keep
 //! [statistics](dynaphore::Builder::stats), and count from when these were added. Outcomes are
 //! `acquired`, `rejected` (a call that only tried), `timed_out`, `cancelled`,
-//! `too_many_waiters` and `closed`.
+//! `too_many_waiters`, `overdue` and `closed`.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
