@@ -45,6 +45,8 @@ mod stats;
 #[cfg(feature = "stats")]
 mod times;
 mod until;
+#[cfg(feature = "stats")]
+mod waiting;
 mod word;
 
 pub use self::{

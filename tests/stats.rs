@@ -1,6 +1,7 @@
 //! What is counted of a semaphore's requests, and that intervals lose nothing.
 
 use std::{
+    future::Future,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -320,6 +321,150 @@ fn permits_that_know_their_generation_are_not_timed() {
     drop(semaphore.try_acquire());
     let interval = semaphore.stats().blocking_take();
     assert_eq!((interval.acquired, interval.holds().count()), (1, 0));
+}
+
+#[test]
+fn the_longest_wait_is_that_of_the_first_who_still_waits() {
+    let semaphore = semaphore(1);
+    let held = semaphore.try_acquire();
+    assert_eq!(semaphore.stats().longest_wait(), None);
+    let (mut first, mut second) = (spawn(semaphore.acquire()), spawn(semaphore.acquire()));
+    assert_pending!(first.poll());
+    thread::sleep(Duration::from_millis(3));
+    let began = std::time::Instant::now();
+    assert_pending!(second.poll());
+    assert!(semaphore.stats().longest_wait() >= Some(Duration::from_millis(3)));
+    drop(first);
+    assert!(semaphore.stats().longest_wait().unwrap() <= began.elapsed());
+    drop(held);
+    drop(assert_ready!(second.poll()));
+    assert_eq!(semaphore.stats().longest_wait(), None);
+}
+
+/// Waits that were told of.
+fn told(semaphore: &Semaphore, after: Duration) -> Arc<std::sync::Mutex<Vec<Duration>>> {
+    let told = Arc::<std::sync::Mutex<Vec<_>>>::default();
+    let list = told.clone();
+    semaphore
+        .stats()
+        .warn_after(after, move |wait| list.lock().unwrap().push(wait));
+    told
+}
+
+#[test]
+fn a_wait_that_is_long_is_told_of_once_by_who_comes_by() {
+    let semaphore = semaphore(1);
+    let after = Duration::from_millis(1);
+    let told = told(&semaphore, after);
+    let count = || told.lock().unwrap().len();
+    let held = semaphore.try_acquire();
+    let mut first = spawn(semaphore.acquire());
+    assert_pending!(first.poll());
+    thread::sleep(2 * after);
+    assert_eq!(count(), 0, "nobody has come by");
+    let mut second = spawn(semaphore.acquire());
+    assert_pending!(second.poll());
+    assert_eq!(count(), 1);
+    assert!(told.lock().unwrap()[0] >= 2 * after);
+    thread::sleep(2 * after);
+    let _ = semaphore.stats().longest_wait();
+    assert_eq!(count(), 2, "the second, and not the first again");
+    drop(held);
+    drop(assert_ready!(first.poll()));
+    drop(assert_ready!(second.poll()));
+    assert_eq!(count(), 2);
+}
+
+#[test]
+fn a_wait_that_was_long_is_told_of_by_its_own_end() {
+    let after = Duration::from_millis(1);
+    for end in ["served", "dropped", "timed out", "closed"] {
+        let semaphore = semaphore(1);
+        let told = told(&semaphore, after);
+        let held = semaphore.try_acquire();
+        let (ends, over) = futures::channel::oneshot::channel::<()>();
+        let mut waiter = spawn(semaphore.acquire().until(over));
+        assert_pending!(waiter.poll());
+        thread::sleep(2 * after);
+        match end {
+            "served" => drop(held),
+            "dropped" => {}
+            "timed out" => ends.send(()).unwrap(),
+            _ => semaphore.close(),
+        }
+        if end != "dropped" {
+            drop(assert_ready!(waiter.poll()));
+        }
+        drop(waiter);
+        assert_eq!(told.lock().unwrap().len(), 1, "{end}");
+        assert_eq!(semaphore.stats().longest_wait(), None, "{end}");
+    }
+}
+
+#[test]
+fn nobody_is_told_of_a_wait_that_is_not_long() {
+    let semaphore = semaphore(0);
+    let told = told(&semaphore, Duration::from_secs(3600));
+    let mut waiter = spawn(semaphore.acquire());
+    assert_pending!(waiter.poll());
+    let _ = semaphore.stats().longest_wait();
+    drop(waiter);
+    assert!(told.lock().unwrap().is_empty());
+}
+
+#[test]
+fn who_is_told_may_use_the_semaphore_and_panic() {
+    let semaphore = Arc::new(semaphore(1));
+    let weak = Arc::downgrade(&semaphore);
+    let is_told = Arc::new(AtomicBool::new(false));
+    let once = is_told.clone();
+    semaphore.stats().warn_after(Duration::ZERO, move |_| {
+        if once.swap(true, SeqCst) {
+            return;
+        }
+        let semaphore = weak.upgrade().unwrap();
+        assert!(semaphore.stats().longest_wait().is_some());
+        let _ = semaphore.stats().blocking_take();
+        let mut waiter = spawn(semaphore.acquire());
+        assert_pending!(waiter.poll());
+        std::panic::resume_unwind(Box::new("told"));
+    });
+    let held = semaphore.try_acquire();
+    let mut waiter = spawn(semaphore.acquire());
+    assert_pending!(waiter.poll());
+    thread::sleep(Duration::from_millis(1));
+    let _ = semaphore.stats().longest_wait();
+    assert!(is_told.load(SeqCst));
+    drop(held);
+    drop(assert_ready!(waiter.poll()).unwrap());
+    assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+}
+
+#[test]
+fn a_time_out_that_a_waker_interrupts_waits_no_longer() {
+    struct Panics;
+    impl std::task::Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            std::panic::resume_unwind(Box::new("woken"));
+        }
+    }
+    let semaphore = semaphore(1);
+    let held = semaphore.try_acquire();
+    let (ends, over) = futures::channel::oneshot::channel::<()>();
+    let mut heavy = spawn(semaphore.acquire_many(2).until(over));
+    semaphore.set_max(2);
+    assert_pending!(heavy.poll());
+    // Served as the first gives up: there is one permit for it.
+    let waker = Arc::new(Panics).into();
+    let mut light = Box::pin(semaphore.acquire());
+    let mut context = std::task::Context::from_waker(&waker);
+    assert!(light.as_mut().poll(&mut context).is_pending());
+    ends.send(()).unwrap();
+    let poll = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| heavy.poll()));
+    assert!(poll.is_err());
+    drop((heavy, light, held));
+    assert_eq!(semaphore.stats().longest_wait(), None);
+    assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
 }
 
 #[test]

@@ -424,7 +424,14 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         // Taken first: if a waker panics in here, there is no place to give up.
         let waiter = self.waiter.take()?;
         let semaphore = self.semaphore.as_deref()?;
-        match semaphore.queue.cancel(&semaphore.word, waiter) {
+        let mut verdict = Verdict::Waiting;
+        let mut deferred = Deferred::default();
+        deferred.run(|| verdict = semaphore.queue.cancel(&semaphore.word, waiter));
+        if deferred.resumes() {
+            semaphore.record(Outcome::Cancelled, self.since);
+        }
+        deferred.resume();
+        match verdict {
             Verdict::Waiting => {
                 semaphore.record(Outcome::TimedOut, self.since);
                 self.semaphore = None;

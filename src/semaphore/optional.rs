@@ -98,11 +98,11 @@ impl Optional {
         let _ = (outcome, since);
     }
 
-    /// The time, for a request that begins to wait.
+    /// When it is, for a request that begins to wait.
     pub(super) fn now(&self) -> Since {
         #[cfg(feature = "stats")]
         if let Some(counters) = self.counters() {
-            return Since::at(counters.nanos());
+            return counters.begins_to_wait();
         }
         Since::NEVER
     }

@@ -16,7 +16,10 @@
 use std::{
     fmt,
     future::Future,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -25,6 +28,7 @@ use super::{
     pace::Pace,
     packed::Start,
     times::{AtomicTimes, Times},
+    waiting::Waiting,
 };
 use crate::{
     generation::{self, Swap},
@@ -130,34 +134,43 @@ impl AtOnce {
 pub(crate) struct Counters {
     at_once: AtOnce,
     swap: Swap<Copy>,
+    waiting: Waiting,
     clock: Clock,
 }
 
 impl Counters {
-    /// The time, in nanoseconds, for [`Since`].
-    pub(crate) fn nanos(&self) -> u64 {
+    fn nanos(&self) -> u64 {
         self.clock.nanos()
+    }
+
+    /// A request begins to wait. It is to be counted as it ends.
+    pub(crate) fn begins_to_wait(&self) -> Since {
+        Since::at(self.waiting.begins(self.nanos()))
     }
 
     /// A request has ended that began to wait at `since`.
     #[inline]
     pub(crate) fn count(&self, outcome: Outcome, since: Since) {
-        match since.until(|| self.nanos()) {
+        match since.nanos() {
             None => {
                 let (stripe, is_owned) = self.at_once.stripe();
                 stripe.count(outcome, is_owned);
             }
-            Some(waited) => self.count_waited(outcome, waited),
+            Some(begun) => self.count_waited(outcome, begun),
         }
     }
 
     #[cold]
-    fn count_waited(&self, outcome: Outcome, waited: u64) {
+    fn count_waited(&self, outcome: Outcome, begun: u64) {
+        let now = self.nanos();
         let copy = self.swap.write();
         copy.counts.add_one(outcome);
         if let Outcome::Acquired = outcome {
-            copy.waits.add(waited, 1);
+            copy.waits.add(now.saturating_sub(begun), 1);
         }
+        // Or a callback that takes an interval would wait for this.
+        drop(copy);
+        self.waiting.ends(begun, now);
     }
 
     /// A permit is handed out. If it is timed, its start.
@@ -282,6 +295,54 @@ impl<'a> Stats<'a> {
     pub fn try_take(self) -> Option<Interval> {
         let Self(counters) = self;
         counters.swap.try_take_with(|copy| counters.read(copy))
+    }
+}
+
+/// Those who wait at this moment.
+impl Stats<'_> {
+    /// How long the one has waited that waits for longest at this moment. `None` if nobody
+    /// does.
+    ///
+    /// Takes a lock that those take who begin to wait or end to, for a moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// assert_eq!(semaphore.stats().longest_wait(), None);
+    /// ```
+    #[must_use]
+    pub fn longest_wait(self) -> Option<Duration> {
+        let Self(counters) = self;
+        let longest = counters.waiting.longest(counters.nanos());
+        longest.map(Duration::from_nanos)
+    }
+
+    /// From now on `tell` is told, once a wait, when somebody has waited for longer than
+    /// `after`, and for how long by then. It takes the place of one that was set before.
+    ///
+    /// No thread and no timer watches for it. It is noticed by whoever begins to wait or ends
+    /// to, that one itself included, or asks for the [longest wait](Self::longest_wait). So a
+    /// wait that has ended is told of always. Where nobody comes and nobody goes, it is
+    /// told of when somebody asks, as each scrape of a `dynaphore_metrics` registry does.
+    ///
+    /// `tell` runs in the call that has noticed, with no lock held, and keeps its caller from
+    /// going on for so long. It may use the semaphore; should it
+    /// wait there, it may be told of itself. If it panics, that ends there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// semaphore.stats().warn_after(Duration::from_secs(5), |waited| {
+    ///     eprintln!("somebody has waited for {waited:?}");
+    /// });
+    /// ```
+    pub fn warn_after(self, after: Duration, tell: impl Fn(Duration) + Send + Sync + 'static) {
+        let Self(counters) = self;
+        counters.waiting.warn_after(after, Arc::new(tell));
     }
 }
 

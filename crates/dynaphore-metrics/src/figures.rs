@@ -1,6 +1,6 @@
 //! What is told of a semaphore, of a class of keys, of a pool.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use dynaphore::{Interval, Times};
 
@@ -34,6 +34,9 @@ pub struct Figures {
     pub permits: Option<Permits>,
     /// How many requests wait.
     pub pending: Option<usize>,
+    /// How long the one has waited that waits for longest, where the semaphore keeps
+    /// statistics: zero if nobody waits.
+    pub longest_wait: Option<Duration>,
     /// How many keys are in use.
     pub keys: Option<usize>,
     /// How requests have ended, where the semaphore keeps statistics.

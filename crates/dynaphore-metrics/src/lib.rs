@@ -40,14 +40,15 @@
 //! | `dynaphore.permit.count` | gauge | `state` | permits that are out (`used`), and those that are not (`idle`) |
 //! | `dynaphore.permit.max` | gauge | | how many may be out |
 //! | `dynaphore.permit.pending_requests` | gauge | | requests that wait |
+//! | `dynaphore.permit.longest_wait` | gauge, seconds | | how long the one has waited that waits for longest now; 0 if nobody does |
 //! | `dynaphore.permit.keys` | gauge | `class` | keys in use |
 //! | `dynaphore.permit.requests` | counter | `outcome` | how requests have ended |
 //! | `dynaphore.permit.timeouts` | counter | | those that ended at a deadline |
 //! | `dynaphore.permit.wait_time` | histogram, seconds | | how long requests waited that were served; 0 for those served at once |
 //! | `dynaphore.permit.use_time` | histogram, seconds | | how long permits were held that are back: of permits that follow each other in microseconds [some stand for several](dynaphore::Interval::holds) |
 //!
-//! The counters and the histograms are there for semaphores that keep
-//! [statistics](dynaphore::Builder::stats), and count from when these were added. Outcomes are
+//! The longest wait, the counters and the histograms are there for semaphores that keep
+//! [statistics](dynaphore::Builder::stats), and what is counted is so from when these were added. Outcomes are
 //! `acquired`, `rejected` (a call that only tried), `timed_out`, `cancelled`,
 //! `too_many_waiters`, `overdue` and `closed`.
 

@@ -128,6 +128,16 @@ impl<'a> Text<'a> {
         );
         self.family(
             Family {
+                name: "dynaphore_permit_longest_wait_seconds",
+                kind: "gauge",
+                unit: "seconds",
+                help: "How long the one has waited that waits for longest now.",
+            },
+            |figures| figures.longest_wait,
+            |out, labels, wait| sample(out, "", labels, None, wait.as_secs_f64()),
+        );
+        self.family(
+            Family {
                 name: "dynaphore_permit_keys",
                 kind: "gauge",
                 unit: "",
