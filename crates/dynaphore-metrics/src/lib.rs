@@ -51,14 +51,32 @@
 //! [statistics](dynaphore::Builder::stats), and what is counted is so from when these were added. Outcomes are
 //! `acquired`, `rejected` (a call that only tried), `timed_out`, `cancelled`,
 //! `too_many_waiters`, `overdue` and `closed`.
+//!
+//! # Features
+//!
+//! - `metrics`: `MetricsFacade` tells the facade of that name.
+//! - `opentelemetry`: `OpenTelemetry` tells a meter of OpenTelemetry.
+//!
+//! A dashboard for Grafana over what Prometheus has scraped is in `grafana.json`.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+mod emit;
+#[cfg(feature = "metrics")]
+mod facade;
 mod figures;
 mod openmetrics;
+#[cfg(feature = "opentelemetry")]
+mod otel;
 mod registry;
 mod source;
+
+#[cfg(feature = "metrics")]
+pub use facade::MetricsFacade;
+#[cfg(feature = "opentelemetry")]
+pub use otel::OpenTelemetry;
 
 pub use figures::{Figures, Permits, Requests};
 pub use registry::{NameTaken, Registry};

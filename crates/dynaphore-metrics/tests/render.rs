@@ -165,3 +165,28 @@ fn a_class_is_asked_for_with_no_lock_held() {
     );
     drop(held);
 }
+
+/// All names in the dashboard are those of samples that a registry renders.
+#[test]
+fn the_dashboard_asks_for_what_there_is() {
+    let registry = Registry::new();
+    registry.add("jobs", semaphore(1)).unwrap();
+    let hosts = Arc::new(KeyedSemaphore::<u8>::new(1));
+    let _held = hosts.try_acquire(&1).unwrap();
+    registry
+        .add_keyed("hosts", hosts.clone(), |_| "all")
+        .unwrap();
+    let text = parse(&registry.render());
+    let families = text.0.values();
+    let names: Vec<_> = families.flat_map(|family| &family.samples).collect();
+
+    let dashboard = include_str!("../grafana.json");
+    let asked: Vec<_> = dashboard.match_indices("dynaphore_permit_").collect();
+    assert!(asked.len() > 10);
+    for (at, _) in asked {
+        let rest = &dashboard[at..];
+        let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_');
+        let name = &rest[..end.unwrap()];
+        assert!(names.iter().any(|(of, ..)| of == name), "{name}");
+    }
+}
