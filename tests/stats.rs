@@ -316,6 +316,13 @@ fn holds_that_are_too_short_to_time_each_are_counted_all_the_same() {
 }
 
 #[test]
+fn permits_do_not_grow_by_it() {
+    let words = size_of::<&Semaphore>() + size_of::<u64>();
+    assert_eq!(size_of::<dynaphore::SemaphorePermit<'_>>(), words);
+    assert_eq!(size_of::<dynaphore::OwnedSemaphorePermit>(), words);
+}
+
+#[test]
 fn permits_that_know_their_generation_are_not_timed() {
     let semaphore = Semaphore::builder(1).generations(true).stats(true).build();
     drop(semaphore.try_acquire());
