@@ -36,6 +36,9 @@ mod line;
 mod optional;
 mod order;
 mod outcome;
+#[cfg(feature = "stats")]
+mod pace;
+mod packed;
 mod permit;
 mod queue;
 #[cfg(feature = "stats")]
@@ -43,6 +46,8 @@ mod stats;
 #[cfg(feature = "stats")]
 mod times;
 mod until;
+#[cfg(feature = "stats")]
+mod waiting;
 mod word;
 
 pub use self::{
@@ -65,7 +70,7 @@ pub use self::{
 };
 
 #[cfg(any(feature = "keyed", feature = "pool"))]
-pub(crate) use self::{acquire::Attempt, core::Held, internal::Rest, word::Take};
+pub(crate) use self::{acquire::Attempt, internal::Rest, packed::Held, word::Take};
 #[cfg(feature = "keyed")]
 pub(crate) use self::{
     blocking::acquire as block,

@@ -1,6 +1,7 @@
 //! What is counted of a semaphore's requests, and that intervals lose nothing.
 
 use std::{
+    future::Future,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -212,6 +213,276 @@ fn a_wait_is_as_long_as_what_was_slept_meanwhile_at_least() {
     assert!(median >= Some(slept), "{median:?}");
     assert_eq!(median, longest, "there is one only");
     assert_eq!(semaphore.stats().blocking_take().wait_time(0.5), None);
+}
+
+/// How many permits that are back were timed.
+fn held(semaphore: &Semaphore) -> u64 {
+    semaphore.stats().blocking_take().holds().count()
+}
+
+#[test]
+fn a_hold_is_told_when_it_ends_however_it_began() {
+    let semaphore = Arc::new(semaphore(1));
+    let soon = Duration::from_secs(60);
+    futures::executor::block_on(async {
+        let permit = semaphore.try_acquire();
+        assert_eq!(held(&semaphore), 0, "it has not ended");
+        drop(permit);
+        assert_eq!(held(&semaphore), 1);
+        drop(semaphore.acquire().await);
+        drop(semaphore.clone().acquire_owned().await);
+        drop(semaphore.clone().try_acquire_owned());
+        assert_eq!(held(&semaphore), 3);
+        drop(semaphore.blocking_acquire());
+        drop(semaphore.blocking_acquire_timeout(soon));
+        assert_eq!(held(&semaphore), 2);
+    });
+    let permit = semaphore.try_acquire();
+    let mut waiter = spawn(semaphore.acquire());
+    assert_pending!(waiter.poll());
+    drop(permit);
+    drop(assert_ready!(waiter.poll()));
+    assert_eq!(held(&semaphore), 2, "who waits does not hold");
+}
+
+#[test]
+fn a_request_that_never_held_has_no_hold() {
+    let semaphore = semaphore(1);
+    let permit = semaphore.try_acquire();
+    assert!(semaphore.try_acquire().is_err());
+    let mut granted = spawn(semaphore.acquire());
+    assert_pending!(granted.poll());
+    drop(permit);
+    assert_eq!(held(&semaphore), 1);
+    drop(granted);
+    assert_eq!(held(&semaphore), 0, "granted, and it never knew");
+}
+
+#[test]
+fn a_hold_ends_by_forget_and_by_a_panic() {
+    let semaphore = semaphore(3);
+    semaphore.try_acquire().unwrap().forget();
+    assert_eq!((held(&semaphore), semaphore.max()), (1, 2));
+    let holder = thread::scope(|scope| {
+        let holder = scope.spawn(|| {
+            let _permit = semaphore.try_acquire();
+            std::panic::resume_unwind(Box::new(()));
+        });
+        holder.join()
+    });
+    assert!(holder.is_err());
+    assert_eq!((held(&semaphore), semaphore.active()), (1, 0));
+}
+
+#[test]
+fn permits_that_are_timed_split_and_merge_as_ever() {
+    let semaphore = semaphore(100_000);
+    let mut all = semaphore.try_acquire_many(9).unwrap();
+    let mut part = all.split(4).unwrap();
+    assert!(all.split(6).is_none());
+    assert_eq!((all.num_permits(), part.num_permits()), (5, 4));
+    assert!(format!("{all:?}").contains("permits: 5"));
+    assert_eq!(all.generation(), None);
+    assert_eq!(semaphore.active(), 9);
+    part.merge(semaphore.try_acquire_many(2).unwrap());
+    assert_eq!(held(&semaphore), 0, "it goes on in what it was merged into");
+    part.merge(semaphore.try_acquire().unwrap());
+    assert_eq!(held(&semaphore), 1, "there is room for one start");
+    assert_eq!(part.num_permits(), 7);
+    all.merge(part);
+    assert_eq!(held(&semaphore), 1);
+    assert_eq!((all.num_permits(), semaphore.active()), (12, 12));
+    all.extend_up_to(13);
+    assert_eq!((all.num_permits(), held(&semaphore)), (13, 0));
+    // Too many for one that is timed.
+    all.merge(semaphore.try_acquire_many(70_000).unwrap());
+    assert_eq!((all.num_permits(), held(&semaphore)), (70_013, 1));
+    drop(all);
+    assert_eq!((held(&semaphore), semaphore.active()), (0, 0));
+}
+
+#[test]
+fn a_hold_is_as_long_as_what_was_slept_meanwhile_at_least() {
+    let semaphore = semaphore(1);
+    let permit = semaphore.try_acquire();
+    let slept = Duration::from_millis(5);
+    thread::sleep(slept);
+    drop(permit);
+    let interval = semaphore.stats().blocking_take();
+    let holds = interval.holds();
+    // Known to 64 ns.
+    assert!(holds.sum() + Duration::from_nanos(64) >= slept, "{holds:?}");
+    assert!(holds.quantile(0.5) >= holds.mean());
+    assert_eq!(holds.buckets().map(|(_, count)| count).sum::<u64>(), 1);
+}
+
+#[test]
+fn holds_that_are_too_short_to_time_each_are_counted_all_the_same() {
+    let semaphore = semaphore(1);
+    for _ in 0..100_000 {
+        drop(semaphore.try_acquire());
+    }
+    let counted = held(&semaphore);
+    assert!(counted.abs_diff(100_000) < 256, "{counted}");
+}
+
+#[test]
+fn permits_do_not_grow_by_it() {
+    let words = size_of::<&Semaphore>() + size_of::<u64>();
+    assert_eq!(size_of::<dynaphore::SemaphorePermit<'_>>(), words);
+    assert_eq!(size_of::<dynaphore::OwnedSemaphorePermit>(), words);
+}
+
+#[test]
+fn permits_that_know_their_generation_are_not_timed() {
+    let semaphore = Semaphore::builder(1).generations(true).stats(true).build();
+    drop(semaphore.try_acquire());
+    let interval = semaphore.stats().blocking_take();
+    assert_eq!((interval.acquired, interval.holds().count()), (1, 0));
+}
+
+#[test]
+fn the_longest_wait_is_that_of_the_first_who_still_waits() {
+    let semaphore = semaphore(1);
+    let held = semaphore.try_acquire();
+    assert_eq!(semaphore.stats().longest_wait(), None);
+    let (mut first, mut second) = (spawn(semaphore.acquire()), spawn(semaphore.acquire()));
+    assert_pending!(first.poll());
+    thread::sleep(Duration::from_millis(3));
+    let began = std::time::Instant::now();
+    assert_pending!(second.poll());
+    assert!(semaphore.stats().longest_wait() >= Some(Duration::from_millis(3)));
+    drop(first);
+    assert!(semaphore.stats().longest_wait().unwrap() <= began.elapsed());
+    drop(held);
+    drop(assert_ready!(second.poll()));
+    assert_eq!(semaphore.stats().longest_wait(), None);
+}
+
+/// Waits that were told of.
+fn told(semaphore: &Semaphore, after: Duration) -> Arc<std::sync::Mutex<Vec<Duration>>> {
+    let told = Arc::<std::sync::Mutex<Vec<_>>>::default();
+    let list = told.clone();
+    semaphore
+        .stats()
+        .warn_after(after, move |wait| list.lock().unwrap().push(wait));
+    told
+}
+
+#[test]
+fn a_wait_that_is_long_is_told_of_once_by_who_comes_by() {
+    let semaphore = semaphore(1);
+    let after = Duration::from_millis(1);
+    let told = told(&semaphore, after);
+    let count = || told.lock().unwrap().len();
+    let held = semaphore.try_acquire();
+    let mut first = spawn(semaphore.acquire());
+    assert_pending!(first.poll());
+    thread::sleep(2 * after);
+    assert_eq!(count(), 0, "nobody has come by");
+    let mut second = spawn(semaphore.acquire());
+    assert_pending!(second.poll());
+    assert_eq!(count(), 1);
+    assert!(told.lock().unwrap()[0] >= 2 * after);
+    thread::sleep(2 * after);
+    let _ = semaphore.stats().longest_wait();
+    assert_eq!(count(), 2, "the second, and not the first again");
+    drop(held);
+    drop(assert_ready!(first.poll()));
+    drop(assert_ready!(second.poll()));
+    assert_eq!(count(), 2);
+}
+
+#[test]
+fn a_wait_that_was_long_is_told_of_by_its_own_end() {
+    let after = Duration::from_millis(1);
+    for end in ["served", "dropped", "timed out", "closed"] {
+        let semaphore = semaphore(1);
+        let told = told(&semaphore, after);
+        let held = semaphore.try_acquire();
+        let (ends, over) = futures::channel::oneshot::channel::<()>();
+        let mut waiter = spawn(semaphore.acquire().until(over));
+        assert_pending!(waiter.poll());
+        thread::sleep(2 * after);
+        match end {
+            "served" => drop(held),
+            "dropped" => {}
+            "timed out" => ends.send(()).unwrap(),
+            _ => semaphore.close(),
+        }
+        if end != "dropped" {
+            drop(assert_ready!(waiter.poll()));
+        }
+        drop(waiter);
+        assert_eq!(told.lock().unwrap().len(), 1, "{end}");
+        assert_eq!(semaphore.stats().longest_wait(), None, "{end}");
+    }
+}
+
+#[test]
+fn nobody_is_told_of_a_wait_that_is_not_long() {
+    let semaphore = semaphore(0);
+    let told = told(&semaphore, Duration::from_secs(3600));
+    let mut waiter = spawn(semaphore.acquire());
+    assert_pending!(waiter.poll());
+    let _ = semaphore.stats().longest_wait();
+    drop(waiter);
+    assert!(told.lock().unwrap().is_empty());
+}
+
+#[test]
+fn who_is_told_may_use_the_semaphore_and_panic() {
+    let semaphore = Arc::new(semaphore(1));
+    let weak = Arc::downgrade(&semaphore);
+    let is_told = Arc::new(AtomicBool::new(false));
+    let once = is_told.clone();
+    semaphore.stats().warn_after(Duration::ZERO, move |_| {
+        if once.swap(true, SeqCst) {
+            return;
+        }
+        let semaphore = weak.upgrade().unwrap();
+        assert!(semaphore.stats().longest_wait().is_some());
+        let _ = semaphore.stats().blocking_take();
+        let mut waiter = spawn(semaphore.acquire());
+        assert_pending!(waiter.poll());
+        std::panic::resume_unwind(Box::new("told"));
+    });
+    let held = semaphore.try_acquire();
+    let mut waiter = spawn(semaphore.acquire());
+    assert_pending!(waiter.poll());
+    thread::sleep(Duration::from_millis(1));
+    let _ = semaphore.stats().longest_wait();
+    assert!(is_told.load(SeqCst));
+    drop(held);
+    drop(assert_ready!(waiter.poll()).unwrap());
+    assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+}
+
+#[test]
+fn a_time_out_that_a_waker_interrupts_waits_no_longer() {
+    struct Panics;
+    impl std::task::Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            std::panic::resume_unwind(Box::new("woken"));
+        }
+    }
+    let semaphore = semaphore(1);
+    let held = semaphore.try_acquire();
+    let (ends, over) = futures::channel::oneshot::channel::<()>();
+    let mut heavy = spawn(semaphore.acquire_many(2).until(over));
+    semaphore.set_max(2);
+    assert_pending!(heavy.poll());
+    // Served as the first gives up: there is one permit for it.
+    let waker = Arc::new(Panics).into();
+    let mut light = Box::pin(semaphore.acquire());
+    let mut context = std::task::Context::from_waker(&waker);
+    assert!(light.as_mut().poll(&mut context).is_pending());
+    ends.send(()).unwrap();
+    let poll = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| heavy.poll()));
+    assert!(poll.is_err());
+    drop((heavy, light, held));
+    assert_eq!(semaphore.stats().longest_wait(), None);
+    assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
 }
 
 #[test]

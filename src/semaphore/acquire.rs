@@ -19,9 +19,10 @@ use pin_project_lite::pin_project;
 #[cfg(feature = "pool")]
 use super::line::Ticket;
 use super::{
-    core::{Held, Packed, Semaphore, checked},
+    core::{Semaphore, checked},
     line::Verdict,
     outcome::{Outcome, Since},
+    packed::{Held, Packed},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     queue::{Arrival, Waiter},
     word::Take,
@@ -314,10 +315,7 @@ impl Semaphore {
     #[inline(always)]
     pub(super) fn take_quietly(&self, n: u32) -> Result<Packed, Take> {
         match self.take_packed(n) {
-            (Take::Acquired, packed) => {
-                self.record(Outcome::Acquired, Since::NEVER);
-                Ok(packed)
-            }
+            (Take::Acquired, packed) => Ok(self.hand_out_packed(packed, true)),
             (found, _) => Err(found),
         }
     }
@@ -437,7 +435,14 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         // Taken first: if a waker panics in here, there is no place to give up.
         let waiter = self.waiter.take()?;
         let semaphore = self.semaphore.as_deref()?;
-        match semaphore.queue.cancel(&semaphore.word, waiter) {
+        let mut verdict = Verdict::Waiting;
+        let mut deferred = Deferred::default();
+        deferred.run(|| verdict = semaphore.queue.cancel(&semaphore.word, waiter));
+        if deferred.resumes() {
+            semaphore.record(Outcome::Cancelled, self.since);
+        }
+        deferred.resume();
+        match verdict {
             Verdict::Waiting => {
                 semaphore.record(Outcome::TimedOut, self.since);
                 self.semaphore = None;

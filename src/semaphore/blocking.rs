@@ -8,8 +8,9 @@ use std::{
 
 use super::{
     acquire::Attempt,
-    core::{Held, Semaphore, checked},
+    core::{Semaphore, checked},
     outcome::{Outcome, Since},
+    packed::Held,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     word::Take,
 };

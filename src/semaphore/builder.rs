@@ -256,9 +256,9 @@ impl Builder {
     }
 
     /// Whether it keeps [statistics](Semaphore::stats). It does not unless this
-    /// is called. They take about 40 KiB and 1 KiB more for each core, allocated on
+    /// is called. They take about 80 KiB and 1 KiB more for each core, allocated on
     /// first use, and a request that is served at once takes a tenth to a half
-    /// longer.
+    /// longer. Permits do not grow.
     ///
     /// # Examples
     ///

@@ -8,6 +8,7 @@ use super::{
     fairness::Policy,
     optional::{Optional, Options},
     outcome::{Outcome, Since},
+    packed::{Held, Packed, Start},
     queue::Queue,
     word::{MAX_PERMITS, Release, Take, Word},
 };
@@ -223,94 +224,6 @@ impl Semaphore {
     }
 }
 
-/// Permits that are out, and in whose hands.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Held {
-    pub(crate) n: u32,
-    /// They came from a releaser: likely somebody waits for them again, and
-    /// they can be handed on without a write to the word.
-    pub(crate) handed: bool,
-}
-
-impl Held {
-    /// Taken by a call that did not wait.
-    pub(crate) const fn taken(n: u32) -> Self {
-        Self { n, handed: false }
-    }
-
-    /// Both are of one semaphore, so there are never too many.
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.n += other.n;
-        self.handed |= other.handed;
-    }
-
-    /// Takes `n` out, if there are so many.
-    pub(crate) fn split(&mut self, n: usize) -> Option<Self> {
-        let n = u32::try_from(n).ok()?;
-        self.n = self.n.checked_sub(n)?;
-        Some(Self { n, ..*self })
-    }
-}
-
-/// What a permit consists of, in one word:
-///
-/// ```text
-///  63 ............ 32  31       30 .............. 0
-/// +------------------+--------+--------------------+
-/// | token, or zero   | handed | n (31 bits)        |
-/// +------------------+--------+--------------------+
-/// ```
-///
-/// A permit of more than two words would go through memory wherever a function
-/// returns it, and parts of a word that are written apart and read as one stall
-/// many processors: measured, that is as much as taking the permit costs.
-#[derive(Debug)]
-pub(super) struct Packed(u64);
-
-const HANDED: u64 = 1 << 31;
-const TOKEN_SHIFT: u32 = 32;
-
-impl Packed {
-    #[inline]
-    fn new(held: Held, token: Option<ShortToken>) -> Self {
-        let token = token.map_or(0, ShortToken::into_bits);
-        let handed = if held.handed { HANDED } else { 0 };
-        Self(u64::from(token) << TOKEN_SHIFT | handed | u64::from(held.n))
-    }
-
-    #[inline]
-    pub(super) const fn held(&self) -> Held {
-        Held {
-            n: self.0 as u32 & MAX_PERMITS,
-            handed: self.0 & HANDED != 0,
-        }
-    }
-
-    #[inline]
-    const fn has_token(&self) -> bool {
-        self.0 >> TOKEN_SHIFT != 0
-    }
-
-    #[inline]
-    fn token(&self) -> Option<ShortToken> {
-        ShortToken::from_bits((self.0 >> TOKEN_SHIFT) as u32)
-    }
-
-    /// Leaves no permits.
-    pub(super) fn take_held(&mut self) -> Held {
-        let held = self.held();
-        self.0 &= !u64::from(MAX_PERMITS);
-        held
-    }
-
-    /// Leaves no token.
-    fn take_token(&mut self) -> Option<ShortToken> {
-        let token = self.token();
-        self.0 &= u64::from(u32::MAX);
-        token
-    }
-}
-
 /// What a permit consists of, taken and given back.
 impl Semaphore {
     /// Takes `n` permits, if the semaphore's fairness lets the caller. What is
@@ -333,29 +246,94 @@ impl Semaphore {
         (found, Packed::new(Held::taken(n), token))
     }
 
-    /// What a permit of the caller consists of.
+    /// What a permit of the caller consists of. Its request has been counted.
     #[inline(always)]
     pub(super) fn hand_out(&self, held: Held) -> Packed {
-        Packed::new(held, self.optional.token())
+        self.hand_out_packed(Packed::new(held, self.optional.token()), false)
+    }
+
+    /// `packed` is the caller's. Its request is counted here if it was granted `at_once`.
+    #[inline(always)]
+    pub(super) fn hand_out_packed(&self, packed: Packed, at_once: bool) -> Packed {
+        if self.optional.keeps_stats() {
+            self.hand_out_timed(packed, at_once)
+        } else {
+            packed
+        }
+    }
+
+    #[inline(never)]
+    fn hand_out_timed(&self, packed: Packed, at_once: bool) -> Packed {
+        if self.optional.keeps_generations() || !packed.may_be_timed() {
+            if at_once {
+                self.optional.count(Outcome::Acquired, Since::NEVER);
+            }
+            return packed;
+        }
+        match self.optional.hand_out(at_once) {
+            Some(start) => packed.timed(start),
+            None => packed,
+        }
+    }
+
+    fn is_timed(&self, packed: &Packed) -> bool {
+        packed.has_more() && !self.optional.keeps_generations()
+    }
+
+    /// The permits in it.
+    pub(super) fn held(&self, packed: &Packed) -> Held {
+        if self.is_timed(packed) {
+            packed.held_timed()
+        } else {
+            packed.held_untimed()
+        }
+    }
+
+    /// Leaves it untimed.
+    fn take_start(&self, packed: &mut Packed) -> Option<Start> {
+        self.is_timed(packed).then(|| {
+            let start = packed.start();
+            *packed = Packed::new(packed.held_timed(), None);
+            start
+        })
+    }
+
+    /// What was timed from `start` on goes on in `packed`, if there is room in that.
+    fn keep_start(&self, packed: &mut Packed, start: Option<Start>) {
+        match start {
+            Some(start) if packed.may_be_timed() => *packed = packed.by_value().timed(start),
+            Some(start) => self.optional.ends(start),
+            None => {}
+        }
     }
 
     /// All that a permit consists of comes back.
     #[inline(always)]
     pub(super) fn take_back(&self, packed: &mut Packed) {
-        if packed.has_token() {
-            // By value: what goes through memory is slow to come back.
-            self.take_back_with_token(Packed(packed.0));
+        if packed.has_more() {
+            self.take_back_with_more(packed.by_value());
         } else {
-            self.release(packed.held());
+            self.release(packed.held_untimed());
         }
     }
 
     #[inline(never)]
+    fn take_back_with_more(&self, packed: Packed) {
+        if self.optional.keeps_generations() {
+            self.take_back_with_token(packed);
+        } else {
+            // First, or a waker that panics might keep it from being counted.
+            self.optional.ends(packed.start());
+            self.release(packed.held_timed());
+        }
+    }
+
+    #[inline]
     fn take_back_with_token(&self, packed: Packed) {
         let Some(token) = packed.token() else {
             return;
         };
-        let Held { n, handed } = packed.held();
+        let Held { n, handed } = packed.held_untimed();
         let released = if n == 0 {
             Release::Quiet
         } else {
@@ -377,9 +355,18 @@ impl Semaphore {
         deferred.resume();
     }
 
+    /// Max goes down by the permits in `packed`, which has none after that.
+    pub(super) fn forget(&self, packed: &mut Packed) {
+        if let Some(start) = self.take_start(packed) {
+            self.optional.ends(start);
+        }
+        self.forget_held(packed.take_held().n);
+    }
+
     /// Puts `other` into `packed`. Of the tokens it keeps the older:
     /// whoever waits for its generation waits for the younger as well.
     pub(super) fn merge(&self, packed: &mut Packed, other: &mut Packed) {
+        let (start, theirs) = (self.take_start(packed), self.take_start(other));
         let mut held = packed.take_held();
         held.merge(other.take_held());
         let (mut token, mut younger) = (packed.take_token(), other.take_token());
@@ -392,11 +379,16 @@ impl Semaphore {
         if let Some(younger) = younger {
             self.optional.generations().release(younger);
         }
+        // One word has room for one start.
+        if let (Some(_), Some(theirs)) = (start, theirs) {
+            self.optional.ends(theirs);
+        }
+        self.keep_start(packed, start.or(theirs));
     }
 
     /// Adds to `packed` until it is `n` permits, or no more are available.
     pub(super) fn extend(&self, packed: &mut Packed, n: usize) {
-        let mut missing = n.saturating_sub(packed.held().n as usize);
+        let mut missing = n.saturating_sub(self.held(packed).n as usize);
         loop {
             let some = missing.min(self.available_permits());
             if some == 0 {
@@ -415,18 +407,23 @@ impl Semaphore {
 
     /// Takes `n` permits out of `packed`, if there are so many.
     pub(super) fn split(&self, packed: &mut Packed, n: usize) -> Option<Packed> {
-        let mut held = packed.held();
+        let mut held = self.held(packed);
         let part = held.split(n)?;
+        let start = self.take_start(packed);
         let token = packed.token();
         let copy = token
             .as_ref()
             .map(|token| self.optional.generations().copy(token));
         *packed = Packed::new(held, token);
+        self.keep_start(packed, start);
         Some(Packed::new(part, copy))
     }
 
     /// The generation in which it was handed out.
     pub(super) fn generation_of(&self, packed: &Packed) -> Option<u64> {
+        if self.is_timed(packed) {
+            return None;
+        }
         let token = packed.token()?;
         Some(self.optional.generations().generation_of(&token))
     }
@@ -445,8 +442,13 @@ impl Semaphore {
     #[inline(always)]
     pub(super) fn record(&self, outcome: Outcome, since: Since) {
         if self.optional.keeps_stats() {
-            self.optional.count(outcome, since);
+            self.count(outcome, since);
         }
+    }
+
+    #[inline(never)]
+    fn count(&self, outcome: Outcome, since: Since) {
+        self.optional.count(outcome, since);
     }
 
     /// A request begins to wait.

@@ -15,19 +15,20 @@ use std::convert::Infallible;
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 use std::sync::Arc;
 
+use super::core::Semaphore;
 #[cfg(any(
     feature = "keyed",
     feature = "pool",
     all(feature = "rayon", not(dynaphore_loom))
 ))]
-use super::core::Held;
-use super::core::Semaphore;
+use super::packed::Held;
 #[cfg(any(feature = "keyed", feature = "pool"))]
 use super::word::Release;
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 use super::{
-    core::{Packed, checked},
+    core::checked,
     outcome::{Outcome, Since},
+    packed::Packed,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     word::{Calm, Take},
 };

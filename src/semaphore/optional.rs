@@ -1,9 +1,12 @@
 //! What a semaphore does besides counting, where its builder asked for it: permits that
 //! know their generation, and statistics.
 
-use super::outcome::{Outcome, Since};
 #[cfg(feature = "stats")]
 use super::stats::Counters;
+use super::{
+    outcome::{Outcome, Since},
+    packed::Start,
+};
 use crate::{
     generation::{ShortToken, Tracker},
     park::InRuntime,
@@ -85,7 +88,7 @@ impl Optional {
     }
 
     /// A request has ended that began to wait at `since`.
-    #[inline(never)]
+    #[inline]
     pub(super) fn count(&self, outcome: Outcome, since: Since) {
         #[cfg(feature = "stats")]
         if let Some(counters) = self.counters() {
@@ -95,13 +98,39 @@ impl Optional {
         let _ = (outcome, since);
     }
 
-    /// The time, for a request that begins to wait.
+    /// When it is, for a request that begins to wait.
     pub(super) fn now(&self) -> Since {
         #[cfg(feature = "stats")]
         if let Some(counters) = self.counters() {
-            return Since::at(counters.nanos());
+            return counters.begins_to_wait();
         }
         Since::NEVER
+    }
+
+    /// A permit is handed out, and counted as acquired if that was `at_once`. If it is
+    /// timed, its start.
+    #[inline]
+    pub(super) fn hand_out(&self, at_once: bool) -> Option<Start> {
+        #[cfg(feature = "stats")]
+        return match (self.counters()?, at_once) {
+            (counters, true) => counters.hand_out_at_once(),
+            (counters, false) => counters.hand_out(),
+        };
+        #[cfg(not(feature = "stats"))]
+        {
+            let _ = at_once;
+            None
+        }
+    }
+
+    /// A permit goes that was timed from `start` on.
+    pub(super) fn ends(&self, start: Start) {
+        #[cfg(feature = "stats")]
+        if let Some(counters) = self.counters() {
+            counters.ends(start);
+        }
+        #[cfg(not(feature = "stats"))]
+        let _ = start;
     }
 
     /// The statistics, if it keeps any.

@@ -35,9 +35,9 @@ impl Since {
         Self(std::num::NonZeroU64::MIN.checked_add(nanos))
     }
 
-    /// How many nanoseconds it has waited, if it has.
+    /// The same, if it did.
     #[inline]
-    pub(crate) fn until(self, now: impl FnOnce() -> u64) -> Option<u64> {
-        self.0.map(|since| now().saturating_sub(since.get() - 1))
+    pub(crate) fn nanos(self) -> Option<u64> {
+        self.0.map(|since| since.get() - 1)
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::core::{Held, Packed, Semaphore};
+use super::{
+    core::Semaphore,
+    packed::{Held, Packed},
+};
 
 /// Panics of the permits, at the caller's line.
 #[track_caller]
@@ -63,7 +66,7 @@ impl<'a> SemaphorePermit<'a> {
     /// assert_eq!((semaphore.max(), semaphore.active()), (1, 0));
     /// ```
     pub fn forget(mut self) {
-        self.semaphore.forget_held(self.packed.take_held().n);
+        self.semaphore.forget(&mut self.packed);
     }
 
     /// Adds the permits of `other` to these.
@@ -152,7 +155,7 @@ impl<'a> SemaphorePermit<'a> {
     /// ```
     #[must_use]
     pub fn num_permits(&self) -> usize {
-        self.packed.held().n as usize
+        self.semaphore.held(&self.packed).n as usize
     }
 
     /// The generation in which they were handed out, or that of the oldest of
@@ -185,7 +188,7 @@ impl Drop for SemaphorePermit<'_> {
 impl fmt::Debug for SemaphorePermit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SemaphorePermit")
-            .field("permits", &self.packed.held().n)
+            .field("permits", &self.semaphore.held(&self.packed).n)
             .field("semaphore", self.semaphore)
             .finish()
     }
@@ -246,7 +249,7 @@ impl OwnedSemaphorePermit {
     /// assert_eq!((semaphore.max(), semaphore.active()), (2, 0));
     /// ```
     pub fn forget(mut self) {
-        self.semaphore.forget_held(self.packed.take_held().n);
+        self.semaphore.forget(&mut self.packed);
     }
 
     /// Adds the permits of `other` to these.
@@ -335,7 +338,7 @@ impl OwnedSemaphorePermit {
     /// ```
     #[must_use]
     pub fn num_permits(&self) -> usize {
-        self.packed.held().n as usize
+        self.semaphore.held(&self.packed).n as usize
     }
 
     /// The generation in which they were handed out, or that of the oldest of
@@ -370,7 +373,7 @@ impl Drop for OwnedSemaphorePermit {
 impl fmt::Debug for OwnedSemaphorePermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnedSemaphorePermit")
-            .field("permits", &self.packed.held().n)
+            .field("permits", &self.semaphore.held(&self.packed).n)
             .field("semaphore", &*self.semaphore)
             .finish()
     }

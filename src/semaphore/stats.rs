@@ -4,6 +4,9 @@
 //! which each thread keeps in a stripe of its own by plain stores. An interval is
 //! what the totals have grown by, so each request is in one of them.
 //!
+//! Permits are timed from when they are handed out until they are given back, if their turn
+//! has come (`pace.rs`).
+//!
 //! One that had to wait adds to two, the number and the histogram. These are kept
 //! in two copies, and counted under a token of a [tracker](crate::generation): to
 //! take an interval is to send the threads to the other copy, to wait until
@@ -13,13 +16,19 @@
 use std::{
     fmt,
     future::Future,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use super::{
     outcome::{Outcome, Since},
+    pace::Pace,
+    packed::Start,
     times::{AtomicTimes, Times},
+    waiting::Waiting,
 };
 use crate::{
     generation::{self, Swap},
@@ -38,19 +47,50 @@ impl Counts {
     }
 }
 
-/// One copy of what is counted of those that had to wait.
+/// One copy of what is counted of those that had to wait, and of permits that were timed.
 #[derive(Default)]
-struct Waited {
+struct Copy {
     counts: Counts,
-    times: AtomicTimes,
+    waits: AtomicTimes,
+    holds: AtomicTimes,
+}
+
+/// What the threads of a stripe keep.
+#[derive(Default)]
+struct Stripe {
+    counts: Counts,
+    pace: Pace,
+}
+
+impl Stripe {
+    #[inline]
+    fn count(&self, outcome: Outcome, is_owned: bool) {
+        if is_owned {
+            let count = &self.counts.0[outcome as usize];
+            count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
+        } else {
+            self.counts.add_one(outcome);
+        }
+    }
+
+    /// A permit is handed out. If it is timed, its start.
+    #[inline]
+    fn hand_out(&self, is_owned: bool, now: impl FnOnce() -> u64) -> Option<Start> {
+        let is_timed = if is_owned {
+            self.pace.hand_out()
+        } else {
+            self.pace.hand_out_shared()
+        };
+        if is_timed { self.pace.time(now) } else { None }
+    }
 }
 
 /// Running totals of those that were answered at once.
 struct AtOnce {
     /// Counted by the one thread that owns the stripe, by plain stores.
-    owned: Box<[CachePadded<Counts>]>,
+    owned: Box<[CachePadded<Stripe>]>,
     /// Counted by any thread.
-    shared: Box<[CachePadded<Counts>]>,
+    shared: Box<[CachePadded<Stripe>]>,
     /// What the last taker has read.
     taken: Counts,
 }
@@ -67,21 +107,20 @@ impl Default for AtOnce {
 }
 
 impl AtOnce {
+    /// The caller's stripe, and whether it is the only one to write to it.
     #[inline]
-    fn count(&self, outcome: Outcome) {
+    fn stripe(&self) -> (&Stripe, bool) {
         let thread = generation::thread_number();
-        if let Some(counts) = self.owned.get(thread) {
-            let count = &counts.0[outcome as usize];
-            count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
-        } else {
-            self.shared[thread % self.shared.len()].add_one(outcome);
+        match self.owned.get(thread) {
+            Some(stripe) => (stripe, true),
+            None => (&self.shared[thread % self.shared.len()], false),
         }
     }
 
     /// What has come since the last call, for one caller at a time.
     fn take(&self, outcome: Outcome) -> u64 {
         let stripes = self.owned.iter().chain(&*self.shared);
-        let counts = stripes.map(|counts| counts.0[outcome as usize].load(Relaxed));
+        let counts = stripes.map(|stripe| stripe.counts.0[outcome as usize].load(Relaxed));
         let total = counts.fold(0, u64::wrapping_add);
         let taken = &self.taken.0[outcome as usize];
         let before = taken.load(Relaxed);
@@ -94,36 +133,70 @@ impl AtOnce {
 #[derive(Default)]
 pub(crate) struct Counters {
     at_once: AtOnce,
-    waited: Swap<Waited>,
+    swap: Swap<Copy>,
+    waiting: Waiting,
     clock: Clock,
 }
 
 impl Counters {
-    /// The time, in nanoseconds, for [`Since`].
-    pub(crate) fn nanos(&self) -> u64 {
+    fn nanos(&self) -> u64 {
         self.clock.nanos()
+    }
+
+    /// A request begins to wait. It is to be counted as it ends.
+    pub(crate) fn begins_to_wait(&self) -> Since {
+        Since::at(self.waiting.begins(self.nanos()))
     }
 
     /// A request has ended that began to wait at `since`.
     #[inline]
     pub(crate) fn count(&self, outcome: Outcome, since: Since) {
-        match since.until(|| self.nanos()) {
-            None => self.at_once.count(outcome),
-            Some(waited) => self.count_waited(outcome, waited),
+        match since.nanos() {
+            None => {
+                let (stripe, is_owned) = self.at_once.stripe();
+                stripe.count(outcome, is_owned);
+            }
+            Some(begun) => self.count_waited(outcome, begun),
         }
     }
 
     #[cold]
-    fn count_waited(&self, outcome: Outcome, waited: u64) {
-        let copy = self.waited.write();
+    fn count_waited(&self, outcome: Outcome, begun: u64) {
+        let now = self.nanos();
+        let copy = self.swap.write();
         copy.counts.add_one(outcome);
         if let Outcome::Acquired = outcome {
-            copy.times.add(waited, 1);
+            copy.waits.add(now.saturating_sub(begun), 1);
         }
+        // Or a callback that takes an interval would wait for this.
+        drop(copy);
+        self.waiting.ends(begun, now);
+    }
+
+    /// A permit is handed out. If it is timed, its start.
+    #[inline]
+    pub(super) fn hand_out(&self) -> Option<Start> {
+        let (stripe, is_owned) = self.at_once.stripe();
+        stripe.hand_out(is_owned, || self.nanos())
+    }
+
+    /// The same, and it is counted as acquired without a wait.
+    #[inline]
+    pub(super) fn hand_out_at_once(&self) -> Option<Start> {
+        let (stripe, is_owned) = self.at_once.stripe();
+        stripe.count(Outcome::Acquired, is_owned);
+        stripe.hand_out(is_owned, || self.nanos())
+    }
+
+    /// A permit goes that was timed from `start` on.
+    #[cold]
+    pub(super) fn ends(&self, start: Start) {
+        let held = start.until(self.nanos());
+        self.swap.write().holds.add(held, 1 << start.stands_for);
     }
 
     /// What a taker finds. One at a time comes here, and sees what the last one left.
-    fn read(&self, copy: &Waited) -> Interval {
+    fn read(&self, copy: &Copy) -> Interval {
         let taken = |outcome: Outcome| {
             let waited = copy.counts.0[outcome as usize].swap(0, Relaxed);
             waited + self.at_once.take(outcome)
@@ -136,7 +209,8 @@ impl Counters {
             closed: taken(Outcome::Closed),
             too_many_waiters: taken(Outcome::TooManyWaiters),
             overdue: taken(Outcome::Overdue),
-            waits: copy.times.take(),
+            waits: copy.waits.take(),
+            holds: copy.holds.take(),
         }
     }
 }
@@ -188,7 +262,7 @@ impl<'a> Stats<'a> {
     /// ```
     pub fn take(self) -> impl Future<Output = Interval> + Send + use<'a> {
         let Self(counters) = self;
-        counters.waited.take_with(|copy| counters.read(copy))
+        counters.swap.take_with(|copy| counters.read(copy))
     }
 
     /// [`take`](Self::take), blocking the thread, for some nanoseconds as a rule.
@@ -203,9 +277,7 @@ impl<'a> Stats<'a> {
     #[must_use = "what has been taken is not counted again"]
     pub fn blocking_take(self) -> Interval {
         let Self(counters) = self;
-        counters
-            .waited
-            .blocking_take_with(|copy| counters.read(copy))
+        counters.swap.blocking_take_with(|copy| counters.read(copy))
     }
 
     /// [`take`](Self::take), if that need not wait. `None` while somebody else takes, or
@@ -222,7 +294,55 @@ impl<'a> Stats<'a> {
     #[must_use = "what has been taken is not counted again"]
     pub fn try_take(self) -> Option<Interval> {
         let Self(counters) = self;
-        counters.waited.try_take_with(|copy| counters.read(copy))
+        counters.swap.try_take_with(|copy| counters.read(copy))
+    }
+}
+
+/// Those who wait at this moment.
+impl Stats<'_> {
+    /// How long the one has waited that waits for longest at this moment. `None` if nobody
+    /// does.
+    ///
+    /// Takes a lock that those take who begin to wait or end to, for a moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// assert_eq!(semaphore.stats().longest_wait(), None);
+    /// ```
+    #[must_use]
+    pub fn longest_wait(self) -> Option<Duration> {
+        let Self(counters) = self;
+        let longest = counters.waiting.longest(counters.nanos());
+        longest.map(Duration::from_nanos)
+    }
+
+    /// From now on `tell` is told, once a wait, when somebody has waited for longer than
+    /// `after`, and for how long by then. It takes the place of one that was set before.
+    ///
+    /// No thread and no timer watches for it. It is noticed by whoever begins to wait or ends
+    /// to, that one itself included, or asks for the [longest wait](Self::longest_wait). So a
+    /// wait that has ended is told of always. Where nobody comes and nobody goes, it is
+    /// told of when somebody asks, as each scrape of a `dynaphore_metrics` registry does.
+    ///
+    /// `tell` runs in the call that has noticed, with no lock held, and keeps its caller from
+    /// going on for so long. It may use the semaphore; should it
+    /// wait there, it may be told of itself. If it panics, that ends there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// semaphore.stats().warn_after(Duration::from_secs(5), |waited| {
+    ///     eprintln!("somebody has waited for {waited:?}");
+    /// });
+    /// ```
+    pub fn warn_after(self, after: Duration, tell: impl Fn(Duration) + Send + Sync + 'static) {
+        let Self(counters) = self;
+        counters.waiting.warn_after(after, Arc::new(tell));
     }
 }
 
@@ -273,6 +393,7 @@ pub struct Interval {
     /// Those that had waited [for too long](crate::Builder::overdue), and were told so.
     pub overdue: u64,
     waits: Times,
+    holds: Times,
 }
 
 impl Interval {
@@ -329,6 +450,36 @@ impl Interval {
     pub fn waits(&self) -> &Times {
         &self.waits
     }
+
+    /// How long permits were held that were given back, forgotten, or merged into others that
+    /// are timed: of each request that was acquired, from when it had its permits.
+    ///
+    /// Each is there exactly once, unless a thread takes permits in quick succession: of
+    /// more than 16 that are less than 2 microseconds apart one is timed and stands for
+    /// several, 256 at most, drawn at random. The sum differs then from the number of permits
+    /// by less than 256 for each thread. Of permits that are split, those that stay are timed.
+    ///
+    /// They are known to 64 ns. Permits that know their [generation](crate::Builder::generations)
+    /// are not timed, nor are more than 65535 at once: there is no room for it in a permit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{thread, time::Duration};
+    /// use dynaphore::Semaphore;
+    ///
+    /// let semaphore = Semaphore::builder(1).stats(true).build();
+    /// let permit = semaphore.try_acquire().unwrap();
+    /// thread::sleep(Duration::from_millis(2));
+    /// drop(permit);
+    /// let interval = semaphore.stats().blocking_take();
+    /// assert_eq!(interval.holds().count(), 1);
+    /// assert!(interval.holds().mean() > Some(Duration::from_millis(1)));
+    /// ```
+    #[must_use]
+    pub fn holds(&self) -> &Times {
+        &self.holds
+    }
 }
 
 impl fmt::Display for Interval {
@@ -341,28 +492,36 @@ impl fmt::Display for Interval {
             f,
             ", {} rejected, {} timed out, {} cancelled, {} closed",
             self.rejected, self.timed_out, self.cancelled, self.closed
-        )
+        )?;
+        match self.too_many_waiters {
+            0 => Ok(()),
+            some => write!(f, ", {some} too many"),
+        }
     }
 }
 
 /// The counts, how many `waited`, and the waits within which 50%, 99% and all of those were
-/// served, in nanoseconds.
+/// served, in nanoseconds; and the same of the holds.
 #[cfg(feature = "serde")]
 impl serde::Serialize for Interval {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
 
-        let nanos = |part| self.wait_time(part).map(|wait| wait.as_nanos() as u64);
-        let mut out = serializer.serialize_struct("Interval", 9)?;
+        let nanos = |times: &Times, part| times.quantile(part).map(|time| time.as_nanos() as u64);
+        let mut out = serializer.serialize_struct("Interval", 13)?;
         out.serialize_field("acquired", &self.acquired)?;
         out.serialize_field("waited", &self.waited())?;
         out.serialize_field("rejected", &self.rejected)?;
         out.serialize_field("timed_out", &self.timed_out)?;
         out.serialize_field("cancelled", &self.cancelled)?;
         out.serialize_field("closed", &self.closed)?;
-        out.serialize_field("median_wait_nanos", &nanos(0.5))?;
-        out.serialize_field("p99_wait_nanos", &nanos(0.99))?;
-        out.serialize_field("longest_wait_nanos", &nanos(1.0))?;
+        out.serialize_field("too_many_waiters", &self.too_many_waiters)?;
+        out.serialize_field("median_wait_nanos", &nanos(&self.waits, 0.5))?;
+        out.serialize_field("p99_wait_nanos", &nanos(&self.waits, 0.99))?;
+        out.serialize_field("longest_wait_nanos", &nanos(&self.waits, 1.0))?;
+        out.serialize_field("median_hold_nanos", &nanos(&self.holds, 0.5))?;
+        out.serialize_field("p99_hold_nanos", &nanos(&self.holds, 0.99))?;
+        out.serialize_field("longest_hold_nanos", &nanos(&self.holds, 1.0))?;
         out.end()
     }
 }
@@ -380,6 +539,8 @@ impl fmt::Debug for Interval {
             .field("overdue", &self.overdue)
             .field("median_wait", &self.wait_time(0.5))
             .field("longest_wait", &self.wait_time(1.0))
+            .field("median_hold", &self.holds.quantile(0.5))
+            .field("longest_hold", &self.holds.quantile(1.0))
             .finish()
     }
 }

@@ -13,7 +13,8 @@ use pin_project_lite::pin_project;
 
 use super::{
     acquire::{Acquire, AcquireOwned, Attempt},
-    core::{Held, Semaphore},
+    core::Semaphore,
+    packed::Held,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
 };
 use crate::{error::AcquireTimeoutError, park::Wait};

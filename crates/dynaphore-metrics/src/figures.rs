@@ -1,6 +1,6 @@
 //! What is told of a semaphore, of a class of keys, of a pool.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use dynaphore::{Interval, Times};
 
@@ -34,6 +34,9 @@ pub struct Figures {
     pub permits: Option<Permits>,
     /// How many requests wait.
     pub pending: Option<usize>,
+    /// How long the one has waited that waits for longest, where the semaphore keeps
+    /// statistics: zero if nobody waits.
+    pub longest_wait: Option<Duration>,
     /// How many keys are in use.
     pub keys: Option<usize>,
     /// How requests have ended, where the semaphore keeps statistics.
@@ -103,6 +106,8 @@ pub struct Requests {
     pub closed: u64,
     /// How long those waited that were acquired and had to, as [`Interval::waits`].
     pub waits: Times,
+    /// How long permits were held that are back, as [`Interval::holds`].
+    pub holds: Times,
 }
 
 impl Requests {
@@ -115,6 +120,7 @@ impl Requests {
         self.overdue += interval.overdue;
         self.closed += interval.closed;
         self.waits += interval.waits();
+        self.holds += interval.holds();
     }
 
     /// Each outcome by its name.

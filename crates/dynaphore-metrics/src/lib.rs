@@ -40,23 +40,43 @@
 //! | `dynaphore.permit.count` | gauge | `state` | permits that are out (`used`), and those that are not (`idle`) |
 //! | `dynaphore.permit.max` | gauge | | how many may be out |
 //! | `dynaphore.permit.pending_requests` | gauge | | requests that wait |
+//! | `dynaphore.permit.longest_wait` | gauge, seconds | | how long the one has waited that waits for longest now; 0 if nobody does |
 //! | `dynaphore.permit.keys` | gauge | `class` | keys in use |
 //! | `dynaphore.permit.requests` | counter | `outcome` | how requests have ended |
 //! | `dynaphore.permit.timeouts` | counter | | those that ended at a deadline |
 //! | `dynaphore.permit.wait_time` | histogram, seconds | | how long requests waited that were served; 0 for those served at once |
+//! | `dynaphore.permit.use_time` | histogram, seconds | | how long permits were held that are back: of permits that follow each other in microseconds [some stand for several](dynaphore::Interval::holds) |
 //!
-//! The counters and the histogram are there for semaphores that keep
-//! [statistics](dynaphore::Builder::stats), and count from when these were added. Outcomes are
+//! The longest wait, the counters and the histograms are there for semaphores that keep
+//! [statistics](dynaphore::Builder::stats), and what is counted is so from when these were added. Outcomes are
 //! `acquired`, `rejected` (a call that only tried), `timed_out`, `cancelled`,
 //! `too_many_waiters`, `overdue` and `closed`.
+//!
+//! # Features
+//!
+//! - `metrics`: `MetricsFacade` tells the facade of that name.
+//! - `opentelemetry`: `OpenTelemetry` tells a meter of OpenTelemetry.
+//!
+//! A dashboard for Grafana over what Prometheus has scraped is in `grafana.json`.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+mod emit;
+#[cfg(feature = "metrics")]
+mod facade;
 mod figures;
 mod openmetrics;
+#[cfg(feature = "opentelemetry")]
+mod otel;
 mod registry;
 mod source;
+
+#[cfg(feature = "metrics")]
+pub use facade::MetricsFacade;
+#[cfg(feature = "opentelemetry")]
+pub use otel::OpenTelemetry;
 
 pub use figures::{Figures, Permits, Requests};
 pub use registry::{NameTaken, Registry};

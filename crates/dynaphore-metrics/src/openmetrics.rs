@@ -8,7 +8,7 @@ use std::{
 
 use dynaphore::Times;
 
-use crate::{Figures, Requests};
+use crate::Figures;
 
 /// Upper bounds of a histogram's buckets: as text, and in nanoseconds.
 const BOUNDS: [(&str, u64); 23] = [
@@ -56,7 +56,7 @@ pub(crate) fn render(figures: &[Figures]) -> String {
     };
     text.gauges();
     text.counters();
-    text.wait_times();
+    text.times();
     text.out.push_str("# EOF\n");
     text.out
 }
@@ -128,6 +128,16 @@ impl<'a> Text<'a> {
         );
         self.family(
             Family {
+                name: "dynaphore_permit_longest_wait_seconds",
+                kind: "gauge",
+                unit: "seconds",
+                help: "How long the one has waited that waits for longest now.",
+            },
+            |figures| figures.longest_wait,
+            |out, labels, wait| sample(out, "", labels, None, wait.as_secs_f64()),
+        );
+        self.family(
+            Family {
                 name: "dynaphore_permit_keys",
                 kind: "gauge",
                 unit: "",
@@ -165,7 +175,7 @@ impl<'a> Text<'a> {
         );
     }
 
-    fn wait_times(&mut self) {
+    fn times(&mut self) {
         self.family(
             Family {
                 name: "dynaphore_permit_wait_time_seconds",
@@ -174,10 +184,20 @@ impl<'a> Text<'a> {
                 help: "How long requests waited that were served.",
             },
             |figures| figures.requests.as_deref(),
-            |out, labels, requests: &Requests| {
+            |out, labels, requests| {
                 let at_once = requests.acquired.saturating_sub(requests.waits.count());
                 histogram(out, labels, at_once, &requests.waits);
             },
+        );
+        self.family(
+            Family {
+                name: "dynaphore_permit_use_time_seconds",
+                kind: "histogram",
+                unit: "seconds",
+                help: "How long permits were held that are back.",
+            },
+            |figures| figures.requests.as_deref(),
+            |out, labels, requests| histogram(out, labels, 0, &requests.holds),
         );
     }
 

@@ -27,6 +27,7 @@ fn nothing(name: &Arc<str>) -> Figures {
         class: None,
         permits: None,
         pending: None,
+        longest_wait: None,
         keys: None,
         requests: None,
     }
@@ -80,7 +81,9 @@ impl<S> Single<S> {
 
 impl<S: Deref<Target = Semaphore> + Send + Sync> Source for Single<S> {
     fn read(&self, name: &Arc<str>, figures: &mut Vec<Figures>) {
-        let requests = self.semaphore.try_stats().map(|stats| {
+        let stats = self.semaphore.try_stats();
+        let longest_wait = stats.map(|stats| stats.longest_wait().unwrap_or_default());
+        let requests = stats.map(|stats| {
             // Nothing in there panics half-way.
             let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
             sum.update(stats);
@@ -94,6 +97,7 @@ impl<S: Deref<Target = Semaphore> + Send + Sync> Source for Single<S> {
                 max: now.max,
             }),
             pending: Some(now.waiting),
+            longest_wait,
             requests,
             ..nothing(name)
         });
