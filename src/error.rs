@@ -46,12 +46,15 @@ pub enum AcquireError {
     Closed,
     /// As many requests wait as [may](crate::Builder::max_waiting).
     TooManyWaiters,
+    /// It has waited [for too long](crate::Builder::overdue).
+    Overdue,
 }
 
 messages! {
     AcquireError:
     Self::Closed => "semaphore closed",
     Self::TooManyWaiters => "too many wait for permits",
+    Self::Overdue => "waited too long for permits",
 }
 
 /// Why a call that does not wait has returned no permit.
@@ -112,6 +115,8 @@ pub enum AcquireTimeoutError {
     Closed,
     /// As many requests wait as [may](crate::Builder::max_waiting).
     TooManyWaiters,
+    /// It has waited [for too long](crate::Builder::overdue).
+    Overdue,
 }
 
 messages! {
@@ -119,6 +124,7 @@ messages! {
     Self::Timeout => "timed out waiting for permits",
     Self::Closed => "semaphore closed",
     Self::TooManyWaiters => "too many wait for permits",
+    Self::Overdue => "waited too long for permits",
 }
 
 impl From<AcquireError> for AcquireTimeoutError {
@@ -126,6 +132,7 @@ impl From<AcquireError> for AcquireTimeoutError {
         match error {
             AcquireError::Closed => Self::Closed,
             AcquireError::TooManyWaiters => Self::TooManyWaiters,
+            AcquireError::Overdue => Self::Overdue,
         }
     }
 }

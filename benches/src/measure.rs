@@ -95,7 +95,7 @@ impl Plan {
 }
 
 /// What a workload cost one subject.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Outcome {
     /// The subject's name.
     pub subject: &'static str,

@@ -44,8 +44,6 @@ fn colour(subject: &str) -> RGBColor {
         TOKIO => RGBColor(213, 94, 0),
         "async_lock" => RGBColor(230, 159, 0),
         "asyncband" => RGBColor(204, 121, 167),
-        "event_per_waiter" => RGBColor(240, 228, 66),
-        "event_lanes" => RGBColor(90, 60, 30),
         FLOOR => RGBColor(0, 0, 0),
         "dashmap_tokio" => RGBColor(150, 60, 0),
         "lockable" => RGBColor(90, 90, 160),

@@ -99,10 +99,7 @@ mod tests {
         Outcome {
             subject,
             ns_per_op,
-            vs_tokio: None,
-            vs_floor: None,
-            vs_epoch: None,
-            allocs_per_op: 0.0,
+            ..Outcome::default()
         }
     }
 

@@ -17,8 +17,79 @@ use crate::table::{
     figure, name,
 };
 
+/// A subject and its calls, each for a semaphore of the given name.
+macro_rules! subject {
+    (
+        $(#[$doc:meta])* $subject:ident, $name:literal: $type:ty;
+        new($permits:ident) $new:expr $(, size($sized:ident) $future:expr)?;
+        $($call:ident($($argument:ident),+) $does:expr;)*
+    ) => {
+        $(#[$doc])*
+        pub struct $subject;
+
+        impl $crate::subject::Subject for $subject {
+            const NAME: &'static str = $name;
+            type Semaphore = $type;
+
+            fn semaphore($permits: usize) -> $type {
+                $new
+            }
+
+            $(fn acquire_future_bytes() -> Option<usize> {
+                let $sized = Self::semaphore(1);
+                Some(size_of_val(&$future))
+            })?
+        }
+
+        $(subject!(@$call $subject, $type, ($($argument),+) $does);)*
+    };
+    (@try_acquire $subject:ident, $type:ty, ($semaphore:ident) $does:expr) => {
+        impl $crate::subject::TryAcquire for $subject {
+            #[inline]
+            fn try_acquire($semaphore: &$type) -> Option<impl Sized> {
+                $does
+            }
+        }
+    };
+    (@acquire $subject:ident, $type:ty, ($semaphore:ident) $does:expr) => {
+        impl $crate::subject::AsyncAcquire for $subject {
+            async fn acquire($semaphore: &$type) -> impl Send {
+                $does
+            }
+        }
+    };
+    (@acquire_owned $subject:ident, $type:ty, ($semaphore:ident) $does:expr) => {
+        impl $crate::subject::OwnedAcquire for $subject {
+            async fn acquire_owned($semaphore: &std::sync::Arc<$type>) -> impl Send + 'static {
+                $does
+            }
+        }
+    };
+    (@acquire_many $subject:ident, $type:ty, ($semaphore:ident, $n:ident) $does:expr) => {
+        impl $crate::subject::WeightedAcquire for $subject {
+            async fn acquire_many($semaphore: &$type, $n: u32) -> impl Send {
+                $does
+            }
+        }
+    };
+    (@acquire_blocking $subject:ident, $type:ty, ($semaphore:ident) $does:expr) => {
+        impl $crate::subject::BlockingAcquire for $subject {
+            #[inline]
+            fn acquire_blocking($semaphore: &$type) -> impl Sized {
+                $does
+            }
+        }
+    };
+    (@resize $subject:ident, $type:ty, ($semaphore:ident, $from:ident, $to:ident) $does:expr) => {
+        impl $crate::subject::Resize for $subject {
+            fn resize($semaphore: &$type, $from: usize, $to: usize) {
+                $does
+            }
+        }
+    };
+}
+
 mod condvar;
-mod events;
 mod floor;
 mod keyed;
 mod pool;
@@ -27,10 +98,9 @@ mod services;
 mod trackers;
 
 pub use self::condvar::ParkingLotCondvar;
-pub use self::events::{EventLanes, EventPerWaiter};
 pub use self::floor::Floor;
-pub use self::keyed::{AsyncKeyed, Bare, DashmapTokio, Keyed, Lockable};
-pub use self::pool::{Key, Leases};
+pub use self::keyed::{Bare, DashmapTokio, Keyed, Lockable};
+pub use self::pool::Leases;
 pub use self::semaphores::{
     AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations,
     DynaphoreStats, Tokio,
@@ -60,11 +130,6 @@ pub trait Subject: 'static {
 
     /// A semaphore with `permits` free permits.
     fn semaphore(permits: usize) -> Self::Semaphore;
-
-    /// The name in the output.
-    fn name() -> &'static str {
-        Self::NAME
-    }
 
     /// Bytes of the future that waits for one permit, where there is one.
     fn acquire_future_bytes() -> Option<usize> {
@@ -133,8 +198,6 @@ pub const SIZES: &[fn() -> Size] = &[
     size::<AsyncLock>,
     size::<Asyncband>,
     size::<ParkingLotCondvar>,
-    size::<EventPerWaiter>,
-    size::<EventLanes>,
     size::<Floor>,
     size::<DashmapTokio>,
     size::<Lockable>,

@@ -6,9 +6,10 @@
 //! empty in between, and whatever the cancelled ones leave in it lies in the
 //! way of the second release.
 
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::pin::pin;
 use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
 
 use crate::alloc::{Heap, Watch};
 use crate::measure::{self, Plan, entries};
@@ -85,63 +86,61 @@ const AT_A_TIME: u64 = 64;
 /// So many are given up before it counts.
 const FIRST: u64 = 16 * AT_A_TIME;
 
+const TWO_HOLDERS: &str = "two holders of one permit";
+
 fn trial<S: AsyncAcquire>(cancelled: u64, watch: Watch) -> Trial {
-    let semaphore = S::semaphore(1);
-    let held = poll(pin!(S::acquire(&semaphore))).expect("a free permit");
-    let mut first = pin!(S::acquire(&semaphore));
-    assert!(poll(first.as_mut()).is_none(), "two holders of one permit");
-
-    let mut places: Vec<_> = (0..AT_A_TIME).map(|_| Box::pin(None)).collect();
-    let mut give_up = |count| {
-        for number in 0..count {
-            let place = &mut places[(number % AT_A_TIME) as usize];
-            place.set(Some(S::acquire(&semaphore)));
-            let waiting = place.as_mut().as_pin_mut().expect("just put there");
-            assert!(poll(waiting).is_none(), "two holders of one permit");
-        }
-        places.iter_mut().for_each(|place| place.set(None));
+    let mut giving_up = Default::default();
+    let meanwhile = |semaphore: &S::Semaphore| {
+        let mut places: Vec<_> = (0..AT_A_TIME).map(|_| Box::pin(None)).collect();
+        let mut give_up = |count| {
+            for number in 0..count {
+                let place = &mut places[(number % AT_A_TIME) as usize];
+                place.set(Some(S::acquire(semaphore)));
+                let waiting = place.as_mut().as_pin_mut().expect("just put there");
+                assert!(waiting.now_or_never().is_none(), "{TWO_HOLDERS}");
+            }
+            places.iter_mut().for_each(|place| place.set(None));
+        };
+        // Room that a queue makes for so many at a time is not growth.
+        give_up(cancelled.min(FIRST));
+        giving_up = watch.run(|| give_up(cancelled));
     };
-    // Room that a queue makes for so many at a time is not growth.
-    give_up(cancelled.min(FIRST));
-    let (giving_up, heap) = watch.run(|| give_up(cancelled));
-
-    let mut last = pin!(S::acquire(&semaphore));
-    assert!(poll(last.as_mut()).is_none(), "two holders of one permit");
     // The processor has long forgotten how a release goes. That is not to be
     // measured, but what this very semaphore has become.
-    for _ in 0..16 {
-        warm_up::<S>();
-    }
-    let to_first = timed_drop(held);
-    let held = poll(first).expect("the first is next");
-    let to_last = timed_drop(held);
-    assert!(poll(last).is_some(), "the last is next");
+    let warm_up = || {
+        for _ in 0..16 {
+            releases::<S>(|_| {}, || {});
+        }
+    };
+    let release = releases::<S>(meanwhile, warm_up);
+    let (giving_up, heap) = giving_up;
     Trial {
         giving_up,
         heap,
-        release: to_first.max(to_last),
+        release,
     }
 }
 
-/// The two releases on another semaphore.
-fn warm_up<S: AsyncAcquire>() {
+/// The slower one of two releases, to one that waited before `meanwhile` and to one that
+/// waited only after it.
+fn releases<S: AsyncAcquire>(
+    meanwhile: impl FnOnce(&S::Semaphore),
+    warm_up: impl FnOnce(),
+) -> Duration {
     let semaphore = S::semaphore(1);
-    let held = poll(pin!(S::acquire(&semaphore))).expect("a free permit");
+    let held = S::acquire(&semaphore).now_or_never();
+    let held = held.expect("a free permit");
     let mut first = pin!(S::acquire(&semaphore));
-    assert!(poll(first.as_mut()).is_none(), "two holders of one permit");
+    assert!(first.as_mut().now_or_never().is_none(), "{TWO_HOLDERS}");
+    meanwhile(&semaphore);
     let mut last = pin!(S::acquire(&semaphore));
-    assert!(poll(last.as_mut()).is_none(), "two holders of one permit");
-    timed_drop(held);
-    let held = poll(first).expect("the first is next");
-    timed_drop(held);
-    assert!(poll(last).is_some(), "the last is next");
-}
-
-fn poll<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
-    match future.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
-    }
+    assert!(last.as_mut().now_or_never().is_none(), "{TWO_HOLDERS}");
+    warm_up();
+    let to_first = timed_drop(held);
+    let held = first.now_or_never().expect("the first is next");
+    let to_last = timed_drop(held);
+    assert!(last.now_or_never().is_some(), "the last is next");
+    to_first.max(to_last)
 }
 
 fn timed_drop(permit: impl Sized) -> Duration {

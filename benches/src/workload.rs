@@ -10,9 +10,8 @@ use std::time::Duration;
 use crate::measure::{Prepare, entries};
 use crate::subject::{
     ArcSwapLoad, AsyncLock, Asyncband, Bare, CrossbeamEpoch, CrossbeamSharded, DashmapTokio,
-    Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations, DynaphoreStats,
-    EventLanes, EventPerWaiter, Floor, Lockable, ParkingLotCondvar, ParkingLotRwLock, StdRwLock,
-    Subject, Tokens, Tokio, Tracks,
+    Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations, DynaphoreStats, Floor,
+    Lockable, ParkingLotCondvar, ParkingLotRwLock, StdRwLock, Subject, Tokens, Tokio, Tracks,
 };
 
 mod blocking;
@@ -27,9 +26,7 @@ mod uncontended;
 mod waiters;
 
 pub use self::blocking::{blocking_8t, blocking_8t_waits, blocking_half};
-pub use self::handoff::{
-    handoff_ct, handoff_mt, parking_ct, parking_mt, tasks_per_permit, weighted_mt,
-};
+pub use self::handoff::{handoff_ct, handoff_mt, tasks_per_permit, weighted_mt};
 pub use self::keyed::{keyed_1t, keyed_2t, keyed_blocked, keyed_hot_2t, keyed_rotating};
 pub use self::pool::{pool_1m_1t, pool_1t, pool_churn};
 pub use self::resize::resize_storm_2t;
@@ -81,10 +78,6 @@ pub const ALL: &[Workload] = workloads! {
         [Dynaphore, DynaphoreEventual, DynaphoreBarging, Tokio, AsyncLock, Asyncband];
     handoff_ct * 1: "the same on a current-thread runtime"
         [Dynaphore, DynaphoreEventual, DynaphoreBarging, Tokio, AsyncLock, Asyncband];
-    parking_mt * 1: "handoff_mt, with prototypes that park on event-listener"
-        [Dynaphore, Tokio, EventPerWaiter, EventLanes];
-    parking_ct * 1: "handoff_ct, with prototypes that park on event-listener"
-        [Dynaphore, Tokio, EventPerWaiter, EventLanes];
     weighted_mt * 1: "64 tasks on two workers with weights of 1 to 4 over 8 permits, one yield while holding"
         [Dynaphore, Tokio, Asyncband];
     // Only those with a queue: with barging hardly anybody would wait.

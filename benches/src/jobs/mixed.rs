@@ -16,6 +16,8 @@ use super::{Turn, cores, pool};
 
 const JOBS: usize = 10_000;
 const LENGTH: Duration = Duration::from_micros(20);
+/// Of a job that is not throttled.
+const NONE: Option<()> = None;
 
 /// What the jobs of a turn report to.
 struct Books {
@@ -26,23 +28,21 @@ struct Books {
 }
 
 impl Books {
-    fn job(&self, throttled: bool) {
+    /// A job, under a permit if it is throttled. It is over when that is given back.
+    fn job(&self, permit: Option<impl Sized>) {
         let start = Instant::now();
         let mut length = Duration::ZERO;
         while length < LENGTH {
             spin_loop();
             length = start.elapsed();
         }
-        let books = if throttled {
+        let books = if permit.is_some() {
             &self.throttled_ns
         } else {
             &self.other_ns
         };
         books.fetch_add(length.as_nanos() as u64, Relaxed);
-    }
-
-    /// A job is over, with all that belongs to it.
-    fn over(&self) {
+        drop(permit);
         if self.left.fetch_sub(1, AcqRel) == 1 {
             self.done.send(Instant::now()).expect("somebody waits");
         }
@@ -78,17 +78,10 @@ pub fn spawned(part: u32) -> Turn {
         for n in 0..jobs {
             let books = Arc::clone(books);
             if n % 2 == 0 {
-                let job = throttle.spawn(move |permit| {
-                    books.job(true);
-                    drop(permit);
-                    books.over();
-                });
+                let job = throttle.spawn(move |permit| books.job(Some(permit)));
                 job.expect("it is open");
             } else {
-                pool.spawn(move || {
-                    books.job(false);
-                    books.over();
-                });
+                pool.spawn(move || books.job(NONE));
             }
         }
     })
@@ -102,17 +95,10 @@ pub fn scoped(part: u32) -> Turn {
             let throttled = throttle.scoped();
             for n in 0..jobs {
                 if n % 2 == 0 {
-                    let job = throttled.spawn(scope, |_, permit| {
-                        books.job(true);
-                        drop(permit);
-                        books.over();
-                    });
+                    let job = throttled.spawn(scope, |_, permit| books.job(Some(permit)));
                     job.expect("it is open");
                 } else {
-                    scope.spawn(|_| {
-                        books.job(false);
-                        books.over();
-                    });
+                    scope.spawn(|_| books.job(NONE));
                 }
             }
         });
@@ -127,10 +113,7 @@ pub fn blocking(part: u32) -> Turn {
             let books = Arc::clone(books);
             let semaphore = Arc::clone(&semaphore);
             pool.spawn(move || {
-                let permit = (n % 2 == 0).then(|| semaphore.blocking_acquire());
-                books.job(permit.is_some());
-                drop(permit);
-                books.over();
+                books.job((n % 2 == 0).then(|| semaphore.blocking_acquire()));
             });
         }
     })
@@ -141,10 +124,7 @@ pub fn plain(part: u32) -> Turn {
     turn(part, |pool, books, jobs| {
         for _ in 0..jobs {
             let books = Arc::clone(books);
-            pool.spawn(move || {
-                books.job(false);
-                books.over();
-            });
+            pool.spawn(move || books.job(NONE));
         }
     })
 }

@@ -76,9 +76,8 @@ struct Bar {
 }
 
 fn group((workload, outcomes): &(&'static str, Vec<Outcome>)) -> Option<Group> {
-    if workload.starts_with("parking_") || workload.starts_with("keyed_") {
-        // Prototypes, and other subjects than those of the rest: for the table
-        // only.
+    if workload.starts_with("keyed_") {
+        // Other subjects than those of the rest: for the table only.
         return None;
     }
     let bars: Vec<Bar> = outcomes
@@ -103,9 +102,7 @@ mod tests {
             subject,
             ns_per_op: 10.0,
             vs_tokio,
-            vs_floor: None,
-            vs_epoch: None,
-            allocs_per_op: 0.0,
+            ..Outcome::default()
         }
     }
 

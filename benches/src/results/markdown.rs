@@ -16,7 +16,11 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
          throughput. `vs_tokio`, `vs_floor` and `vs_epoch` are medians of the ratios within a \
          round; where there are keys, to `dashmap_tokio` and to `bare`.\n\n",
     );
-    text += &about(place);
+    let about = place.0.iter();
+    let about: Vec<_> = about
+        .map(|(what, value)| vec![(*what).to_owned(), value.clone()])
+        .collect();
+    text += &table(&["", ""], 2, &about);
     let plot = |file| plots.iter().find(|plot| plot.file == file);
 
     let lines: Vec<_> = results
@@ -105,29 +109,6 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
         text += include_str!("checksum.md");
     }
     text
-}
-
-fn about(place: &Place) -> String {
-    let packages: Vec<String> = place
-        .packages
-        .iter()
-        .map(|(name, version)| format!("{name} {version}"))
-        .collect();
-    let cores = place.cores.to_string();
-    let command = format!("`{}`", place.command);
-    let rows = [
-        ("date", place.date.as_str()),
-        ("processor", &place.processor),
-        ("cores", &cores),
-        ("system", &place.system),
-        ("load average before", &place.load),
-        ("compiler", &place.compiler),
-        ("versions", &packages.join(", ")),
-        ("tokio's locks", place.tokio_locks),
-        ("command", &command),
-    ]
-    .map(|(what, value)| vec![what.to_owned(), value.to_owned()]);
-    table(&["", ""], 2, &rows)
 }
 
 /// A list of what was measured, each with what is done.
@@ -237,17 +218,8 @@ mod tests {
     use crate::sweep;
 
     fn place() -> Place {
-        Place {
-            date: "2026-11-22 03:39 UTC".to_owned(),
-            processor: "A CPU".to_owned(),
-            cores: 2,
-            system: "Debian".to_owned(),
-            load: "0.00 0.00 0.00".to_owned(),
-            compiler: "rustc 1.95.0".to_owned(),
-            packages: vec![("tokio".to_owned(), "1.54.1".to_owned())],
-            tokio_locks: "std's",
-            command: "cargo run".to_owned(),
-        }
+        let versions = ("versions", "tokio 1.54.1".to_owned());
+        Place(vec![("date", "2026-11-22 03:39 UTC".to_owned()), versions])
     }
 
     #[test]
@@ -264,7 +236,6 @@ mod tests {
         let text = document(&place(), &Results::default(), &[]);
         assert!(text.contains("| date | 2026-11-22 03:39 UTC |\n"), "{text}");
         assert!(text.contains("| versions | tokio 1.54.1 |\n"), "{text}");
-        assert!(text.contains("| tokio's locks | std's |\n"), "{text}");
         assert!(!text.contains("##"), "{text}");
     }
 
@@ -277,9 +248,7 @@ mod tests {
                     subject: "dynaphore",
                     ns_per_op: 23.0999,
                     vs_tokio: Some(0.53),
-                    vs_floor: None,
-                    vs_epoch: None,
-                    allocs_per_op: 0.0,
+                    ..measure::Outcome::default()
                 }],
             )],
             sweeps: vec![(

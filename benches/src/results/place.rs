@@ -7,57 +7,40 @@ use jiff::Timestamp;
 
 use super::lock;
 
-/// What the figures depend on besides the code.
+/// What the figures depend on besides the code: the name of each thing, and what it is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// `2026-11-22 03:39 UTC`.
-    pub date: String,
-    /// The processor's name.
-    pub processor: String,
-    /// How many threads run at the same time.
-    pub cores: usize,
-    /// The system's name and that of its kernel.
-    pub system: String,
-    /// The load averages when it began, as in `/proc/loadavg`.
-    pub load: String,
-    /// The compiler.
-    pub compiler: String,
-    /// Packages with their versions.
-    pub packages: Vec<(String, String)>,
-    /// Which locks tokio was built with.
-    pub tokio_locks: &'static str,
-    /// The command line.
-    pub command: String,
-}
+pub struct Place(pub Vec<(&'static str, String)>);
 
 impl Place {
     /// Here and now, with these arguments to `compare`.
     pub fn here(arguments: &[String]) -> Self {
         let parking_lot = cfg!(feature = "tokio-parking-lot");
-        Self {
-            date: Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
-            processor: processor(&read("/proc/cpuinfo")),
-            cores: thread::available_parallelism().map_or(0, usize::from),
-            system: system(
-                &read("/etc/os-release"),
-                &read("/proc/sys/kernel/osrelease"),
-            ),
-            load: load(&read("/proc/loadavg")),
-            compiler: env!("COMPILER").to_owned(),
-            packages: lock::PACKAGES
-                .iter()
-                .map(|package| {
-                    let versions = lock::versions(lock::LOCK, package);
-                    ((*package).to_owned(), versions.join(", "))
-                })
-                .collect(),
-            tokio_locks: if parking_lot {
-                "parking_lot's"
-            } else {
-                "std's"
-            },
-            command: command(parking_lot, arguments),
-        }
+        let system = system(
+            &read("/etc/os-release"),
+            &read("/proc/sys/kernel/osrelease"),
+        );
+        let packages = lock::PACKAGES.iter().map(|package| {
+            let versions = lock::versions(lock::LOCK, package);
+            format!("{package} {}", versions.join(", "))
+        });
+        let cores = thread::available_parallelism().map_or(0, usize::from);
+        let locks = if parking_lot {
+            "parking_lot's"
+        } else {
+            "std's"
+        };
+        let date = Timestamp::now().strftime("%Y-%m-%d %H:%M UTC");
+        Self(vec![
+            ("date", date.to_string()),
+            ("processor", processor(&read("/proc/cpuinfo"))),
+            ("cores", cores.to_string()),
+            ("system", system),
+            ("load average before", load(&read("/proc/loadavg"))),
+            ("compiler", env!("COMPILER").to_owned()),
+            ("versions", packages.collect::<Vec<_>>().join(", ")),
+            ("tokio's locks", locks.to_owned()),
+            ("command", format!("`{}`", command(parking_lot, arguments))),
+        ])
     }
 }
 

@@ -2,11 +2,6 @@
 
 use parking_lot::{Condvar, Mutex};
 
-use super::{BlockingAcquire, Subject};
-
-/// A semaphore made of a parking_lot mutex and condition variable.
-pub struct ParkingLotCondvar;
-
 /// The count of free permits, and who waits for it.
 pub struct Semaphore {
     free: Mutex<usize>,
@@ -22,26 +17,20 @@ impl Drop for Permit<'_> {
     }
 }
 
-impl Subject for ParkingLotCondvar {
-    const NAME: &'static str = "parking_lot_condvar";
-    type Semaphore = Semaphore;
-
-    fn semaphore(permits: usize) -> Semaphore {
-        Semaphore {
-            free: Mutex::new(permits),
-            freed: Condvar::new(),
-        }
-    }
-}
-
-impl BlockingAcquire for ParkingLotCondvar {
-    #[inline]
-    fn acquire_blocking(semaphore: &Semaphore) -> impl Sized {
+subject! {
+    /// A semaphore made of a parking_lot mutex and condition variable.
+    ParkingLotCondvar, "parking_lot_condvar": Semaphore;
+    new(permits) Semaphore {
+        free: Mutex::new(permits),
+        freed: Condvar::new(),
+    };
+    acquire_blocking(semaphore) {
         let mut free = semaphore.free.lock();
         while *free == 0 {
             semaphore.freed.wait(&mut free);
         }
         *free -= 1;
+        drop(free);
         Permit(semaphore)
-    }
+    };
 }

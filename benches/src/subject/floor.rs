@@ -8,11 +8,6 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use super::{AsyncAcquire, OwnedAcquire, Resize, Subject, TryAcquire};
-
-/// One compare-and-swap to acquire, one subtraction to release.
-pub struct Floor;
-
 /// The maximum lives above, the permits held below.
 const ONE_MAX: u64 = 1 << 32;
 
@@ -39,46 +34,24 @@ impl Drop for OwnedPermit {
     }
 }
 
-impl Subject for Floor {
-    const NAME: &'static str = "floor";
-    type Semaphore = AtomicU64;
-
-    fn semaphore(permits: usize) -> AtomicU64 {
-        AtomicU64::new(permits as u64 * ONE_MAX)
-    }
-}
-
-impl TryAcquire for Floor {
-    #[inline]
-    fn try_acquire(semaphore: &AtomicU64) -> Option<impl Sized> {
+subject! {
+    /// One compare-and-swap to acquire, one subtraction to release.
+    Floor, "floor": AtomicU64;
+    new(permits) AtomicU64::new(permits as u64 * ONE_MAX);
+    try_acquire(semaphore) {
         acquire(semaphore);
         Some(Permit(semaphore))
-    }
-}
-
-impl AsyncAcquire for Floor {
-    async fn acquire(semaphore: &AtomicU64) -> impl Send {
+    };
+    acquire(semaphore) {
         acquire(semaphore);
         Permit(semaphore)
-    }
-}
-
-impl OwnedAcquire for Floor {
-    async fn acquire_owned(semaphore: &Arc<AtomicU64>) -> impl Send + 'static {
+    };
+    acquire_owned(semaphore) {
         acquire(semaphore);
         OwnedPermit(Arc::clone(semaphore))
-    }
-}
-
-impl Resize for Floor {
-    fn resize(semaphore: &AtomicU64, _from: usize, to: usize) {
-        let mut seen = semaphore.load(Relaxed);
-        loop {
-            let new = (to as u64 * ONE_MAX) | (seen % ONE_MAX);
-            match semaphore.compare_exchange_weak(seen, new, AcqRel, Relaxed) {
-                Ok(_) => break,
-                Err(now) => seen = now,
-            }
-        }
-    }
+    };
+    resize(semaphore, _from, to) {
+        let resized = |seen| Some((to as u64 * ONE_MAX) | (seen % ONE_MAX));
+        _ = semaphore.fetch_update(AcqRel, Relaxed, resized);
+    };
 }

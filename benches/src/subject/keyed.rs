@@ -1,7 +1,7 @@
 //! A semaphore for each key, dynaphore's and what one would write without it.
 //!
 //! All hash with std's `RandomState`, and all but [`Bare`] forget a key that is
-//! not in use any more.
+//! not in use any more. The `Semaphore` of each is that of one key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,10 +26,7 @@ pub trait Keyed: Subject {
 
     /// A permit that is there.
     fn try_acquire_key(keyed: &Self::Keyed, key: u64) -> impl Sized + Send;
-}
 
-/// One that can be waited for.
-pub trait AsyncKeyed: Keyed {
     /// Waits for one permit of the key.
     fn acquire_key(keyed: &Self::Keyed, key: u64) -> impl Future<Output = impl Send> + Send;
 }
@@ -44,17 +41,11 @@ impl Keyed for Dynaphore {
     fn try_acquire_key(keyed: &KeyedSemaphore<u64>, key: u64) -> impl Sized + Send {
         keyed.try_acquire(&key).expect(THERE)
     }
-}
 
-impl AsyncKeyed for Dynaphore {
     async fn acquire_key(keyed: &KeyedSemaphore<u64>, key: u64) -> impl Send {
         keyed.acquire(&key).await.expect(OPEN)
     }
 }
-
-/// `DashMap<K, Arc<tokio::sync::Semaphore>>`, whose entries go when nobody uses
-/// them.
-pub struct DashmapTokio;
 
 /// What it is made of.
 pub struct Map {
@@ -104,14 +95,11 @@ impl Drop for User<'_> {
     }
 }
 
-impl Subject for DashmapTokio {
-    const NAME: &'static str = "dashmap_tokio";
-    /// That of one key.
-    type Semaphore = sync::Semaphore;
-
-    fn semaphore(permits: usize) -> sync::Semaphore {
-        sync::Semaphore::new(permits)
-    }
+subject! {
+    /// `DashMap<K, Arc<tokio::sync::Semaphore>>`, whose entries go when nobody uses
+    /// them.
+    DashmapTokio, "dashmap_tokio": sync::Semaphore;
+    new(permits) sync::Semaphore::new(permits);
 }
 
 impl Keyed for DashmapTokio {
@@ -128,9 +116,7 @@ impl Keyed for DashmapTokio {
         user.holds = true;
         user
     }
-}
 
-impl AsyncKeyed for DashmapTokio {
     async fn acquire_key(keyed: &Map, key: u64) -> impl Send {
         let mut user = keyed.user(key);
         user.semaphore().acquire().await.expect(OPEN).forget();
@@ -139,18 +125,11 @@ impl AsyncKeyed for DashmapTokio {
     }
 }
 
-/// `lockable::LockPool`: a mutex for each key, so it takes part as a semaphore
-/// with one permit.
-pub struct Lockable;
-
-impl Subject for Lockable {
-    const NAME: &'static str = "lockable";
-    /// That of one key.
-    type Semaphore = sync::Mutex<()>;
-
-    fn semaphore(_: usize) -> sync::Mutex<()> {
-        sync::Mutex::new(())
-    }
+subject! {
+    /// `lockable::LockPool`: a mutex for each key, so it takes part as a semaphore
+    /// with one permit.
+    Lockable, "lockable": sync::Mutex<()>;
+    new(_permits) sync::Mutex::new(());
 }
 
 impl Keyed for Lockable {
@@ -163,26 +142,17 @@ impl Keyed for Lockable {
     fn try_acquire_key(keyed: &LockPool<u64>, key: u64) -> impl Sized + Send {
         keyed.blocking_lock(key)
     }
-}
 
-impl AsyncKeyed for Lockable {
     async fn acquire_key(keyed: &LockPool<u64>, key: u64) -> impl Send {
         keyed.async_lock(key).await
     }
 }
 
-/// A bare dynaphore semaphore, found by one hash and one look at a map that never
-/// changes: what a key costs that is always there.
-pub struct Bare;
-
-impl Subject for Bare {
-    const NAME: &'static str = "bare";
-    /// That of one key.
-    type Semaphore = Semaphore;
-
-    fn semaphore(permits: usize) -> Semaphore {
-        Semaphore::new(permits)
-    }
+subject! {
+    /// A bare dynaphore semaphore, found by one hash and one look at a map that never
+    /// changes: what a key costs that is always there.
+    Bare, "bare": Semaphore;
+    new(permits) Semaphore::new(permits);
 }
 
 impl Keyed for Bare {
@@ -195,9 +165,7 @@ impl Keyed for Bare {
     fn try_acquire_key(keyed: &HashMap<u64, Semaphore>, key: u64) -> impl Sized + Send {
         keyed[&key].try_acquire().expect(THERE)
     }
-}
 
-impl AsyncKeyed for Bare {
     async fn acquire_key(keyed: &HashMap<u64, Semaphore>, key: u64) -> impl Send {
         keyed[&key].acquire().await.expect(OPEN)
     }

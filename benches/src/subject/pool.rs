@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dynaphore::LeasePool;
 use futures::future::select_all;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::{Dynaphore, Subject, Tokio};
 
@@ -17,20 +17,8 @@ pub trait Leases: Subject {
     /// A pool with so many keys and so many leases of each.
     fn pool(keys: usize, target: usize) -> Self::Pool;
 
-    /// Waits for a lease. It borrows nothing, and is held until it is dropped.
-    fn lease(pool: &Self::Pool) -> impl Future<Output = impl Key + Send + 'static> + Send;
-}
-
-/// What a lease can tell.
-pub trait Key {
-    /// Of what it is a lease.
-    fn key(&self) -> usize;
-}
-
-impl Key for dynaphore::Lease<usize> {
-    fn key(&self) -> usize {
-        *dynaphore::Lease::key(self)
-    }
+    /// Waits for a lease: its key, and what is held until it is dropped, which borrows nothing.
+    fn lease(pool: &Self::Pool) -> impl Future<Output = (usize, impl Send + 'static)> + Send;
 }
 
 impl Leases for Dynaphore {
@@ -44,8 +32,9 @@ impl Leases for Dynaphore {
         pool
     }
 
-    async fn lease(pool: &LeasePool<usize>) -> impl Key + Send + 'static {
-        pool.acquire().await.expect("the pool is never stopped")
+    async fn lease(pool: &LeasePool<usize>) -> (usize, impl Send + 'static) {
+        let lease = pool.acquire().await.expect("the pool is never stopped");
+        (*lease.key(), lease)
     }
 }
 
@@ -55,12 +44,6 @@ pub struct Semaphores {
     keys: Vec<Arc<Semaphore>>,
     /// Where the next one begins to look, so that keys take turns.
     turn: AtomicUsize,
-}
-
-impl Key for (usize, OwnedSemaphorePermit) {
-    fn key(&self) -> usize {
-        self.0
-    }
 }
 
 impl Leases for Tokio {
@@ -75,7 +58,7 @@ impl Leases for Tokio {
         }
     }
 
-    async fn lease(pool: &Semaphores) -> impl Key + Send + 'static {
+    async fn lease(pool: &Semaphores) -> (usize, impl Send + 'static) {
         let Semaphores { keys, turn } = pool;
         // Asking all of them in vain costs little beside waiting for all.
         let first = turn.fetch_add(1, Relaxed);

@@ -5,85 +5,8 @@ use std::sync::Arc;
 use asyncband::blocking::FutureExt;
 use dynaphore::{Fairness, Semaphore};
 
-use super::{
-    AsyncAcquire, BlockingAcquire, OwnedAcquire, Resize, Subject, TryAcquire, WeightedAcquire,
-};
-
 pub(super) const OPEN: &str = "the semaphore is never closed";
 const FREE: &str = "enough permits are free in the workload";
-
-/// A subject and its calls, each for a semaphore of the given name.
-macro_rules! subject {
-    (
-        $(#[$doc:meta])* $subject:ident, $name:literal: $type:ty;
-        new($permits:ident) $new:expr;
-        size($sized:ident) $future:expr;
-        $($call:ident($($argument:ident),+) $does:expr;)+
-    ) => {
-        $(#[$doc])*
-        pub struct $subject;
-
-        impl Subject for $subject {
-            const NAME: &'static str = $name;
-            type Semaphore = $type;
-
-            fn semaphore($permits: usize) -> $type {
-                $new
-            }
-
-            fn acquire_future_bytes() -> Option<usize> {
-                let $sized = Self::semaphore(1);
-                Some(size_of_val(&$future))
-            }
-        }
-
-        $(subject!(@$call $subject, $type, ($($argument),+) $does);)+
-    };
-    (@try_acquire $subject:ident, $type:ty, ($semaphore:ident) $does:expr) => {
-        impl TryAcquire for $subject {
-            #[inline]
-            fn try_acquire($semaphore: &$type) -> Option<impl Sized> {
-                $does
-            }
-        }
-    };
-    (@acquire $subject:ident, $type:ty, ($semaphore:ident) $does:expr) => {
-        impl AsyncAcquire for $subject {
-            async fn acquire($semaphore: &$type) -> impl Send {
-                $does
-            }
-        }
-    };
-    (@acquire_owned $subject:ident, $type:ty, ($semaphore:ident) $does:expr) => {
-        impl OwnedAcquire for $subject {
-            async fn acquire_owned($semaphore: &Arc<$type>) -> impl Send + 'static {
-                $does
-            }
-        }
-    };
-    (@acquire_many $subject:ident, $type:ty, ($semaphore:ident, $n:ident) $does:expr) => {
-        impl WeightedAcquire for $subject {
-            async fn acquire_many($semaphore: &$type, $n: u32) -> impl Send {
-                $does
-            }
-        }
-    };
-    (@acquire_blocking $subject:ident, $type:ty, ($semaphore:ident) $does:expr) => {
-        impl BlockingAcquire for $subject {
-            #[inline]
-            fn acquire_blocking($semaphore: &$type) -> impl Sized {
-                $does
-            }
-        }
-    };
-    (@resize $subject:ident, $type:ty, ($semaphore:ident, $from:ident, $to:ident) $does:expr) => {
-        impl Resize for $subject {
-            fn resize($semaphore: &$type, $from: usize, $to: usize) {
-                $does
-            }
-        }
-    };
-}
 
 /// dynaphore in one of its ways.
 macro_rules! dynaphore {
@@ -93,7 +16,7 @@ macro_rules! dynaphore {
             new(permits) {
                 let $builder = Semaphore::builder(permits);
                 $way.build()
-            };
+            },
             size(semaphore) semaphore.acquire();
             try_acquire(semaphore) semaphore.try_acquire().ok();
             acquire(semaphore) semaphore.acquire().await.expect(OPEN);
@@ -129,7 +52,7 @@ dynaphore! {
 subject! {
     /// `tokio::sync::Semaphore`, which dynaphore is a drop-in for.
     Tokio, "tokio": tokio::sync::Semaphore;
-    new(permits) tokio::sync::Semaphore::new(permits);
+    new(permits) tokio::sync::Semaphore::new(permits),
     size(semaphore) semaphore.acquire();
     try_acquire(semaphore) semaphore.try_acquire().ok();
     acquire(semaphore) semaphore.acquire().await.expect(OPEN);
@@ -148,7 +71,7 @@ subject! {
 subject! {
     /// `async_lock::Semaphore`: barging, one permit at a time, on event-listener.
     AsyncLock, "async_lock": async_lock::Semaphore;
-    new(permits) async_lock::Semaphore::new(permits);
+    new(permits) async_lock::Semaphore::new(permits),
     size(semaphore) semaphore.acquire();
     try_acquire(semaphore) semaphore.try_acquire();
     acquire(semaphore) semaphore.acquire().await;
@@ -166,7 +89,7 @@ subject! {
     /// `asyncband::semaphore::Semaphore`, the maintained successor of mea: FIFO,
     /// weights, no closing.
     Asyncband, "asyncband": asyncband::semaphore::Semaphore;
-    new(permits) asyncband::semaphore::Semaphore::new(permits);
+    new(permits) asyncband::semaphore::Semaphore::new(permits),
     size(semaphore) semaphore.acquire(1);
     try_acquire(semaphore) semaphore.try_acquire(1);
     acquire(semaphore) semaphore.acquire(1).await;

@@ -26,113 +26,77 @@ pub trait Replaces: Tracks {
     fn replace(shared: &Self::Shared);
 }
 
-/// `dynaphore::generation::Tracker`: take a token; increment and wait.
-pub struct Tokens;
-/// `crossbeam_epoch`: pin. It frees what is old some time, and nobody can wait
-/// for that.
-pub struct CrossbeamEpoch;
-/// `std::sync::RwLock`: read; write.
-pub struct StdRwLock;
-/// `parking_lot::RwLock`: read; write.
-pub struct ParkingLotRwLock;
-/// `crossbeam_utils::sync::ShardedLock`: read; write.
-pub struct CrossbeamSharded;
-/// `arc_swap::ArcSwap`: load; store, which does not wait for those who have
-/// loaded the old one, but sees to it that they own it.
-pub struct ArcSwapLoad;
-
 /// The subject that `vs_epoch` divides by.
 pub const EPOCH: &str = CrossbeamEpoch::NAME;
 
-impl Tracks for Tokens {
-    const NAME: &'static str = "dynaphore";
-    type Shared = Tracker;
+/// A tracker, what is shared, and its calls.
+macro_rules! tracker {
+    (
+        $(#[$doc:meta])* $tracker:ident, $name:literal: $shared:ty = $new:expr;
+        hold($held:ident) $hold:expr;
+        $(replace($old:ident) $replace:expr;)?
+    ) => {
+        $(#[$doc])*
+        pub struct $tracker;
 
-    fn shared() -> Tracker {
-        Tracker::new()
-    }
-
-    #[inline]
-    fn hold(shared: &Tracker) -> impl Sized {
-        shared.acquire()
-    }
-}
-
-impl Replaces for Tokens {
-    #[inline]
-    fn replace(shared: &Tracker) {
-        shared.increment().wait();
-    }
-}
-
-impl Tracks for CrossbeamEpoch {
-    const NAME: &'static str = "crossbeam_epoch";
-    type Shared = ();
-
-    fn shared() {}
-
-    #[inline]
-    fn hold((): &()) -> impl Sized {
-        crossbeam_epoch::pin()
-    }
-}
-
-impl Tracks for ArcSwapLoad {
-    const NAME: &'static str = "arc_swap";
-    type Shared = ArcSwap<u64>;
-
-    fn shared() -> ArcSwap<u64> {
-        ArcSwap::from_pointee(0)
-    }
-
-    #[inline]
-    fn hold(shared: &ArcSwap<u64>) -> impl Sized {
-        shared.load()
-    }
-}
-
-impl Replaces for ArcSwapLoad {
-    #[inline]
-    fn replace(shared: &ArcSwap<u64>) {
-        shared.store(Arc::new(1));
-    }
-}
-
-macro_rules! lock {
-    ($subject:ident, $name:literal, $lock:ty, $ended:expr) => {
-        impl Tracks for $subject {
+        impl Tracks for $tracker {
             const NAME: &'static str = $name;
-            type Shared = $lock;
+            type Shared = $shared;
 
-            fn shared() -> $lock {
-                <$lock>::new(0)
+            fn shared() -> $shared {
+                $new
             }
 
             #[inline]
-            fn hold(shared: &$lock) -> impl Sized {
-                $ended(shared.read())
+            fn hold($held: &$shared) -> impl Sized {
+                $hold
             }
         }
 
-        impl Replaces for $subject {
+        $(impl Replaces for $tracker {
             #[inline]
-            fn replace(shared: &$lock) {
-                *$ended(shared.write()) += 1;
+            fn replace($old: &$shared) {
+                $replace
             }
-        }
+        })?
     };
 }
 
-lock!(StdRwLock, "std_rwlock", RwLock<u64>, Result::unwrap);
-lock!(
-    ParkingLotRwLock,
-    "parking_lot_rwlock",
-    parking_lot::RwLock<u64>,
-    std::convert::identity
-);
-lock!(
-    CrossbeamSharded,
-    "sharded_lock",
-    ShardedLock<u64>,
-    Result::unwrap
-);
+tracker! {
+    /// `dynaphore::generation::Tracker`: take a token; increment and wait.
+    Tokens, "dynaphore": Tracker = Tracker::new();
+    hold(shared) shared.acquire();
+    replace(shared) shared.increment().wait();
+}
+tracker! {
+    /// `crossbeam_epoch`: pin. It frees what is old some time, and nobody can wait
+    /// for that.
+    CrossbeamEpoch, "crossbeam_epoch": () = ();
+    hold(_shared) crossbeam_epoch::pin();
+}
+tracker! {
+    /// `std::sync::RwLock`: read; write.
+    StdRwLock, "std_rwlock": RwLock<u64> = RwLock::new(0);
+    hold(shared) shared.read().unwrap();
+    replace(shared) *shared.write().unwrap() += 1;
+}
+tracker! {
+    /// `parking_lot::RwLock`: read; write.
+    ParkingLotRwLock, "parking_lot_rwlock":
+        parking_lot::RwLock<u64> = parking_lot::RwLock::new(0);
+    hold(shared) shared.read();
+    replace(shared) *shared.write() += 1;
+}
+tracker! {
+    /// `crossbeam_utils::sync::ShardedLock`: read; write.
+    CrossbeamSharded, "sharded_lock": ShardedLock<u64> = ShardedLock::new(0);
+    hold(shared) shared.read().unwrap();
+    replace(shared) *shared.write().unwrap() += 1;
+}
+tracker! {
+    /// `arc_swap::ArcSwap`: load; store, which does not wait for those who have
+    /// loaded the old one, but sees to it that they own it.
+    ArcSwapLoad, "arc_swap": ArcSwap<u64> = ArcSwap::from_pointee(0);
+    hold(shared) shared.load();
+    replace(shared) shared.store(Arc::new(1));
+}

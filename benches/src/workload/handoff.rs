@@ -25,16 +25,6 @@ pub fn handoff_ct<S: AsyncAcquire>() -> Runner {
     handoff::<S>(current_thread(), TASKS)
 }
 
-/// `handoff_mt` for ways to park that were tried and not taken.
-pub fn parking_mt<S: AsyncAcquire>() -> Runner {
-    handoff_mt::<S>()
-}
-
-/// `handoff_ct` for the same.
-pub fn parking_ct<S: AsyncAcquire>() -> Runner {
-    handoff_ct::<S>()
-}
-
 /// The same on two workers with so many tasks for each of the 4 permits.
 pub fn tasks_per_permit<S: AsyncAcquire, const TASKS: usize>() -> Runner {
     handoff::<S>(multi_thread(), TASKS * PERMITS)

@@ -9,7 +9,7 @@ use tokio::task::yield_now;
 
 use super::handoff::{TASKS, multi_thread, run_tasks};
 use super::{Runner, threads};
-use crate::subject::{AsyncKeyed, Keyed};
+use crate::subject::Keyed;
 
 /// More than there are threads.
 const PERMITS: usize = 64;
@@ -60,17 +60,17 @@ pub fn keyed_hot_2t<S: Keyed>() -> Runner {
 
 /// 64 tasks on two workers, 16 for each of 4 keys with 1 permit, one yield while
 /// holding.
-pub fn keyed_blocked<S: AsyncKeyed>() -> Runner {
+pub fn keyed_blocked<S: Keyed>() -> Runner {
     blocked::<S>(|index, _| index)
 }
 
 /// The same where each task goes on to the next key every time, so that now and
 /// then a key is left by all.
-pub fn keyed_rotating<S: AsyncKeyed>() -> Runner {
+pub fn keyed_rotating<S: Keyed>() -> Runner {
     blocked::<S>(|index, round| index + round)
 }
 
-fn blocked<S: AsyncKeyed>(place: fn(u64, u64) -> u64) -> Runner {
+fn blocked<S: Keyed>(place: fn(u64, u64) -> u64) -> Runner {
     let runtime = multi_thread();
     let keyed = Arc::new(S::keyed(1, FEW_KEYS));
     Box::new(move |ops| {

@@ -1,15 +1,15 @@
 //! Leases of several keys, by tasks that take whichever is next.
 
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Runner;
-use super::handoff::{multi_thread, run_tasks};
-use crate::subject::{Key, Leases};
-use std::hint::black_box;
 use tokio::task::yield_now;
 
-const TASKS: usize = 64;
+use super::Runner;
+use super::handoff::{TASKS, multi_thread, run_tasks};
+use crate::subject::Leases;
+
 const KEYS: usize = 16;
 
 /// 64 tasks on two workers, 16 keys with one lease each, one yield while
@@ -22,8 +22,8 @@ pub fn pool_churn<S: Leases>() -> Runner {
             let pool = Arc::clone(&pool);
             async move {
                 for _ in 0..rounds {
-                    let lease = S::lease(&pool).await;
-                    black_box(lease.key());
+                    let (key, lease) = S::lease(&pool).await;
+                    black_box(key);
                     yield_now().await;
                     drop(lease);
                 }

@@ -1,12 +1,8 @@
 //! The maximum changes all the time under a thread that never has to wait.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread;
-use std::time::Instant;
 
-use super::Runner;
-use super::threads::StartLine;
+use super::{Runner, threads};
 use crate::subject::{AsyncAcquire, Resize};
 
 /// One apart, so that the peers that only add and take away permits change as
@@ -19,26 +15,16 @@ pub fn resize_storm_2t<S: AsyncAcquire + Resize>() -> Runner {
     let semaphore = S::semaphore(HIGH);
     Box::new(move |ops| {
         let semaphore = black_box(&semaphore);
-        let line = StartLine::new(2);
-        let done = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                line.wait();
-                while !done.load(Relaxed) {
-                    S::resize(semaphore, HIGH, LOW);
-                    S::resize(semaphore, LOW, HIGH);
-                }
-            });
+        let resize = || {
+            S::resize(semaphore, HIGH, LOW);
+            S::resize(semaphore, LOW, HIGH);
+        };
+        threads::beside(resize, || {
             pollster::block_on(async {
-                line.wait();
-                let start = Instant::now();
                 for _ in 0..ops {
                     drop(S::acquire(semaphore).await);
                 }
-                let wall = start.elapsed();
-                done.store(true, Relaxed);
-                wall
-            })
+            });
         })
     })
 }

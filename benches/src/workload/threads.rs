@@ -1,6 +1,9 @@
 //! Threads that start together.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +30,26 @@ impl StartLine {
             thread::yield_now();
         }
     }
+}
+
+/// The time that `body` takes while another thread does `other` again and again.
+pub fn beside(other: impl Fn() + Sync, body: impl FnOnce()) -> Duration {
+    let line = StartLine::new(2);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            line.wait();
+            while !done.load(Relaxed) {
+                other();
+            }
+        });
+        line.wait();
+        let start = Instant::now();
+        body();
+        let wall = start.elapsed();
+        done.store(true, Relaxed);
+        wall
+    })
 }
 
 /// Shares `ops` operations out among `threads` threads, each of which runs

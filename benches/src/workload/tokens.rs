@@ -1,8 +1,6 @@
 //! Saying that somebody is there, and finding out that nobody is.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread;
 use std::time::Instant;
 
 use super::{Runner, threads};
@@ -29,22 +27,7 @@ pub fn token_2t<S: Tracks>() -> Runner {
 pub fn token_while_increment_2t<S: Replaces>() -> Runner {
     let shared = S::shared();
     Box::new(move |ops| {
-        let line = threads::StartLine::new(2);
-        let done = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                line.wait();
-                while !done.load(Relaxed) {
-                    S::replace(&shared);
-                }
-            });
-            line.wait();
-            let start = Instant::now();
-            take_and_drop::<S>(&shared, ops);
-            let wall = start.elapsed();
-            done.store(true, Relaxed);
-            wall
-        })
+        threads::beside(|| S::replace(&shared), || take_and_drop::<S>(&shared, ops))
     })
 }
 
