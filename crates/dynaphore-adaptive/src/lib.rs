@@ -8,6 +8,8 @@
 //! | type | what it is |
 //! |---|---|
 //! | [`Adaptive`], [`Request`], [`Outcome`] | a semaphore that is steered, its requests, how they end |
+//! | [`AdaptiveKeyed`] | the same for each key of a keyed semaphore |
+//! | [`Acquire`], [`Change`], [`ControllerPanicked`] | a request that waits, what a hook is told, why max is steered no more |
 //! | [`Gradient`] | the controller to take if you do not know: it needs no parameter |
 //! | [`QueueDelay`] | for servers that can tell how long requests wait behind the permit |
 //! | [`Vegas`], [`Aimd`], [`Fixed`] | the classical ones, and none |
@@ -20,13 +22,19 @@
 
 mod adaptive;
 mod controller;
+mod keyed;
 mod pace;
+mod request;
 pub mod sim;
+mod steering;
 mod tally;
 mod window;
 
 pub use self::{
-    adaptive::{Adaptive, Change, ControllerPanicked, Request},
+    adaptive::Adaptive,
     controller::{Aimd, Controller, Fixed, Gradient, QueueDelay, Vegas},
+    keyed::{AdaptiveKeyed, KeyedAcquire, KeyedRequest},
+    request::{Acquire, Request},
+    steering::{Change, ControllerPanicked},
     window::{Outcome, Overload, Times, Window},
 };

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use dynaphore::Semaphore;
+
 use crate::{Controller, Window, tally::Tally};
 
 /// Windows end once they are this long,
@@ -16,12 +18,65 @@ const FOR_EACH: u64 = 10;
 /// or after this time in any case.
 const LONGEST: Duration = Duration::from_secs(5);
 
+/// What the caller may set.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    bounds: RangeInclusive<u32>,
+    shortest: Duration,
+    samples: u64,
+    longest: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            bounds: 1..=1024,
+            shortest: SHORTEST,
+            samples: SAMPLES,
+            longest: LONGEST,
+        }
+    }
+}
+
+impl Settings {
+    #[track_caller]
+    pub(crate) fn bounds(self, bounds: RangeInclusive<u32>) -> Self {
+        assert!(
+            !bounds.is_empty(),
+            "the bounds {bounds:?} are the wrong way round"
+        );
+        assert!(
+            *bounds.start() > 0,
+            "the lower bound must be at least 1: max 0 is a pause"
+        );
+        assert!(
+            *bounds.end() as usize <= Semaphore::MAX_PERMITS,
+            "the upper bound must be at most MAX_PERMITS ({})",
+            Semaphore::MAX_PERMITS
+        );
+        Self { bounds, ..self }
+    }
+
+    #[track_caller]
+    pub(crate) fn windows(self, shortest: Duration, samples: u64, longest: Duration) -> Self {
+        assert!(!shortest.is_zero(), "a window must have a length");
+        assert!(
+            shortest <= longest,
+            "the shortest window is above the longest"
+        );
+        assert!(samples > 0, "a window must have a sample");
+        Self {
+            shortest,
+            samples,
+            longest,
+            ..self
+        }
+    }
+}
+
 pub(crate) struct Pace {
     controller: Box<dyn Controller>,
-    pub(crate) bounds: RangeInclusive<u32>,
-    pub(crate) shortest: Duration,
-    pub(crate) samples: u64,
-    pub(crate) longest: Duration,
+    pub(crate) settings: Settings,
     /// The mean time that permits were held in the last window that tells.
     hold: Duration,
     panicked: bool,
@@ -39,13 +94,10 @@ pub(crate) enum Decision {
 }
 
 impl Pace {
-    pub(crate) fn new(controller: Box<dyn Controller>) -> Self {
+    pub(crate) fn new(controller: Box<dyn Controller>, settings: Settings) -> Self {
         Self {
             controller,
-            bounds: 1..=1024,
-            shortest: SHORTEST,
-            samples: SAMPLES,
-            longest: LONGEST,
+            settings,
             hold: Duration::ZERO,
             panicked: false,
         }
@@ -59,9 +111,9 @@ impl Pace {
     /// in it to have ended in it, and enough of them.
     pub(crate) fn is_due(&self, tally: &Tally, now: Duration, max: u32) -> bool {
         let length = tally.length(now);
-        length >= self.longest
-            || length >= self.shortest.max(self.hold)
-                && tally.samples() >= self.samples.min(FOR_EACH * u64::from(max))
+        length >= self.settings.longest
+            || length >= self.settings.shortest.max(self.hold)
+                && tally.samples() >= self.settings.samples.min(FOR_EACH * u64::from(max))
     }
 
     /// Asks the controller. Where the program was not limited by max, the answer
@@ -77,7 +129,8 @@ impl Pace {
         let answer = catch_unwind(AssertUnwindSafe(|| self.controller.window(window)));
         match answer {
             Ok(max) => {
-                let max = max.clamp(*self.bounds.start(), *self.bounds.end());
+                let bounds = &self.settings.bounds;
+                let max = max.clamp(*bounds.start(), *bounds.end());
                 if window.limited && max != window.max {
                     Decision::Change(max)
                 } else {

@@ -15,7 +15,7 @@ pub(crate) struct Tally {
     last: Duration,
     active: u32,
     waiting: u32,
-    /// Nanoseconds that requests have held permits in this window.
+    /// Nanoseconds that permits have been held in this window.
     held: u128,
 }
 
@@ -46,27 +46,28 @@ impl Tally {
         }
     }
 
-    /// It has its permit, at once if `waited` is `None`.
-    pub(crate) fn starts(&mut self, now: Duration, waited: Option<Duration>) {
+    /// It has its `n` permits, at once if `waited` is `None`.
+    pub(crate) fn starts(&mut self, now: Duration, waited: Option<Duration>, n: u32) {
         self.pass(now);
         if waited.is_some() {
             self.waiting = self.waiting.saturating_sub(1);
         }
         self.window.waits.add(waited.unwrap_or_default());
-        self.active += 1;
+        self.active += n;
         self.window.highest_active = self.window.highest_active.max(self.active);
     }
 
-    /// It gives its permit back.
+    /// It gives its `n` permits back.
     pub(crate) fn ends(
         &mut self,
         now: Duration,
         hold: Duration,
         delay: Option<Duration>,
         outcome: Outcome,
+        n: u32,
     ) {
         self.pass(now);
-        self.active = self.active.saturating_sub(1);
+        self.active = self.active.saturating_sub(n);
         match outcome {
             Outcome::Served => {
                 self.window.served += 1;
@@ -79,6 +80,11 @@ impl Tally {
             Outcome::Overload(Overload::TimedOut) => self.window.timed_out += 1,
             Outcome::Ignored => self.window.ignored += 1,
         }
+    }
+
+    /// When a request last had a permit or gave one back.
+    pub(crate) fn last(&self) -> Duration {
+        self.last
     }
 
     /// How long the window is by now.

@@ -181,9 +181,9 @@ pub struct Window {
     /// How long requests waited behind the permit, in the line of a thread pool or
     /// of a server, if the program tells.
     pub delays: Times,
-    /// The most requests that held permits at one moment.
+    /// The most permits that were held at one moment.
     pub highest_active: u32,
-    /// How many held permits, on the average over time.
+    /// How many permits were held, on the average over time.
     pub mean_active: f64,
     /// Whether a request ever found max in its way.
     pub limited: bool,

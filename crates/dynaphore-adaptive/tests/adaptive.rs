@@ -261,6 +261,59 @@ async fn futures_are_pending<F: Future + Unpin>(future: &mut F) -> bool {
 }
 
 #[test]
+fn a_future_that_was_never_polled_counts_for_nothing() {
+    let puppet = Puppet::saying(5);
+    let adaptive = adaptive(1, puppet.clone());
+    drop(adaptive.acquire());
+    adaptive.step(later()).unwrap();
+    let window = puppet.last();
+    assert_eq!((window.arrived, window.gave_up), (0, 0));
+    assert!(!window.limited);
+}
+
+#[test]
+fn a_try_that_fails_counts_as_one_request() {
+    let puppet = Puppet::saying(5);
+    let adaptive = adaptive(1, puppet.clone());
+    let held = adaptive.acquire().try_now().expect("there is one");
+    let again = adaptive.acquire().try_now().expect_err("there is none");
+    drop(again);
+    adaptive.step(later()).unwrap();
+    let window = puppet.last();
+    assert_eq!((window.arrived, window.gave_up), (2, 1));
+    assert!(window.limited);
+    drop(held);
+}
+
+#[test]
+fn a_request_of_many_permits_counts_as_so_many_active() {
+    let puppet = Puppet::saying(5);
+    let adaptive = adaptive(5, puppet.clone());
+    let three = adaptive.acquire_many(3).try_now().expect("there are");
+    let two = adaptive.acquire_many(2).try_now().expect("there are");
+    three.finish(Outcome::Served);
+    two.finish(Outcome::Served);
+    let one = adaptive.try_acquire().unwrap();
+    adaptive.step(later()).unwrap();
+    assert_eq!(puppet.last().highest_active, 5);
+    one.finish(Outcome::Served);
+    adaptive.step(later() + Duration::from_secs(60)).unwrap();
+    let window = puppet.last();
+    assert_eq!((window.highest_active, window.served), (1, 1));
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_its_event() {
+    let adaptive = adaptive(1, Fixed);
+    let held = adaptive.try_acquire().unwrap();
+    let never = adaptive.acquire().until(std::future::ready(())).await;
+    assert!(never.is_err());
+    held.finish(Outcome::Served);
+    let request = adaptive.acquire().until(std::future::pending::<()>()).await;
+    request.unwrap().finish(Outcome::Served);
+}
+
+#[test]
 fn a_closed_semaphore_says_so() {
     let adaptive = adaptive(1, Fixed);
     adaptive.semaphore().close();

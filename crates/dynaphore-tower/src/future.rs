@@ -16,6 +16,7 @@ use tower_service::Service;
 use crate::{
     Answer, Permits, Reason, Rejected,
     options::{Options, Place},
+    permits::Told,
 };
 
 /// A request that has found no permit, with the service that is ready for it.
@@ -147,6 +148,7 @@ impl<S, Req, P, M> Future for ResponseFuture<S, Req, P, M>
 where
     S: Service<Req>,
     P: Permits<Req>,
+    P::Permit: Told<S::Response, S::Error>,
     M: Answer<S::Response, S::Error, P::Permit>,
 {
     type Output = Result<M::Response, M::Error>;
@@ -158,6 +160,9 @@ where
             match state.as_mut().project() {
                 StateProj::Served { response, permit } => {
                     let answer = ready!(response.poll(cx));
+                    if let Some(permit) = permit {
+                        permit.tell(&answer);
+                    }
                     return Poll::Ready(M::served(answer, permit.take()));
                 }
                 StateProj::Arrives { arrival } => {

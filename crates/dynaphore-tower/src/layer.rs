@@ -16,7 +16,9 @@ use tower_service::Service;
 
 use crate::{
     Answer, Fail, Keyed, Permits, PollSemaphore, Reserve, Respond, ResponseFuture, UntilBodyEnds,
-    UntilResponse, options::Options, permits::Found,
+    UntilResponse,
+    options::Options,
+    permits::{Found, Told},
 };
 
 /// Limits how many requests are served at once. See the [crate](crate) for when a permit
@@ -122,6 +124,17 @@ impl<Req> LimitLayer<Req> {
     {
         LimitLayer {
             permits: Keyed::new(keyed, key),
+            options: Arc::new(Options::new()),
+            answer: PhantomData,
+        }
+    }
+}
+
+#[cfg(feature = "adaptive")]
+impl<Req, P> LimitLayer<Req, P> {
+    pub(crate) fn from_permits(permits: P) -> Self {
+        Self {
+            permits,
             options: Arc::new(Options::new()),
             answer: PhantomData,
         }
@@ -292,6 +305,7 @@ impl<S, Req, P, M> Service<Req> for Limit<S, Req, P, M>
 where
     S: Service<Req> + Clone,
     P: Permits<Req>,
+    P::Permit: Told<S::Response, S::Error>,
     M: Answer<S::Response, S::Error, P::Permit>,
 {
     type Response = M::Response;

@@ -54,6 +54,8 @@
 //!
 //! # Features
 //!
+//! - `adaptive`: `LimitLayer::adaptive`, for a max that finds itself by what the inner service
+//!   answers (`dynaphore-adaptive`).
 //! - `axum`: [`Rejected`] is a response, 503 with `Retry-After`.
 //! - `tonic`: [`Rejected`] is a status, `RESOURCE_EXHAUSTED` with `grpc-retry-pushback-ms`.
 //! - `browser-tests`: nothing but this package's own tests of the page of its example.
@@ -61,6 +63,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
+#[cfg(feature = "adaptive")]
+mod adaptive;
 mod answer;
 mod body;
 mod future;
@@ -70,11 +74,13 @@ mod permits;
 mod poll;
 mod rejected;
 
+#[cfg(feature = "adaptive")]
+pub use adaptive::{Steered, SteeredPermit};
 pub use answer::{Answer, Fail, Respond, UntilBodyEnds, UntilResponse};
 pub use body::PermitBody;
 pub use future::ResponseFuture;
 pub use layer::{Limit, LimitLayer};
-pub use permits::{Keyed, Permits, Reserve};
+pub use permits::{Keyed, Permits, Reserve, Told};
 pub use poll::PollSemaphore;
 pub use rejected::{Reason, Rejected};
 

@@ -18,7 +18,7 @@ use pin_project_lite::pin_project;
 
 use crate::{PollSemaphore, Reason, options::Deadline};
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
@@ -52,6 +52,19 @@ pub trait Permits<Req>: Clone + sealed::Sealed {
     #[doc(hidden)]
     fn wait(acquire: Self::Acquire, until: Deadline) -> Self::Wait;
 }
+
+/// A permit that is told what became of its request. All but those of an adaptive
+/// semaphore take no notice.
+pub trait Told<R, E> {
+    /// The inner service has answered.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn tell(&mut self, _: &Result<R, E>) {}
+}
+
+impl<R, E> Told<R, E> for OwnedSemaphorePermit {}
+impl<R, E> Told<R, E> for SemaphorePermit<'_> {}
+impl<K, S, R, E> Told<R, E> for OwnedKeyedPermit<K, S> {}
 
 /// What there is for a request.
 #[derive(Debug)]

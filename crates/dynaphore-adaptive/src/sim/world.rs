@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Controller, Outcome, Overload,
-    pace::{Decision, Pace},
+    pace::{Decision, Pace, Settings},
     tally::Tally,
 };
 
@@ -102,7 +102,7 @@ pub(super) fn run(
     controller: &dyn Fn() -> Box<dyn Controller>,
 ) -> Run {
     let clients = (0..scenario.clients.len()).map(|demand| Client {
-        pace: Pace::new(controller()),
+        pace: Pace::new(controller(), Settings::default()),
         tally: Tally::default(),
         line: VecDeque::new(),
         active: 0,
@@ -254,7 +254,7 @@ impl World<'_> {
         let here = &mut self.clients[client];
         here.tally.arrives();
         if here.active < here.max && here.line.is_empty() {
-            here.tally.starts(time, None);
+            here.tally.starts(time, None, 1);
             self.starts(request);
         } else {
             here.tally.waits();
@@ -288,7 +288,7 @@ impl World<'_> {
                 continue;
             }
             let waited = Duration::from_nanos(nanos(self.now - self.requests[request].due));
-            here.tally.starts(time, Some(waited));
+            here.tally.starts(time, Some(waited), 1);
             self.starts(request);
         }
     }
@@ -345,7 +345,7 @@ impl World<'_> {
         here.active -= 1;
         let span = |seconds: f64| Duration::from_nanos(nanos(seconds.max(0.0)));
         let delay = (!failed).then(|| span(hold - work / self.server.speed.max(0.1)));
-        here.tally.ends(time, span(hold), delay, outcome);
+        here.tally.ends(time, span(hold), delay, outcome, 1);
         let took = (!failed).then_some(self.now - due);
         self.ended.push(Ended {
             client,
