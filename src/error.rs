@@ -1,4 +1,11 @@
 //! Why a permit or a lease was not had.
+//!
+//! | calls | of a semaphore | of a key | of a lease pool |
+//! |---|---|---|---|
+//! | that wait | [`AcquireError`] | `KeyedAcquireError` | `LeaseError` |
+//! | that do not | [`TryAcquireError`] | `KeyedTryAcquireError` | `TryLeaseError` |
+//! | that wait for a time | [`AcquireTimeoutError`] | `KeyedAcquireTimeoutError` | `LeaseTimeoutError` |
+//! | that change max | [`SetMaxError`] | [`SetMaxError`] | [`SetMaxError`] |
 
 use std::{error::Error, fmt};
 
@@ -192,7 +199,7 @@ messages! { LeaseError: _ => "lease pool stopped", }
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{LeasePool, TryLeaseError};
+/// use dynaphore::{LeasePool, error::TryLeaseError};
 ///
 /// let pool = LeasePool::<&str>::new();
 /// assert_eq!(pool.try_acquire().unwrap_err(), TryLeaseError::NoLease);
@@ -227,7 +234,7 @@ messages! {
 ///
 /// ```
 /// use std::time::Duration;
-/// use dynaphore::{LeasePool, LeaseTimeoutError};
+/// use dynaphore::{LeasePool, error::LeaseTimeoutError};
 ///
 /// let pool = LeasePool::<&str>::new();
 /// let late = pool.blocking_acquire_timeout(Duration::from_millis(1));

@@ -26,7 +26,7 @@ impl TooManyKeys {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{KeyedAcquireError, KeyedSemaphore};
+/// use dynaphore::{KeyedSemaphore, error::KeyedAcquireError};
 ///
 /// let hosts = KeyedSemaphore::<String>::new(2);
 /// hosts.close();
@@ -56,7 +56,7 @@ pub enum KeyedAcquireError {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{KeyedSemaphore, KeyedTryAcquireError};
+/// use dynaphore::{KeyedSemaphore, error::KeyedTryAcquireError};
 ///
 /// let hosts = KeyedSemaphore::<String>::new(1);
 /// let _held = hosts.try_acquire("a.example").unwrap();
@@ -87,7 +87,7 @@ pub enum KeyedTryAcquireError {
 ///
 /// ```
 /// use std::time::Duration;
-/// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+/// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
 ///
 /// let hosts = KeyedSemaphore::<String>::new(0);
 /// let patience = Duration::from_millis(1);

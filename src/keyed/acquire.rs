@@ -89,7 +89,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// let held = users.acquire(&17).await?;
     /// assert_eq!(users.snapshot(&17).active, 1);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// # }).unwrap();
     /// ```
     #[inline]
@@ -128,7 +128,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// let held = users.clone().acquire_owned(&17).await?;
     /// assert_eq!(users.snapshot(&17).active, 1);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// # }).unwrap();
     /// ```
     #[inline]
@@ -170,7 +170,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// let held = users.acquire_many(&17, 2).await?;
     /// assert_eq!(users.snapshot(&17).active, 2);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// # }).unwrap();
     /// ```
     #[inline]
@@ -212,7 +212,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// let held = users.clone().acquire_many_owned(&17, 2).await?;
     /// assert_eq!(users.snapshot(&17).active, 2);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// # }).unwrap();
     /// ```
     #[inline]
@@ -246,7 +246,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.try_acquire(&17)?;
     /// assert_eq!(users.snapshot(&17).active, 1);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedTryAcquireError>(())
     /// ```
     #[inline]
     pub fn try_acquire<Q>(&self, key: &Q) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError>
@@ -272,7 +272,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.clone().try_acquire_owned(&17)?;
     /// assert_eq!(users.snapshot(&17).active, 1);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedTryAcquireError>(())
     /// ```
     #[inline]
     pub fn try_acquire_owned<Q>(
@@ -305,7 +305,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.try_acquire_many(&17, 2)?;
     /// assert_eq!(users.snapshot(&17).active, 2);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedTryAcquireError>(())
     /// ```
     #[inline]
     #[track_caller]
@@ -341,7 +341,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.clone().try_acquire_many_owned(&17, 2)?;
     /// assert_eq!(users.snapshot(&17).active, 2);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedTryAcquireError>(())
     /// ```
     #[inline]
     #[track_caller]
@@ -448,7 +448,7 @@ pin_project! {
     /// assert!(hosts.is_empty(), "not polled yet");
     /// let permit = acquire.await?;
     /// assert_eq!(hosts.len(), 1);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// # }).unwrap();
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
@@ -508,7 +508,7 @@ pin_project! {
     /// let hosts = Arc::new(KeyedSemaphore::<String>::new(1));
     /// let acquire: KeyedAcquireOwned<String, &str> = hosts.acquire_owned("a.example");
     /// assert_eq!(acquire.await?.key(), "a.example");
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// # }).unwrap();
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]

@@ -81,7 +81,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.blocking_acquire(&17)?;
     /// assert_eq!(users.snapshot(&17).active, 1);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// ```
     #[track_caller]
     pub fn blocking_acquire<Q>(&self, key: &Q) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError>
@@ -112,7 +112,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.clone().blocking_acquire_owned(&17)?;
     /// assert_eq!(users.snapshot(&17).active, 1);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// ```
     #[track_caller]
     pub fn blocking_acquire_owned<Q>(
@@ -147,7 +147,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.blocking_acquire_many(&17, 2)?;
     /// assert_eq!(users.snapshot(&17).active, 2);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// ```
     #[track_caller]
     pub fn blocking_acquire_many<Q>(
@@ -184,7 +184,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.clone().blocking_acquire_many_owned(&17, 2)?;
     /// assert_eq!(users.snapshot(&17).active, 2);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// ```
     #[track_caller]
     pub fn blocking_acquire_many_owned<Q>(
@@ -222,7 +222,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = KeyedSemaphore::<u64>::new(0);
     /// let late = users.blocking_acquire_timeout(&17, Duration::from_millis(1));
@@ -257,7 +257,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// ```
     /// use std::time::Instant;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = KeyedSemaphore::<u64>::new(0);
     /// let late = users.blocking_acquire_deadline(&17, Instant::now());
@@ -293,7 +293,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// ```
     /// use std::time::Duration;
     /// # use std::sync::Arc;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = Arc::new(KeyedSemaphore::<u64>::new(0));
     /// let late = users.clone()
@@ -330,7 +330,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// ```
     /// use std::time::Instant;
     /// # use std::sync::Arc;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = Arc::new(KeyedSemaphore::<u64>::new(0));
     /// let late = users.clone().blocking_acquire_owned_deadline(&17, Instant::now());
@@ -367,7 +367,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = KeyedSemaphore::<u64>::new(0);
     /// let late = users.blocking_acquire_many_timeout(&17, 1, Duration::from_millis(1));
@@ -405,7 +405,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// ```
     /// use std::time::Instant;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = KeyedSemaphore::<u64>::new(0);
     /// let late = users.blocking_acquire_many_deadline(&17, 1, Instant::now());
@@ -444,7 +444,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// ```
     /// use std::time::Duration;
     /// # use std::sync::Arc;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = Arc::new(KeyedSemaphore::<u64>::new(0));
     /// let late = users.clone()
@@ -484,7 +484,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// ```
     /// use std::time::Instant;
     /// # use std::sync::Arc;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = Arc::new(KeyedSemaphore::<u64>::new(0));
     /// let late = users.clone()

@@ -24,7 +24,7 @@ use std::{
 /// let permit = hosts.try_acquire("a.example")?;
 /// assert_eq!(hosts.snapshot("a.example").active, 1);
 /// # drop(permit);
-/// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+/// # Ok::<(), dynaphore::error::KeyedTryAcquireError>(())
 /// ```
 pub trait ToKey<K> {
     /// Makes a key, equal to this one and with the same hash.

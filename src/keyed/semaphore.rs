@@ -188,7 +188,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{KeyedSemaphore, KeyedTryAcquireError};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedTryAcquireError};
     ///
     /// let hosts = KeyedSemaphore::<String>::new(2);
     /// hosts.close();

@@ -16,8 +16,9 @@ use std::{
 
 use super::source::{Id, NotNow, Permit, Source, counted, sealed::Sealed};
 use crate::{
-    Fairness, KeyedAcquire, KeyedAcquireError, KeyedPermit, KeyedSemaphore, KeyedTryAcquireError,
-    OwnedKeyedPermit, Semaphore, ToKey, keyed::KeyRequest,
+    Fairness, KeyedAcquire, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit, Semaphore, ToKey,
+    error::{KeyedAcquireError, KeyedTryAcquireError},
+    keyed::KeyRequest,
 };
 
 impl From<KeyedTryAcquireError> for NotNow<KeyedAcquireError> {
@@ -69,7 +70,7 @@ impl Id {
 ///     .map_collect(|page| page.len())?;
 /// assert_eq!(lengths, [1, 6]);
 /// assert!(hosts.is_empty());
-/// # Ok::<(), dynaphore::KeyedAcquireError>(())
+/// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
 /// ```
 pub struct KeyedSource<'a, K, Q: ?Sized = K, S = RandomState> {
     keyed: &'a KeyedSemaphore<K, S>,
@@ -129,7 +130,7 @@ impl<K, Q: ?Sized, S> Copy for KeyedSource<'_, K, Q, S> {}
 /// }
 /// drop(sender);
 /// assert_eq!(receiver.iter().sum::<usize>(), 27);
-/// # Ok::<(), dynaphore::KeyedAcquireError>(())
+/// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
 /// ```
 pub struct OwnedKeyedSource<K, S = RandomState> {
     keyed: Arc<KeyedSemaphore<K, S>>,

@@ -35,7 +35,12 @@ pub fn tower_mt<S: Limits>() -> Runner {
         Ok::<u64, Infallible>(n)
     });
     let limited = S::limit(4, bare);
-    Box::new(move |ops| added(callers(&runtime, &limited, ops), callers(&runtime, &bare, ops)))
+    Box::new(move |ops| {
+        added(
+            callers(&runtime, &limited, ops),
+            callers(&runtime, &bare, ops),
+        )
+    })
 }
 
 fn callers<S>(runtime: &Runtime, service: &S, ops: u64) -> Duration

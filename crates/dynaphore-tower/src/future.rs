@@ -13,7 +13,10 @@ use std::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{Answer, Permits, Reason, Rejected, options::{Options, Place}};
+use crate::{
+    Answer, Permits, Reason, Rejected,
+    options::{Options, Place},
+};
 
 /// A request that has found no permit, with the service that is ready for it.
 struct Arrival<S, Req, A> {

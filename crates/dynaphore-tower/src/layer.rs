@@ -15,8 +15,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    Answer, Fail, Keyed, Permits, PollSemaphore, Reserve, Respond, ResponseFuture,
-    UntilBodyEnds, UntilResponse, options::Options, permits::Found,
+    Answer, Fail, Keyed, Permits, PollSemaphore, Reserve, Respond, ResponseFuture, UntilBodyEnds,
+    UntilResponse, options::Options, permits::Found,
 };
 
 /// Limits how many requests are served at once. See the [crate](crate) for when a permit
@@ -318,9 +318,7 @@ where
         let weight = options.weight.as_ref().map_or(1, |weight| weight(&request));
         let weight = weight.min(Semaphore::MAX_PERMITS as u32);
         match self.permits.try_acquire(&request, weight) {
-            Found::Permit(permit) => {
-                ResponseFuture::served(self.inner.call(request), Some(permit))
-            }
+            Found::Permit(permit) => ResponseFuture::served(self.inner.call(request), Some(permit)),
             Found::Nothing(acquire) => {
                 // The one that is ready waits with the request.
                 let clone = self.inner.clone();
