@@ -53,12 +53,15 @@ pub enum AcquireError {
     Closed,
     /// As many requests wait as [may](crate::Builder::max_waiting).
     TooManyWaiters,
+    /// It has waited [for too long](crate::Builder::overdue).
+    Overdue,
 }
 
 messages! {
     AcquireError:
     Self::Closed => "semaphore closed",
     Self::TooManyWaiters => "too many wait for permits",
+    Self::Overdue => "waited too long for permits",
 }
 
 /// Why a call that does not wait has returned no permit.
@@ -119,6 +122,8 @@ pub enum AcquireTimeoutError {
     Closed,
     /// As many requests wait as [may](crate::Builder::max_waiting).
     TooManyWaiters,
+    /// It has waited [for too long](crate::Builder::overdue).
+    Overdue,
 }
 
 messages! {
@@ -126,6 +131,7 @@ messages! {
     Self::Timeout => "timed out waiting for permits",
     Self::Closed => "semaphore closed",
     Self::TooManyWaiters => "too many wait for permits",
+    Self::Overdue => "waited too long for permits",
 }
 
 impl From<AcquireError> for AcquireTimeoutError {
@@ -133,6 +139,7 @@ impl From<AcquireError> for AcquireTimeoutError {
         match error {
             AcquireError::Closed => Self::Closed,
             AcquireError::TooManyWaiters => Self::TooManyWaiters,
+            AcquireError::Overdue => Self::Overdue,
         }
     }
 }

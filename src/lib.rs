@@ -8,7 +8,7 @@
 //! | type | what it is |
 //! |---|---|
 //! | [`Semaphore`] | the semaphore: take, resize, read, wait for a state, close |
-//! | [`Builder`], [`Fairness`] | how to make one, and who gets a permit first |
+//! | [`Builder`], [`Fairness`], [`Order`] | how to make one, and who gets a permit first |
 //! | [`SemaphorePermit`], [`OwnedSemaphorePermit`] | permits, given back on drop |
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
@@ -112,7 +112,7 @@ pub use keyed::{KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit, ToK
 #[cfg(feature = "pool")]
 pub use pool::{Counts, Lease, LeasePool};
 pub use semaphore::{
-    Builder, Fairness, OwnedSemaphorePermit, Resize, Semaphore, SemaphorePermit, Snapshot,
+    Builder, Fairness, Order, OwnedSemaphorePermit, Resize, Semaphore, SemaphorePermit, Snapshot,
 };
 #[cfg(feature = "stats")]
 pub use semaphore::{Interval, Stats, Times};
@@ -202,6 +202,7 @@ const _: () = {
     everywhere::<Times>();
     everywhere::<Builder>();
     everywhere::<Fairness>();
+    everywhere::<Order>();
     everywhere::<Snapshot>();
     everywhere::<AcquireError>();
     everywhere::<TryAcquireError>();

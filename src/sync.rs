@@ -123,6 +123,7 @@ impl<T: ?Sized> Lazy<T> {
 
 /// Time since it was made.
 #[cfg(not(any(
+    test,
     dynaphore_loom,
     dynaphore_shuttle,
     all(target_family = "wasm", target_os = "unknown")
@@ -130,6 +131,7 @@ impl<T: ?Sized> Lazy<T> {
 pub(crate) struct Clock(std::time::Instant);
 
 #[cfg(not(any(
+    test,
     dynaphore_loom,
     dynaphore_shuttle,
     all(target_family = "wasm", target_os = "unknown")
@@ -141,6 +143,7 @@ impl Default for Clock {
 }
 
 #[cfg(not(any(
+    test,
     dynaphore_loom,
     dynaphore_shuttle,
     all(target_family = "wasm", target_os = "unknown")
@@ -164,13 +167,35 @@ impl Clock {
     }
 }
 
-/// Under shuttle, where a schedule must be all that decides, and where std has no clock,
-/// each look at it takes a microsecond.
-#[cfg(any(dynaphore_shuttle, all(target_family = "wasm", target_os = "unknown")))]
+/// In unit tests it stands still until a test moves it.
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
 #[derive(Default)]
 pub(crate) struct Clock(AtomicU64);
 
-#[cfg(any(dynaphore_shuttle, all(target_family = "wasm", target_os = "unknown")))]
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
+impl Clock {
+    pub(crate) fn nanos(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    pub(crate) fn set(&self, nanos: u64) {
+        self.0.store(nanos, Relaxed);
+    }
+}
+
+/// Under shuttle, where a schedule must be all that decides, and where std has no clock,
+/// each look at it takes a microsecond.
+#[cfg(any(
+    dynaphore_shuttle,
+    all(not(test), target_family = "wasm", target_os = "unknown")
+))]
+#[derive(Default)]
+pub(crate) struct Clock(AtomicU64);
+
+#[cfg(any(
+    dynaphore_shuttle,
+    all(not(test), target_family = "wasm", target_os = "unknown")
+))]
 impl Clock {
     pub(crate) fn nanos(&self) -> u64 {
         self.0.fetch_add(1_000, Relaxed)

@@ -2,9 +2,10 @@
 //! for each of them the more there are keeps everybody else from the lock.
 
 use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use dynaphore::{Fairness, Semaphore};
+use dynaphore::{AcquireError, Fairness, Semaphore};
 use futures::FutureExt as _;
 
 use crate::table::{
@@ -61,6 +62,7 @@ pub const ALL: &[Case] = &[
         come_back(Fairness::Eventual, n)
     }),
     ("permits back, barging", |n| come_back(Fairness::Barging, n)),
+    ("overdue, 99 %", overdue),
     ("cancel aside, newest first", |n| cancel_aside(n, true)),
     ("cancel aside, oldest first", |n| cancel_aside(n, false)),
     ("idle, polled twice", |n| watch(n, Semaphore::idle).0),
@@ -132,6 +134,24 @@ fn come_back(fairness: Fairness, count: usize) -> Duration {
         drop(held);
         for one in &mut all {
             assert!(!waits(one.as_mut()), "there is one for each");
+        }
+    })
+}
+
+/// Of so many, 99 % have waited for too long when a permit comes back, and hear so.
+fn overdue(count: usize) -> Duration {
+    let target = Duration::from_millis(200);
+    let semaphore = Semaphore::builder(1).overdue(target, target).build();
+    let held = semaphore.try_acquire().expect("a free permit");
+    let mut old = waiting(count / 100 * 99, || semaphore.acquire());
+    std::thread::sleep(target);
+    timed(|| {
+        let _new = waiting(1, || semaphore.acquire());
+        drop(held);
+        for one in &mut old {
+            let told = one.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let is_overdue = |told: &Result<_, _>| matches!(told, Err(AcquireError::Overdue));
+            assert!(matches!(&told, Poll::Ready(told) if is_overdue(told)));
         }
     })
 }

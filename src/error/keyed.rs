@@ -8,6 +8,7 @@ const CLOSED: &str = "keyed semaphore closed";
 const NO_PERMITS: &str = "no permits available for this key";
 const TOO_MANY_KEYS: &str = "too many keys in use";
 const TOO_MANY_WAITERS: &str = "too many wait for this key";
+const OVERDUE: &str = "waited too long for permits of a key";
 const TIMEOUT: &str = "timed out waiting for permits of a key";
 
 /// There are as many keys in use as there may be.
@@ -46,6 +47,9 @@ pub enum KeyedAcquireError {
     /// As many wait for permits of this key as
     /// [may](crate::KeyedBuilder::max_waiters_per_key).
     TooManyWaiters,
+    /// What [`AcquireError::Overdue`](crate::AcquireError::Overdue) becomes. Lines of keys have no
+    /// target, so no call returns it.
+    Overdue,
 }
 
 /// Why a call that does not wait has returned no permit of a key.
@@ -109,6 +113,9 @@ pub enum KeyedAcquireTimeoutError {
     /// As many wait for permits of this key as
     /// [may](crate::KeyedBuilder::max_waiters_per_key).
     TooManyWaiters,
+    /// What [`AcquireTimeoutError::Overdue`](crate::AcquireTimeoutError::Overdue) becomes. Lines of keys have no
+    /// target, so no call returns it.
+    Overdue,
 }
 
 messages! { TooManyKeys: _ => TOO_MANY_KEYS, }
@@ -118,6 +125,7 @@ messages! {
     Self::Closed => CLOSED,
     Self::TooManyKeys => TOO_MANY_KEYS,
     Self::TooManyWaiters => TOO_MANY_WAITERS,
+    Self::Overdue => OVERDUE,
 }
 
 messages! {
@@ -133,6 +141,7 @@ messages! {
     Self::Closed => CLOSED,
     Self::TooManyKeys => TOO_MANY_KEYS,
     Self::TooManyWaiters => TOO_MANY_WAITERS,
+    Self::Overdue => OVERDUE,
 }
 
 impl From<TooManyKeys> for SetMaxError {
@@ -164,6 +173,7 @@ impl From<AcquireError> for KeyedAcquireError {
         match error {
             AcquireError::Closed => Self::Closed,
             AcquireError::TooManyWaiters => Self::TooManyWaiters,
+            AcquireError::Overdue => Self::Overdue,
         }
     }
 }
@@ -174,6 +184,7 @@ impl From<AcquireTimeoutError> for KeyedAcquireTimeoutError {
             AcquireTimeoutError::Timeout => Self::Timeout,
             AcquireTimeoutError::Closed => Self::Closed,
             AcquireTimeoutError::TooManyWaiters => Self::TooManyWaiters,
+            AcquireTimeoutError::Overdue => Self::Overdue,
         }
     }
 }
@@ -184,6 +195,7 @@ impl From<KeyedAcquireError> for KeyedAcquireTimeoutError {
             KeyedAcquireError::Closed => Self::Closed,
             KeyedAcquireError::TooManyKeys => Self::TooManyKeys,
             KeyedAcquireError::TooManyWaiters => Self::TooManyWaiters,
+            KeyedAcquireError::Overdue => Self::Overdue,
         }
     }
 }

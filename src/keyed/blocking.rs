@@ -57,6 +57,7 @@ where
         KeyedAcquireTimeoutError::Closed => KeyedAcquireError::Closed,
         KeyedAcquireTimeoutError::TooManyKeys => KeyedAcquireError::TooManyKeys,
         KeyedAcquireTimeoutError::TooManyWaiters => KeyedAcquireError::TooManyWaiters,
+        KeyedAcquireTimeoutError::Overdue => KeyedAcquireError::Overdue,
     })
 }
 

@@ -393,13 +393,16 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             // Others may have seen that it waits.
             Arrival::Acquired(deferred) => {
                 self.since = semaphore.begins_to_wait();
-                Poll::Ready(self.finish_wait(true, deferred))
+                Poll::Ready(self.finish_wait(Verdict::Granted, deferred))
             }
             Arrival::Closed => Poll::Ready(self.finish(Err(AcquireError::Closed))),
             Arrival::TooMany => Poll::Ready(self.finish(Err(AcquireError::TooManyWaiters))),
             Arrival::Waits(waiter) => {
                 self.waiter = Some(waiter);
                 self.since = semaphore.begins_to_wait();
+                if semaphore.queue.look_after_arrival(&semaphore.word) {
+                    return self.poll(waker);
+                }
                 Poll::Pending
             }
         }
@@ -444,7 +447,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
                 self.semaphore = None;
                 None
             }
-            verdict => Some(self.finish_wait(verdict == Verdict::Granted, Deferred::default())),
+            verdict => Some(self.finish_wait(verdict, Deferred::default())),
         }
     }
 
@@ -496,6 +499,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             Ok(()) => Outcome::Acquired,
             Err(AcquireError::Closed) => Outcome::Closed,
             Err(AcquireError::TooManyWaiters) => Outcome::TooManyWaiters,
+            Err(AcquireError::Overdue) => Outcome::Overdue,
         };
         semaphore.record(outcome, Since::NEVER);
         answer.map(|()| (semaphore, Held::taken(self.need)))
@@ -505,7 +509,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     #[inline(never)]
     fn finish_wait(
         &mut self,
-        acquired: bool,
+        verdict: Verdict,
         mut deferred: Deferred,
     ) -> Result<(S, Held), AcquireError> {
         let semaphore = self.semaphore.take().expect("finished once");
@@ -513,10 +517,12 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             deferred.merge(semaphore.queue.leave(listener));
         }
         let panics = deferred.resumes();
-        let outcome = match acquired {
-            true if panics => Outcome::Cancelled,
-            true => Outcome::Acquired,
-            false => Outcome::Closed,
+        let acquired = verdict == Verdict::Granted;
+        let outcome = match verdict {
+            Verdict::Granted if panics => Outcome::Cancelled,
+            Verdict::Granted => Outcome::Acquired,
+            Verdict::Overdue => Outcome::Overdue,
+            Verdict::Closed | Verdict::Waiting => Outcome::Closed,
         };
         semaphore.record(outcome, self.since);
         let held = Held {
@@ -527,10 +533,10 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             semaphore.release(held);
         }
         deferred.resume();
-        if acquired {
-            Ok((semaphore, held))
-        } else {
-            Err(AcquireError::Closed)
+        match verdict {
+            Verdict::Granted => Ok((semaphore, held)),
+            Verdict::Overdue => Err(AcquireError::Overdue),
+            Verdict::Closed | Verdict::Waiting => Err(AcquireError::Closed),
         }
     }
 }
@@ -556,7 +562,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
             deferred.resume();
             return Poll::Pending;
         }
-        Poll::Ready(self.finish_wait(verdict == Verdict::Granted, deferred))
+        Poll::Ready(self.finish_wait(verdict, deferred))
     }
 
     fn may_be_ready(&self) -> bool {

@@ -53,6 +53,7 @@ fn acquire_at_last<S: Deref<Target = Semaphore>>(
         AcquireTimeoutError::Timeout => unreachable!("there is no deadline"),
         AcquireTimeoutError::Closed => AcquireError::Closed,
         AcquireTimeoutError::TooManyWaiters => AcquireError::TooManyWaiters,
+        AcquireTimeoutError::Overdue => AcquireError::Overdue,
     })
 }
 

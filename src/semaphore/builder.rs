@@ -6,6 +6,7 @@ use super::{
     core::{Semaphore, checked, try_checked},
     fairness::{Fairness, Policy},
     optional::Options,
+    order::Order,
 };
 use crate::error::SetMaxError;
 
@@ -128,6 +129,74 @@ impl Builder {
     pub const fn bound(self, bound: Duration) -> Self {
         Self {
             policy: self.policy.with_bound(bound),
+            ..self
+        }
+    }
+
+    /// In which order those are served who stand in line under [`Fairness::Fifo`]; the other
+    /// ways do not use it. [`Order::Fifo`] unless this is called. Any other costs a waiter
+    /// some looks under the lock; a permit that is there costs what it did.
+    ///
+    /// A request for more than max stands aside as ever. When max allows it, it goes back to
+    /// the place of its arrival.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Order, Semaphore};
+    ///
+    /// static WORK: Semaphore = Semaphore::builder(8).order(Order::Lifo).build();
+    /// ```
+    pub const fn order(self, order: Order) -> Self {
+        Self {
+            policy: self.policy.with_order(order),
+            ..self
+        }
+    }
+
+    /// When one that stands in line under [`Fairness::Fifo`] has waited for too long, and is
+    /// told so ([`Overdue`]). The other ways do not use it. Nobody is told unless this is
+    /// called.
+    ///
+    /// A burst is no overload: it is over before long. So one may wait for `interval`, as
+    /// long as the line has been empty within the last `interval`. If it has not, more is
+    /// asked for than can be done, and one may wait for `target` only. This is CoDel
+    /// (Kathleen Nichols and Van Jacobson, *Controlling Queue Delay*, ACM Queue 10(5), 2012)
+    /// as Facebook uses it (*Fail at Scale*), with a target of 5 ms and an interval of
+    /// 100 ms. Both are taken as whole microseconds; 71 minutes and more are for ever. An
+    /// interval shorter than the target counts as that.
+    ///
+    /// Time alone does nothing. Who is overdue is told when a permit comes back, when max
+    /// changes and when another request begins to wait, before anybody is served: nobody
+    /// gets a permit for which it has waited for too long. One for more than max is not told
+    /// while it stands aside, nor after that.
+    ///
+    /// It costs nothing where a permit is there. Each that is told costs what a grant does,
+    /// however many wait.
+    ///
+    /// [`Overdue`]: crate::AcquireError::Overdue
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{AcquireError, Order, Semaphore};
+    ///
+    /// static WORK: Semaphore = Semaphore::builder(8)
+    ///     .order(Order::AdaptiveLifo)
+    ///     .overdue(Duration::from_millis(5), Duration::from_millis(100))
+    ///     .build();
+    ///
+    /// async fn work() -> Result<(), AcquireError> {
+    ///     // `Overdue`: too busy, and the client may know at once.
+    ///     let _permit = WORK.acquire().await?;
+    ///     Ok(())
+    /// }
+    /// # assert!(futures::executor::block_on(work()).is_ok());
+    /// ```
+    pub const fn overdue(self, target: Duration, interval: Duration) -> Self {
+        Self {
+            policy: self.policy.with_overdue(target, interval),
             ..self
         }
     }

@@ -110,7 +110,8 @@ impl Semaphore {
     pub const MAX_PERMITS: usize = MAX_PERMITS as usize;
 
     const_fn! {
-        /// A semaphore with `max` permits, 0 to [`MAX_PERMITS`](Self::MAX_PERMITS).
+        /// A semaphore with `max` permits, 0 to [`MAX_PERMITS`](Self::MAX_PERMITS). Zero is a
+        /// pause; no limit is [`unlimited`](Self::unlimited).
         ///
         /// # Panics
         ///
@@ -147,6 +148,33 @@ impl Semaphore {
         #[track_caller]
         pub fn const_new(max: usize) -> Self {
             Self::new(max)
+        }
+    }
+
+    const_fn! {
+        /// A semaphore that makes nobody wait, for where a limit is wanted only sometimes:
+        /// [`MAX_PERMITS`](Self::MAX_PERMITS) permits. It counts them all the same, and
+        /// [`set_max`](Self::set_max) limits it at any time.
+        ///
+        /// A max of zero is something else: a pause, in which everybody waits until it is
+        /// raised.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use dynaphore::Semaphore;
+        ///
+        /// static REQUESTS: Semaphore = Semaphore::unlimited();
+        /// let one = REQUESTS.try_acquire()?;
+        /// assert_eq!(REQUESTS.active(), 1);
+        ///
+        /// REQUESTS.set_max(1);
+        /// assert!(REQUESTS.try_acquire().is_err());
+        /// # Ok::<(), dynaphore::TryAcquireError>(())
+        /// ```
+        #[must_use]
+        pub fn unlimited() -> Self {
+            Self::new(Self::MAX_PERMITS)
         }
     }
 
@@ -363,6 +391,25 @@ impl Semaphore {
         *packed = Packed::new(held, token);
         if let Some(younger) = younger {
             self.optional.generations().release(younger);
+        }
+    }
+
+    /// Adds to `packed` until it is `n` permits, or no more are available.
+    pub(super) fn extend(&self, packed: &mut Packed, n: usize) {
+        let mut missing = n.saturating_sub(packed.held().n as usize);
+        loop {
+            let some = missing.min(self.available_permits());
+            if some == 0 {
+                return;
+            }
+            match self.take_packed(some as u32) {
+                (Take::Acquired, mut more) => {
+                    self.merge(packed, &mut more);
+                    missing -= some;
+                }
+                // Somebody was quicker, or it is for those in line. Half of it may be had.
+                _ => missing = some / 2,
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::order::{Discipline, Order, Overdue};
+
 /// Who gets a permit that comes back while others wait for one.
 ///
 /// Set by [`Builder::fairness`](crate::Builder::fairness).
@@ -47,10 +49,13 @@ pub enum Fairness {
     Barging,
 }
 
-/// The fairness of one semaphore, in eight bytes.
+/// The fairness of one semaphore, in 16 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) fairness: Fairness,
+    /// Of those who stand in line under `Fifo`.
+    order: Order,
+    overdue: Overdue,
     /// In microseconds.
     bound: u32,
 }
@@ -58,11 +63,32 @@ pub(crate) struct Policy {
 impl Policy {
     pub(crate) const FIFO: Self = Self {
         fairness: Fairness::Fifo,
+        order: Order::Fifo,
+        overdue: Overdue::NEVER,
         bound: 500,
     };
 
     pub(crate) const fn with_fairness(self, fairness: Fairness) -> Self {
         Self { fairness, ..self }
+    }
+
+    pub(crate) const fn with_order(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    pub(crate) const fn with_overdue(self, target: Duration, interval: Duration) -> Self {
+        let overdue = Overdue::new(target, interval);
+        Self { overdue, ..self }
+    }
+
+    /// How its line is served, if that is not the usual way.
+    pub(crate) const fn discipline(self) -> Option<Discipline> {
+        let Self { order, overdue, .. } = self;
+        if self.is_fifo() && !(matches!(order, Order::Fifo) && overdue.is_never()) {
+            Some(Discipline { order, overdue })
+        } else {
+            None
+        }
     }
 
     /// Whole microseconds, up to 71 minutes.

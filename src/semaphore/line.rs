@@ -18,11 +18,21 @@
 //! whoever is closed out holds one from [`closed_at`](Line::closed_at) on. Only those
 //! aside, back in line, or refused while they were, break that order. While there are
 //! such [`stragglers`](Line::stragglers), a ticket below `served` is looked up here.
+//!
+//! # Where the first in line is not always the next
+//!
+//! With a [`Discipline`] the newest may be served first, and who has waited for too long is
+//! told so. The clock is read by whoever [looks](Line::look), and the line stands still in
+//! between: from one look to the next the order is one of the two. Those who are overdue are
+//! the oldest, so each look takes them from one end, and touches nobody else. No number can
+//! tell verdicts that come in such an order: all are told by name, to one at a time.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     task::Waker,
 };
+
+use super::order::Discipline;
 
 /// Holes that are left alone before a sweep is worth it.
 const SWEEP_FROM: usize = 32;
@@ -38,16 +48,20 @@ pub(crate) enum Verdict {
     /// It owns what it asked for.
     Granted,
     Closed,
+    /// It has waited for too long.
+    Overdue,
 }
 
 /// A place in the order of arrival.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(pub(super) u64);
 
 /// A waiter; without a waker it is a hole in the ring.
 struct Entry {
     ticket: Ticket,
     need: u32,
+    /// When it came, for a discipline: in microseconds, the lower 32 bits.
+    came: u32,
     waker: Option<Waker>,
 }
 
@@ -86,6 +100,13 @@ pub(super) struct Line {
     aside_by_need: BTreeSet<(u32, Ticket)>,
     /// Stragglers that were closed out: they may ask at any time.
     refused: BTreeSet<Ticket>,
+    /// What cannot be told by a ticket, until its holder has heard it.
+    told: HashMap<Ticket, Verdict>,
+    discipline: Option<Discipline>,
+    /// Since when somebody has been in line, for a discipline.
+    busy_since: Option<u64>,
+    /// Who came last is the next, since the last look.
+    newest_first: bool,
     /// The figures as they were published last.
     pub(super) published: Option<Figures>,
 }
@@ -102,6 +123,10 @@ impl Default for Line {
             aside: BTreeMap::new(),
             aside_by_need: BTreeSet::new(),
             refused: BTreeSet::new(),
+            told: HashMap::new(),
+            discipline: None,
+            busy_since: None,
+            newest_first: false,
             published: None,
         }
     }
@@ -137,7 +162,10 @@ impl Line {
     pub(super) fn figures(&self) -> Figures {
         Figures {
             closed_at: self.closed_at,
-            stragglers: self.rejoined.len() + self.aside.len() + self.refused.len(),
+            stragglers: self.rejoined.len()
+                + self.aside.len()
+                + self.refused.len()
+                + usize::from(self.discipline.is_some()),
             aside: self.aside.len(),
             is_empty: self.is_empty(),
         }
@@ -145,15 +173,17 @@ impl Line {
 
     /// How many permits the first in line needs.
     pub(super) fn front(&self) -> Option<u32> {
-        match self.first_rejoined() {
-            None => self.ring.front().map(|entry| entry.need),
+        match self.next_rejoined() {
+            None => self.next_in_ring().map(|entry| entry.need),
             Some(ticket) => self.rejoined.get(&ticket).map(|entry| entry.need),
         }
     }
 
     /// What the holder of a ticket below `served` has been told.
     pub(super) fn look_up(&self, ticket: Ticket) -> Verdict {
-        if self.aside.contains_key(&ticket) || self.rejoined.contains_key(&ticket) {
+        if self.discipline.is_some() {
+            self.told.get(&ticket).copied().unwrap_or(Verdict::Waiting)
+        } else if self.aside.contains_key(&ticket) || self.rejoined.contains_key(&ticket) {
             Verdict::Waiting
         } else if ticket >= self.closed_at || self.refused.contains(&ticket) {
             Verdict::Closed
@@ -174,11 +204,23 @@ impl Line {
         entry.waker.is_some().then_some(&mut entry.waker)
     }
 
-    /// Who is first, if that one is back in line.
-    fn first_rejoined(&self) -> Option<Ticket> {
-        let &ticket = self.rejoined.first_key_value()?.0;
-        let first = self.ring.front().is_none_or(|entry| ticket < entry.ticket);
-        first.then_some(ticket)
+    /// Who is next, if that one is back in line.
+    fn next_rejoined(&self) -> Option<Ticket> {
+        let (&ticket, _) = if self.newest_first {
+            self.rejoined.last_key_value()?
+        } else {
+            self.rejoined.first_key_value()?
+        };
+        let passed = |entry: &Entry| (entry.ticket < ticket) != self.newest_first;
+        (!self.next_in_ring().is_some_and(passed)).then_some(ticket)
+    }
+
+    fn next_in_ring(&self) -> Option<&Entry> {
+        if self.newest_first {
+            self.ring.back()
+        } else {
+            self.ring.front()
+        }
     }
 
     fn find(&self, ticket: Ticket) -> Option<usize> {
@@ -190,12 +232,16 @@ impl Line {
 
 /// Joining and leaving it.
 impl Line {
-    /// Puts a waiter at the end of the line.
-    pub(super) fn push(&mut self, need: u32, waker: Waker) -> Ticket {
+    /// Puts a waiter at the end of the line, at the time `now`.
+    pub(super) fn push(&mut self, need: u32, now: u64, waker: Waker) -> Ticket {
         let ticket = self.ticket();
+        if self.is_empty() {
+            self.busy_since = Some(now);
+        }
         self.ring.push_back(Entry {
             ticket,
             need,
+            came: now as u32,
             waker: Some(waker),
         });
         ticket
@@ -207,16 +253,28 @@ impl Line {
         self.stand_aside(Entry {
             ticket,
             need,
+            came: 0,
             waker: Some(waker),
         });
         ticket
     }
 
-    /// Grants the first in line what it needs.
+    /// Grants the next in line what it needs.
     pub(super) fn grant_front(&mut self) -> Option<Waker> {
         let entry = self.pop_front()?;
+        if self.discipline.is_some() {
+            self.told.insert(entry.ticket, Verdict::Granted);
+        }
         self.pass(entry.ticket);
         entry.waker
+    }
+
+    /// The holder of `ticket` has heard its verdict.
+    pub(super) fn has_heard(&mut self, ticket: Ticket) {
+        self.told.remove(&ticket);
+        if self.told.is_empty() && self.told.capacity() > KEEP {
+            self.told = HashMap::new();
+        }
     }
 
     /// The first in line cannot be served until max is raised: out of the way.
@@ -230,6 +288,9 @@ impl Line {
     /// belong. Says whether there were any.
     pub(super) fn rejoin(&mut self, max: u32) -> bool {
         let mut any = false;
+        if self.is_empty() {
+            self.busy_since = None;
+        }
         while let Some(&(need, ticket)) = self.aside_by_need.first() {
             if need > max {
                 break;
@@ -248,6 +309,7 @@ impl Line {
         let entry = Entry {
             ticket,
             need,
+            came: 0,
             waker,
         };
         self.rejoined.insert(ticket, entry);
@@ -262,10 +324,14 @@ impl Line {
             Some(entry)
         });
         let Some(entry) = entry else {
-            self.served = self.next;
+            if self.discipline.is_none() {
+                self.served = self.next;
+            }
             return None;
         };
-        if entry.ticket < self.closed_at {
+        if self.discipline.is_some() {
+            self.told.insert(entry.ticket, Verdict::Closed);
+        } else if entry.ticket < self.closed_at {
             // Its ticket says granted: it is told by name.
             self.refused.insert(entry.ticket);
         } else {
@@ -277,8 +343,11 @@ impl Line {
     /// Takes a waiter that gives up out. `None` if it has left already.
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Removed> {
         if let Some(at) = self.find(ticket) {
+            let is_next = self
+                .next_in_ring()
+                .is_some_and(|next| next.ticket == ticket);
+            let was_front = is_next && self.next_rejoined().is_none();
             let waker = Some(self.ring[at].waker.take()?);
-            let was_front = at == 0 && self.first_rejoined().is_none();
             self.holes += 1;
             self.sweep();
             return Some(Removed { was_front, waker });
@@ -290,7 +359,7 @@ impl Line {
                 waker: entry.waker,
             });
         }
-        let was_front = self.first_rejoined() == Some(ticket);
+        let was_front = self.next_rejoined() == Some(ticket);
         let entry = self.rejoined.remove(&ticket)?;
         let waker = entry.waker;
         Some(Removed { was_front, waker })
@@ -313,17 +382,26 @@ impl Line {
     }
 
     fn pop_front(&mut self) -> Option<Entry> {
-        if let Some(ticket) = self.first_rejoined() {
+        if let Some(ticket) = self.next_rejoined() {
             return self.rejoined.remove(&ticket);
         }
-        let entry = self.ring.pop_front()?;
+        let entry = if self.newest_first {
+            self.ring.pop_back()?
+        } else {
+            self.ring.pop_front()?
+        };
+        self.popped();
+        Some(entry)
+    }
+
+    /// The ring has lost one of its ends.
+    fn popped(&mut self) {
         if self.holes > 0 {
             self.sweep();
         }
         if self.ring.is_empty() && self.ring.capacity() > KEEP {
             self.ring = VecDeque::new();
         }
-        Some(entry)
     }
 
     /// Removes the holes at both ends, and all of them when they outnumber the living.
@@ -344,6 +422,38 @@ impl Line {
     }
 }
 
+/// What a discipline adds. All times are in microseconds.
+impl Line {
+    /// From now on it is served like this, as it has been if anybody has been in it.
+    pub(super) fn follow(&mut self, discipline: Discipline) {
+        self.discipline = Some(discipline);
+        // So that everybody looks up what it has been told.
+        self.served = Ticket(u64::MAX);
+    }
+
+    pub(super) fn has_discipline(&self) -> bool {
+        self.discipline.is_some()
+    }
+
+    /// Looks what is to be done at the time `now`. Takes out one that has waited for too
+    /// long, and tells it so.
+    pub(super) fn look(&mut self, now: u64) -> Option<Waker> {
+        let discipline = self.discipline?;
+        let since = *self.busy_since.get_or_insert(now);
+        let overload = discipline.is_overload(now.saturating_sub(since));
+        self.newest_first = discipline.newest_first(overload);
+        let patience = discipline.patience(overload)?;
+        let oldest = self.ring.front()?;
+        if (now as u32).wrapping_sub(oldest.came) < patience {
+            return None;
+        }
+        let entry = self.ring.pop_front()?;
+        self.popped();
+        self.told.insert(entry.ticket, Verdict::Overdue);
+        entry.waker
+    }
+}
+
 /// A buffer of at most this length serves the next line, too.
 #[cfg(feature = "keyed")]
 const REUSE: usize = 64;
@@ -361,6 +471,14 @@ impl Line {
             self.ring = VecDeque::new();
         }
         true
+    }
+}
+
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
+impl Line {
+    /// How many verdicts have not been heard, and for how many waiters there is room.
+    pub(super) fn told_by_name(&self) -> (usize, usize) {
+        (self.told.len(), self.told.capacity() + self.ring.capacity())
     }
 }
 

@@ -11,6 +11,8 @@ pub(crate) enum Outcome {
     Cancelled,
     Closed,
     TooManyWaiters,
+    /// It waited for too long.
+    Overdue,
 }
 
 /// When a request began to wait: known only where somebody wants to know.

@@ -87,6 +87,27 @@ impl<'a> SemaphorePermit<'a> {
         self.semaphore.merge(&mut self.packed, &mut other.packed);
     }
 
+    /// Takes more permits until these are `n`, or no more are available. Never waits.
+    ///
+    /// # Fairness
+    ///
+    /// As for [`try_acquire`](Semaphore::try_acquire): nothing is taken from those in line.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(5);
+    /// let mut permit = semaphore.try_acquire()?;
+    /// permit.extend_up_to(4);
+    /// assert_eq!((permit.num_permits(), semaphore.active()), (4, 4));
+    /// permit.extend_up_to(8);
+    /// assert_eq!((permit.num_permits(), semaphore.active()), (5, 5));
+    /// # Ok::<(), dynaphore::TryAcquireError>(())
+    /// ```
+    pub fn extend_up_to(&mut self, n: usize) {
+        self.semaphore.extend(&mut self.packed, n);
+    }
+
     /// Splits `n` permits off, into one of their own. `None`, and nothing
     /// changed, when there are fewer than `n`.
     ///
@@ -248,6 +269,24 @@ impl OwnedSemaphorePermit {
     pub fn merge(&mut self, mut other: Self) {
         assert_same(&self.semaphore, &other.semaphore);
         self.semaphore.merge(&mut self.packed, &mut other.packed);
+    }
+
+    /// [`SemaphorePermit::extend_up_to`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use dynaphore::Semaphore;
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(5));
+    /// let mut permit = Arc::clone(&semaphore).try_acquire_owned()?;
+    /// permit.extend_up_to(8);
+    /// assert_eq!((permit.num_permits(), semaphore.active()), (5, 5));
+    /// # Ok::<(), dynaphore::TryAcquireError>(())
+    /// ```
+    pub fn extend_up_to(&mut self, n: usize) {
+        self.semaphore.extend(&mut self.packed, n);
     }
 
     /// Splits `n` permits off, into one of their own. `None`, and nothing

@@ -77,6 +77,14 @@
 //! moment, but by nobody who is in line already.) During a pause, with max 0, nobody
 //! steps aside: there is nobody to be held up.
 //!
+//! # Another order
+//!
+//! With a discipline (`order.rs`) the next in line may be the newest, and whoever has waited
+//! for too long leaves, told so. A *look* at the clock decides both: in `serve`, under the
+//! lock, before anybody is served. Between looks nothing moves. So all arguments hold with
+//! "front" read as "next", but one: an arrival may be the next, and fit where the one before
+//! it did not. Therefore it looks too when it is in line, like a releaser of no permits.
+//!
 //! # Why a line that has gone holds up nobody
 //!
 //! A newcomer that finds QUEUED is refused by the word alone, so nobody may learn that
@@ -381,7 +389,7 @@ impl Queue {
         match verdict {
             Verdict::Closed => Arrival::Closed,
             Verdict::Granted => Arrival::Acquired(deferred),
-            Verdict::Waiting => {
+            Verdict::Waiting | Verdict::Overdue => {
                 deferred.resume();
                 Arrival::TooMany
             }
@@ -393,6 +401,13 @@ impl Queue {
         let shared = self.shared.force();
         let waker = waker.clone();
         let mut line = shared.lock();
+        let now = match self.policy.discipline() {
+            None => 0,
+            Some(discipline) => {
+                line.follow(discipline);
+                shared.micros()
+            }
+        };
         let ticket = loop {
             let is_full = match entrant {
                 Entrant::Arrives { max_waiting } => shared.is_full(&line, max_waiting),
@@ -404,7 +419,7 @@ impl Queue {
                     .waiting
                     .store(shared.waiting.load(Relaxed) + 1, Relaxed);
                 shared.has_come(entrant);
-                return Arrival::Waits(Waiter::InLine(line.push(need, waker)));
+                return Arrival::Waits(Waiter::InLine(line.push(need, now, waker)));
             }
             let found = if is_full {
                 match word.try_acquire(need, || self.reserved_for_line(shared)) {
@@ -430,7 +445,7 @@ impl Queue {
                 }
             };
             match found {
-                Take::Full | Take::Spoken => break line.push(need, waker),
+                Take::Full | Take::Spoken => break line.push(need, now, waker),
                 Take::TooLarge => {
                     // Argument 4 again.
                     line.published = None;
@@ -472,8 +487,8 @@ impl Queue {
             return self.compete(word, waiter, waker);
         };
         let shared = self.shared.force();
-        let verdict = match shared.verdict(ticket) {
-            Verdict::Waiting if !shared.register(ticket, waker) => shared.verdict(ticket),
+        let verdict = match self.hear(shared, ticket) {
+            Verdict::Waiting if !shared.register(ticket, waker) => self.hear(shared, ticket),
             verdict => verdict,
         };
         (verdict, Deferred::default())
@@ -751,7 +766,7 @@ impl Queue {
                 return Verdict::Waiting;
             }
         };
-        let verdict = shared.verdict(ticket);
+        let verdict = self.hear(shared, ticket);
         if verdict != Verdict::Waiting {
             return verdict;
         }
@@ -770,7 +785,7 @@ impl Queue {
         });
         let Some(Removed { was_front, waker }) = removed.flatten() else {
             deferred.resume();
-            return shared.verdict(ticket);
+            return self.hear(shared, ticket);
         };
         // Dropping a waker may run foreign code: the lock is free.
         deferred.run(|| drop(waker));
@@ -779,6 +794,26 @@ impl Queue {
         }
         deferred.resume();
         Verdict::Waiting
+    }
+
+    /// What the holder of `ticket`, who will not ask again if it is the last word, has been
+    /// told.
+    fn hear(&self, shared: &Shared, ticket: Ticket) -> Verdict {
+        let verdict = shared.verdict(ticket);
+        if verdict != Verdict::Waiting && self.policy.discipline().is_some() {
+            shared.lock().has_heard(ticket);
+        }
+        verdict
+    }
+
+    /// One has come into the line. With a discipline it may be the next, and the time may
+    /// have come for others. Says whether there is one.
+    pub(crate) fn look_after_arrival(&self, word: &Word) -> bool {
+        let looks = self.policy.discipline().is_some();
+        if looks {
+            self.hand_over(word, 0);
+        }
+        looks
     }
 
     /// One that competed gives its place up, and passes its notification on if it has not
@@ -866,6 +901,11 @@ impl Shared {
         self.line
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The time, for a discipline.
+    fn micros(&self) -> u64 {
+        self.read_mostly.clock.force().nanos() / 1_000
     }
 
     fn watchers(&self, goal: Goal) -> &Watchers {
@@ -999,6 +1039,13 @@ impl Shared {
         competes: bool,
     ) -> bool {
         self.rejoin(line, word);
+        if line.has_discipline() {
+            let now = self.micros();
+            while !wakes.is_full() {
+                let Some(waker) = line.look(now) else { break };
+                wakes.push(Some(waker));
+            }
+        }
         let mut done = true;
         loop {
             let Some(need) = line.front() else {
@@ -1135,5 +1182,24 @@ impl Queue {
             }
             recycled
         })
+    }
+}
+
+/// What unit tests look at.
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
+impl Queue {
+    /// It is `nanos` by the clock of the line.
+    pub(crate) fn at(&self, nanos: u64) {
+        self.shared.force().read_mostly.clock.force().set(nanos);
+    }
+
+    /// How many have been told what they have not heard.
+    pub(crate) fn told_by_name(&self) -> usize {
+        self.shared.force().lock().told_by_name().0
+    }
+
+    /// For how many there is room in what is allocated.
+    pub(crate) fn room(&self) -> usize {
+        self.shared.force().lock().told_by_name().1
     }
 }

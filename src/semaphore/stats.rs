@@ -27,7 +27,7 @@ use crate::{
 };
 use crossbeam_utils::CachePadded;
 
-const OUTCOMES: usize = Outcome::TooManyWaiters as usize + 1;
+const OUTCOMES: usize = Outcome::Overdue as usize + 1;
 
 #[derive(Default)]
 struct Counts([AtomicU64; OUTCOMES]);
@@ -135,6 +135,7 @@ impl Counters {
             cancelled: taken(Outcome::Cancelled),
             closed: taken(Outcome::Closed),
             too_many_waiters: taken(Outcome::TooManyWaiters),
+            overdue: taken(Outcome::Overdue),
             waits: copy.times.take(),
         }
     }
@@ -269,6 +270,8 @@ pub struct Interval {
     pub closed: u64,
     /// Those that would have had to wait, and [might not](crate::Builder::max_waiting).
     pub too_many_waiters: u64,
+    /// Those that had waited [for too long](crate::Builder::overdue), and were told so.
+    pub overdue: u64,
     waits: Times,
 }
 
@@ -374,6 +377,7 @@ impl fmt::Debug for Interval {
             .field("cancelled", &self.cancelled)
             .field("closed", &self.closed)
             .field("too_many_waiters", &self.too_many_waiters)
+            .field("overdue", &self.overdue)
             .field("median_wait", &self.wait_time(0.5))
             .field("longest_wait", &self.wait_time(1.0))
             .finish()

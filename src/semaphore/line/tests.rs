@@ -4,9 +4,17 @@ fn noop() -> Waker {
     Waker::noop().clone()
 }
 
+fn push(line: &mut Line, need: u32) -> Ticket {
+    line.push(need, 0, noop())
+}
+
+fn front(line: &Line) -> Option<u32> {
+    line.front()
+}
+
 fn needs(line: &mut Line) -> Vec<u32> {
     std::iter::from_fn(|| {
-        let need = line.front()?;
+        let need = front(line)?;
         line.grant_front()?;
         Some(need)
     })
@@ -29,7 +37,7 @@ fn verdict(line: &mut Line, ticket: Ticket) -> Verdict {
 #[test]
 fn arrivals_are_served_in_order() {
     let mut line = Line::default();
-    let tickets = [1, 2, 3, 4].map(|need| line.push(need, noop()));
+    let tickets = [1, 2, 3, 4].map(|need| push(&mut line, need));
     assert!(
         tickets
             .iter()
@@ -46,7 +54,7 @@ fn arrivals_are_served_in_order() {
 #[test]
 fn a_removed_waiter_leaves_the_others_in_order() {
     let mut line = Line::default();
-    let tickets = [0, 1, 2, 3, 4, 5].map(|need| line.push(need, noop()));
+    let tickets = [0, 1, 2, 3, 4, 5].map(|need| push(&mut line, need));
     let was_front = |line: &mut Line, at: usize| Some(line.remove(tickets[at])?.was_front);
     assert_eq!(was_front(&mut line, 2), Some(false));
     assert_eq!(was_front(&mut line, 0), Some(true));
@@ -60,10 +68,10 @@ fn a_removed_waiter_leaves_the_others_in_order() {
 #[test]
 fn holes_between_the_living_do_not_pile_up() {
     let mut line = Line::default();
-    let _first = line.push(1, noop());
-    let mut last = line.push(1, noop());
+    let _first = push(&mut line, 1);
+    let mut last = push(&mut line, 1);
     for _ in 0..100_000 {
-        let next = line.push(1, noop());
+        let next = push(&mut line, 1);
         line.remove(last).expect("still waits");
         last = next;
     }
@@ -75,13 +83,13 @@ fn holes_between_the_living_do_not_pile_up() {
 #[test]
 fn who_stepped_aside_rejoins_by_ticket() {
     let mut line = Line::default();
-    let _tickets = [9, 7, 1, 8, 2].map(|need| line.push(need, noop()));
+    let _tickets = [9, 7, 1, 8, 2].map(|need| push(&mut line, need));
     line.step_aside();
     line.step_aside();
     assert_eq!((line.aside(), line.figures().stragglers), (2, 2));
     assert!(!line.rejoin(5));
     assert!(line.rejoin(7));
-    assert_eq!((line.front(), line.aside()), (Some(7), 1));
+    assert_eq!((front(&line), line.aside()), (Some(7), 1));
     assert!(line.rejoin(9));
     assert_eq!(needs(&mut line), [9, 7, 1, 8, 2]);
     assert_eq!(line.figures().stragglers, 0);
@@ -90,7 +98,7 @@ fn who_stepped_aside_rejoins_by_ticket() {
 #[test]
 fn a_straggler_is_not_taken_for_granted() {
     let mut line = Line::default();
-    let [heavy, light] = [9, 1].map(|need| line.push(need, noop()));
+    let [heavy, light] = [9, 1].map(|need| push(&mut line, need));
     line.step_aside();
     line.grant_front().expect("the light one");
     assert_eq!(verdict(&mut line, light), Verdict::Granted);
@@ -104,7 +112,7 @@ fn a_straggler_is_not_taken_for_granted() {
 #[test]
 fn an_arrival_aside_that_rejoins_keeps_its_place() {
     let mut line = Line::default();
-    let first = line.push(1, noop());
+    let first = push(&mut line, 1);
     let heavy = line.push_aside(9, noop());
     line.rejoin(9);
     assert_eq!(needs(&mut line), [1, 9]);
@@ -118,7 +126,7 @@ fn an_arrival_aside_that_rejoins_keeps_its_place() {
 #[test]
 fn who_is_closed_out_is_told_so_as_often_as_it_asks() {
     let mut line = Line::default();
-    let [heavy, light] = [9, 1].map(|need| line.push(need, noop()));
+    let [heavy, light] = [9, 1].map(|need| push(&mut line, need));
     line.step_aside();
     line.grant_front().expect("the light one");
     while line.refuse_one().is_some() {}
@@ -131,7 +139,7 @@ fn who_is_closed_out_is_told_so_as_often_as_it_asks() {
 #[test]
 fn closing_tells_waiters_from_those_served_before() {
     let mut line = Line::default();
-    let [served, heavy, last] = [1, 9, 1].map(|need| line.push(need, noop()));
+    let [served, heavy, last] = [1, 9, 1].map(|need| push(&mut line, need));
     let aside = line.push_aside(8, noop());
     line.grant_front().expect("the first");
     line.step_aside();
@@ -151,7 +159,7 @@ fn the_least_request_aside_is_known_through_all_changes() {
     line.remove(small).expect("it waits");
     assert_eq!(line.least_aside(), Some(7));
     assert!(line.rejoin(8));
-    assert_eq!((line.least_aside(), line.front()), (Some(9), Some(7)));
+    assert_eq!((line.least_aside(), front(&line)), (Some(9), Some(7)));
     line.step_aside();
     assert_eq!(line.least_aside(), Some(7));
     line.remove(large).expect("it waits");
@@ -163,7 +171,7 @@ fn the_least_request_aside_is_known_through_all_changes() {
 fn a_long_buffer_goes_when_the_line_is_empty() {
     let mut line = Line::default();
     for _ in 0..10 * KEEP {
-        line.push(1, noop());
+        push(&mut line, 1);
     }
     while line.refuse_one().is_some() {}
     assert_eq!(line.ring.capacity(), 0);

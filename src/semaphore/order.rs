@@ -1,0 +1,106 @@
+//! In which order a line is served, and for how long one may wait in it.
+
+use std::time::Duration;
+
+/// In which order those who stand in line are served.
+///
+/// Set by [`Builder::order`](crate::Builder::order).
+///
+/// First in, first out is right while a line is short. When more is asked for than can be
+/// done, the line grows until everybody waits for longer than anybody has patience, and all
+/// work is for callers who have left. The last to come is the one who still waits for an
+/// answer. The idea, and the way to tell overload from a burst, are Facebook's (Ben Maurer,
+/// *Fail at Scale*, ACM Queue 13(8), 2015).
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{Order, Semaphore};
+///
+/// static WORK: Semaphore = Semaphore::builder(8).order(Order::AdaptiveLifo).build();
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+pub enum Order {
+    /// First in, first out, exactly. The default.
+    #[default]
+    Fifo,
+    /// Last in, first out, exactly. Under constant load the first waits without end.
+    Lifo,
+    /// As `Fifo`; as `Lifo` while the line has not been empty for the interval of
+    /// [`Builder::overdue`](crate::Builder::overdue), or for 100 ms if there is none.
+    AdaptiveLifo,
+}
+
+/// When a wait is too long. Times are in microseconds, up to 71 minutes, which is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overdue {
+    target: u32,
+    interval: u32,
+}
+
+impl Overdue {
+    pub(super) const NEVER: Self = Self {
+        target: u32::MAX,
+        interval: 100_000,
+    };
+
+    pub(super) const fn new(target: Duration, interval: Duration) -> Self {
+        Self {
+            target: micros(target),
+            interval: micros(interval),
+        }
+    }
+
+    pub(super) const fn is_never(self) -> bool {
+        self.target == u32::MAX
+    }
+}
+
+/// How a line is served: what a builder asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Discipline {
+    pub(super) order: Order,
+    pub(super) overdue: Overdue,
+}
+
+impl Discipline {
+    /// Is a line overloaded in which somebody has been for so long?
+    pub(super) const fn is_overload(self, busy_for: u64) -> bool {
+        busy_for >= self.overdue.interval as u64
+    }
+
+    /// Does the newest go first?
+    pub(super) const fn newest_first(self, overload: bool) -> bool {
+        match self.order {
+            Order::Fifo => false,
+            Order::Lifo => true,
+            Order::AdaptiveLifo => overload,
+        }
+    }
+
+    /// From when on a wait is too long.
+    pub(super) const fn patience(self, overload: bool) -> Option<u32> {
+        let Overdue { target, interval } = self.overdue;
+        if self.overdue.is_never() {
+            None
+        } else if overload || interval < target {
+            Some(target)
+        } else {
+            Some(interval)
+        }
+    }
+}
+
+const fn micros(time: Duration) -> u32 {
+    let micros = time.as_micros();
+    if micros < u32::MAX as u128 {
+        micros as u32
+    } else {
+        u32::MAX
+    }
+}
+
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
+mod tests;
