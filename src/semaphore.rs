@@ -66,7 +66,7 @@ pub use self::{
 pub(crate) use self::{acquire::Attempt, core::Held, internal::Rest, word::Take};
 #[cfg(feature = "keyed")]
 pub(crate) use self::{
-    blocking::acquire as block,
+    blocking::block,
     core::{checked, try_checked},
     fairness::Policy,
 };

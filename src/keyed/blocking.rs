@@ -19,7 +19,32 @@ use crate::{
     semaphore::{self, checked},
 };
 
-/// Waits for `n` permits of `key`, until the deadline if there is one.
+/// Waits for `n` permits of `key`, until the deadline if there is one. `None` if that comes
+/// first.
+#[track_caller]
+fn block<R, Q>(
+    keyed: R,
+    key: &Q,
+    n: u32,
+    deadline: Option<Instant>,
+) -> Option<Result<Permits<R>, KeyedAcquireError>>
+where
+    R: Reach,
+    R::Key: Borrow<Q>,
+    R::Hasher: BuildHasher,
+    Q: Hash + Eq + ToKey<R::Key> + ?Sized,
+{
+    keyed.keyed().assert_may_block();
+    Some(match keyed.keyed().enter(key, n) {
+        Err(refused) => Err(refused),
+        Ok(Entered::Holds(entry)) => Ok(Permits::taken(keyed, entry, n)),
+        Ok(Entered::Waits(entry)) => {
+            let told = semaphore::block(Waiter::new(keyed, entry), n, deadline)?;
+            told.map(Permits::waited_for).map_err(Into::into)
+        }
+    })
+}
+
 #[track_caller]
 fn acquire<R, Q>(
     keyed: R,
@@ -33,14 +58,8 @@ where
     R::Hasher: BuildHasher,
     Q: Hash + Eq + ToKey<R::Key> + ?Sized,
 {
-    keyed.keyed().assert_may_block();
-    match keyed.keyed().enter(key, n)? {
-        Entered::Holds(entry) => Ok(Permits::taken(keyed, entry, n)),
-        Entered::Waits(entry) => {
-            let got = semaphore::block(Waiter::new(keyed, entry), n, deadline)?;
-            Ok(Permits::waited_for(got))
-        }
-    }
+    let told = block(keyed, key, n, deadline);
+    Ok(told.ok_or(KeyedAcquireTimeoutError::Timeout)??)
 }
 
 /// Waits for `n` permits of `key` as long as it takes.
@@ -52,13 +71,7 @@ where
     R::Hasher: BuildHasher,
     Q: Hash + Eq + ToKey<R::Key> + ?Sized,
 {
-    acquire(keyed, key, n, None).map_err(|error| match error {
-        KeyedAcquireTimeoutError::Timeout => unreachable!("there is no deadline"),
-        KeyedAcquireTimeoutError::Closed => KeyedAcquireError::Closed,
-        KeyedAcquireTimeoutError::TooManyKeys => KeyedAcquireError::TooManyKeys,
-        KeyedAcquireTimeoutError::TooManyWaiters => KeyedAcquireError::TooManyWaiters,
-        KeyedAcquireTimeoutError::Overdue => KeyedAcquireError::Overdue,
-    })
+    block(keyed, key, n, None).expect("there is no deadline")
 }
 
 /// Blocking until the permits are there.

@@ -500,6 +500,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             Err(AcquireError::Closed) => Outcome::Closed,
             Err(AcquireError::TooManyWaiters) => Outcome::TooManyWaiters,
             Err(AcquireError::Overdue) => Outcome::Overdue,
+            Err(AcquireError::TooManyPermits) => unreachable!("numbers are checked before"),
         };
         semaphore.record(outcome, Since::NEVER);
         answer.map(|()| (semaphore, Held::taken(self.need)))
