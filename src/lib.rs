@@ -56,7 +56,7 @@
 //!
 //! What is behind one carries a badge that says so, here and at each item, on docs.rs.
 //!
-//! - `keyed`, on by default: `KeyedSemaphore`. Brings hashbrown and triomphe.
+//! - `keyed`, on by default: `KeyedSemaphore`. Brings equivalent, hashbrown and triomphe.
 //! - `pool`, on by default: `LeasePool`, leases of keys. Brings hashbrown.
 //! - `stream`: `LeasePool::leases`, a stream. Brings futures-core.
 //! - `stats`: `Semaphore::stats`, for semaphores that are built to keep them.

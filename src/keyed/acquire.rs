@@ -2,10 +2,9 @@
 //! future, and the futures.
 
 use std::{
-    borrow::Borrow,
     fmt,
     future::Future,
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, RandomState},
     marker::PhantomPinned,
     mem,
     ops::Deref,
@@ -33,9 +32,8 @@ use crate::{
 fn try_take<R, Q>(keyed: R, key: &Q, n: u32) -> Result<Permits<R>, KeyedTryAcquireError>
 where
     R: Reach,
-    R::Key: Borrow<Q>,
     R::Hasher: BuildHasher,
-    Q: Hash + Eq + ToKey<R::Key> + ?Sized,
+    Q: ToKey<R::Key> + ?Sized,
 {
     let KeyedSemaphore { shards, .. } = keyed.keyed();
     let hash = keyed.keyed().hash(key);
@@ -48,11 +46,11 @@ where
 impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// Takes `n` permits of `key`, or a place to wait for them.
     #[inline]
-    pub(super) fn enter<Q>(&self, key: &Q, n: u32) -> Result<Entered<K>, KeyedAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    pub(super) fn enter<Q: ToKey<K> + ?Sized>(
+        &self,
+        key: &Q,
+        n: u32,
+    ) -> Result<Entered<K>, KeyedAcquireError> {
         let max_waiters = self.shards.settings().max_waiters;
         let entered = self.shards.enter(self.hash(key), key, n, max_waiters);
         entered.map_err(Refusal::into)
@@ -93,11 +91,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// # }).unwrap();
     /// ```
     #[inline]
-    pub fn acquire<'k, Q>(&self, key: &'k Q) -> KeyedAcquire<'_, 'k, K, Q, S>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    pub fn acquire<'k, Q: ToKey<K> + ?Sized>(&self, key: &'k Q) -> KeyedAcquire<'_, 'k, K, Q, S> {
         KeyedAcquire::new(self, key, 1)
     }
 
@@ -132,12 +126,10 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// # }).unwrap();
     /// ```
     #[inline]
-    pub fn acquire_owned<P>(self: Arc<Self>, key: P) -> KeyedAcquireOwned<K, P, S>
-    where
-        P: Deref,
-        K: Borrow<P::Target>,
-        P::Target: Hash + Eq + ToKey<K>,
-    {
+    pub fn acquire_owned<P: Deref<Target: ToKey<K>>>(
+        self: Arc<Self>,
+        key: P,
+    ) -> KeyedAcquireOwned<K, P, S> {
         KeyedAcquireOwned::new(self, key, 1)
     }
 
@@ -175,11 +167,11 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn acquire_many<'k, Q>(&self, key: &'k Q, n: u32) -> KeyedAcquire<'_, 'k, K, Q, S>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    pub fn acquire_many<'k, Q: ToKey<K> + ?Sized>(
+        &self,
+        key: &'k Q,
+        n: u32,
+    ) -> KeyedAcquire<'_, 'k, K, Q, S> {
         KeyedAcquire::new(self, key, checked(n as usize))
     }
 
@@ -217,12 +209,11 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn acquire_many_owned<P>(self: Arc<Self>, key: P, n: u32) -> KeyedAcquireOwned<K, P, S>
-    where
-        P: Deref,
-        K: Borrow<P::Target>,
-        P::Target: Hash + Eq + ToKey<K>,
-    {
+    pub fn acquire_many_owned<P: Deref<Target: ToKey<K>>>(
+        self: Arc<Self>,
+        key: P,
+        n: u32,
+    ) -> KeyedAcquireOwned<K, P, S> {
         KeyedAcquireOwned::new(self, key, checked(n as usize))
     }
 }
@@ -249,11 +240,10 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// # Ok::<(), dynaphore::error::KeyedTryAcquireError>(())
     /// ```
     #[inline]
-    pub fn try_acquire<Q>(&self, key: &Q) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    pub fn try_acquire<Q: ToKey<K> + ?Sized>(
+        &self,
+        key: &Q,
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError> {
         try_take(self, key, 1).map(KeyedPermit::new)
     }
 
@@ -275,14 +265,10 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// # Ok::<(), dynaphore::error::KeyedTryAcquireError>(())
     /// ```
     #[inline]
-    pub fn try_acquire_owned<Q>(
+    pub fn try_acquire_owned<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError> {
         try_take(self, key, 1).map(OwnedKeyedPermit::new)
     }
 
@@ -309,15 +295,11 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn try_acquire_many<Q>(
+    pub fn try_acquire_many<Q: ToKey<K> + ?Sized>(
         &self,
         key: &Q,
         n: u32,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError> {
         try_take(self, key, checked(n as usize)).map(KeyedPermit::new)
     }
 
@@ -345,15 +327,11 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn try_acquire_many_owned<Q>(
+    pub fn try_acquire_many_owned<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
         n: u32,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError> {
         try_take(self, key, checked(n as usize)).map(OwnedKeyedPermit::new)
     }
 }
@@ -372,12 +350,13 @@ pub(super) enum Request<R: Reach, P> {
 
 impl<R: Reach, P> Request<R, P> {
     #[inline]
-    pub(super) fn poll<Q>(&mut self, waker: &Waker) -> Poll<Result<Permits<R>, KeyedAcquireError>>
+    pub(super) fn poll<Q: ToKey<R::Key> + ?Sized>(
+        &mut self,
+        waker: &Waker,
+    ) -> Poll<Result<Permits<R>, KeyedAcquireError>>
     where
         P: Deref<Target = Q>,
-        R::Key: Borrow<Q>,
         R::Hasher: BuildHasher,
-        Q: Hash + Eq + ToKey<R::Key> + ?Sized,
     {
         if let Self::Asks { keyed, key, n } = self {
             let (entered, n) = (keyed.keyed().enter(&**key, *n), *n);
@@ -472,9 +451,8 @@ impl<'a, 'k, K, Q: ?Sized, S> KeyedAcquire<'a, 'k, K, Q, S> {
 
 impl<'a, K, Q, S> Future for KeyedAcquire<'a, '_, K, Q, S>
 where
-    K: Borrow<Q>,
-    Q: Hash + Eq + ToKey<K> + ?Sized,
     S: BuildHasher,
+    Q: ToKey<K> + ?Sized,
 {
     type Output = Result<KeyedPermit<'a, K, S>, KeyedAcquireError>;
 
@@ -531,9 +509,7 @@ impl<K, P, S> KeyedAcquireOwned<K, P, S> {
 
 impl<K, P, S> Future for KeyedAcquireOwned<K, P, S>
 where
-    P: Deref,
-    K: Borrow<P::Target>,
-    P::Target: Hash + Eq + ToKey<K>,
+    P: Deref<Target: ToKey<K>>,
     S: BuildHasher,
 {
     type Output = Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>;

@@ -1,8 +1,7 @@
 //! Taking permits of a key by blocking the thread, with a bound on the time or without.
 
 use std::{
-    borrow::Borrow,
-    hash::{BuildHasher, Hash},
+    hash::BuildHasher,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -30,9 +29,8 @@ fn block<R, Q>(
 ) -> Option<Result<Permits<R>, KeyedAcquireError>>
 where
     R: Reach,
-    R::Key: Borrow<Q>,
     R::Hasher: BuildHasher,
-    Q: Hash + Eq + ToKey<R::Key> + ?Sized,
+    Q: ToKey<R::Key> + ?Sized,
 {
     keyed.keyed().assert_may_block();
     Some(match keyed.keyed().enter(key, n) {
@@ -54,9 +52,8 @@ fn acquire<R, Q>(
 ) -> Result<Permits<R>, KeyedAcquireTimeoutError>
 where
     R: Reach,
-    R::Key: Borrow<Q>,
     R::Hasher: BuildHasher,
-    Q: Hash + Eq + ToKey<R::Key> + ?Sized,
+    Q: ToKey<R::Key> + ?Sized,
 {
     let told = block(keyed, key, n, deadline);
     Ok(told.ok_or(KeyedAcquireTimeoutError::Timeout)??)
@@ -67,9 +64,8 @@ where
 fn acquire_at_last<R, Q>(keyed: R, key: &Q, n: u32) -> Result<Permits<R>, KeyedAcquireError>
 where
     R: Reach,
-    R::Key: Borrow<Q>,
     R::Hasher: BuildHasher,
-    Q: Hash + Eq + ToKey<R::Key> + ?Sized,
+    Q: ToKey<R::Key> + ?Sized,
 {
     block(keyed, key, n, None).expect("there is no deadline")
 }
@@ -98,11 +94,10 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// ```
     #[track_caller]
-    pub fn blocking_acquire<Q>(&self, key: &Q) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    pub fn blocking_acquire<Q: ToKey<K> + ?Sized>(
+        &self,
+        key: &Q,
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError> {
         acquire_at_last(self, key, 1).map(KeyedPermit::new)
     }
 
@@ -129,14 +124,10 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_owned<Q>(
+    pub fn blocking_acquire_owned<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError> {
         acquire_at_last(self, key, 1).map(OwnedKeyedPermit::new)
     }
 
@@ -164,15 +155,11 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_many<Q>(
+    pub fn blocking_acquire_many<Q: ToKey<K> + ?Sized>(
         &self,
         key: &Q,
         n: u32,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError> {
         acquire_at_last(self, key, checked(n as usize)).map(KeyedPermit::new)
     }
 
@@ -201,15 +188,11 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_many_owned<Q>(
+    pub fn blocking_acquire_many_owned<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
         n: u32,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError> {
         acquire_at_last(self, key, checked(n as usize)).map(OwnedKeyedPermit::new)
     }
 }
@@ -243,15 +226,11 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_timeout<Q>(
+    pub fn blocking_acquire_timeout<Q: ToKey<K> + ?Sized>(
         &self,
         key: &Q,
         timeout: Duration,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, 1, after(timeout)).map(KeyedPermit::new)
     }
 
@@ -278,15 +257,11 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_deadline<Q>(
+    pub fn blocking_acquire_deadline<Q: ToKey<K> + ?Sized>(
         &self,
         key: &Q,
         deadline: Instant,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, 1, Some(deadline)).map(KeyedPermit::new)
     }
 
@@ -315,15 +290,11 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_owned_timeout<Q>(
+    pub fn blocking_acquire_owned_timeout<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
         timeout: Duration,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, 1, after(timeout)).map(OwnedKeyedPermit::new)
     }
 
@@ -351,15 +322,11 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_owned_deadline<Q>(
+    pub fn blocking_acquire_owned_deadline<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
         deadline: Instant,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, 1, Some(deadline)).map(OwnedKeyedPermit::new)
     }
 
@@ -388,16 +355,12 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_many_timeout<Q>(
+    pub fn blocking_acquire_many_timeout<Q: ToKey<K> + ?Sized>(
         &self,
         key: &Q,
         n: u32,
         timeout: Duration,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, checked(n as usize), after(timeout)).map(KeyedPermit::new)
     }
 
@@ -426,16 +389,12 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_many_deadline<Q>(
+    pub fn blocking_acquire_many_deadline<Q: ToKey<K> + ?Sized>(
         &self,
         key: &Q,
         n: u32,
         deadline: Instant,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, checked(n as usize), Some(deadline)).map(KeyedPermit::new)
     }
 
@@ -466,16 +425,12 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_many_owned_timeout<Q>(
+    pub fn blocking_acquire_many_owned_timeout<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
         n: u32,
         timeout: Duration,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, checked(n as usize), after(timeout)).map(OwnedKeyedPermit::new)
     }
 
@@ -506,16 +461,12 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_many_owned_deadline<Q>(
+    pub fn blocking_acquire_many_owned_deadline<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
         n: u32,
         deadline: Instant,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, checked(n as usize), Some(deadline)).map(OwnedKeyedPermit::new)
     }
 }

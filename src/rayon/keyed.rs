@@ -8,7 +8,6 @@
 //! of numbers that no two entries share, those of one key included.
 
 use std::{
-    borrow::Borrow,
     fmt,
     hash::{BuildHasher, Hash, RandomState},
     sync::Arc,
@@ -92,7 +91,7 @@ impl<'a, K, Q: ?Sized, S> KeyedSource<'a, K, Q, S> {
     #[must_use]
     pub fn new(keyed: &'a KeyedSemaphore<K, S>, key: &'a Q) -> Self
     where
-        K: Borrow<Q>,
+        Q: ToKey<K>,
     {
         Self { keyed, key }
     }
@@ -240,9 +239,9 @@ impl<K, Q: ?Sized, S> Sealed for KeyedSource<'_, K, Q, S> {}
 
 impl<'a, K, Q, S> Source for KeyedSource<'a, K, Q, S>
 where
-    K: Borrow<Q> + Send + Sync,
-    Q: Hash + Eq + ToKey<K> + Sync + ?Sized,
+    K: Send + Sync,
     S: BuildHasher + Send + Sync,
+    Q: ToKey<K> + Sync + ?Sized,
 {
     type Permit = KeyedPermit<'a, K, S>;
     type Ask = KeyedAcquire<'a, 'a, K, Q, S>;
