@@ -295,7 +295,7 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
         if n == 0 || self.source.is_closed() {
             return None;
         }
-        let borrowed = frames::borrow(self.source.id(), number, n)?;
+        let borrowed = frames::borrow(self.source.id(), number, n, !self.is_over_max())?;
         Grant::shared(&self.source, n, Some(borrowed), None, false)
     }
 
@@ -304,11 +304,21 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
         if let Some(permit) = grant.own() {
             return !permit.semaphore().is_pressed(|| self.asking());
         }
+        if grant.here.as_ref().is_some_and(|here| here.of_request) && self.is_over_max() {
+            return false;
+        }
         let is_late = |(_, end): &(_, Instant)| Instant::now() >= *end;
         // What was taken ahead of the line goes back after each job.
         grant.permit.is_none()
             && !self.source.is_closed()
             && !grant.there.as_ref().is_some_and(is_late)
+    }
+
+    /// Are more permits out than max? Then a request that got some gives them back, and
+    /// nobody uses them meanwhile.
+    fn is_over_max(&self) -> bool {
+        let (max, active) = self.source.max_and_active();
+        active > max
     }
 
     pub(super) fn asking(&self) -> usize {
@@ -558,7 +568,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
         let found = {
             let _suspended = self.request.as_ref().map(|request| {
                 let awaited = Arc::clone(&request.awaited);
-                Entered::waiting(call.source.id(), number, need, awaited)
+                Entered::asking(call.source.id(), number, need, awaited)
             });
             self.wait.look()
         };
@@ -583,7 +593,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
         }
         // What the loan has to bring, with what else there is. Whatever is beneath stays
         // as it is while this thread naps.
-        let beneath = || frames::borrow(source.id(), number, need);
+        let beneath = || frames::borrow(source.id(), number, need, true);
         let there = beneath().map_or(0, |borrowed| borrowed.permits as usize);
         let missing = need as usize - there.min(need as usize);
         let least = match over {
@@ -593,7 +603,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
         // As a number of permits it is at most `need`.
         let loan = self.wait.nap_starving(source.id(), number, least as u32)?;
         let missing = need.saturating_sub(loan.permits);
-        let here = frames::borrow(source.id(), number, missing);
+        let here = frames::borrow(source.id(), number, missing, true);
         Grant::shared(source, need, here, Some(loan), over)
     }
 
@@ -642,7 +652,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
     /// nested call, under what is free, ahead of who waits for what is suspended.
     fn over_max(&self, need: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
         let source = &self.call.source;
-        if let Some(borrowed) = frames::borrow(source.id(), number, need) {
+        if let Some(borrowed) = frames::borrow(source.id(), number, need, true) {
             return Grant::shared(source, need, Some(borrowed), None, true);
         }
         let ahead = || source.ahead(need, false).map(Grant::new);

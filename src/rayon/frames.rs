@@ -30,6 +30,8 @@ struct Frame {
     free: u32,
     /// Of one that waits for its permits: whether they are there yet.
     awaited: Option<Arc<Awaited>>,
+    /// They are its own then, and nothing is at work under them: it could give them back.
+    is_request: bool,
 }
 
 /// The number of a call that begins now. It is younger than all frames there are.
@@ -64,22 +66,39 @@ pub(super) struct Entered {
 impl Entered {
     #[inline]
     pub(super) fn new(id: Id, permits: u32) -> Self {
-        Self::push(id, NUMBERS.load(Relaxed), permits, None)
+        Self::push(Frame {
+            id,
+            number: NUMBERS.load(Relaxed),
+            free: permits,
+            awaited: None,
+            is_request: false,
+        })
     }
 
-    /// One that waits for `permits`, as old as number `number`.
-    pub(super) fn waiting(id: Id, number: u64, permits: u32, awaited: Arc<Awaited>) -> Self {
-        Self::push(id, number, permits, Some(awaited))
+    /// A call that waits in line for `permits`, as number `number`.
+    pub(super) fn asking(id: Id, number: u64, permits: u32, awaited: Arc<Awaited>) -> Self {
+        Self::push(Frame {
+            id,
+            number,
+            free: permits,
+            awaited: Some(awaited),
+            is_request: true,
+        })
+    }
+
+    /// One that waits until what it has lent is back.
+    pub(super) fn lending(id: Id, borrowed: &Borrowed, awaited: Arc<Awaited>) -> Self {
+        Self::push(Frame {
+            id,
+            number: borrowed.number,
+            free: borrowed.permits,
+            awaited: Some(awaited),
+            is_request: false,
+        })
     }
 
     #[inline]
-    fn push(id: Id, number: u64, free: u32, awaited: Option<Arc<Awaited>>) -> Self {
-        let frame = Frame {
-            id,
-            number,
-            free,
-            awaited,
-        };
+    fn push(frame: Frame) -> Self {
         let pushed = with_stack(|stack| stack.push(frame));
         Self {
             is_there: pushed.is_some(),
@@ -113,19 +132,24 @@ pub(super) struct Borrowed {
     pub(super) permits: u32,
     /// Of the youngest of these frames.
     pub(super) number: u64,
+    /// One of these frames is that of a request.
+    pub(super) of_request: bool,
 }
 
 /// Up to `most` permits, for call number `number`: of frames that were there when it
-/// began. `None` if there are none.
-pub(super) fn borrow(id: Id, number: u64, most: u32) -> Option<Borrowed> {
+/// began, those of requests only if `requests`. `None` if there are none.
+pub(super) fn borrow(id: Id, number: u64, most: u32, requests: bool) -> Option<Borrowed> {
     with_stack(|stack| {
         let (mut parts, mut permits, mut youngest) = (Vec::new(), 0, 0);
+        let mut of_request = false;
         for (index, frame) in stack.iter_mut().enumerate().rev() {
             let is_held = frame
                 .awaited
                 .as_ref()
                 .is_none_or(|awaited| awaited.is_there());
-            if frame.id == id && frame.number < number && frame.free > 0 && is_held {
+            let is_for_us = frame.id == id && frame.number < number;
+            if is_for_us && frame.free > 0 && is_held && (requests || !frame.is_request) {
+                of_request |= frame.is_request;
                 let part = frame.free.min(most - permits);
                 frame.free -= part;
                 permits += part;
@@ -141,6 +165,7 @@ pub(super) fn borrow(id: Id, number: u64, most: u32) -> Option<Borrowed> {
             parts,
             permits,
             number: youngest,
+            of_request,
         })
     })?
 }

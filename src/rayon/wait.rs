@@ -297,7 +297,7 @@ fn lend() -> bool {
         if plea.loan.is_some() {
             return None;
         }
-        let borrowed = frames::borrow(plea.id, plea.number, u32::MAX)?;
+        let borrowed = frames::borrow(plea.id, plea.number, u32::MAX, true)?;
         if borrowed.permits < plea.least {
             return None;
         }
@@ -314,7 +314,7 @@ fn lend() -> bool {
     };
     let mut wait = Wait::new(parker);
     let back = Arc::clone(&lender);
-    let _suspended = Entered::waiting(id, borrowed.number, borrowed.permits, back);
+    let _suspended = Entered::lending(id, &borrowed, back);
     while !lender.is_there() {
         if !wait.look() {
             wait.nap();

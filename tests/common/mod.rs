@@ -20,7 +20,7 @@ use dynaphore::Snapshot;
 pub use silent::{place, silence, silently};
 
 /// How long a test may hang before that is a failure. No outcome depends on it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs `test`, and fails if it has not ended within [`PATIENCE`].
 pub fn watchdog<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {

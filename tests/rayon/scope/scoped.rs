@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Barrier, Once,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread,
 };
@@ -12,6 +12,8 @@ use dynaphore::{
     Semaphore,
     throttle::{Throttle, ThrottlePermit},
 };
+
+use rayon::{Scope, Yield};
 
 use crate::{
     child::in_child,
@@ -293,5 +295,48 @@ fn the_last_job_is_begun_beside_the_one_that_runs() {
             jobs.spawn(scope, |_, _permit| room.visit(|| ())).unwrap();
         });
         assert_eq!(room.visits(), 1);
+    });
+}
+
+/// A helper that runs on top of the call that waits uses the permit which that call has
+/// got meanwhile. It is one like any other.
+#[test]
+fn a_shrink_is_followed_on_top_of_a_call_that_waits() {
+    in_child("a_shrink_is_followed_on_top_of_a_call_that_waits", || {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let held = semaphore.try_acquire_many(2).unwrap();
+        let ran = AtomicUsize::new(0);
+        let (begun, seen) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (semaphore, ran, begun, seen) = (&semaphore, &ran, &begun, &seen);
+        pool(2).scope(|scope| {
+            // The other worker takes no part.
+            scope.spawn(|_| {
+                begun.store(true, SeqCst);
+                until(|| seen.load(SeqCst));
+            });
+            until(|| begun.load(SeqCst));
+            let jobs = Throttle::new(Arc::clone(semaphore)).scoped();
+            let job = move |_: &Scope<'_>, _: ThrottlePermit<'_>| {
+                if ran.fetch_add(1, SeqCst) == 0 {
+                    semaphore.set_max(0);
+                }
+            };
+            let more = jobs.clone();
+            scope.spawn(move |scope| {
+                // On top of the call that waits, which gets one of these.
+                assert_eq!(semaphore.waiting(), 1);
+                drop(held);
+                more.spawn(scope, job).unwrap();
+                let other = semaphore.try_acquire().unwrap();
+                while rayon::yield_now() == Some(Yield::Executed) {}
+                seen.store(true, SeqCst);
+                assert_eq!(ran.load(SeqCst), 1);
+                drop(other);
+                semaphore.set_max(1);
+            });
+            (0..3).for_each(|_| jobs.spawn(scope, job).unwrap());
+        });
+        assert_eq!(ran.load(SeqCst), 4);
+        assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
     });
 }
