@@ -1,4 +1,11 @@
 //! Why a permit or a lease was not had.
+//!
+//! | calls | of a semaphore | of a key | of a lease pool |
+//! |---|---|---|---|
+//! | that wait | [`AcquireError`] | `KeyedAcquireError` | `LeaseError` |
+//! | that do not | [`TryAcquireError`] | `KeyedTryAcquireError` | `TryLeaseError` |
+//! | that wait for a time | [`AcquireTimeoutError`] | `KeyedAcquireTimeoutError` | `LeaseTimeoutError` |
+//! | that change max | [`SetMaxError`] | [`SetMaxError`] | [`SetMaxError`] |
 
 use std::{error::Error, fmt};
 
@@ -16,6 +23,21 @@ macro_rules! messages {
         impl Error for $error {}
     };
 }
+
+/// One error is the other, with the same cases.
+macro_rules! goes_on {
+    ($from:ident => $to:ident: $($case:ident),+) => {
+        impl From<$from> for $to {
+            fn from(error: $from) -> Self {
+                match error {
+                    $($from::$case => Self::$case,)+
+                }
+            }
+        }
+    };
+}
+
+const TOO_MANY_PERMITS: &str = "more than 2147483647 permits";
 
 #[cfg(feature = "keyed")]
 mod keyed;
@@ -48,6 +70,10 @@ pub enum AcquireError {
     TooManyWaiters,
     /// It has waited [for too long](crate::Builder::overdue).
     Overdue,
+    /// More permits than there can ever be: a weight above
+    /// [`MAX_PERMITS`](crate::Semaphore::MAX_PERMITS) in a call that takes weights from a
+    /// closure. Calls that are given the number itself panic.
+    TooManyPermits,
 }
 
 messages! {
@@ -55,6 +81,7 @@ messages! {
     Self::Closed => "semaphore closed",
     Self::TooManyWaiters => "too many wait for permits",
     Self::Overdue => "waited too long for permits",
+    Self::TooManyPermits => TOO_MANY_PERMITS,
 }
 
 /// Why a call that does not wait has returned no permit.
@@ -117,6 +144,10 @@ pub enum AcquireTimeoutError {
     TooManyWaiters,
     /// It has waited [for too long](crate::Builder::overdue).
     Overdue,
+    /// More permits than there can ever be: a weight above
+    /// [`MAX_PERMITS`](crate::Semaphore::MAX_PERMITS) in a call that takes weights from a
+    /// closure. Calls that are given the number itself panic.
+    TooManyPermits,
 }
 
 messages! {
@@ -125,17 +156,10 @@ messages! {
     Self::Closed => "semaphore closed",
     Self::TooManyWaiters => "too many wait for permits",
     Self::Overdue => "waited too long for permits",
+    Self::TooManyPermits => TOO_MANY_PERMITS,
 }
 
-impl From<AcquireError> for AcquireTimeoutError {
-    fn from(error: AcquireError) -> Self {
-        match error {
-            AcquireError::Closed => Self::Closed,
-            AcquireError::TooManyWaiters => Self::TooManyWaiters,
-            AcquireError::Overdue => Self::Overdue,
-        }
-    }
-}
+goes_on! { AcquireError => AcquireTimeoutError: Closed, TooManyWaiters, Overdue, TooManyPermits }
 
 /// Why a max was not changed, or something not made with it.
 ///
@@ -164,7 +188,7 @@ pub enum SetMaxError {
 
 messages! {
     SetMaxError:
-    Self::TooManyPermits => "more than 2147483647 permits",
+    Self::TooManyPermits => TOO_MANY_PERMITS,
     Self::TooManyKeys => "too many keys in use",
 }
 
@@ -199,7 +223,7 @@ messages! { LeaseError: _ => "lease pool stopped", }
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{LeasePool, TryLeaseError};
+/// use dynaphore::{LeasePool, error::TryLeaseError};
 ///
 /// let pool = LeasePool::<&str>::new();
 /// assert_eq!(pool.try_acquire().unwrap_err(), TryLeaseError::NoLease);
@@ -234,7 +258,7 @@ messages! {
 ///
 /// ```
 /// use std::time::Duration;
-/// use dynaphore::{LeasePool, LeaseTimeoutError};
+/// use dynaphore::{LeasePool, error::LeaseTimeoutError};
 ///
 /// let pool = LeasePool::<&str>::new();
 /// let late = pool.blocking_acquire_timeout(Duration::from_millis(1));

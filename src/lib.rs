@@ -15,6 +15,7 @@
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
 //! | [`SetMaxError`] | why max is what it was |
+//! | [`mod@error`] | all errors, those of keys and leases too |
 //! | [`mod@future`] | the futures that the calls return, for who has to name them |
 //! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
 //! | [`generation::Swap`] | counters and the like, read and reset as one while traffic goes on |
@@ -26,13 +27,11 @@
     feature = "keyed",
     doc = "| [`KeyedSemaphore`], [`KeyedBuilder`] | a semaphore for each key |",
     doc = "| [`ToKey`] | by what keys are looked up |",
-    doc = "| [`KeyedPermit`], [`OwnedKeyedPermit`] | permits of a key |",
-    doc = "| [`KeyedAcquireError`], [`KeyedTryAcquireError`], [`KeyedAcquireTimeoutError`] | why there is no permit of a key |"
+    doc = "| [`KeyedPermit`], [`OwnedKeyedPermit`] | permits of a key |"
 )]
 #![cfg_attr(
     feature = "pool",
-    doc = "| [`LeasePool`], [`Lease`], [`Counts`] | leases of keys, each key with a target of its own |",
-    doc = "| [`LeaseError`], [`TryLeaseError`], [`LeaseTimeoutError`] | why there is no lease |"
+    doc = "| [`LeasePool`], [`Lease`], [`Counts`] | leases of keys, each key with a target of its own |"
 )]
 #![cfg_attr(
     feature = "rayon",
@@ -58,7 +57,7 @@
 //!
 //! What is behind one carries a badge that says so, here and at each item, on docs.rs.
 //!
-//! - `keyed`, on by default: `KeyedSemaphore`. Brings hashbrown and triomphe.
+//! - `keyed`, on by default: `KeyedSemaphore`. Brings equivalent, hashbrown and triomphe.
 //! - `pool`, on by default: `LeasePool`, leases of keys. Brings hashbrown.
 //! - `stream`: `LeasePool::leases`, a stream. Brings futures-core.
 //! - `stats`: `Semaphore::stats`, for semaphores that are built to keep them.
@@ -91,7 +90,7 @@ compile_error!("dynaphore counts in 64-bit atomics, which this target does not h
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-mod error;
+pub mod error;
 mod event;
 mod foreign;
 pub mod generation;
@@ -109,10 +108,6 @@ mod thread_number;
 pub mod throttle;
 
 pub use error::{AcquireError, AcquireTimeoutError, SetMaxError, TryAcquireError};
-#[cfg(feature = "keyed")]
-pub use error::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError};
-#[cfg(feature = "pool")]
-pub use error::{LeaseError, LeaseTimeoutError, TryLeaseError};
 #[cfg(feature = "keyed")]
 pub use keyed::{KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit, ToKey};
 #[cfg(feature = "pool")]
@@ -173,9 +168,9 @@ const _: () = {
         everywhere::<KeyedAcquire<'_, '_, String, str>>();
         everywhere::<KeyedAcquireOwned<String, &str>>();
         everywhere::<KeyedBuilder<String>>();
-        everywhere::<KeyedAcquireError>();
-        everywhere::<KeyedTryAcquireError>();
-        everywhere::<KeyedAcquireTimeoutError>();
+        everywhere::<error::KeyedAcquireError>();
+        everywhere::<error::KeyedTryAcquireError>();
+        everywhere::<error::KeyedAcquireTimeoutError>();
     }
     #[cfg(all(feature = "pool", not(dynaphore_loom)))]
     {
@@ -184,9 +179,9 @@ const _: () = {
         everywhere::<AcquireLease<String>>();
         everywhere::<Stopped<'_>>();
         everywhere::<Counts>();
-        everywhere::<LeaseError>();
-        everywhere::<TryLeaseError>();
-        everywhere::<LeaseTimeoutError>();
+        everywhere::<error::LeaseError>();
+        everywhere::<error::TryLeaseError>();
+        everywhere::<error::LeaseTimeoutError>();
     }
     #[cfg(all(feature = "stream", not(dynaphore_loom)))]
     everywhere::<Leases<String>>();

@@ -180,7 +180,7 @@ impl<K, S> LeasePool<K, S> {
     /// pool.set("a", 1);
     /// let lease = pool.try_acquire()?;
     /// assert!(pool.try_acquire().is_err());
-    /// # Ok::<(), dynaphore::TryLeaseError>(())
+    /// # Ok::<(), dynaphore::error::TryLeaseError>(())
     /// ```
     pub fn try_acquire(&self) -> Result<Lease<K>, TryLeaseError> {
         request::now(&self.shared)
@@ -211,7 +211,7 @@ impl<K, S> LeasePool<K, S> {
     /// pool.set("a", 1);
     /// let lease = pool.acquire().await?;
     /// assert_eq!(*lease.key(), "a");
-    /// # Ok::<(), dynaphore::LeaseError>(())
+    /// # Ok::<(), dynaphore::error::LeaseError>(())
     /// # }).unwrap();
     /// ```
     pub fn acquire(&self) -> AcquireLease<K> {
@@ -278,7 +278,7 @@ impl<K, S> LeasePool<K, S> {
     /// let pool = dynaphore::LeasePool::new();
     /// pool.set("a", 1);
     /// assert_eq!(*pool.blocking_acquire()?.key(), "a");
-    /// # Ok::<(), dynaphore::LeaseError>(())
+    /// # Ok::<(), dynaphore::error::LeaseError>(())
     /// ```
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<Lease<K>, LeaseError> {
@@ -305,7 +305,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use dynaphore::{LeasePool, LeaseTimeoutError};
+    /// use dynaphore::{LeasePool, error::LeaseTimeoutError};
     ///
     /// let pool = LeasePool::<&str>::new();
     /// let late = pool.blocking_acquire_timeout(Duration::from_millis(1));
@@ -336,7 +336,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// ```
     /// use std::time::Instant;
-    /// use dynaphore::{LeasePool, LeaseTimeoutError};
+    /// use dynaphore::{LeasePool, error::LeaseTimeoutError};
     ///
     /// let pool = LeasePool::<&str>::new();
     /// let late = pool.blocking_acquire_deadline(Instant::now());

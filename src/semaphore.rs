@@ -73,7 +73,7 @@ pub use self::{
 pub(crate) use self::{acquire::Attempt, internal::Rest, packed::Held, word::Take};
 #[cfg(feature = "keyed")]
 pub(crate) use self::{
-    blocking::acquire as block,
+    blocking::block,
     core::{checked, try_checked},
     fairness::Policy,
 };

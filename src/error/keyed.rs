@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use super::{AcquireError, AcquireTimeoutError, SetMaxError};
+use super::{AcquireError, AcquireTimeoutError, SetMaxError, TOO_MANY_PERMITS};
 
 const CLOSED: &str = "keyed semaphore closed";
 const NO_PERMITS: &str = "no permits available for this key";
@@ -27,7 +27,7 @@ impl TooManyKeys {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{KeyedAcquireError, KeyedSemaphore};
+/// use dynaphore::{KeyedSemaphore, error::KeyedAcquireError};
 ///
 /// let hosts = KeyedSemaphore::<String>::new(2);
 /// hosts.close();
@@ -50,6 +50,8 @@ pub enum KeyedAcquireError {
     /// What [`AcquireError::Overdue`](crate::AcquireError::Overdue) becomes. Lines of keys have no
     /// target, so no call returns it.
     Overdue,
+    /// What [`AcquireError::TooManyPermits`](crate::AcquireError::TooManyPermits) becomes.
+    TooManyPermits,
 }
 
 /// Why a call that does not wait has returned no permit of a key.
@@ -60,7 +62,7 @@ pub enum KeyedAcquireError {
 /// # Examples
 ///
 /// ```
-/// use dynaphore::{KeyedSemaphore, KeyedTryAcquireError};
+/// use dynaphore::{KeyedSemaphore, error::KeyedTryAcquireError};
 ///
 /// let hosts = KeyedSemaphore::<String>::new(1);
 /// let _held = hosts.try_acquire("a.example").unwrap();
@@ -91,7 +93,7 @@ pub enum KeyedTryAcquireError {
 ///
 /// ```
 /// use std::time::Duration;
-/// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+/// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
 ///
 /// let hosts = KeyedSemaphore::<String>::new(0);
 /// let patience = Duration::from_millis(1);
@@ -116,6 +118,8 @@ pub enum KeyedAcquireTimeoutError {
     /// What [`AcquireTimeoutError::Overdue`](crate::AcquireTimeoutError::Overdue) becomes. Lines of keys have no
     /// target, so no call returns it.
     Overdue,
+    /// What [`AcquireError::TooManyPermits`](crate::AcquireError::TooManyPermits) becomes.
+    TooManyPermits,
 }
 
 messages! { TooManyKeys: _ => TOO_MANY_KEYS, }
@@ -126,6 +130,7 @@ messages! {
     Self::TooManyKeys => TOO_MANY_KEYS,
     Self::TooManyWaiters => TOO_MANY_WAITERS,
     Self::Overdue => OVERDUE,
+    Self::TooManyPermits => TOO_MANY_PERMITS,
 }
 
 messages! {
@@ -142,60 +147,32 @@ messages! {
     Self::TooManyKeys => TOO_MANY_KEYS,
     Self::TooManyWaiters => TOO_MANY_WAITERS,
     Self::Overdue => OVERDUE,
+    Self::TooManyPermits => TOO_MANY_PERMITS,
 }
 
-impl From<TooManyKeys> for SetMaxError {
-    fn from(_: TooManyKeys) -> Self {
-        Self::TooManyKeys
-    }
+macro_rules! too_many_keys {
+    ($($error:ident),+) => {
+        $(impl From<TooManyKeys> for $error {
+            fn from(_: TooManyKeys) -> Self {
+                Self::TooManyKeys
+            }
+        })+
+    };
 }
 
-impl From<TooManyKeys> for KeyedAcquireError {
-    fn from(_: TooManyKeys) -> Self {
-        Self::TooManyKeys
-    }
-}
+too_many_keys!(
+    SetMaxError,
+    KeyedAcquireError,
+    KeyedTryAcquireError,
+    KeyedAcquireTimeoutError
+);
 
-impl From<TooManyKeys> for KeyedTryAcquireError {
-    fn from(_: TooManyKeys) -> Self {
-        Self::TooManyKeys
-    }
+goes_on! { AcquireError => KeyedAcquireError: Closed, TooManyWaiters, Overdue, TooManyPermits }
+goes_on! {
+    AcquireTimeoutError => KeyedAcquireTimeoutError:
+    Timeout, Closed, TooManyWaiters, Overdue, TooManyPermits
 }
-
-impl From<TooManyKeys> for KeyedAcquireTimeoutError {
-    fn from(_: TooManyKeys) -> Self {
-        Self::TooManyKeys
-    }
-}
-
-impl From<AcquireError> for KeyedAcquireError {
-    fn from(error: AcquireError) -> Self {
-        match error {
-            AcquireError::Closed => Self::Closed,
-            AcquireError::TooManyWaiters => Self::TooManyWaiters,
-            AcquireError::Overdue => Self::Overdue,
-        }
-    }
-}
-
-impl From<AcquireTimeoutError> for KeyedAcquireTimeoutError {
-    fn from(error: AcquireTimeoutError) -> Self {
-        match error {
-            AcquireTimeoutError::Timeout => Self::Timeout,
-            AcquireTimeoutError::Closed => Self::Closed,
-            AcquireTimeoutError::TooManyWaiters => Self::TooManyWaiters,
-            AcquireTimeoutError::Overdue => Self::Overdue,
-        }
-    }
-}
-
-impl From<KeyedAcquireError> for KeyedAcquireTimeoutError {
-    fn from(error: KeyedAcquireError) -> Self {
-        match error {
-            KeyedAcquireError::Closed => Self::Closed,
-            KeyedAcquireError::TooManyKeys => Self::TooManyKeys,
-            KeyedAcquireError::TooManyWaiters => Self::TooManyWaiters,
-            KeyedAcquireError::Overdue => Self::Overdue,
-        }
-    }
+goes_on! {
+    KeyedAcquireError => KeyedAcquireTimeoutError:
+    Closed, TooManyKeys, TooManyWaiters, Overdue, TooManyPermits
 }

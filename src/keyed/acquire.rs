@@ -2,10 +2,9 @@
 //! future, and the futures.
 
 use std::{
-    borrow::Borrow,
     fmt,
     future::Future,
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, RandomState},
     marker::PhantomPinned,
     mem,
     ops::Deref,
@@ -33,9 +32,8 @@ use crate::{
 fn try_take<R, Q>(keyed: R, key: &Q, n: u32) -> Result<Permits<R>, KeyedTryAcquireError>
 where
     R: Reach,
-    R::Key: Borrow<Q>,
     R::Hasher: BuildHasher,
-    Q: Hash + Eq + ToKey<R::Key> + ?Sized,
+    Q: ToKey<R::Key> + ?Sized,
 {
     let KeyedSemaphore { shards, .. } = keyed.keyed();
     let hash = keyed.keyed().hash(key);
@@ -48,11 +46,11 @@ where
 impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// Takes `n` permits of `key`, or a place to wait for them.
     #[inline]
-    pub(super) fn enter<Q>(&self, key: &Q, n: u32) -> Result<Entered<K>, KeyedAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    pub(super) fn enter<Q: ToKey<K> + ?Sized>(
+        &self,
+        key: &Q,
+        n: u32,
+    ) -> Result<Entered<K>, KeyedAcquireError> {
         let max_waiters = self.shards.settings().max_waiters;
         let entered = self.shards.enter(self.hash(key), key, n, max_waiters);
         entered.map_err(Refusal::into)
@@ -89,15 +87,11 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// let held = users.acquire(&17).await?;
     /// assert_eq!(users.snapshot(&17).active, 1);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// # }).unwrap();
     /// ```
     #[inline]
-    pub fn acquire<'k, Q>(&self, key: &'k Q) -> KeyedAcquire<'_, 'k, K, Q, S>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    pub fn acquire<'k, Q: ToKey<K> + ?Sized>(&self, key: &'k Q) -> KeyedAcquire<'_, 'k, K, Q, S> {
         KeyedAcquire::new(self, key, 1)
     }
 
@@ -128,16 +122,14 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// let held = users.clone().acquire_owned(&17).await?;
     /// assert_eq!(users.snapshot(&17).active, 1);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// # }).unwrap();
     /// ```
     #[inline]
-    pub fn acquire_owned<P>(self: Arc<Self>, key: P) -> KeyedAcquireOwned<K, P, S>
-    where
-        P: Deref,
-        K: Borrow<P::Target>,
-        P::Target: Hash + Eq + ToKey<K>,
-    {
+    pub fn acquire_owned<P: Deref<Target: ToKey<K>>>(
+        self: Arc<Self>,
+        key: P,
+    ) -> KeyedAcquireOwned<K, P, S> {
         KeyedAcquireOwned::new(self, key, 1)
     }
 
@@ -170,16 +162,16 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// let held = users.acquire_many(&17, 2).await?;
     /// assert_eq!(users.snapshot(&17).active, 2);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// # }).unwrap();
     /// ```
     #[inline]
     #[track_caller]
-    pub fn acquire_many<'k, Q>(&self, key: &'k Q, n: u32) -> KeyedAcquire<'_, 'k, K, Q, S>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    pub fn acquire_many<'k, Q: ToKey<K> + ?Sized>(
+        &self,
+        key: &'k Q,
+        n: u32,
+    ) -> KeyedAcquire<'_, 'k, K, Q, S> {
         KeyedAcquire::new(self, key, checked(n as usize))
     }
 
@@ -212,17 +204,16 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// let held = users.clone().acquire_many_owned(&17, 2).await?;
     /// assert_eq!(users.snapshot(&17).active, 2);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// # }).unwrap();
     /// ```
     #[inline]
     #[track_caller]
-    pub fn acquire_many_owned<P>(self: Arc<Self>, key: P, n: u32) -> KeyedAcquireOwned<K, P, S>
-    where
-        P: Deref,
-        K: Borrow<P::Target>,
-        P::Target: Hash + Eq + ToKey<K>,
-    {
+    pub fn acquire_many_owned<P: Deref<Target: ToKey<K>>>(
+        self: Arc<Self>,
+        key: P,
+        n: u32,
+    ) -> KeyedAcquireOwned<K, P, S> {
         KeyedAcquireOwned::new(self, key, checked(n as usize))
     }
 }
@@ -246,14 +237,13 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.try_acquire(&17)?;
     /// assert_eq!(users.snapshot(&17).active, 1);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedTryAcquireError>(())
     /// ```
     #[inline]
-    pub fn try_acquire<Q>(&self, key: &Q) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    pub fn try_acquire<Q: ToKey<K> + ?Sized>(
+        &self,
+        key: &Q,
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError> {
         try_take(self, key, 1).map(KeyedPermit::new)
     }
 
@@ -272,17 +262,13 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.clone().try_acquire_owned(&17)?;
     /// assert_eq!(users.snapshot(&17).active, 1);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedTryAcquireError>(())
     /// ```
     #[inline]
-    pub fn try_acquire_owned<Q>(
+    pub fn try_acquire_owned<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError> {
         try_take(self, key, 1).map(OwnedKeyedPermit::new)
     }
 
@@ -305,19 +291,15 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.try_acquire_many(&17, 2)?;
     /// assert_eq!(users.snapshot(&17).active, 2);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedTryAcquireError>(())
     /// ```
     #[inline]
     #[track_caller]
-    pub fn try_acquire_many<Q>(
+    pub fn try_acquire_many<Q: ToKey<K> + ?Sized>(
         &self,
         key: &Q,
         n: u32,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedTryAcquireError> {
         try_take(self, key, checked(n as usize)).map(KeyedPermit::new)
     }
 
@@ -341,19 +323,15 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.clone().try_acquire_many_owned(&17, 2)?;
     /// assert_eq!(users.snapshot(&17).active, 2);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedTryAcquireError>(())
     /// ```
     #[inline]
     #[track_caller]
-    pub fn try_acquire_many_owned<Q>(
+    pub fn try_acquire_many_owned<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
         n: u32,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedTryAcquireError> {
         try_take(self, key, checked(n as usize)).map(OwnedKeyedPermit::new)
     }
 }
@@ -372,12 +350,13 @@ pub(super) enum Request<R: Reach, P> {
 
 impl<R: Reach, P> Request<R, P> {
     #[inline]
-    pub(super) fn poll<Q>(&mut self, waker: &Waker) -> Poll<Result<Permits<R>, KeyedAcquireError>>
+    pub(super) fn poll<Q: ToKey<R::Key> + ?Sized>(
+        &mut self,
+        waker: &Waker,
+    ) -> Poll<Result<Permits<R>, KeyedAcquireError>>
     where
         P: Deref<Target = Q>,
-        R::Key: Borrow<Q>,
         R::Hasher: BuildHasher,
-        Q: Hash + Eq + ToKey<R::Key> + ?Sized,
     {
         if let Self::Asks { keyed, key, n } = self {
             let (entered, n) = (keyed.keyed().enter(&**key, *n), *n);
@@ -448,7 +427,7 @@ pin_project! {
     /// assert!(hosts.is_empty(), "not polled yet");
     /// let permit = acquire.await?;
     /// assert_eq!(hosts.len(), 1);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// # }).unwrap();
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
@@ -472,9 +451,8 @@ impl<'a, 'k, K, Q: ?Sized, S> KeyedAcquire<'a, 'k, K, Q, S> {
 
 impl<'a, K, Q, S> Future for KeyedAcquire<'a, '_, K, Q, S>
 where
-    K: Borrow<Q>,
-    Q: Hash + Eq + ToKey<K> + ?Sized,
     S: BuildHasher,
+    Q: ToKey<K> + ?Sized,
 {
     type Output = Result<KeyedPermit<'a, K, S>, KeyedAcquireError>;
 
@@ -508,7 +486,7 @@ pin_project! {
     /// let hosts = Arc::new(KeyedSemaphore::<String>::new(1));
     /// let acquire: KeyedAcquireOwned<String, &str> = hosts.acquire_owned("a.example");
     /// assert_eq!(acquire.await?.key(), "a.example");
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// # }).unwrap();
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
@@ -531,9 +509,7 @@ impl<K, P, S> KeyedAcquireOwned<K, P, S> {
 
 impl<K, P, S> Future for KeyedAcquireOwned<K, P, S>
 where
-    P: Deref,
-    K: Borrow<P::Target>,
-    P::Target: Hash + Eq + ToKey<K>,
+    P: Deref<Target: ToKey<K>>,
     S: BuildHasher,
 {
     type Output = Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>;

@@ -1,8 +1,7 @@
 //! Taking permits of a key by blocking the thread, with a bound on the time or without.
 
 use std::{
-    borrow::Borrow,
-    hash::{BuildHasher, Hash},
+    hash::BuildHasher,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,7 +18,31 @@ use crate::{
     semaphore::{self, checked},
 };
 
-/// Waits for `n` permits of `key`, until the deadline if there is one.
+/// Waits for `n` permits of `key`, until the deadline if there is one. `None` if that comes
+/// first.
+#[track_caller]
+fn block<R, Q>(
+    keyed: R,
+    key: &Q,
+    n: u32,
+    deadline: Option<Instant>,
+) -> Option<Result<Permits<R>, KeyedAcquireError>>
+where
+    R: Reach,
+    R::Hasher: BuildHasher,
+    Q: ToKey<R::Key> + ?Sized,
+{
+    keyed.keyed().assert_may_block();
+    Some(match keyed.keyed().enter(key, n) {
+        Err(refused) => Err(refused),
+        Ok(Entered::Holds(entry)) => Ok(Permits::taken(keyed, entry, n)),
+        Ok(Entered::Waits(entry)) => {
+            let told = semaphore::block(Waiter::new(keyed, entry), n, deadline)?;
+            told.map(Permits::waited_for).map_err(Into::into)
+        }
+    })
+}
+
 #[track_caller]
 fn acquire<R, Q>(
     keyed: R,
@@ -29,18 +52,11 @@ fn acquire<R, Q>(
 ) -> Result<Permits<R>, KeyedAcquireTimeoutError>
 where
     R: Reach,
-    R::Key: Borrow<Q>,
     R::Hasher: BuildHasher,
-    Q: Hash + Eq + ToKey<R::Key> + ?Sized,
+    Q: ToKey<R::Key> + ?Sized,
 {
-    keyed.keyed().assert_may_block();
-    match keyed.keyed().enter(key, n)? {
-        Entered::Holds(entry) => Ok(Permits::taken(keyed, entry, n)),
-        Entered::Waits(entry) => {
-            let got = semaphore::block(Waiter::new(keyed, entry), n, deadline)?;
-            Ok(Permits::waited_for(got))
-        }
-    }
+    let told = block(keyed, key, n, deadline);
+    Ok(told.ok_or(KeyedAcquireTimeoutError::Timeout)??)
 }
 
 /// Waits for `n` permits of `key` as long as it takes.
@@ -48,17 +64,10 @@ where
 fn acquire_at_last<R, Q>(keyed: R, key: &Q, n: u32) -> Result<Permits<R>, KeyedAcquireError>
 where
     R: Reach,
-    R::Key: Borrow<Q>,
     R::Hasher: BuildHasher,
-    Q: Hash + Eq + ToKey<R::Key> + ?Sized,
+    Q: ToKey<R::Key> + ?Sized,
 {
-    acquire(keyed, key, n, None).map_err(|error| match error {
-        KeyedAcquireTimeoutError::Timeout => unreachable!("there is no deadline"),
-        KeyedAcquireTimeoutError::Closed => KeyedAcquireError::Closed,
-        KeyedAcquireTimeoutError::TooManyKeys => KeyedAcquireError::TooManyKeys,
-        KeyedAcquireTimeoutError::TooManyWaiters => KeyedAcquireError::TooManyWaiters,
-        KeyedAcquireTimeoutError::Overdue => KeyedAcquireError::Overdue,
-    })
+    block(keyed, key, n, None).expect("there is no deadline")
 }
 
 /// Blocking until the permits are there.
@@ -82,14 +91,13 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.blocking_acquire(&17)?;
     /// assert_eq!(users.snapshot(&17).active, 1);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// ```
     #[track_caller]
-    pub fn blocking_acquire<Q>(&self, key: &Q) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    pub fn blocking_acquire<Q: ToKey<K> + ?Sized>(
+        &self,
+        key: &Q,
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError> {
         acquire_at_last(self, key, 1).map(KeyedPermit::new)
     }
 
@@ -113,17 +121,13 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.clone().blocking_acquire_owned(&17)?;
     /// assert_eq!(users.snapshot(&17).active, 1);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_owned<Q>(
+    pub fn blocking_acquire_owned<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError> {
         acquire_at_last(self, key, 1).map(OwnedKeyedPermit::new)
     }
 
@@ -148,18 +152,14 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.blocking_acquire_many(&17, 2)?;
     /// assert_eq!(users.snapshot(&17).active, 2);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_many<Q>(
+    pub fn blocking_acquire_many<Q: ToKey<K> + ?Sized>(
         &self,
         key: &Q,
         n: u32,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireError> {
         acquire_at_last(self, key, checked(n as usize)).map(KeyedPermit::new)
     }
 
@@ -185,18 +185,14 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// let held = users.clone().blocking_acquire_many_owned(&17, 2)?;
     /// assert_eq!(users.snapshot(&17).active, 2);
     /// # drop(held);
-    /// # Ok::<(), dynaphore::KeyedAcquireError>(())
+    /// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_many_owned<Q>(
+    pub fn blocking_acquire_many_owned<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
         n: u32,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireError> {
         acquire_at_last(self, key, checked(n as usize)).map(OwnedKeyedPermit::new)
     }
 }
@@ -223,22 +219,18 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = KeyedSemaphore::<u64>::new(0);
     /// let late = users.blocking_acquire_timeout(&17, Duration::from_millis(1));
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_timeout<Q>(
+    pub fn blocking_acquire_timeout<Q: ToKey<K> + ?Sized>(
         &self,
         key: &Q,
         timeout: Duration,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, 1, after(timeout)).map(KeyedPermit::new)
     }
 
@@ -258,22 +250,18 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// ```
     /// use std::time::Instant;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = KeyedSemaphore::<u64>::new(0);
     /// let late = users.blocking_acquire_deadline(&17, Instant::now());
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_deadline<Q>(
+    pub fn blocking_acquire_deadline<Q: ToKey<K> + ?Sized>(
         &self,
         key: &Q,
         deadline: Instant,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, 1, Some(deadline)).map(KeyedPermit::new)
     }
 
@@ -294,7 +282,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// ```
     /// use std::time::Duration;
     /// # use std::sync::Arc;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = Arc::new(KeyedSemaphore::<u64>::new(0));
     /// let late = users.clone()
@@ -302,15 +290,11 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_owned_timeout<Q>(
+    pub fn blocking_acquire_owned_timeout<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
         timeout: Duration,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, 1, after(timeout)).map(OwnedKeyedPermit::new)
     }
 
@@ -331,22 +315,18 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// ```
     /// use std::time::Instant;
     /// # use std::sync::Arc;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = Arc::new(KeyedSemaphore::<u64>::new(0));
     /// let late = users.clone().blocking_acquire_owned_deadline(&17, Instant::now());
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_owned_deadline<Q>(
+    pub fn blocking_acquire_owned_deadline<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
         deadline: Instant,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, 1, Some(deadline)).map(OwnedKeyedPermit::new)
     }
 
@@ -368,23 +348,19 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = KeyedSemaphore::<u64>::new(0);
     /// let late = users.blocking_acquire_many_timeout(&17, 1, Duration::from_millis(1));
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_many_timeout<Q>(
+    pub fn blocking_acquire_many_timeout<Q: ToKey<K> + ?Sized>(
         &self,
         key: &Q,
         n: u32,
         timeout: Duration,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, checked(n as usize), after(timeout)).map(KeyedPermit::new)
     }
 
@@ -406,23 +382,19 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// ```
     /// use std::time::Instant;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = KeyedSemaphore::<u64>::new(0);
     /// let late = users.blocking_acquire_many_deadline(&17, 1, Instant::now());
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_many_deadline<Q>(
+    pub fn blocking_acquire_many_deadline<Q: ToKey<K> + ?Sized>(
         &self,
         key: &Q,
         n: u32,
         deadline: Instant,
-    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<KeyedPermit<'_, K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, checked(n as usize), Some(deadline)).map(KeyedPermit::new)
     }
 
@@ -445,7 +417,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// ```
     /// use std::time::Duration;
     /// # use std::sync::Arc;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = Arc::new(KeyedSemaphore::<u64>::new(0));
     /// let late = users.clone()
@@ -453,16 +425,12 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_many_owned_timeout<Q>(
+    pub fn blocking_acquire_many_owned_timeout<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
         n: u32,
         timeout: Duration,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, checked(n as usize), after(timeout)).map(OwnedKeyedPermit::new)
     }
 
@@ -485,7 +453,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// ```
     /// use std::time::Instant;
     /// # use std::sync::Arc;
-    /// use dynaphore::{KeyedAcquireTimeoutError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
     ///
     /// let users = Arc::new(KeyedSemaphore::<u64>::new(0));
     /// let late = users.clone()
@@ -493,16 +461,12 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(late.unwrap_err(), KeyedAcquireTimeoutError::Timeout);
     /// ```
     #[track_caller]
-    pub fn blocking_acquire_many_owned_deadline<Q>(
+    pub fn blocking_acquire_many_owned_deadline<Q: ToKey<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
         n: u32,
         deadline: Instant,
-    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<OwnedKeyedPermit<K, S>, KeyedAcquireTimeoutError> {
         acquire(self, key, checked(n as usize), Some(deadline)).map(OwnedKeyedPermit::new)
     }
 }

@@ -209,7 +209,7 @@ impl<K, S> KeyedBuilder<K, S> {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{KeyedSemaphore, KeyedTryAcquireError};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedTryAcquireError};
     ///
     /// let users = KeyedSemaphore::<u64>::builder(9).max_keys(1).build();
     /// let _held = users.try_acquire(&1).unwrap();
@@ -229,7 +229,7 @@ impl<K, S> KeyedBuilder<K, S> {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{KeyedAcquireError, KeyedSemaphore};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireError};
     ///
     /// let users = KeyedSemaphore::<u64>::builder(1).max_waiters_per_key(0).build();
     /// let _held = users.blocking_acquire(&1).unwrap();

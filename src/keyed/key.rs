@@ -2,17 +2,21 @@
 
 use std::{
     ffi::{CStr, CString, OsStr, OsString},
+    hash::Hash,
     path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
 };
+
+use equivalent::Equivalent;
 
 /// A form by which keys of the type `K` are looked up, and of which one is made when the key
 /// is not in use yet.
 ///
 /// Any type that is `Clone` is that for itself; `str` for `String` and for `Arc<str>`,
 /// `Rc<str>` and `Box<str>`, and so are `[T]`, `OsStr`, `Path` and `CStr` for theirs. For
-/// types of your own, implement it.
+/// types of your own, implement it. A form has to be [`Hash`], as its keys are, and
+/// [`Equivalent`] to them: whatever is `Eq` and can be borrowed from a key is that.
 ///
 /// # Examples
 ///
@@ -24,9 +28,9 @@ use std::{
 /// let permit = hosts.try_acquire("a.example")?;
 /// assert_eq!(hosts.snapshot("a.example").active, 1);
 /// # drop(permit);
-/// # Ok::<(), dynaphore::KeyedTryAcquireError>(())
+/// # Ok::<(), dynaphore::error::KeyedTryAcquireError>(())
 /// ```
-pub trait ToKey<K> {
+pub trait ToKey<K>: Hash + Equivalent<K> {
     /// Makes a key, equal to this one and with the same hash.
     ///
     /// # Examples
@@ -41,7 +45,7 @@ pub trait ToKey<K> {
 }
 
 /// A key itself.
-impl<K: Clone> ToKey<K> for K {
+impl<K: Hash + Eq + Clone> ToKey<K> for K {
     #[inline]
     fn to_key(&self) -> K {
         self.clone()
@@ -56,7 +60,7 @@ macro_rules! forms {
         $(forms!(@@ $form, $params, $key);)+
     };
     (@@ $form:ty, [$($param:ident)?], $key:ty) => {
-        impl$(<$param: Clone>)? ToKey<$key> for $form {
+        impl$(<$param: Hash + Eq + Clone>)? ToKey<$key> for $form {
             #[inline]
             fn to_key(&self) -> $key {
                 self.into()

@@ -1,13 +1,14 @@
 //! What throttled rayon jobs ask of a key beyond what everybody may.
 
 use std::{
-    borrow::Borrow,
     future::Future,
     hash::{BuildHasher, Hash},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
+
+use equivalent::Equivalent;
 
 use super::{
     acquire::Request,
@@ -20,9 +21,8 @@ use crate::{Semaphore, error::KeyedAcquireError, semaphore::checked};
 fn take_ahead<R, Q>(keyed: R, key: &Q, n: u32, over: bool) -> Option<Permits<R>>
 where
     R: Reach,
-    R::Key: Borrow<Q>,
     R::Hasher: BuildHasher,
-    Q: Hash + Eq + ?Sized,
+    Q: Hash + Equivalent<R::Key> + ?Sized,
 {
     let KeyedSemaphore { shards, .. } = keyed.keyed();
     let hash = keyed.keyed().hash(key);
@@ -36,41 +36,29 @@ where
 
 impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// As [`take_ahead`].
-    pub(crate) fn acquire_ahead<Q>(
+    pub(crate) fn acquire_ahead<Q: Hash + Equivalent<K> + ?Sized>(
         &self,
         key: &Q,
         n: u32,
         over: bool,
-    ) -> Option<KeyedPermit<'_, K, S>>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    ) -> Option<KeyedPermit<'_, K, S>> {
         take_ahead(self, key, n, over).map(KeyedPermit::new)
     }
 
     /// As [`take_ahead`].
-    pub(crate) fn acquire_ahead_owned<Q>(
+    pub(crate) fn acquire_ahead_owned<Q: Hash + Equivalent<K> + ?Sized>(
         self: Arc<Self>,
         key: &Q,
         n: u32,
         over: bool,
-    ) -> Option<OwnedKeyedPermit<K, S>>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    ) -> Option<OwnedKeyedPermit<K, S>> {
         take_ahead(self, key, n, over).map(OwnedKeyedPermit::new)
     }
 }
 
 impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// The number of the entry of `key`, if it is in use.
-    pub(crate) fn number<Q>(&self, key: &Q) -> Option<u64>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub(crate) fn number<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<u64> {
         let hash = self.hash(key);
         self.shards
             .read(hash, key, |_, entry| entry.map(|entry| entry.number.get()))
@@ -78,11 +66,11 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
 
     /// What a request for `n` permits of `key` would be told now, if it would
     /// be turned away.
-    pub(crate) fn would_refuse<Q>(&self, key: &Q, n: u32) -> Option<KeyedAcquireError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub(crate) fn would_refuse<Q: Hash + Equivalent<K> + ?Sized>(
+        &self,
+        key: &Q,
+        n: u32,
+    ) -> Option<KeyedAcquireError> {
         let max_waiters = self.shards.settings().max_waiters;
         self.shards.read(self.hash(key), key, |table, entry| {
             if table.closed {
@@ -106,11 +94,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     }
 
     /// Is it closed, for `key`?
-    pub(crate) fn is_closed_for<Q>(&self, key: &Q) -> bool
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub(crate) fn is_closed_for<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> bool {
         self.shards
             .read(self.hash(key), key, |table, _| table.closed)
     }

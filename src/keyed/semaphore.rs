@@ -1,10 +1,11 @@
 //! The keyed semaphore: what it is, resizing it, closing it, reading it.
 
 use std::{
-    borrow::Borrow,
     fmt,
     hash::{BuildHasher, Hash, RandomState},
 };
+
+use equivalent::Equivalent;
 
 use super::{key::ToKey, shards::Shards};
 #[cfg(doc)]
@@ -99,11 +100,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(hosts.len(), 1);
     /// # Ok::<(), dynaphore::SetMaxError>(())
     /// ```
-    pub fn set_max<Q>(&self, key: &Q, max: usize) -> Result<usize, SetMaxError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
+    pub fn set_max<Q: ToKey<K> + ?Sized>(&self, key: &Q, max: usize) -> Result<usize, SetMaxError> {
         let max = try_checked(max)?;
         let before = self.shards.set_override(self.hash(key), key, max)?;
         Ok(before as usize)
@@ -122,11 +119,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert!(hosts.is_empty());
     /// # Ok::<(), dynaphore::SetMaxError>(())
     /// ```
-    pub fn clear_max<Q>(&self, key: &Q) -> Option<usize>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub fn clear_max<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<usize> {
         let before = self.shards.clear_override(self.hash(key), key);
         before.map(|max| max as usize)
     }
@@ -188,7 +181,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// # Examples
     ///
     /// ```
-    /// use dynaphore::{KeyedSemaphore, KeyedTryAcquireError};
+    /// use dynaphore::{KeyedSemaphore, error::KeyedTryAcquireError};
     ///
     /// let hosts = KeyedSemaphore::<String>::new(2);
     /// hosts.close();
@@ -216,11 +209,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// # Ok::<(), dynaphore::SetMaxError>(())
     /// ```
     #[must_use]
-    pub fn max<Q>(&self, key: &Q) -> usize
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub fn max<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> usize {
         self.snapshot(key).max
     }
 
@@ -236,11 +225,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// assert_eq!(hosts.snapshot("b.example").active, 0);
     /// ```
     #[must_use]
-    pub fn snapshot<Q>(&self, key: &Q) -> Snapshot
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub fn snapshot<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Snapshot {
         self.shards.read(self.hash(key), key, |table, entry| {
             entry.map_or(
                 Snapshot {

@@ -83,9 +83,11 @@
 //! which no search can do without: keys are hashed before, cloned and dropped
 //! with the lock free, and so are wakers. If an `Eq` panics, nothing has changed.
 
+use std::mem;
 #[cfg(not(dynaphore_loom))]
 use std::sync::TryLockError;
-use std::{borrow::Borrow, mem};
+
+use equivalent::Equivalent;
 
 #[cfg(not(dynaphore_loom))]
 use crossbeam_utils::Backoff;
@@ -238,17 +240,13 @@ impl<K> Shards<K> {
     /// Takes `n` permits of `key`, or a place among those who wait for them, of
     /// whom there may be `max_waiters`.
     #[inline]
-    pub(super) fn enter<Q>(
+    pub(super) fn enter<Q: ToKey<K> + ?Sized>(
         &self,
         hash: u64,
         key: &Q,
         n: u32,
         max_waiters: u32,
-    ) -> Result<Entered<K>, Refusal>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<Entered<K>, Refusal> {
         if is_cheap::<K>() {
             return self.enter_cheap(hash, key, n, max_waiters);
         }
@@ -265,17 +263,13 @@ impl<K> Shards<K> {
 
     /// Clones the key, whether it is needed or not, and locks once.
     #[inline]
-    fn enter_cheap<Q>(
+    fn enter_cheap<Q: ToKey<K> + ?Sized>(
         &self,
         hash: u64,
         key: &Q,
         n: u32,
         max_waiters: u32,
-    ) -> Result<Entered<K>, Refusal>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<Entered<K>, Refusal> {
         let owned = key.to_key();
         let table = lock(self.shard(hash));
         match self.enter_known(&table, hash, key, n, max_waiters) {
@@ -286,34 +280,26 @@ impl<K> Shards<K> {
 
     /// By itself, so that nobody else needs stack for a key.
     #[inline(never)]
-    fn enter_cloned<Q>(
+    fn enter_cloned<Q: ToKey<K> + ?Sized>(
         &self,
         hash: u64,
         key: &Q,
         n: u32,
         max_waiters: u32,
-    ) -> Result<Entered<K>, Refusal>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ToKey<K> + ?Sized,
-    {
+    ) -> Result<Entered<K>, Refusal> {
         self.enter_cheap(hash, key, n, max_waiters)
     }
 
     /// The answer, unless it takes a new entry.
     #[inline]
-    fn enter_known<Q>(
+    fn enter_known<Q: Equivalent<K> + ?Sized>(
         &self,
         table: &Table<K>,
         hash: u64,
         key: &Q,
         n: u32,
         max_waiters: u32,
-    ) -> Option<Result<Entered<K>, Refusal>>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ?Sized,
-    {
+    ) -> Option<Result<Entered<K>, Refusal>> {
         if table.closed {
             return Some(Err(Refusal::Closed));
         }
@@ -492,11 +478,12 @@ impl<K> Shards<K> {
 impl<K> Shards<K> {
     /// The entry of `key`, in use by the caller too, as by a permit that stands for none.
     /// `None` if it meets `goal`: one that is not in use does.
-    pub(super) fn keep<Q>(&self, hash: u64, key: &Q, goal: Goal) -> Option<Arc<Entry<K>>>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ?Sized,
-    {
+    pub(super) fn keep<Q: Equivalent<K> + ?Sized>(
+        &self,
+        hash: u64,
+        key: &Q,
+        goal: Goal,
+    ) -> Option<Arc<Entry<K>>> {
         let table = lock(self.shard(hash));
         let found = table.find(hash, key);
         found.filter(|entry| !entry.meets(goal)).map(keep)
@@ -523,11 +510,12 @@ fn keep<K>(entry: &Arc<Entry<K>>) -> Arc<Entry<K>> {
 /// Overrides.
 impl<K> Shards<K> {
     /// Gives `key` a max of its own. Returns the one that it replaces.
-    pub(super) fn set_override<Q>(&self, hash: u64, key: &Q, max: u32) -> Result<u32, TooManyKeys>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ToKey<K> + ?Sized,
-    {
+    pub(super) fn set_override<Q: ToKey<K> + ?Sized>(
+        &self,
+        hash: u64,
+        key: &Q,
+        max: u32,
+    ) -> Result<u32, TooManyKeys> {
         if let Some(before) = self.override_known(lock(self.shard(hash)), hash, key, max) {
             return Ok(before);
         }
@@ -535,17 +523,13 @@ impl<K> Shards<K> {
         self.override_new(hash, key, max)
     }
 
-    fn override_known<Q>(
+    fn override_known<Q: Equivalent<K> + ?Sized>(
         &self,
         table: MutexGuard<'_, Table<K>>,
         hash: u64,
         key: &Q,
         max: u32,
-    ) -> Option<u32>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ?Sized,
-    {
+    ) -> Option<u32> {
         let entry = table.find(hash, key)?;
         entry.users.set_override();
         let (before, rest) = entry.semaphore.begin_set_max(max);
@@ -557,11 +541,12 @@ impl<K> Shards<K> {
 
     /// By itself, as [`enter_cloned`](Self::enter_cloned).
     #[inline(never)]
-    fn override_new<Q>(&self, hash: u64, key: &Q, max: u32) -> Result<u32, TooManyKeys>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ToKey<K> + ?Sized,
-    {
+    fn override_new<Q: ToKey<K> + ?Sized>(
+        &self,
+        hash: u64,
+        key: &Q,
+        max: u32,
+    ) -> Result<u32, TooManyKeys> {
         let owned = key.to_key();
         let mut table = lock(self.shard(hash));
         if table.find(hash, key).is_some() {
@@ -584,11 +569,11 @@ impl<K> Shards<K> {
 
     /// Makes `key` follow the default again. Returns the max that it had, if
     /// that was its own.
-    pub(super) fn clear_override<Q>(&self, hash: u64, key: &Q) -> Option<u32>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ?Sized,
-    {
+    pub(super) fn clear_override<Q: Equivalent<K> + ?Sized>(
+        &self,
+        hash: u64,
+        key: &Q,
+    ) -> Option<u32> {
         let table = lock(self.shard(hash));
         let found = table.find(hash, key);
         let entry = Arc::clone(found.filter(|entry| entry.users.is_overridden())?);
@@ -657,8 +642,7 @@ impl<K> Shards<K> {
         read: impl FnOnce(&Table<K>, Option<&Arc<Entry<K>>>) -> T,
     ) -> T
     where
-        K: Borrow<Q>,
-        Q: Eq + ?Sized,
+        Q: Equivalent<K> + ?Sized,
     {
         let table = lock(self.shard(hash));
         read(&table, table.find(hash, key))

@@ -17,7 +17,9 @@
 //! machine, by `compare --only keyed_1t`.) Without the queues `keyed_rotating` takes 1.05
 //! of it, with them 0.92.
 
-use std::{borrow::Borrow, mem};
+use std::mem;
+
+use equivalent::Equivalent;
 
 use hashbrown::HashTable;
 use triomphe::Arc;
@@ -76,12 +78,12 @@ impl<K> Table<K> {
 
     /// The entry of `key`. Runs the key's `Eq`.
     #[inline]
-    pub(super) fn find<Q>(&self, hash: u64, key: &Q) -> Option<&Arc<Entry<K>>>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ?Sized,
-    {
-        let is_it = |row: &Row<K>| row.hash == hash && row.entry.key().borrow() == key;
+    pub(super) fn find<Q: Equivalent<K> + ?Sized>(
+        &self,
+        hash: u64,
+        key: &Q,
+    ) -> Option<&Arc<Entry<K>>> {
+        let is_it = |row: &Row<K>| row.hash == hash && key.equivalent(row.entry.key());
         if let Some(row) = self.first.as_ref().filter(|row| is_it(row)) {
             return Some(&row.entry);
         }
@@ -93,17 +95,17 @@ impl<K> Table<K> {
 
     /// The same, and shares it.
     #[inline]
-    pub(super) fn share<Q>(&self, hash: u64, key: &Q) -> Option<Arc<Entry<K>>>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ?Sized,
-    {
+    pub(super) fn share<Q: Equivalent<K> + ?Sized>(
+        &self,
+        hash: u64,
+        key: &Q,
+    ) -> Option<Arc<Entry<K>>> {
         match &self.first {
             // Very likely it is the one. The other way round the entry's cache
             // line would come twice: to be read, then to be written.
             Some(row) if row.hash == hash => {
                 let entry = Arc::clone(&row.entry);
-                if entry.key().borrow() == key {
+                if key.equivalent(entry.key()) {
                     return Some(entry);
                 }
             }

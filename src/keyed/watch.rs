@@ -5,11 +5,12 @@
 //! for none.
 
 use std::{
-    borrow::Borrow,
     future::poll_fn,
     hash::{BuildHasher, Hash},
     ops::Deref,
 };
+
+use equivalent::Equivalent;
 
 use triomphe::Arc;
 
@@ -72,11 +73,7 @@ impl<K, S> KeyedSemaphore<K, S> {
 /// A key that is not in use is settled and idle. One that somebody waits for in this way
 /// stays in use until that has ended.
 impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
-    fn keep<Q>(&self, key: &Q, goal: Goal) -> Option<Arc<Entry<K>>>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    fn keep<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q, goal: Goal) -> Option<Arc<Entry<K>>> {
         self.shards.keep(self.hash(key), key, goal)
     }
 
@@ -99,11 +96,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// # Ok::<(), dynaphore::SetMaxError>(())
     /// # }).unwrap();
     /// ```
-    pub async fn settled<Q>(&self, key: &Q)
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub async fn settled<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) {
         self.reached(self.keep(key, Goal::Settled), Goal::Settled)
             .await;
     }
@@ -131,11 +124,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// # Ok::<(), dynaphore::SetMaxError>(())
     /// # }).unwrap();
     /// ```
-    pub async fn idle<Q>(&self, key: &Q)
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub async fn idle<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) {
         self.reached(self.keep(key, Goal::Idle), Goal::Idle).await;
     }
 
@@ -153,11 +142,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// users.blocking_settled(&17);
     /// ```
     #[track_caller]
-    pub fn blocking_settled<Q>(&self, key: &Q)
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub fn blocking_settled<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) {
         self.assert_may_block();
         self.block_until(self.keep(key, Goal::Settled), Goal::Settled);
     }
@@ -179,11 +164,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// });
     /// ```
     #[track_caller]
-    pub fn blocking_idle<Q>(&self, key: &Q)
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub fn blocking_idle<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) {
         self.assert_may_block();
         self.block_until(self.keep(key, Goal::Idle), Goal::Idle);
     }

@@ -29,7 +29,7 @@ use crate::semaphore::Held;
 /// let lease = pool.try_acquire()?;
 /// std::thread::spawn(move || assert_eq!(*lease.key(), "proxy-1")).join().unwrap();
 /// assert_eq!(pool.counts("proxy-1").active, 0);
-/// # Ok::<(), dynaphore::TryLeaseError>(())
+/// # Ok::<(), dynaphore::error::TryLeaseError>(())
 /// ```
 #[must_use = "dropping a lease at once gives it back at once"]
 #[clippy::has_significant_drop]
@@ -60,7 +60,7 @@ impl<K> Lease<K> {
     /// let pool = dynaphore::LeasePool::new();
     /// pool.set("a", 1);
     /// assert_eq!(*pool.try_acquire()?.key(), "a");
-    /// # Ok::<(), dynaphore::TryLeaseError>(())
+    /// # Ok::<(), dynaphore::error::TryLeaseError>(())
     /// ```
     #[must_use]
     pub fn key(&self) -> &K {
@@ -77,7 +77,7 @@ impl<K> Lease<K> {
     /// pool.set("a", 2);
     /// let (first, second) = (pool.try_acquire()?, pool.try_acquire()?);
     /// assert_eq!((first.id(), second.id()), (0, 1));
-    /// # Ok::<(), dynaphore::TryLeaseError>(())
+    /// # Ok::<(), dynaphore::error::TryLeaseError>(())
     /// ```
     #[must_use]
     pub fn id(&self) -> u64 {
@@ -96,7 +96,7 @@ impl<K> Lease<K> {
     /// pool.set("a", 2);
     /// let lease = pool.try_acquire()?;
     /// assert_eq!((lease.counts().target, lease.counts().active), (2, 1));
-    /// # Ok::<(), dynaphore::TryLeaseError>(())
+    /// # Ok::<(), dynaphore::error::TryLeaseError>(())
     /// ```
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -119,7 +119,7 @@ impl<K> Lease<K> {
     /// pool.set("a", 1);
     /// assert!(one.release_excess().is_none(), "one too many");
     /// assert!(two.release_excess().is_some(), "one is what there ought to be");
-    /// # Ok::<(), dynaphore::TryLeaseError>(())
+    /// # Ok::<(), dynaphore::error::TryLeaseError>(())
     /// ```
     #[must_use = "dropping what it returns gives that back as well"]
     pub fn release_excess(mut self) -> Option<Self> {

@@ -165,7 +165,7 @@ pub(super) fn block<K>(
 /// pool.set("a", 1);
 /// let acquire: AcquireLease<&str> = pool.acquire();
 /// assert_eq!(acquire.await?.key(), &"a");
-/// # Ok::<(), dynaphore::LeaseError>(())
+/// # Ok::<(), dynaphore::error::LeaseError>(())
 /// # }).unwrap();
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]

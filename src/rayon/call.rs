@@ -462,6 +462,12 @@ struct Request<S: Source> {
     awaited: Arc<Awaited>,
 }
 
+impl<S: Source> Drop for Request<S> {
+    fn drop(&mut self) {
+        S::withdraw(self.ask.as_mut());
+    }
+}
+
 /// The one who waits on behalf of a call.
 struct Keeper<'a, 's, J: Jobs<'s>> {
     call: &'a Arc<Call<'s, J>>,
@@ -607,6 +613,14 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
     fn ask(&mut self, need: u32) -> Option<PermitOf<'s, J>> {
         let call = self.call;
         self.request.take_if(|request| request.need != need);
+        if self.request.is_none() && self.since.is_some() {
+            // It has asked before. To be refused again and again is not to ask again.
+            let refused = call.source.would_refuse(need);
+            if let Some(error) = refused.filter(|_| !call.source.is_closed()) {
+                self.is_refused(error);
+                return None;
+            }
+        }
         let request = self.request.get_or_insert_with(|| Request {
             need,
             ask: Box::pin(call.source.ask(need)),
@@ -629,7 +643,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
     /// There is no place in line. Whoever is refused one for want of room can still share.
     fn is_refused(&mut self, error: ErrorOf<'s, J>) {
         let call = self.call;
-        let is_late = self.since.is_some_and(|since| since.elapsed() >= HOPE);
+        let is_late = self.since.get_or_insert_with(Instant::now).elapsed() >= HOPE;
         let (_, active) = call.source.max_and_active();
         if !self.wait.is_worker || is_late || active == 0 || call.source.is_closed() {
             turn_away(call, self.scope, error);

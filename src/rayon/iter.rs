@@ -161,16 +161,17 @@ pub trait ThrottleExt: ParallelIterator {
     /// and holds up the items that come after it in this call, but nobody else. Until then
     /// the call does not return, and the [snapshot](Semaphore::snapshot) counts it among
     /// those that wait, while permits are available. Where weights come from outside,
-    /// compare them with [`max`](Semaphore::max) first.
+    /// compare them with [`max`](Semaphore::max) first. What no max can ever allow is refused.
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed before all items are begun.
+    /// [`AcquireError`] if the semaphore is closed before all items are begun, or an item weighs
+    /// more than [`Semaphore::MAX_PERMITS`]
+    /// ([`TooManyPermits`](AcquireError::TooManyPermits)). No more items are begun then.
     ///
     /// # Panics
     ///
-    /// As for [`throttle_for_each`](Self::throttle_for_each), and when a weight
-    /// is larger than [`Semaphore::MAX_PERMITS`].
+    /// As for [`throttle_for_each`](Self::throttle_for_each).
     ///
     /// # Examples
     ///
@@ -204,11 +205,11 @@ pub trait ThrottleExt: ParallelIterator {
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed before all items are begun.
+    /// As for [`throttle_weighted_for_each`](Self::throttle_weighted_for_each).
     ///
     /// # Panics
     ///
-    /// As for [`throttle_weighted_for_each`](Self::throttle_weighted_for_each).
+    /// As for [`throttle_for_each`](Self::throttle_for_each).
     ///
     /// # Examples
     ///
@@ -271,7 +272,8 @@ impl<I: ParallelIterator> ThrottleExt for I {}
 ///
 /// Of each of the calls: why there are no permits to be had, if that comes before
 /// all items are begun. The others are dropped. A semaphore says that it is closed;
-/// a key is also refused if there are too many keys or waiters.
+/// a key is also refused if there are too many keys or waiters. An item that weighs more
+/// than [`Semaphore::MAX_PERMITS`] ends the call as well.
 ///
 /// # Panics
 ///
@@ -531,13 +533,9 @@ where
         self.weigh.is_none()
     }
 
-    fn weigh(&self, item: &T) -> u32 {
+    fn weigh(&self, item: &T) -> Option<u32> {
         let weight = self.weigh.map_or(1, |weigh| weigh(item));
-        assert!(
-            weight as usize <= Semaphore::MAX_PERMITS,
-            "an item may not weigh more than MAX_PERMITS (2147483647)"
-        );
-        weight
+        (weight as usize <= Semaphore::MAX_PERMITS).then_some(weight)
     }
 
     #[inline]

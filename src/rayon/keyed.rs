@@ -8,7 +8,6 @@
 //! of numbers that no two entries share, those of one key included.
 
 use std::{
-    borrow::Borrow,
     fmt,
     hash::{BuildHasher, Hash, RandomState},
     sync::Arc,
@@ -16,8 +15,9 @@ use std::{
 
 use super::source::{Id, NotNow, Permit, Source, counted, sealed::Sealed};
 use crate::{
-    Fairness, KeyedAcquire, KeyedAcquireError, KeyedPermit, KeyedSemaphore, KeyedTryAcquireError,
-    OwnedKeyedPermit, Semaphore, ToKey, keyed::KeyRequest,
+    Fairness, KeyedAcquire, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit, Semaphore, ToKey,
+    error::{KeyedAcquireError, KeyedTryAcquireError},
+    keyed::KeyRequest,
 };
 
 impl From<KeyedTryAcquireError> for NotNow<KeyedAcquireError> {
@@ -69,7 +69,7 @@ impl Id {
 ///     .map_collect(|page| page.len())?;
 /// assert_eq!(lengths, [1, 6]);
 /// assert!(hosts.is_empty());
-/// # Ok::<(), dynaphore::KeyedAcquireError>(())
+/// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
 /// ```
 pub struct KeyedSource<'a, K, Q: ?Sized = K, S = RandomState> {
     keyed: &'a KeyedSemaphore<K, S>,
@@ -91,7 +91,7 @@ impl<'a, K, Q: ?Sized, S> KeyedSource<'a, K, Q, S> {
     #[must_use]
     pub fn new(keyed: &'a KeyedSemaphore<K, S>, key: &'a Q) -> Self
     where
-        K: Borrow<Q>,
+        Q: ToKey<K>,
     {
         Self { keyed, key }
     }
@@ -129,7 +129,7 @@ impl<K, Q: ?Sized, S> Copy for KeyedSource<'_, K, Q, S> {}
 /// }
 /// drop(sender);
 /// assert_eq!(receiver.iter().sum::<usize>(), 27);
-/// # Ok::<(), dynaphore::KeyedAcquireError>(())
+/// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
 /// ```
 pub struct OwnedKeyedSource<K, S = RandomState> {
     keyed: Arc<KeyedSemaphore<K, S>>,
@@ -239,9 +239,9 @@ impl<K, Q: ?Sized, S> Sealed for KeyedSource<'_, K, Q, S> {}
 
 impl<'a, K, Q, S> Source for KeyedSource<'a, K, Q, S>
 where
-    K: Borrow<Q> + Send + Sync,
-    Q: Hash + Eq + ToKey<K> + Sync + ?Sized,
+    K: Send + Sync,
     S: BuildHasher + Send + Sync,
+    Q: ToKey<K> + Sync + ?Sized,
 {
     type Permit = KeyedPermit<'a, K, S>;
     type Ask = KeyedAcquire<'a, 'a, K, Q, S>;

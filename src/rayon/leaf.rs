@@ -20,7 +20,7 @@ use super::{
     wait::{Wait, locked},
 };
 use crate::{
-    Semaphore,
+    AcquireError, Semaphore,
     sync::{AtomicUsize, Instant, Mutex, Relaxed, SeqCst, fence},
 };
 
@@ -38,7 +38,8 @@ pub(super) trait Plan: Send + Sync {
     /// Does each item weigh one?
     fn is_uniform(&self) -> bool;
 
-    fn weigh(&self, item: &Self::Item) -> u32;
+    /// `None` for more than there can ever be.
+    fn weigh(&self, item: &Self::Item) -> Option<u32>;
 
     fn run(&self, item: Self::Item) -> Self::Out;
 }
@@ -206,7 +207,10 @@ impl<'s, P: Plan + 's> Leaf<'_, 's, P> {
                 return;
             }
             // One item is taken at a time unless all weigh the same.
-            let weight = call.jobs.plan.weigh(item);
+            let Some(weight) = call.jobs.plan.weigh(item) else {
+                call.end(AcquireError::TooManyPermits.into());
+                continue;
+            };
             if !self.run(weight) {
                 self.set_aside(weight);
             }

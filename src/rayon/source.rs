@@ -2,7 +2,7 @@
 //! semaphore. A borrowed one and a shared one are sources, so is a key of a keyed
 //! one, and whatever else hands out permits in one line can be made one.
 
-use std::{error::Error, fmt, future::Future, sync::Arc};
+use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 
 use crate::{
     Acquire, AcquireError, AcquireOwned, Fairness, OwnedSemaphorePermit, Semaphore,
@@ -60,6 +60,11 @@ pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
     /// Asks for `n` permits in line.
     #[doc(hidden)]
     fn ask(&self, n: u32) -> Self::Ask;
+
+    /// Gives up the place in line. Nobody has cancelled anything, so statistics, where there
+    /// are any, do not count it.
+    #[doc(hidden)]
+    fn withdraw(_: Pin<&mut Self::Ask>) {}
 
     /// Why somebody who asked for `n` permits would be turned away now.
     #[doc(hidden)]
@@ -229,6 +234,10 @@ impl Source for Arc<Semaphore> {
     fn ask(&self, n: u32) -> Self::Ask {
         Arc::clone(self).acquire_many_owned(n)
     }
+
+    fn withdraw(ask: Pin<&mut Self::Ask>) {
+        ask.withdraw();
+    }
 }
 
 impl sealed::Sealed for &Semaphore {}
@@ -250,5 +259,9 @@ impl<'a> Source for &'a Semaphore {
 
     fn ask(&self, n: u32) -> Self::Ask {
         self.acquire_many(n)
+    }
+
+    fn withdraw(ask: Pin<&mut Self::Ask>) {
+        ask.withdraw();
     }
 }

@@ -420,10 +420,25 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     /// The caller does not want it any more.
     #[inline(never)]
     fn cancel(&mut self, waiter: Waiter) {
+        if let Some(semaphore) = &self.semaphore {
+            semaphore.record(Outcome::Cancelled, self.since);
+        }
+        self.leave(waiter);
+    }
+
+    /// The library asked on its own account, and does not need it any more: that is not
+    /// counted.
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+    fn withdraw(&mut self) {
+        if let Some(waiter) = self.waiter.take() {
+            self.leave(waiter);
+        }
+    }
+
+    fn leave(&mut self, waiter: Waiter) {
         let Some(semaphore) = &self.semaphore else {
             return;
         };
-        semaphore.record(Outcome::Cancelled, self.since);
         if semaphore.queue.cancel(&semaphore.word, waiter) == Verdict::Granted {
             semaphore.release(Held::taken(self.need));
         }
@@ -501,6 +516,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             Err(AcquireError::Closed) => Outcome::Closed,
             Err(AcquireError::TooManyWaiters) => Outcome::TooManyWaiters,
             Err(AcquireError::Overdue) => Outcome::Overdue,
+            Err(AcquireError::TooManyPermits) => unreachable!("numbers are checked before"),
         };
         semaphore.record(outcome, Since::NEVER);
         answer.map(|()| (semaphore, Held::taken(self.need)))
@@ -686,6 +702,24 @@ impl<'a> Future for Acquire<'a> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = self.project().attempt.poll(cx.waker());
         polled.map_ok(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+    }
+}
+
+/// For throttled rayon jobs.
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+mod withdraw {
+    use super::{Acquire, AcquireOwned, Pin};
+
+    impl Acquire<'_> {
+        pub(crate) fn withdraw(self: Pin<&mut Self>) {
+            self.project().attempt.withdraw();
+        }
+    }
+
+    impl AcquireOwned {
+        pub(crate) fn withdraw(self: Pin<&mut Self>) {
+            self.project().attempt.withdraw();
+        }
     }
 }
 

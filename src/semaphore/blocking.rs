@@ -19,29 +19,37 @@ use crate::{
     park::{self, after},
 };
 
-/// Waits for `n` permits, until the deadline if there is one.
+/// Waits for `n` permits, until the deadline if there is one. `None` if that comes first.
 #[track_caller]
-pub(crate) fn acquire<S: Deref<Target = Semaphore>>(
+pub(crate) fn block<S: Deref<Target = Semaphore>>(
     semaphore: S,
     n: u32,
     deadline: Option<Instant>,
-) -> Result<(S, Held), AcquireTimeoutError> {
+) -> Option<Result<(S, Held), AcquireError>> {
     semaphore.assert_may_block();
     match semaphore.take(n) {
         Take::Acquired => {
             semaphore.record(Outcome::Acquired, Since::NEVER);
-            return Ok((semaphore, Held::taken(n)));
+            return Some(Ok((semaphore, Held::taken(n))));
         }
         Take::Closed => {
             semaphore.record(Outcome::Closed, Since::NEVER);
-            return Err(AcquireTimeoutError::Closed);
+            return Some(Err(AcquireError::Closed));
         }
         Take::Full | Take::Spoken | Take::TooLarge => {}
     }
     let mut attempt = Attempt::new(semaphore, n);
-    park::wait(&mut attempt, deadline)
-        .or_else(|| attempt.give_up())
-        .map_or(Err(AcquireTimeoutError::Timeout), |told| Ok(told?))
+    park::wait(&mut attempt, deadline).or_else(|| attempt.give_up())
+}
+
+#[track_caller]
+fn acquire<S: Deref<Target = Semaphore>>(
+    semaphore: S,
+    n: u32,
+    deadline: Option<Instant>,
+) -> Result<(S, Held), AcquireTimeoutError> {
+    let told = block(semaphore, n, deadline);
+    Ok(told.ok_or(AcquireTimeoutError::Timeout)??)
 }
 
 /// Waits for `n` permits as long as it takes.
@@ -50,12 +58,7 @@ fn acquire_at_last<S: Deref<Target = Semaphore>>(
     semaphore: S,
     n: u32,
 ) -> Result<(S, Held), AcquireError> {
-    acquire(semaphore, n, None).map_err(|error| match error {
-        AcquireTimeoutError::Timeout => unreachable!("there is no deadline"),
-        AcquireTimeoutError::Closed => AcquireError::Closed,
-        AcquireTimeoutError::TooManyWaiters => AcquireError::TooManyWaiters,
-        AcquireTimeoutError::Overdue => AcquireError::Overdue,
-    })
+    block(semaphore, n, None).expect("there is no deadline")
 }
 
 /// Blocking until the permits are there.

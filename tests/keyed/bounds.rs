@@ -9,8 +9,8 @@ use std::{
 
 use crate::common::panic_of;
 use dynaphore::{
-    KeyedAcquireError, KeyedAcquireTimeoutError, KeyedSemaphore, KeyedTryAcquireError, Semaphore,
-    SetMaxError,
+    KeyedSemaphore, Semaphore, SetMaxError,
+    error::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError},
 };
 use futures::{FutureExt, executor::block_on};
 

@@ -13,8 +13,8 @@ use std::{
 
 use crate::common::{Wakes, panic_of, snapshot, until, watchdog};
 use dynaphore::{
-    Fairness, KeyedAcquireTimeoutError, KeyedBuilder, KeyedPermit, KeyedSemaphore,
-    OwnedKeyedPermit,
+    Fairness, KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit,
+    error::KeyedAcquireTimeoutError,
     future::{KeyedAcquire, KeyedAcquireOwned},
 };
 use futures::{FutureExt, executor::block_on};

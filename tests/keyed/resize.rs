@@ -9,7 +9,10 @@ use std::{
 };
 
 use crate::common::{Random, Start, until, watchdog};
-use dynaphore::{KeyedAcquireError, KeyedSemaphore, KeyedTryAcquireError};
+use dynaphore::{
+    KeyedSemaphore,
+    error::{KeyedAcquireError, KeyedTryAcquireError},
+};
 
 fn hosts(max: usize) -> KeyedSemaphore<String> {
     KeyedSemaphore::new(max)

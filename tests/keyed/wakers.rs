@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::common::{panic_of, silently, watchdog};
-use dynaphore::{KeyedAcquireError, KeyedSemaphore};
+use dynaphore::{KeyedSemaphore, error::KeyedAcquireError};
 
 fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
     future

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use dynaphore::{LeaseError, LeaseTimeoutError, TryLeaseError};
+use dynaphore::error::{LeaseError, LeaseTimeoutError, TryLeaseError};
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task::spawn};
 
 use crate::{

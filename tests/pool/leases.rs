@@ -7,7 +7,8 @@ use std::{
 };
 
 use dynaphore::{
-    Lease, LeasePool, LeaseTimeoutError, TryLeaseError,
+    Lease, LeasePool,
+    error::{LeaseTimeoutError, TryLeaseError},
     future::{AcquireLease, Stopped},
 };
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};

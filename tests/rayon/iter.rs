@@ -11,7 +11,7 @@ use std::{
 use crate::child::in_child;
 use crate::common::{Random, silence, silently, until, watchdog};
 use crate::room::{Room, message, moment, pool};
-use dynaphore::{Fairness, Semaphore, throttle::ThrottleExt};
+use dynaphore::{AcquireError, Fairness, Semaphore, throttle::ThrottleExt};
 use proptest::prelude::*;
 use rayon::prelude::*;
 
@@ -604,11 +604,31 @@ fn panics_all_over_lose_no_permit() {
 }
 
 #[test]
-#[should_panic = "MAX_PERMITS"]
-fn a_weight_that_no_semaphore_has_is_refused() {
-    let semaphore = Semaphore::new(1);
-    let items = [1].into_par_iter();
-    let _ = items.throttle_weighted_for_each(&semaphore, |_| u32::MAX, |_| {});
+fn a_weight_that_no_max_can_allow_ends_the_call() {
+    watchdog(|| {
+        let semaphore = Semaphore::new(2);
+        let most = Semaphore::MAX_PERMITS as u32;
+        for at in [0, 50, 99] {
+            let weigh = |&n: &u32| if n == at { most + 1 } else { 1 };
+            let run = AtomicUsize::new(0);
+            let told = pool(4).install(|| {
+                let items = (0..100).into_par_iter().with_max_len(1);
+                items.throttle_weighted_for_each(&semaphore, weigh, |n| {
+                    assert_ne!(n, at);
+                    run.fetch_add(1, SeqCst);
+                })
+            });
+            assert_eq!(told, Err(AcquireError::TooManyPermits));
+            assert!(run.into_inner() <= 99);
+            assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+        }
+        // As much as there can be is no such weight.
+        semaphore.set_max(Semaphore::MAX_PERMITS);
+        let all = [0]
+            .into_par_iter()
+            .throttle_weighted_map_collect(&semaphore, |_| most, |n| n);
+        assert_eq!(all, Ok(vec![0]));
+    });
 }
 
 proptest! {

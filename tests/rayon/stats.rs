@@ -1,11 +1,15 @@
 //! What statistics say of throttled rayon jobs.
 
-use std::sync::{Arc, mpsc};
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 use crate::common::watchdog;
 use crate::room::{moment, pool};
 use dynaphore::{
-    Semaphore,
+    AcquireError, Fairness, Semaphore,
     throttle::{Throttle, ThrottleExt},
 };
 use rayon::prelude::*;
@@ -17,7 +21,8 @@ fn what_is_run_counts_as_acquired_and_no_try_as_rejected() {
         let pool = pool(4);
         let ends = || {
             let interval = semaphore.stats().blocking_take();
-            assert_eq!((interval.rejected, interval.closed), (0, 0));
+            let (rejected, cancelled) = (interval.rejected, interval.cancelled);
+            assert_eq!((rejected, cancelled, interval.closed), (0, 0, 0));
             interval.acquired
         };
         pool.install(|| {
@@ -44,5 +49,49 @@ fn what_is_run_counts_as_acquired_and_no_try_as_rejected() {
         drop(sender);
         assert_eq!(receiver.iter().count(), 200);
         assert_eq!(ends(), 200);
+    });
+}
+
+/// Whoever waits on behalf of a call leaves the line and joins it again as it needs to.
+#[test]
+fn a_call_that_waits_has_cancelled_nothing() {
+    watchdog(|| {
+        for fairness in [Fairness::Fifo, Fairness::Eventual, Fairness::Barging] {
+            let builder = Semaphore::builder(3).fairness(fairness);
+            let semaphore = builder.stats(true).build();
+            let held = semaphore.try_acquire_many(3).unwrap();
+            thread::scope(|threads| {
+                threads.spawn(|| {
+                    let items = [1, 3, 2, 1, 3_u32].into_par_iter().with_max_len(1);
+                    let weighted = || items.throttle_weighted_for_each(&semaphore, |&n| n, |_| {});
+                    pool(4).install(weighted).unwrap();
+                });
+                // Long enough to ask many times; less of that would only see less.
+                thread::sleep(Duration::from_millis(10));
+                drop(held);
+            });
+            let interval = semaphore.stats().blocking_take();
+            assert_eq!(
+                (interval.cancelled, interval.rejected),
+                (0, 0),
+                "{fairness:?}"
+            );
+        }
+    });
+}
+
+/// It looks again and again whether it can share, for 300 ms.
+#[test]
+fn a_call_that_is_turned_away_is_counted_once() {
+    watchdog(|| {
+        let semaphore = Semaphore::builder(1).max_waiting(0).stats(true).build();
+        let held = semaphore.try_acquire().unwrap();
+        let items = [(); 3].into_par_iter();
+        let told = pool(2).install(|| items.throttle_for_each(&semaphore, |()| {}));
+        assert_eq!(told, Err(AcquireError::TooManyWaiters));
+        drop(held);
+        let interval = semaphore.stats().blocking_take();
+        let (refused, cancelled) = (interval.too_many_waiters, interval.cancelled);
+        assert_eq!((refused, cancelled, interval.rejected), (1, 0, 0));
     });
 }

@@ -18,7 +18,8 @@ use std::{
 };
 
 use dynaphore::{
-    KeyedAcquireError, KeyedSemaphore, KeyedTryAcquireError, OwnedKeyedPermit,
+    KeyedSemaphore, OwnedKeyedPermit,
+    error::{KeyedAcquireError, KeyedTryAcquireError},
     future::KeyedAcquireOwned,
 };
 
@@ -98,7 +99,7 @@ struct Keys<K, S> {
 ///
 /// let request = adaptive.acquire(&"a.example".to_owned()).await?;
 /// request.finish(Outcome::Served);
-/// # Ok::<(), dynaphore::KeyedAcquireError>(())
+/// # Ok::<(), dynaphore::error::KeyedAcquireError>(())
 /// # }).unwrap();
 /// ```
 pub struct AdaptiveKeyed<K, S = RandomState> {

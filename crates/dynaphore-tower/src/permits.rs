@@ -10,8 +10,9 @@ use std::{
 };
 
 use dynaphore::{
-    AcquireTimeoutError, KeyedSemaphore, KeyedTryAcquireError, OwnedKeyedPermit,
-    OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+    AcquireTimeoutError, KeyedSemaphore, OwnedKeyedPermit, OwnedSemaphorePermit, Semaphore,
+    SemaphorePermit,
+    error::KeyedTryAcquireError,
     future::{Acquire, AcquireOwned, AcquireOwnedUntil, AcquireUntil},
 };
 use pin_project_lite::pin_project;

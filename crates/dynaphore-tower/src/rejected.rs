@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use dynaphore::{AcquireTimeoutError, KeyedAcquireError};
+use dynaphore::{AcquireTimeoutError, error::KeyedAcquireError};
 
 /// Why a request was turned away.
 ///

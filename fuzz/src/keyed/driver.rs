@@ -12,8 +12,9 @@ use std::{
 };
 
 use dynaphore::{
-    KeyedAcquireError, KeyedAcquireTimeoutError, KeyedPermit, KeyedSemaphore, KeyedTryAcquireError,
-    OwnedKeyedPermit, future::KeyedAcquireOwned,
+    KeyedPermit, KeyedSemaphore, OwnedKeyedPermit,
+    error::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError},
+    future::KeyedAcquireOwned,
 };
 
 use super::{

@@ -11,7 +11,8 @@ use std::{
 };
 
 use dynaphore::{
-    Lease, LeaseError, LeasePool, LeaseTimeoutError, TryLeaseError,
+    Lease, LeasePool,
+    error::{LeaseError, LeaseTimeoutError, TryLeaseError},
     future::{AcquireLease, Idle, Stopped},
 };
 

@@ -9,7 +9,7 @@ use std::{
     task::Poll,
 };
 
-use dynaphore::{Counts, LeasePool, TryLeaseError};
+use dynaphore::{Counts, LeasePool, error::TryLeaseError};
 
 use super::Key;
 use crate::{

@@ -11,7 +11,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use dynaphore::{KeyedAcquireError, KeyedSemaphore, OwnedKeyedPermit, future::KeyedAcquireOwned};
+use dynaphore::{
+    KeyedSemaphore, OwnedKeyedPermit, error::KeyedAcquireError, future::KeyedAcquireOwned,
+};
 use dynaphore_loom_tests::Count;
 
 /// The same on every run.

@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use dynaphore::{Lease, LeaseError, future::AcquireLease};
+use dynaphore::{Lease, error::LeaseError, future::AcquireLease};
 use dynaphore_loom_tests::{Count, block_on};
 
 /// Hashed the same in every execution.

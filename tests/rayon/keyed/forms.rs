@@ -11,7 +11,7 @@ use std::{
 };
 
 use dynaphore::{
-    KeyedAcquireError,
+    error::KeyedAcquireError,
     throttle::{KeyedSource, Throttle, ThrottleExt, ThrottlePermit},
 };
 use rayon::prelude::*;

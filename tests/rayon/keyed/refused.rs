@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use dynaphore::{
-    KeyedAcquireError,
+    error::KeyedAcquireError,
     throttle::{KeyedSource, Throttle, ThrottleExt, ThrottlePermit},
 };
 use rayon::prelude::*;
