@@ -66,8 +66,8 @@ impl<Req> LimitLayer<Req> {
         }
     }
 
-    /// Each request takes a permit of `semaphore`, at half the price: there is no count of who
-    /// uses it.
+    /// Each request takes a permit of `semaphore`, which costs a little less: there is no count
+    /// of who uses it.
     ///
     /// # Examples
     ///
