@@ -305,8 +305,8 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
         if let Some(permit) = grant.own() {
             return !permit.semaphore().is_pressed(|| self.asking());
         }
-        let request_of = grant.here.as_ref().and_then(|here| here.request_of);
-        if request_of == Some(self.number) && self.is_over_max() {
+        let is_own = |here: &Borrowed| here.is_request_of(self.number);
+        if grant.here.as_ref().is_some_and(is_own) && self.is_over_max() {
             return false;
         }
         let is_late = |(_, end): &(_, Instant)| Instant::now() >= *end;

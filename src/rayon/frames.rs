@@ -138,8 +138,17 @@ pub(super) struct Borrowed {
     pub(super) permits: u32,
     /// Of the youngest of these frames.
     pub(super) number: u64,
-    /// One of them is a request of this call.
-    pub(super) request_of: Option<u64>,
+}
+
+impl Borrowed {
+    /// Is any of it what a request of call number `call` has got?
+    pub(super) fn is_request_of(&self, call: u64) -> bool {
+        let is_it = |stack: &mut Vec<Frame>| {
+            let mut parts = self.parts.iter();
+            parts.any(|&(index, _)| stack[index].request_of == Some(call))
+        };
+        with_stack(is_it).unwrap_or(false)
+    }
 }
 
 /// Up to `most` permits, for call number `number`: of frames that were there when it
@@ -147,7 +156,6 @@ pub(super) struct Borrowed {
 pub(super) fn borrow(id: Id, number: u64, most: u32, except: Option<u64>) -> Option<Borrowed> {
     with_stack(|stack| {
         let (mut parts, mut permits, mut youngest) = (Vec::new(), 0, 0);
-        let mut request_of = None;
         for (index, frame) in stack.iter_mut().enumerate().rev() {
             let is_held = frame
                 .awaited
@@ -155,7 +163,6 @@ pub(super) fn borrow(id: Id, number: u64, most: u32, except: Option<u64>) -> Opt
                 .is_none_or(|awaited| awaited.is_there());
             let is_out = frame.request_of.is_some() && frame.request_of == except;
             if frame.id == id && frame.number < number && frame.free > 0 && is_held && !is_out {
-                request_of = request_of.max(frame.request_of);
                 let part = frame.free.min(most - permits);
                 frame.free -= part;
                 permits += part;
@@ -171,7 +178,6 @@ pub(super) fn borrow(id: Id, number: u64, most: u32, except: Option<u64>) -> Opt
             parts,
             permits,
             number: youngest,
-            request_of,
         })
     })?
 }

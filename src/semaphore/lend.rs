@@ -20,7 +20,6 @@
 use std::{
     fmt,
     future::{Future, poll_fn},
-    mem,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
@@ -234,39 +233,30 @@ impl Lent {
     pub fn acquire(&self) -> impl Future<Output = Result<Borrowed, AcquireError>> + Send + use<> {
         let loan = self.0.clone();
         async move {
-            let mut near = pin!(loan.room.clone().acquire_owned());
-            let mut far = pin!(loan.semaphore.clone().acquire_owned());
-            // The first error: closed rooms have none to give, and the semaphore may.
-            let (mut near_error, mut far_error) = (None, None);
+            let near = pin!(loan.room.clone().acquire_owned());
+            let far = pin!(loan.semaphore.clone().acquire_owned());
+            // The place in line, what a permit from there keeps, and why there is none: a
+            // closed room has none to give, and the semaphore may.
+            let mut lines = [(near, Some(&loan), None), (far, None, None)];
             poll_fn(|cx| {
-                if near_error.is_none() {
-                    match near.as_mut().poll(cx) {
+                for (place, loan_kept, error) in &mut lines {
+                    if error.is_some() {
+                        continue;
+                    }
+                    match place.as_mut().poll(cx) {
                         Poll::Ready(Ok(permit)) => {
                             return Poll::Ready(Ok(Borrowed {
                                 permit,
                                 semaphore: loan.semaphore.clone(),
-                                loan: Some(loan.clone()),
+                                loan: loan_kept.cloned(),
                             }));
                         }
-                        Poll::Ready(Err(error)) => near_error = Some(error),
+                        Poll::Ready(Err(told)) => *error = Some(told),
                         Poll::Pending => {}
                     }
                 }
-                if far_error.is_none() {
-                    match far.as_mut().poll(cx) {
-                        Poll::Ready(Ok(permit)) => {
-                            return Poll::Ready(Ok(Borrowed {
-                                permit,
-                                semaphore: loan.semaphore.clone(),
-                                loan: None,
-                            }));
-                        }
-                        Poll::Ready(Err(error)) => far_error = Some(error),
-                        Poll::Pending => {}
-                    }
-                }
-                match (near_error, far_error) {
-                    (Some(_), Some(error)) => Poll::Ready(Err(error)),
+                match lines {
+                    [(.., Some(_)), (.., Some(error))] => Poll::Ready(Err(error)),
                     _ => Poll::Pending,
                 }
             })
@@ -306,9 +296,10 @@ impl Lent {
         let Self(loan) = self;
         let all = loan.room.acquire_many(loan.n).await?;
         loan.room.close();
-        let lender = &mut *loan.lender.lock().unwrap_or_else(PoisonError::into_inner);
         drop(all);
-        mem::take(lender).ok_or(AcquireError::Closed)
+        let lender = loan.lender.lock();
+        let lender = lender.unwrap_or_else(PoisonError::into_inner).take();
+        lender.ok_or(AcquireError::Closed)
     }
 }
 

@@ -16,8 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dynaphore::Snapshot;
+use dynaphore::{Fairness, Snapshot};
 pub use silent::{place, silence, silently};
+
+pub const FAIRNESSES: [Fairness; 3] = [Fairness::Fifo, Fairness::Eventual, Fairness::Barging];
 
 /// How long a test may hang before that is a failure. No outcome depends on it.
 const PATIENCE: Duration = Duration::from_secs(300);

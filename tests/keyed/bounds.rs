@@ -1,34 +1,14 @@
 //! Bounds of a keyed semaphore: how many keys, how many waiters, which numbers.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+use std::time::Duration;
 
 use crate::common::panic_of;
+use crate::{assert_no_keys, hosts, poll};
 use dynaphore::{
     KeyedSemaphore, Semaphore, SetMaxError,
     error::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError},
 };
 use futures::{FutureExt, executor::block_on};
-
-fn hosts(max: usize) -> KeyedSemaphore<String> {
-    KeyedSemaphore::new(max)
-}
-
-fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
-    future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-}
-
-#[track_caller]
-fn assert_no_keys<K, S>(keyed: &KeyedSemaphore<K, S>) {
-    assert_eq!(keyed.len(), 0);
-    assert!(keyed.is_empty());
-}
 
 #[test]
 fn no_more_keys_than_may_be() {

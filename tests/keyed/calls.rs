@@ -4,36 +4,21 @@ use std::{
     fmt::Debug,
     future::Future,
     panic::{RefUnwindSafe, UnwindSafe},
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     thread,
     time::{Duration, Instant},
 };
 
 use crate::common::{Wakes, panic_of, snapshot, until, watchdog};
+use crate::{assert_no_keys, hosts, poll};
 use dynaphore::{
     Fairness, KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit,
     error::KeyedAcquireTimeoutError,
     future::{KeyedAcquire, KeyedAcquireOwned},
 };
 use futures::{FutureExt, executor::block_on};
-
-fn hosts(max: usize) -> KeyedSemaphore<String> {
-    KeyedSemaphore::new(max)
-}
-
-fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
-    future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-}
-
-#[track_caller]
-fn assert_no_keys<K, S>(keyed: &KeyedSemaphore<K, S>) {
-    assert_eq!(keyed.len(), 0);
-    assert!(keyed.is_empty());
-}
 
 #[test]
 fn all_types_can_be_sent_shared_and_unwound_past() {

@@ -4,15 +4,15 @@ use std::{
     cell::Cell,
     future::Future,
     hash::{Hash, Hasher},
-    pin::Pin,
     sync::{
         Arc, Weak,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
 };
 
 use crate::common::{panic_of, watchdog};
+use crate::poll;
 use dynaphore::KeyedSemaphore;
 
 thread_local! {
@@ -212,12 +212,6 @@ fn a_key_that_is_not_equal_to_itself_does_not_leak() {
     keyed.set_max(&Unequal, 1).unwrap();
     assert_eq!(keyed.clear_max(&Unequal), None);
     assert_eq!(keyed.len(), 1);
-}
-
-fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
-    future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
 }
 
 type Calls = Arc<KeyedSemaphore<Caller>>;

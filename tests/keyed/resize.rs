@@ -1,28 +1,13 @@
 //! Max for one key and for all, and the end.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-    thread,
-};
+use std::{sync::Arc, task::Poll, thread};
 
 use crate::common::{Random, Start, until, watchdog};
+use crate::{hosts, poll};
 use dynaphore::{
     KeyedSemaphore,
     error::{KeyedAcquireError, KeyedTryAcquireError},
 };
-
-fn hosts(max: usize) -> KeyedSemaphore<String> {
-    KeyedSemaphore::new(max)
-}
-
-fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
-    future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-}
 
 #[test]
 fn an_override_lives_as_long_as_it_is_set() {

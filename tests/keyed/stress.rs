@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-use crate::common::{Random, Start, silently, watchdog};
-use dynaphore::{Fairness, KeyedPermit, KeyedSemaphore};
+use crate::common::{FAIRNESSES, Random, Start, silently, watchdog};
+use dynaphore::{KeyedPermit, KeyedSemaphore};
 use futures::executor::block_on;
 
 const KEYS: u32 = 5;
@@ -59,7 +59,7 @@ fn ask<'a>(
 // Scenario 33.
 #[test]
 fn after_any_mix_no_key_is_in_use() {
-    for fairness in [Fairness::Fifo, Fairness::Eventual, Fairness::Barging] {
+    for fairness in FAIRNESSES {
         watchdog(move || {
             let keyed = KeyedSemaphore::<String>::builder(MAX)
                 .fairness(fairness)

@@ -8,13 +8,8 @@ use std::{
 };
 
 use crate::common::{panic_of, silently, watchdog};
+use crate::poll;
 use dynaphore::{KeyedSemaphore, error::KeyedAcquireError};
-
-fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
-    future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-}
 
 /// Calls everything when it is woken and when it is dropped.
 struct Hooked(Mutex<Weak<KeyedSemaphore<String>>>);

@@ -11,9 +11,10 @@ use std::{
 };
 
 use crate::child::in_child;
+use crate::common::FAIRNESSES;
 use crate::room::{Room, pool};
 use dynaphore::{
-    Fairness, Semaphore,
+    Semaphore,
     throttle::{Throttle, ThrottleExt},
 };
 use rayon::prelude::*;
@@ -69,7 +70,7 @@ fn nested(form: Form, semaphore: &Arc<Semaphore>, visit: impl Fn() + Send + Sync
 #[test]
 fn they_go_ahead_of_him_in_every_form() {
     in_child("they_go_ahead_of_him_in_every_form", || {
-        for fairness in [Fairness::Fifo, Fairness::Eventual, Fairness::Barging] {
+        for fairness in FAIRNESSES {
             for (workers, form) in [1, 2, 4]
                 .into_iter()
                 .flat_map(|n| FORMS.map(|form| (n, form)))

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::child::in_child;
-use crate::common::{Random, silence, silently, until, watchdog};
+use crate::common::{FAIRNESSES, Random, silence, silently, until, watchdog};
 use crate::room::{Room, message, moment, pool};
 use dynaphore::{AcquireError, Fairness, Semaphore, throttle::ThrottleExt};
 use proptest::prelude::*;
@@ -267,7 +267,7 @@ fn resizing_without_pause_loses_no_item() {
 #[test]
 fn a_permit_is_given_up_to_whoever_waits_after_one_item() {
     watchdog(|| {
-        for fairness in [Fairness::Fifo, Fairness::Eventual, Fairness::Barging] {
+        for fairness in FAIRNESSES {
             let semaphore = Semaphore::builder(1).fairness(fairness).build();
             let (visits, begun) = (AtomicUsize::new(0), AtomicBool::new(false));
             thread::scope(|scope| {

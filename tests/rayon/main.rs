@@ -7,6 +7,7 @@ mod bridge;
 mod child;
 #[path = "../common/mod.rs"]
 mod common;
+mod form;
 mod iter;
 #[cfg(feature = "keyed")]
 mod keyed;

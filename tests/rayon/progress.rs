@@ -16,6 +16,7 @@ use std::{
 
 use crate::child::in_child;
 use crate::common::until;
+use crate::form::{FORMS, Form, call};
 use crate::room::{Room, moment, pool};
 use dynaphore::{
     Semaphore,
@@ -42,35 +43,12 @@ fn assert_at_rest(semaphore: &Semaphore) {
     assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
 }
 
-/// How a call is made.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    Iterator,
-    Scope,
-}
-
-/// Runs `n` jobs of so many permits each.
-fn call(form: Form, semaphore: &Arc<Semaphore>, n: usize, need: u32, job: impl Fn() + Sync + Send) {
-    match form {
-        Form::Iterator => (0..n)
-            .into_par_iter()
-            .throttle_weighted_for_each(semaphore, |_| need, |_| job())
-            .unwrap(),
-        Form::Scope => rayon::scope(|scope| {
-            let jobs = Throttle::new(Arc::clone(semaphore)).scoped();
-            for _ in 0..n {
-                jobs.spawn_many(scope, need, |_, _permit| job()).unwrap();
-            }
-        }),
-    }
-}
-
 #[test]
 fn independent_calls_of_unequal_weights_end() {
     in_child("independent_calls_of_unequal_weights_end", || {
         for workers in POOLS {
             let pool = pool(workers);
-            for form in [Form::Iterator, Form::Scope] {
+            for form in FORMS {
                 for _ in 0..rounds() {
                     let budget = Arc::new(Semaphore::new(3));
                     let ran = AtomicUsize::new(0);
@@ -129,7 +107,7 @@ fn two_semaphores_in_one_order_end() {
     in_child("two_semaphores_in_one_order_end", || {
         for workers in POOLS {
             let pool = pool(workers);
-            for form in [Form::Iterator, Form::Scope] {
+            for form in FORMS {
                 for _ in 0..rounds() {
                     let [outer, inner] = [3, 2].map(|max| Arc::new(Semaphore::new(max)));
                     let ran = AtomicUsize::new(0);
@@ -187,7 +165,7 @@ fn deep_calls_at_a_max_of_one_run_one_at_a_time() {
         if depth == 0 {
             return room.visit(moment);
         }
-        let form = [Form::Iterator, Form::Scope][depth % 2];
+        let form = FORMS[depth % 2];
         (0..2).into_par_iter().with_max_len(1).for_each(|_| {
             moment();
             call(form, semaphore, 1, 1, || {
@@ -221,7 +199,7 @@ fn no_more_threads_than_max_are_at_work() {
                     let room = Room::default();
                     pool.install(|| {
                         (0..8).into_par_iter().with_max_len(1).for_each(|i| {
-                            let form = [Form::Iterator, Form::Scope][i % 2];
+                            let form = FORMS[i % 2];
                             call(form, &semaphore, 3, 1, || {
                                 room.visit(moment);
                                 (0..3).into_par_iter().with_max_len(1).for_each(|_| {

@@ -13,34 +13,13 @@ use std::{
 
 use crate::child::in_child;
 use crate::common::until;
+use crate::form::{FORMS, Form, call};
 use crate::room::{on_another, pool};
-use dynaphore::{
-    Semaphore,
-    throttle::{Throttle, ThrottleExt},
-};
-use rayon::prelude::*;
-
-/// How a call is made.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    Iterator,
-    Scope,
-}
-
-const FORMS: [Form; 2] = [Form::Iterator, Form::Scope];
+use dynaphore::Semaphore;
 
 /// Runs `job` with `n` permits, and returns when it is done.
 fn run(form: Form, semaphore: &Arc<Semaphore>, n: u32, job: impl Fn() + Send + Sync) {
-    match form {
-        Form::Iterator => [()]
-            .into_par_iter()
-            .throttle_weighted_for_each(semaphore, |()| n, |()| job())
-            .unwrap(),
-        Form::Scope => rayon::scope(|scope| {
-            let jobs = Throttle::new(Arc::clone(semaphore)).scoped();
-            jobs.spawn_many(scope, n, |_, _permit| job()).unwrap();
-        }),
-    }
+    call(form, semaphore, 1, n, job);
 }
 
 /// A job runs plain ones again and again, which another worker takes on top of a call

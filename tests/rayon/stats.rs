@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::common::watchdog;
+use crate::common::{FAIRNESSES, watchdog};
 use crate::room::{moment, pool};
 use dynaphore::{
-    AcquireError, Fairness, Semaphore,
+    AcquireError, Semaphore,
     throttle::{Throttle, ThrottleExt},
 };
 use rayon::prelude::*;
@@ -56,7 +56,7 @@ fn what_is_run_counts_as_acquired_and_no_try_as_rejected() {
 #[test]
 fn a_call_that_waits_has_cancelled_nothing() {
     watchdog(|| {
-        for fairness in [Fairness::Fifo, Fairness::Eventual, Fairness::Barging] {
+        for fairness in FAIRNESSES {
             let builder = Semaphore::builder(3).fairness(fairness);
             let semaphore = builder.stats(true).build();
             let held = semaphore.try_acquire_many(3).unwrap();

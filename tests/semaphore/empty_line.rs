@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-use dynaphore::{Fairness, Semaphore, future::AcquireOwned};
+use crate::common::FAIRNESSES;
+use dynaphore::{Semaphore, future::AcquireOwned};
 
 /// One of each kind, with `max` permits.
 fn each(max: usize, test: impl Fn(Arc<Semaphore>)) {
-    for fairness in [Fairness::Fifo, Fairness::Eventual, Fairness::Barging] {
+    for fairness in FAIRNESSES {
         for bound in [Duration::ZERO, Duration::MAX] {
             let builder = Semaphore::builder(max).fairness(fairness);
             test(Arc::new(builder.bound(bound).build()));

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::watchdog;
+use crate::common::{FAIRNESSES, watchdog};
 use dynaphore::{AcquireTimeoutError, Builder, Fairness, Semaphore};
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 
@@ -413,7 +413,7 @@ fn eventual_serves_a_waiter_under_constant_barging() {
 
 #[test]
 fn permits_add_up_under_every_fairness() {
-    for fairness in [Fairness::Fifo, Fairness::Eventual, Fairness::Barging] {
+    for fairness in FAIRNESSES {
         let semaphore = Semaphore::builder(3).fairness(fairness).build();
         let inside = AtomicUsize::new(0);
         thread::scope(|scope| {

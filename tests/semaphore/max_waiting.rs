@@ -11,11 +11,9 @@ use std::{
     time::Duration,
 };
 
-use crate::common::{Start, until, watchdog};
+use crate::common::{FAIRNESSES, Start, until, watchdog};
 use dynaphore::{AcquireError, AcquireTimeoutError, Fairness, Semaphore, TryAcquireError};
 use tokio_test::{assert_pending, assert_ready, task::spawn};
-
-const ALL: [Fairness; 3] = [Fairness::Fifo, Fairness::Eventual, Fairness::Barging];
 
 fn bounded(max: usize, max_waiting: usize, fairness: Fairness) -> Arc<Semaphore> {
     let builder = Semaphore::builder(max).fairness(fairness);
@@ -24,7 +22,7 @@ fn bounded(max: usize, max_waiting: usize, fairness: Fairness) -> Arc<Semaphore>
 
 #[test]
 fn one_beyond_the_bound_is_refused_at_once_and_changes_nothing() {
-    for fairness in ALL {
+    for fairness in FAIRNESSES {
         let s = bounded(1, 2, fairness);
         let held = s.try_acquire().unwrap();
         let mut first = spawn(s.acquire());
@@ -46,7 +44,7 @@ fn one_beyond_the_bound_is_refused_at_once_and_changes_nothing() {
 
 #[test]
 fn blocking_calls_are_refused_too() {
-    for fairness in ALL {
+    for fairness in FAIRNESSES {
         watchdog(move || {
             let s = bounded(1, 0, fairness);
             let held = s.blocking_acquire().unwrap();
@@ -74,7 +72,7 @@ fn calls_that_only_try_are_told_as_before() {
 
 #[test]
 fn requests_count_whatever_their_weight_and_wherever_they_wait() {
-    for fairness in ALL {
+    for fairness in FAIRNESSES {
         let s = bounded(2, 2, fairness);
         // More than max: aside.
         let mut aside = spawn(s.acquire_many(3));
@@ -96,7 +94,7 @@ fn requests_count_whatever_their_weight_and_wherever_they_wait() {
 
 #[test]
 fn a_permit_is_had_although_the_bound_is_reached() {
-    for fairness in ALL {
+    for fairness in FAIRNESSES {
         let s = bounded(2, 1, fairness);
         let mut aside = spawn(s.acquire_many(3));
         assert_pending!(aside.poll());
@@ -108,7 +106,7 @@ fn a_permit_is_had_although_the_bound_is_reached() {
 
 #[test]
 fn a_place_is_free_again_once_its_holder_is_served_or_leaves() {
-    for fairness in ALL {
+    for fairness in FAIRNESSES {
         let s = bounded(1, 1, fairness);
         let held = s.try_acquire().unwrap();
         let mut first = spawn(s.acquire());
@@ -164,7 +162,7 @@ fn one_that_joins_the_line_of_eventual_needs_no_second_place() {
 
 #[test]
 fn closing_is_told_before_the_bound() {
-    for fairness in ALL {
+    for fairness in FAIRNESSES {
         let s = bounded(1, 0, fairness);
         let _held = s.try_acquire().unwrap();
         s.close();
@@ -179,7 +177,7 @@ fn closing_is_told_before_the_bound() {
 fn never_more_wait_than_may() {
     const THREADS: usize = 4;
     const BOUND: usize = 2;
-    for fairness in ALL {
+    for fairness in FAIRNESSES {
         watchdog(move || {
             for _ in 0..300 {
                 let s = bounded(2, BOUND, fairness);

@@ -9,10 +9,9 @@ use std::{
     time::Duration,
 };
 
-use crate::common::watchdog;
+use crate::common::{FAIRNESSES, watchdog};
 use dynaphore::{Fairness, Semaphore, SemaphorePermit};
 
-const MODES: [Fairness; 3] = [Fairness::Fifo, Fairness::Eventual, Fairness::Barging];
 const THREADS: usize = 6;
 
 /// A small generator is enough here: the schedule is the true source of chance.
@@ -61,7 +60,7 @@ fn ask<'a>(semaphore: &'a Semaphore, n: u32, random: &mut Random) -> Option<Sema
 #[test]
 fn never_more_than_max_are_inside() {
     watchdog(|| {
-        for fairness in MODES {
+        for fairness in FAIRNESSES {
             let (max, rounds) = (3, 3_000);
             let semaphore = semaphore(max, fairness);
             let inside = AtomicUsize::new(0);
@@ -91,7 +90,7 @@ fn never_more_than_max_are_inside() {
 #[test]
 fn nobody_is_left_behind_while_max_goes_up_and_down() {
     watchdog(|| {
-        for fairness in MODES {
+        for fairness in FAIRNESSES {
             let semaphore = semaphore(2, fairness);
             let over = AtomicBool::new(false);
             thread::scope(|scope| {
@@ -149,7 +148,7 @@ fn nobody_is_left_behind_while_max_goes_up_and_down() {
 #[test]
 fn a_close_reaches_everybody() {
     watchdog(|| {
-        for fairness in MODES {
+        for fairness in FAIRNESSES {
             for round in 0..60 {
                 let semaphore = semaphore(1, fairness);
                 thread::scope(|scope| {

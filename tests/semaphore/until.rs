@@ -7,11 +7,10 @@ use std::{
     time::Duration,
 };
 
+use crate::common::FAIRNESSES;
 use dynaphore::{AcquireTimeoutError, Fairness, Semaphore};
 use tokio::sync::oneshot;
 use tokio_test::{assert_pending, assert_ready, task::spawn};
-
-const ALL: [Fairness; 3] = [Fairness::Fifo, Fairness::Eventual, Fairness::Barging];
 
 fn semaphore(max: usize, fairness: Fairness) -> Arc<Semaphore> {
     Arc::new(Semaphore::builder(max).fairness(fairness).build())
@@ -26,7 +25,7 @@ fn a_permit_that_is_there_is_had_without_a_look_at_the_other_future() {
 
 #[test]
 fn the_place_is_given_up_in_the_same_poll() {
-    for fairness in ALL {
+    for fairness in FAIRNESSES {
         let s = semaphore(1, fairness);
         let held = s.try_acquire().unwrap();
         let (end, ended) = oneshot::channel::<()>();
@@ -49,7 +48,7 @@ fn the_place_is_given_up_in_the_same_poll() {
 
 #[test]
 fn the_permit_wins() {
-    for fairness in ALL {
+    for fairness in FAIRNESSES {
         let s = semaphore(1, fairness);
         let held = s.try_acquire().unwrap();
         let (end, ended) = oneshot::channel::<()>();
@@ -77,7 +76,7 @@ fn a_permit_that_comes_in_the_last_moment_is_not_lost() {
 
 #[test]
 fn a_drop_while_it_waits_leaves_no_trace() {
-    for fairness in ALL {
+    for fairness in FAIRNESSES {
         let s = semaphore(1, fairness);
         let held = s.try_acquire().unwrap();
         let mut waits = spawn(s.acquire_until(pending::<()>()));
@@ -132,7 +131,7 @@ fn too_many_at_once() {
 /// Late and served requests race: each ends one way, and every permit comes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_under_load() {
-    for fairness in ALL {
+    for fairness in FAIRNESSES {
         let s = semaphore(2, fairness);
         let tasks: Vec<_> = (0..16)
             .map(|task| {
@@ -158,7 +157,7 @@ async fn nothing_is_lost_under_load() {
 
 #[test]
 fn a_future_that_must_wait_is_handed_back_as_it_was() {
-    for fairness in ALL {
+    for fairness in FAIRNESSES {
         let s = semaphore(1, fairness);
         let held = s.acquire().try_now().unwrap();
         let acquire = s.clone().acquire_owned().try_now().unwrap_err();

@@ -10,11 +10,9 @@ use std::{
     thread,
 };
 
-use crate::common::{panic_of, watchdog};
+use crate::common::{FAIRNESSES, panic_of, watchdog};
 use dynaphore::{AcquireError, Fairness, Semaphore, TryAcquireError};
 use futures::{FutureExt, executor::block_on};
-
-const FAIRNESSES: [Fairness; 3] = [Fairness::Fifo, Fairness::Eventual, Fairness::Barging];
 
 fn semaphore(max: usize, fairness: Fairness) -> Semaphore {
     Semaphore::builder(max).fairness(fairness).build()

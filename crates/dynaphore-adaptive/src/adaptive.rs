@@ -240,9 +240,7 @@ impl Adaptive {
     }
 
     fn arrives(&self) -> Arrival {
-        let mut arrival = Arrival::new(Arc::clone(&self.shared));
-        arrival.arrives();
-        arrival
+        Arrival::arrived(Arc::clone(&self.shared))
     }
 }
 

@@ -305,9 +305,7 @@ where
     }
 
     fn arrives(&self, key: &K) -> Arrival {
-        let mut arrival = Arrival::new(self.find(key).1);
-        arrival.arrives();
-        arrival
+        Arrival::arrived(self.find(key).1)
     }
 
     fn get(&self, key: &K) -> Option<(Arc<K>, Arc<Shared>)> {

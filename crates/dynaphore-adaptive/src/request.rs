@@ -40,6 +40,13 @@ impl Arrival {
         }
     }
 
+    /// One that has arrived.
+    pub(crate) fn arrived(shared: Arc<Shared>) -> Self {
+        let mut arrival = Self::new(shared);
+        arrival.arrives();
+        arrival
+    }
+
     pub(crate) fn arrives(&mut self) {
         if self.state == State::New {
             self.state = State::Arrived;

@@ -458,13 +458,12 @@ impl Inner {
 
     /// A permit of the class comes back.
     fn give_back(&self, class: usize, permit: OwnedSemaphorePermit) {
-        if self.waiting.load(Relaxed) > 0 {
-            let mut line = self.counted();
+        let mut line = (self.waiting.load(Relaxed) > 0).then(|| self.counted());
+        if let Some(line) = &mut line {
             line.shares.ends(class);
-            self.active[class].fetch_sub(1, Relaxed);
-        } else {
-            self.active[class].fetch_sub(1, Relaxed);
         }
+        self.active[class].fetch_sub(1, Relaxed);
+        drop(line);
         drop(permit);
     }
 
@@ -579,9 +578,8 @@ impl Inner {
                 return;
             };
             scout = None;
-            if let Err(unwanted) = self.tell(verdict) {
-                drop(unwanted);
-            }
+            // What nobody wants goes back.
+            drop(self.tell(verdict));
         }
         // Nobody waits. If it has been granted meanwhile, the permit goes back by that.
         drop(scout);

@@ -105,8 +105,7 @@ fn changes(figures: &Figures, now: &Requests, last: &Requests, to: &mut impl Ins
         more,
     );
 
-    let at_once = |requests: &Requests| requests.acquired.saturating_sub(requests.waits.count());
-    let zeros = at_once(now).saturating_sub(at_once(last));
+    let zeros = now.at_once().saturating_sub(last.at_once());
     to.zeros("dynaphore.permit.wait_time", &all, zeros);
     for (time, count) in since(&now.waits, &last.waits) {
         to.times(

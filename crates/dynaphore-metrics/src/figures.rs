@@ -123,6 +123,11 @@ impl Requests {
         self.holds += interval.holds();
     }
 
+    /// Those that were served and did not wait.
+    pub(crate) fn at_once(&self) -> u64 {
+        self.acquired.saturating_sub(self.waits.count())
+    }
+
     /// Each outcome by its name.
     pub(crate) fn outcomes(&self) -> [(&'static str, u64); 7] {
         [

@@ -184,10 +184,7 @@ impl<'a> Text<'a> {
                 help: "How long requests waited that were served.",
             },
             |figures| figures.requests.as_deref(),
-            |out, labels, requests| {
-                let at_once = requests.acquired.saturating_sub(requests.waits.count());
-                histogram(out, labels, at_once, &requests.waits);
-            },
+            |out, labels, requests| histogram(out, labels, requests.at_once(), &requests.waits),
         );
         self.family(
             Family {

@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use dynaphore::{KeyedSemaphore, LeasePool, Semaphore, Stats};
+use dynaphore::{KeyedSemaphore, LeasePool, Semaphore, Snapshot, Stats};
 
 use crate::{Figures, Permits, Requests};
 
@@ -30,6 +30,14 @@ fn nothing(name: &Arc<str>) -> Figures {
         longest_wait: None,
         keys: None,
         requests: None,
+    }
+}
+
+fn permits(now: &Snapshot) -> Permits {
+    Permits {
+        used: now.active,
+        idle: now.available(),
+        max: now.max,
     }
 }
 
@@ -91,11 +99,7 @@ impl<S: Deref<Target = Semaphore> + Send + Sync> Source for Single<S> {
         });
         let now = self.semaphore.snapshot();
         figures.push(Figures {
-            permits: Some(Permits {
-                used: now.active,
-                idle: now.available(),
-                max: now.max,
-            }),
+            permits: Some(permits(&now)),
             pending: Some(now.waiting),
             longest_wait,
             requests,
@@ -122,8 +126,17 @@ impl Class {
     }
 }
 
-/// In the order of their names, so that one text differs little from the next.
-fn sorted(classes: HashMap<Cow<'static, str>, Class>) -> Vec<(Cow<'static, str>, Class)> {
+/// The sums of `keys`, each with its permits and how many wait for it, by their classes: in
+/// the order of the names, so that one text differs little from the next.
+fn by_class<K, C: Into<Cow<'static, str>>>(
+    keys: impl IntoIterator<Item = (K, Permits, usize)>,
+    class_of: impl Fn(&K) -> C,
+) -> Vec<(Cow<'static, str>, Class)> {
+    let mut classes = HashMap::<_, Class>::new();
+    for (key, permits, pending) in keys {
+        let class = classes.entry(class_of(&key).into()).or_default();
+        class.add(permits, pending);
+    }
     let mut classes: Vec<_> = classes.into_iter().collect();
     classes.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     classes
@@ -142,17 +155,10 @@ where
     C: Into<Cow<'static, str>>,
 {
     fn read(&self, name: &Arc<str>, figures: &mut Vec<Figures>) {
-        let mut classes = HashMap::<_, Class>::new();
-        for (key, now) in self.semaphore.snapshots() {
-            let permits = Permits {
-                used: now.active,
-                idle: now.available(),
-                max: now.max,
-            };
-            let class = classes.entry((self.class_of)(&key).into()).or_default();
-            class.add(permits, now.waiting);
-        }
-        figures.extend(sorted(classes).into_iter().map(|(name_of, class)| Figures {
+        let keys = self.semaphore.snapshots().into_iter();
+        let keys = keys.map(|(key, now)| (key, permits(&now), now.waiting));
+        let classes = by_class(keys, &self.class_of);
+        figures.extend(classes.into_iter().map(|(name_of, class)| Figures {
             class: Some(name_of),
             permits: Some(class.permits),
             pending: Some(class.pending),
@@ -175,21 +181,20 @@ where
     C: Into<Cow<'static, str>>,
 {
     fn read(&self, name: &Arc<str>, figures: &mut Vec<Figures>) {
-        let mut classes = HashMap::<_, Class>::new();
-        for (key, counts) in self.pool.snapshot() {
+        let keys = self.pool.snapshot().into_iter().map(|(key, counts)| {
             let permits = Permits {
                 used: counts.active,
                 idle: counts.missing(),
                 max: counts.target,
             };
-            let class = classes.entry((self.class_of)(&key).into()).or_default();
-            class.add(permits, 0);
-        }
+            (key, permits, 0)
+        });
+        let classes = by_class(keys, &self.class_of);
         figures.push(Figures {
             pending: Some(self.pool.waiting()),
             ..nothing(name)
         });
-        figures.extend(sorted(classes).into_iter().map(|(name_of, class)| Figures {
+        figures.extend(classes.into_iter().map(|(name_of, class)| Figures {
             class: Some(name_of),
             permits: Some(class.permits),
             keys: Some(class.keys),

@@ -59,11 +59,7 @@ impl<Req> LimitLayer<Req> {
     /// Each request takes a permit of `semaphore`. Whoever holds that changes its max, or
     /// closes it, while it serves.
     pub fn new(semaphore: Arc<Semaphore>) -> Self {
-        Self {
-            permits: semaphore,
-            options: Arc::new(Options::new()),
-            answer: PhantomData,
-        }
+        Self::from_permits(semaphore)
     }
 
     /// Each request takes a permit of `semaphore`, which costs a little less: there is no count
@@ -87,11 +83,7 @@ impl<Req> LimitLayer<Req> {
     /// # }
     /// ```
     pub fn from_static(semaphore: &'static Semaphore) -> LimitLayer<Req, &'static Semaphore> {
-        LimitLayer {
-            permits: semaphore,
-            options: Arc::new(Options::new()),
-            answer: PhantomData,
-        }
+        LimitLayer::from_permits(semaphore)
     }
 
     /// Each request takes a permit of its key, which `key` takes from the request.
@@ -122,15 +114,10 @@ impl<Req> LimitLayer<Req> {
     where
         F: Fn(&Req) -> K + Clone,
     {
-        LimitLayer {
-            permits: Keyed::new(keyed, key),
-            options: Arc::new(Options::new()),
-            answer: PhantomData,
-        }
+        LimitLayer::from_permits(Keyed::new(keyed, key))
     }
 }
 
-#[cfg(feature = "adaptive")]
 impl<Req, P> LimitLayer<Req, P> {
     pub(crate) fn from_permits(permits: P) -> Self {
         Self {
