@@ -46,5 +46,6 @@ fn an_interval_says_what_was_counted() {
         (&json["acquired"], &json["rejected"]),
         (&1.into(), &1.into())
     );
+    assert_eq!(json["overdue"], 0);
     assert!(json["p99_wait_nanos"].is_null());
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use dynaphore::{AcquireTimeoutError, Fairness, Interval, Semaphore};
+use dynaphore::{AcquireError, AcquireTimeoutError, Fairness, Interval, Semaphore};
 use tokio_test::{assert_pending, assert_ready, task::spawn};
 
 mod common;
@@ -621,4 +621,20 @@ fn an_interval_is_taken_inside_a_runtime() {
         let _ = semaphore.try_acquire();
         assert_eq!(semaphore.stats().blocking_take().acquired, 1);
     });
+}
+
+#[test]
+fn those_that_are_overdue_are_shown() {
+    let nothing = Duration::ZERO;
+    let semaphore = Semaphore::builder(1).stats(true).overdue(nothing, nothing);
+    let semaphore = semaphore.build();
+    let _held = semaphore.try_acquire().unwrap();
+    assert_eq!(
+        semaphore.blocking_acquire().unwrap_err(),
+        AcquireError::Overdue
+    );
+    let interval = semaphore.stats().blocking_take();
+    assert_eq!(interval.overdue, 1);
+    let shown = interval.to_string();
+    assert!(shown.ends_with(", 0 closed, 1 overdue"), "{shown}");
 }

@@ -493,10 +493,15 @@ impl fmt::Display for Interval {
             ", {} rejected, {} timed out, {} cancelled, {} closed",
             self.rejected, self.timed_out, self.cancelled, self.closed
         )?;
-        match self.too_many_waiters {
-            0 => Ok(()),
-            some => write!(f, ", {some} too many"),
+        for (count, what) in [
+            (self.too_many_waiters, "too many"),
+            (self.overdue, "overdue"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -508,7 +513,7 @@ impl serde::Serialize for Interval {
         use serde::ser::SerializeStruct;
 
         let nanos = |times: &Times, part| times.quantile(part).map(|time| time.as_nanos() as u64);
-        let mut out = serializer.serialize_struct("Interval", 13)?;
+        let mut out = serializer.serialize_struct("Interval", 14)?;
         out.serialize_field("acquired", &self.acquired)?;
         out.serialize_field("waited", &self.waited())?;
         out.serialize_field("rejected", &self.rejected)?;
@@ -516,6 +521,7 @@ impl serde::Serialize for Interval {
         out.serialize_field("cancelled", &self.cancelled)?;
         out.serialize_field("closed", &self.closed)?;
         out.serialize_field("too_many_waiters", &self.too_many_waiters)?;
+        out.serialize_field("overdue", &self.overdue)?;
         out.serialize_field("median_wait_nanos", &nanos(&self.waits, 0.5))?;
         out.serialize_field("p99_wait_nanos", &nanos(&self.waits, 0.99))?;
         out.serialize_field("longest_wait_nanos", &nanos(&self.waits, 1.0))?;
