@@ -9,22 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::common::{FAIRNESSES, watchdog};
+use crate::common::{FAIRNESSES, Random, watchdog};
 use dynaphore::{Fairness, Semaphore, SemaphorePermit};
 
 const THREADS: usize = 6;
-
-/// A small generator is enough here: the schedule is the true source of chance.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
 
 fn semaphore(max: usize, fairness: Fairness) -> Semaphore {
     Semaphore::builder(max)
@@ -39,7 +27,7 @@ fn ask<'a>(semaphore: &'a Semaphore, n: u32, random: &mut Random) -> Option<Sema
         0 => semaphore.try_acquire_many(n).ok(),
         1 => semaphore.blocking_acquire_many(n).ok(),
         2 => semaphore
-            .blocking_acquire_many_timeout(n, Duration::from_micros(random.below(60)))
+            .blocking_acquire_many_timeout(n, Duration::from_micros(random.below(60).into()))
             .ok(),
         3 => futures::executor::block_on(semaphore.acquire_many(n)).ok(),
         _ => {
@@ -68,9 +56,9 @@ fn never_more_than_max_are_inside() {
                 for thread in 0..THREADS {
                     let (semaphore, inside) = (&semaphore, &inside);
                     scope.spawn(move || {
-                        let mut random = Random(0x9E37_79B9 + thread as u64);
+                        let mut random = Random::new(0x9E37_79B9 + thread);
                         for _ in 0..rounds {
-                            let n = 1 + random.below(max as u64) as usize;
+                            let n = 1 + random.below(max as u32) as usize;
                             let Some(permit) = ask(semaphore, n as u32, &mut random) else {
                                 continue;
                             };
@@ -98,10 +86,10 @@ fn nobody_is_left_behind_while_max_goes_up_and_down() {
                     .map(|thread| {
                         let semaphore = &semaphore;
                         scope.spawn(move || {
-                            let mut random = Random(0xB529_7A4D + thread as u64);
+                            let mut random = Random::new(0xB529_7A4D + thread);
                             for _ in 0..2_000 {
                                 // Up to more than max, often.
-                                let n = 1 + random.below(5) as u32;
+                                let n = 1 + random.below(5);
                                 drop(ask(semaphore, n, &mut random));
                             }
                         })
@@ -109,7 +97,7 @@ fn nobody_is_left_behind_while_max_goes_up_and_down() {
                     .collect();
                 let (semaphore, over) = (&semaphore, &over);
                 scope.spawn(move || {
-                    let mut random = Random(0x68E3_1DA4);
+                    let mut random = Random::new(0x68E3_1DA4);
                     while !over.load(SeqCst) {
                         semaphore.set_max(random.below(6) as usize);
                         if random.below(4) == 0 {
@@ -155,10 +143,10 @@ fn a_close_reaches_everybody() {
                     for thread in 0..THREADS {
                         let semaphore = &semaphore;
                         scope.spawn(move || {
-                            let mut random = Random(1 + (round * THREADS + thread) as u64);
+                            let mut random = Random::new(round * THREADS + thread);
                             while !semaphore.is_closed() {
                                 // More than max, too: those wait for the end.
-                                let n = 1 + random.below(2) as u32;
+                                let n = 1 + random.below(2);
                                 drop(ask(semaphore, n, &mut random));
                             }
                         });

@@ -16,5 +16,6 @@ mod world;
 
 pub use self::{
     figures::Row,
+    random::Random,
     report::{Report, ours, report},
 };

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dynaphore_adaptive::sim::Random;
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -60,20 +61,6 @@ impl Client {
     }
 }
 
-/// Exponentially distributed with the mean 1, from a seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> f64 {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let bits = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11;
-        -(1.0 - bits as f64 / (1_u64 << 53) as f64).ln()
-    }
-}
-
 /// Asks `rate` times a second in each stretch of time, one after the other.
 ///
 /// # Errors
@@ -89,14 +76,14 @@ pub fn run(server: SocketAddr, stretches: &[(f64, Duration)]) -> Result<Vec<Answ
     // It sleeps more precisely than a runtime's timer.
     let clock = thread::spawn(move || {
         let began = Instant::now();
-        let mut random = Random(0x9E37_79B9_7F4A_7C15);
+        let mut random = Random::new(0x9E37_79B9_7F4A_7C15);
         let mut requests = Vec::new();
         let mut end = Duration::ZERO;
         for (rate, length) in stretches {
             let mut due = end;
             end += length;
             loop {
-                due += Duration::from_secs_f64(random.next() / rate);
+                due += Duration::from_secs_f64(random.exponential(1.0 / rate));
                 if due >= end {
                     break;
                 }

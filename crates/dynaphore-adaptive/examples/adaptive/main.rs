@@ -270,13 +270,9 @@ fn one_run(
     let settle = Duration::from_secs_f64(2.0_f64.min(options.seconds / 3.0));
     let figures = (0..LOADS.len()).map(|number| {
         let (from, to) = (begins(number) + settle, begins(number + 1));
-        let within = (from.as_secs_f64()..to.as_secs_f64(), &max);
-        let within: Vec<_> = within
-            .1
-            .iter()
-            .filter(|point| within.0.contains(&point.0))
-            .map(|point| point.1)
-            .collect();
+        let phase = from.as_secs_f64()..to.as_secs_f64();
+        let within = max.iter().filter(|(at, _)| phase.contains(at));
+        let within: Vec<f64> = within.map(|&(_, max)| max).collect();
         let mean = within.iter().sum::<f64>() / within.len().max(1) as f64;
         table::figures(&answers, from, to, mean)
     });

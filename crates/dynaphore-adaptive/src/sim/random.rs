@@ -1,9 +1,13 @@
 //! Random numbers from a seed: SplitMix64 (Steele, Lea and Flood, 2014).
 
-pub(super) struct Random(u64);
+/// A generator.
+#[derive(Debug)]
+pub struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    /// The same numbers for the same `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -19,8 +23,8 @@ impl Random {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Exponentially distributed.
-    pub(super) fn exponential(&mut self, mean: f64) -> f64 {
+    /// Exponentially distributed, with this mean.
+    pub fn exponential(&mut self, mean: f64) -> f64 {
         -mean * (1.0 - self.part()).ln()
     }
 }
