@@ -129,8 +129,12 @@ impl Model {
     fn serve_front(&self, growing: bool) -> Option<Self> {
         let mut next = self.clone();
         if self.closed {
-            for Place { id, n, .. } in next.line.drain(..) {
-                next.told.insert(id, (Answer::Closed, n));
+            // Those in line are told first, under the lock, then those that compete.
+            let in_line = |place: &Place| !self.may_compete(place.n);
+            let only_in_line = self.line.iter().any(in_line);
+            next.line.retain(|place| only_in_line && !in_line(place));
+            for place in self.line.iter().filter(|place| !next.line.contains(place)) {
+                next.told.insert(place.id, (Answer::Closed, place.n));
             }
             next.queued = false;
             return (next != *self).then_some(next);

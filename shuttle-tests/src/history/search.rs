@@ -118,6 +118,51 @@ mod tests {
         ));
     }
 
+    /// Of three that wait one is in line and two compete: the closer tells the first before
+    /// the others, and those together.
+    #[test]
+    fn a_closer_tells_those_in_line_first() {
+        use Answer::{Closed, Granted, No};
+        let kind = Kind::Barging(std::time::Duration::ZERO);
+        let heavy = |got| Call::Poll { id: 1, n: 2, got };
+        let start = [
+            poll(0, Granted),
+            poll(4, Granted),
+            heavy(No),
+            poll(2, No),
+            poll(3, No),
+        ];
+        let closing = |told: [Call; 4]| {
+            let calls = start.iter().chain(&told).enumerate();
+            let mut records: Vec<_> = calls
+                .map(|(at, &call)| Record {
+                    call,
+                    begun: 2 * at + 1,
+                    ended: 2 * at + 2,
+                })
+                .collect();
+            records.push(Record {
+                call: Call::Close,
+                begun: 2 * start.len(),
+                ended: 100,
+            });
+            records.sort_by_key(|record| record.begun);
+            explains(kind, &records, Model::new(kind, 2))
+        };
+        assert!(closing([
+            heavy(Closed),
+            poll(2, No),
+            poll(3, Closed),
+            poll(2, Closed)
+        ]));
+        assert!(!closing([
+            heavy(Closed),
+            heavy(No),
+            poll(3, Closed),
+            poll(2, Closed)
+        ]));
+    }
+
     #[test]
     fn what_is_not_is_refused() {
         use Answer::{Granted, No};
