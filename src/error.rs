@@ -9,13 +9,25 @@
 
 use std::{error::Error, fmt};
 
-/// `Display` and `Error`: what each case says.
-macro_rules! messages {
-    ($error:ident: $($case:pat => $message:expr,)+) => {
+/// A list of reasons, each with what `Display` says of it.
+macro_rules! reasons {
+    (
+        $(#[$docs:meta])*
+        pub enum $error:ident {
+            $($(#[$case_docs:meta])* $case:ident => $message:expr,)+
+        }
+    ) => {
+        $(#[$docs])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum $error {
+            $($(#[$case_docs])* $case,)+
+        }
+
         impl fmt::Display for $error {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(match self {
-                    $($case => $message,)+
+                    $(Self::$case => $message,)+
                 })
             }
         }
@@ -43,153 +55,122 @@ const TOO_MANY_PERMITS: &str = "more than 2147483647 permits";
 mod keyed;
 
 #[cfg(feature = "keyed")]
-pub(crate) use keyed::TooManyKeys;
-#[cfg(feature = "keyed")]
 pub use keyed::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError};
 
-/// Why a call that waits has returned no permit.
-///
-/// Returned by [`Semaphore::acquire`](crate::Semaphore::acquire) and its kin.
-///
-/// # Examples
-///
-/// ```
-/// let semaphore = dynaphore::Semaphore::new(1);
-/// semaphore.close();
-/// assert_eq!(
-///     semaphore.blocking_acquire().unwrap_err().to_string(),
-///     "semaphore closed",
-/// );
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AcquireError {
-    /// The semaphore is [closed](crate::Semaphore::close).
-    Closed,
-    /// As many requests wait as [may](crate::Builder::max_waiting).
-    TooManyWaiters,
-    /// It has waited [for too long](crate::Builder::overdue).
-    Overdue,
-    /// More permits than there can ever be: a weight above
-    /// [`MAX_PERMITS`](crate::Semaphore::MAX_PERMITS) in a call that takes weights from a
-    /// closure. Calls that are given the number itself panic.
-    TooManyPermits,
+reasons! {
+    /// Why a call that waits has returned no permit.
+    ///
+    /// Returned by [`Semaphore::acquire`](crate::Semaphore::acquire) and its kin.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(1);
+    /// semaphore.close();
+    /// assert_eq!(
+    ///     semaphore.blocking_acquire().unwrap_err().to_string(),
+    ///     "semaphore closed",
+    /// );
+    /// ```
+    pub enum AcquireError {
+        /// The semaphore is [closed](crate::Semaphore::close).
+        Closed => "semaphore closed",
+        /// As many requests wait as [may](crate::Builder::max_waiting).
+        TooManyWaiters => "too many wait for permits",
+        /// It has waited [for too long](crate::Builder::overdue).
+        Overdue => "waited too long for permits",
+        /// More permits than there can ever be: a weight above
+        /// [`MAX_PERMITS`](crate::Semaphore::MAX_PERMITS) in a call that takes weights from a
+        /// closure. Calls that are given the number itself panic.
+        TooManyPermits => TOO_MANY_PERMITS,
+    }
 }
 
-messages! {
-    AcquireError:
-    Self::Closed => "semaphore closed",
-    Self::TooManyWaiters => "too many wait for permits",
-    Self::Overdue => "waited too long for permits",
-    Self::TooManyPermits => TOO_MANY_PERMITS,
+reasons! {
+    /// Why a call that does not wait has returned no permit.
+    ///
+    /// Returned by [`Semaphore::try_acquire`](crate::Semaphore::try_acquire) and
+    /// its kin.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Semaphore, TryAcquireError};
+    ///
+    /// let semaphore = Semaphore::new(0);
+    /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::NoPermits);
+    /// semaphore.close();
+    /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
+    /// ```
+    pub enum TryAcquireError {
+        /// The semaphore is [closed](crate::Semaphore::close).
+        Closed => "semaphore closed",
+        /// Too few permits are available now, or others wait for them.
+        NoPermits => "no permits available",
+    }
 }
 
-/// Why a call that does not wait has returned no permit.
-///
-/// Returned by [`Semaphore::try_acquire`](crate::Semaphore::try_acquire) and
-/// its kin.
-///
-/// # Examples
-///
-/// ```
-/// use dynaphore::{Semaphore, TryAcquireError};
-///
-/// let semaphore = Semaphore::new(0);
-/// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::NoPermits);
-/// semaphore.close();
-/// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TryAcquireError {
-    /// The semaphore is [closed](crate::Semaphore::close).
-    Closed,
-    /// Too few permits are available now, or others wait for them.
-    NoPermits,
-}
-
-messages! {
-    TryAcquireError:
-    Self::Closed => "semaphore closed",
-    Self::NoPermits => "no permits available",
-}
-
-/// Why a call with a time bound has returned no permit.
-///
-/// Returned by
-/// [`Semaphore::blocking_acquire_timeout`](crate::Semaphore::blocking_acquire_timeout),
-/// [`Semaphore::acquire_until`](crate::Semaphore::acquire_until) and their kin.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-/// use dynaphore::{AcquireTimeoutError, Semaphore};
-///
-/// let semaphore = Semaphore::new(0);
-/// let patience = Duration::from_millis(1);
-/// assert_eq!(
-///     semaphore.blocking_acquire_timeout(patience).unwrap_err(),
-///     AcquireTimeoutError::Timeout,
-/// );
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AcquireTimeoutError {
-    /// The time was over before the permits were there.
-    Timeout,
-    /// The semaphore is [closed](crate::Semaphore::close).
-    Closed,
-    /// As many requests wait as [may](crate::Builder::max_waiting).
-    TooManyWaiters,
-    /// It has waited [for too long](crate::Builder::overdue).
-    Overdue,
-    /// More permits than there can ever be: a weight above
-    /// [`MAX_PERMITS`](crate::Semaphore::MAX_PERMITS) in a call that takes weights from a
-    /// closure. Calls that are given the number itself panic.
-    TooManyPermits,
-}
-
-messages! {
-    AcquireTimeoutError:
-    Self::Timeout => "timed out waiting for permits",
-    Self::Closed => "semaphore closed",
-    Self::TooManyWaiters => "too many wait for permits",
-    Self::Overdue => "waited too long for permits",
-    Self::TooManyPermits => TOO_MANY_PERMITS,
+reasons! {
+    /// Why a call with a time bound has returned no permit.
+    ///
+    /// Returned by
+    /// [`Semaphore::blocking_acquire_timeout`](crate::Semaphore::blocking_acquire_timeout),
+    /// [`Semaphore::acquire_until`](crate::Semaphore::acquire_until) and their kin.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    ///
+    /// let semaphore = Semaphore::new(0);
+    /// let patience = Duration::from_millis(1);
+    /// assert_eq!(
+    ///     semaphore.blocking_acquire_timeout(patience).unwrap_err(),
+    ///     AcquireTimeoutError::Timeout,
+    /// );
+    /// ```
+    pub enum AcquireTimeoutError {
+        /// The time was over before the permits were there.
+        Timeout => "timed out waiting for permits",
+        /// The semaphore is [closed](crate::Semaphore::close).
+        Closed => "semaphore closed",
+        /// As many requests wait as [may](crate::Builder::max_waiting).
+        TooManyWaiters => "too many wait for permits",
+        /// It has waited [for too long](crate::Builder::overdue).
+        Overdue => "waited too long for permits",
+        /// More permits than there can ever be: a weight above
+        /// [`MAX_PERMITS`](crate::Semaphore::MAX_PERMITS) in a call that takes weights from a
+        /// closure. Calls that are given the number itself panic.
+        TooManyPermits => TOO_MANY_PERMITS,
+    }
 }
 
 goes_on! { AcquireError => AcquireTimeoutError: Closed, TooManyWaiters, Overdue, TooManyPermits }
 
-/// Why a max was not changed, or something not made with it.
-///
-/// Returned by [`Semaphore::try_set_max`](crate::Semaphore::try_set_max) and all others
-/// that are given a number and do not panic.
-///
-/// # Examples
-///
-/// ```
-/// use dynaphore::{Semaphore, SetMaxError};
-///
-/// let semaphore = Semaphore::new(1);
-/// let refused = semaphore.try_set_max(Semaphore::MAX_PERMITS + 1).unwrap_err();
-/// assert_eq!(refused, SetMaxError::TooManyPermits);
-/// assert_eq!(refused.to_string(), "more than 2147483647 permits");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SetMaxError {
-    /// There would be more than
-    /// [`MAX_PERMITS`](crate::Semaphore::MAX_PERMITS) permits, or leases of a pool.
-    TooManyPermits,
-    /// The key of a keyed semaphore is not in use, and as many keys are as may be.
-    TooManyKeys,
-}
-
-messages! {
-    SetMaxError:
-    Self::TooManyPermits => TOO_MANY_PERMITS,
-    Self::TooManyKeys => "too many keys in use",
+reasons! {
+    /// Why a max was not changed, or something not made with it.
+    ///
+    /// Returned by [`Semaphore::try_set_max`](crate::Semaphore::try_set_max) and all others
+    /// that are given a number and do not panic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{Semaphore, SetMaxError};
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// let refused = semaphore.try_set_max(Semaphore::MAX_PERMITS + 1).unwrap_err();
+    /// assert_eq!(refused, SetMaxError::TooManyPermits);
+    /// assert_eq!(refused.to_string(), "more than 2147483647 permits");
+    /// ```
+    pub enum SetMaxError {
+        /// There would be more than
+        /// [`MAX_PERMITS`](crate::Semaphore::MAX_PERMITS) permits, or leases of a pool.
+        TooManyPermits => TOO_MANY_PERMITS,
+        /// The key of a keyed semaphore is not in use, and as many keys are as may be.
+        TooManyKeys => "too many keys in use",
+    }
 }
 
 /// The pool is stopped: there are no leases to be had any more.
@@ -215,70 +196,63 @@ impl LeaseError {
 }
 
 #[cfg(feature = "pool")]
-messages! { LeaseError: _ => "lease pool stopped", }
-
-/// Why [`LeasePool::try_acquire`](crate::LeasePool::try_acquire) has returned
-/// no lease.
-///
-/// # Examples
-///
-/// ```
-/// use dynaphore::{LeasePool, error::TryLeaseError};
-///
-/// let pool = LeasePool::<&str>::new();
-/// assert_eq!(pool.try_acquire().unwrap_err(), TryLeaseError::NoLease);
-/// pool.stop();
-/// assert_eq!(pool.try_acquire().unwrap_err(), TryLeaseError::Stopped);
-/// ```
-#[cfg(feature = "pool")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TryLeaseError {
-    /// The pool is [stopped](crate::LeasePool::stop).
-    Stopped,
-    /// Every key has as many leases out as its target says, or others wait for
-    /// those that there are.
-    NoLease,
+impl fmt::Display for LeaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        TryLeaseError::Stopped.fmt(f)
+    }
 }
 
 #[cfg(feature = "pool")]
-messages! {
-    TryLeaseError:
-    Self::Stopped => "lease pool stopped",
-    Self::NoLease => "no lease available",
-}
+impl Error for LeaseError {}
 
-/// Why a blocking call with a time bound has returned no lease.
-///
-/// Returned by
-/// [`LeasePool::blocking_acquire_timeout`](crate::LeasePool::blocking_acquire_timeout)
-/// and its kin.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-/// use dynaphore::{LeasePool, error::LeaseTimeoutError};
-///
-/// let pool = LeasePool::<&str>::new();
-/// let late = pool.blocking_acquire_timeout(Duration::from_millis(1));
-/// assert_eq!(late.unwrap_err(), LeaseTimeoutError::Timeout);
-/// ```
 #[cfg(feature = "pool")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LeaseTimeoutError {
-    /// The time was over before there was a lease.
-    Timeout,
-    /// The pool is [stopped](crate::LeasePool::stop).
-    Stopped,
+reasons! {
+    /// Why [`LeasePool::try_acquire`](crate::LeasePool::try_acquire) has returned
+    /// no lease.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{LeasePool, error::TryLeaseError};
+    ///
+    /// let pool = LeasePool::<&str>::new();
+    /// assert_eq!(pool.try_acquire().unwrap_err(), TryLeaseError::NoLease);
+    /// pool.stop();
+    /// assert_eq!(pool.try_acquire().unwrap_err(), TryLeaseError::Stopped);
+    /// ```
+    pub enum TryLeaseError {
+        /// The pool is [stopped](crate::LeasePool::stop).
+        Stopped => "lease pool stopped",
+        /// Every key has as many leases out as its target says, or others wait for
+        /// those that there are.
+        NoLease => "no lease available",
+    }
 }
 
 #[cfg(feature = "pool")]
-messages! {
-    LeaseTimeoutError:
-    Self::Timeout => "timed out waiting for a lease",
-    Self::Stopped => "lease pool stopped",
+reasons! {
+    /// Why a blocking call with a time bound has returned no lease.
+    ///
+    /// Returned by
+    /// [`LeasePool::blocking_acquire_timeout`](crate::LeasePool::blocking_acquire_timeout)
+    /// and its kin.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{LeasePool, error::LeaseTimeoutError};
+    ///
+    /// let pool = LeasePool::<&str>::new();
+    /// let late = pool.blocking_acquire_timeout(Duration::from_millis(1));
+    /// assert_eq!(late.unwrap_err(), LeaseTimeoutError::Timeout);
+    /// ```
+    pub enum LeaseTimeoutError {
+        /// The time was over before there was a lease.
+        Timeout => "timed out waiting for a lease",
+        /// The pool is [stopped](crate::LeasePool::stop).
+        Stopped => "lease pool stopped",
+    }
 }
 
 #[cfg(feature = "pool")]

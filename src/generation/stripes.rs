@@ -37,7 +37,7 @@
 //! There are [`RING`] counts of each kind, one for each phase that may still have
 //! tokens (`tracker.rs`).
 
-use std::{array, num::NonZeroU16, sync::atomic::compiler_fence};
+use std::{num::NonZeroU16, sync::atomic::compiler_fence};
 
 use crossbeam_utils::CachePadded;
 
@@ -76,40 +76,26 @@ impl RingIndex {
 
 type Counts = [AtomicU64; RING];
 
-fn counts() -> Counts {
-    array::from_fn(|_| AtomicU64::new(0))
-}
-
+#[derive(Default)]
 pub(super) struct Stripe {
     own: CachePadded<Own>,
     shared: CachePadded<Shared>,
 }
 
 /// A cache line.
+#[derive(Default)]
 struct Own {
     came: Counts,
     left: Counts,
 }
 
+#[derive(Default)]
 struct Shared {
     added: Counts,
     removed: Counts,
 }
 
 impl Stripe {
-    fn new() -> Self {
-        Self {
-            own: CachePadded::new(Own {
-                came: counts(),
-                left: counts(),
-            }),
-            shared: CachePadded::new(Shared {
-                added: counts(),
-                removed: counts(),
-            }),
-        }
-    }
-
     /// Counts a token in. For the thread that owns it.
     #[inline(always)]
     fn count_in_plainly(&self, index: RingIndex) {
@@ -198,8 +184,15 @@ impl Stripes {
 
     /// Made at once.
     #[cfg(dynaphore_loom)]
+    pub(super) fn new() -> Self {
+        Self::of(1)
+    }
+
+    #[cfg(dynaphore_loom)]
     pub(super) fn of(stripes: usize) -> Self {
-        Self(Lazy::with((0..stripes).map(|_| Stripe::new()).collect()))
+        Self(Lazy::with(
+            (0..stripes).map(|_| Stripe::default()).collect(),
+        ))
     }
 
     /// How many there are.
@@ -265,5 +258,5 @@ fn count_in_elsewhere(stripes: &[Stripe], index: RingIndex) -> (&Stripe, StripeI
 fn make() -> Box<[Stripe]> {
     // Acquirers ask which way to count in only after this.
     barrier::prepare();
-    (0..stripes()).map(|_| Stripe::new()).collect()
+    (0..stripes()).map(|_| Stripe::default()).collect()
 }

@@ -222,28 +222,18 @@ impl Tracker {
         }
     }
 
-    #[cfg(not(dynaphore_loom))]
-    pub(super) const fn starting_at(generation: u64) -> Self {
-        Self {
-            words: Words {
-                generation: AtomicU64::new(generation),
-                phase: AtomicU64::new(0),
-            },
-            stripes: Stripes::new(),
-            waiting: CachePadded::new(Waiting::new()),
-        }
-    }
-
-    #[cfg(dynaphore_loom)]
-    fn starting_at(generation: u64) -> Self {
-        Self {
-            words: Words {
-                generation: AtomicU64::new(generation),
-                phase: AtomicU64::new(0),
-            },
-            stripes: Stripes::of(1),
-            waiting: CachePadded::new(Waiting::new()),
-            exact: false,
+    const_fn! {
+        pub(super) fn starting_at(generation: u64) -> Self {
+            Self {
+                words: Words {
+                    generation: AtomicU64::new(generation),
+                    phase: AtomicU64::new(0),
+                },
+                stripes: Stripes::new(),
+                waiting: CachePadded::new(Waiting::new()),
+                #[cfg(dynaphore_loom)]
+                exact: false,
+            }
         }
     }
 
@@ -297,7 +287,12 @@ impl Tracker {
     #[inline(always)]
     pub fn acquire(&self) -> Token<'_> {
         let (generation, counter, stripe) = self.enter();
-        Token::new(self, stripe, generation, counter)
+        Token {
+            tracker: self,
+            stripe,
+            generation,
+            counter,
+        }
     }
 
     /// Counts the caller in. Says in which generation, and where.
@@ -539,22 +534,7 @@ pub struct Token<'a> {
     counter: CounterId,
 }
 
-impl<'a> Token<'a> {
-    #[inline(always)]
-    pub(super) fn new(
-        tracker: &'a Tracker,
-        stripe: &'a Stripe,
-        generation: u64,
-        counter: CounterId,
-    ) -> Self {
-        Self {
-            tracker,
-            stripe,
-            generation,
-            counter,
-        }
-    }
-
+impl Token<'_> {
     #[inline]
     pub(super) fn counter(&self) -> CounterId {
         self.counter

@@ -100,7 +100,7 @@ use super::{
     table::{Removed, Table, drop_with_key},
 };
 use crate::{
-    error::{KeyedAcquireError, KeyedTryAcquireError, TooManyKeys},
+    error::{KeyedAcquireError, KeyedTryAcquireError, SetMaxError},
     foreign::Deferred,
     park::InRuntime,
     semaphore::{Goal, Held, Policy, Rest, Semaphore, Take},
@@ -208,23 +208,16 @@ impl<K> Shards<K> {
         self.settings.max_keys != usize::MAX
     }
 
-    /// Refuses a new key before memory is spent on it, if there are too many.
-    pub(super) fn has_room(&self) -> Result<(), TooManyKeys> {
-        if self.counts_keys() && self.keys.load(Relaxed) >= self.settings.max_keys {
-            return Err(TooManyKeys::REFUSED);
-        }
-        Ok(())
+    /// May there be one more? To be asked before memory is spent on it.
+    fn has_room(&self) -> bool {
+        !self.counts_keys() || self.keys.load(Relaxed) < self.settings.max_keys
     }
 
-    /// Counts a new key, if there may be one more.
+    /// Counts a new key, if there may be one more. Says whether there may.
     #[inline]
-    fn count_key(&self) -> Result<(), TooManyKeys> {
-        if self.counts_keys() {
-            let one_more = |keys| (keys < self.settings.max_keys).then_some(keys + 1);
-            let counted = self.keys.fetch_update(Relaxed, Relaxed, one_more);
-            counted.map_err(|_| TooManyKeys::REFUSED)?;
-        }
-        Ok(())
+    fn count_key(&self) -> bool {
+        let one_more = |keys| (keys < self.settings.max_keys).then_some(keys + 1);
+        !self.counts_keys() || self.keys.fetch_update(Relaxed, Relaxed, one_more).is_ok()
     }
 
     #[inline]
@@ -257,7 +250,9 @@ impl<K> Shards<K> {
             }
         }
         // To clone a key is foreign code.
-        self.has_room().map_err(|_| Refusal::TooManyKeys)?;
+        if !self.has_room() {
+            return Err(Refusal::TooManyKeys);
+        }
         self.enter_cloned(hash, key, n, max_waiters)
     }
 
@@ -321,7 +316,7 @@ impl<K> Shards<K> {
         key: K,
         n: u32,
     ) -> Result<Entered<K>, Refusal> {
-        if self.count_key().is_err() {
+        if !self.count_key() {
             // To drop a key is foreign code.
             drop(table);
             return Err(Refusal::TooManyKeys);
@@ -515,11 +510,13 @@ impl<K> Shards<K> {
         hash: u64,
         key: &Q,
         max: u32,
-    ) -> Result<u32, TooManyKeys> {
+    ) -> Result<u32, SetMaxError> {
         if let Some(before) = self.override_known(lock(self.shard(hash)), hash, key, max) {
             return Ok(before);
         }
-        self.has_room()?;
+        if !self.has_room() {
+            return Err(SetMaxError::TooManyKeys);
+        }
         self.override_new(hash, key, max)
     }
 
@@ -546,7 +543,7 @@ impl<K> Shards<K> {
         hash: u64,
         key: &Q,
         max: u32,
-    ) -> Result<u32, TooManyKeys> {
+    ) -> Result<u32, SetMaxError> {
         let owned = key.to_key();
         let mut table = lock(self.shard(hash));
         if table.find(hash, key).is_some() {
@@ -554,7 +551,9 @@ impl<K> Shards<K> {
             return Ok(before.expect("found under the same lock"));
         }
         // The key is dropped after the lock.
-        self.count_key()?;
+        if !self.count_key() {
+            return Err(SetMaxError::TooManyKeys);
+        }
         let before = table.default_max;
         let entry = table.insert(hash, owned, (max, 0), self.settings.policy);
         entry.users.set_override();

@@ -701,7 +701,7 @@ impl<'a> Future for Acquire<'a> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = self.project().attempt.poll(cx.waker());
-        polled.map_ok(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+        polled.map_ok(SemaphorePermit::new)
     }
 }
 
@@ -792,7 +792,7 @@ impl Future for AcquireOwned {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = self.project().attempt.poll(cx.waker());
-        polled.map_ok(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+        polled.map_ok(OwnedSemaphorePermit::new)
     }
 }
 

@@ -92,7 +92,7 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
-        acquire_at_last(self, 1).map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+        acquire_at_last(self, 1).map(SemaphorePermit::new)
     }
 
     /// Waits for `n` permits, blocking the thread, and takes them all at once.
@@ -123,7 +123,7 @@ impl Semaphore {
     #[track_caller]
     pub fn blocking_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
         let n = checked(n as usize);
-        acquire_at_last(self, n).map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+        acquire_at_last(self, n).map(SemaphorePermit::new)
     }
 
     /// [`blocking_acquire`](Self::blocking_acquire), with a permit that keeps the
@@ -149,7 +149,7 @@ impl Semaphore {
     /// ```
     #[track_caller]
     pub fn blocking_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
-        acquire_at_last(self, 1).map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+        acquire_at_last(self, 1).map(OwnedSemaphorePermit::new)
     }
 
     /// [`blocking_acquire_many`](Self::blocking_acquire_many), with permits that
@@ -180,7 +180,7 @@ impl Semaphore {
         n: u32,
     ) -> Result<OwnedSemaphorePermit, AcquireError> {
         let n = checked(n as usize);
-        acquire_at_last(self, n).map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+        acquire_at_last(self, n).map(OwnedSemaphorePermit::new)
     }
 }
 
@@ -218,8 +218,7 @@ impl Semaphore {
         &self,
         timeout: Duration,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        acquire(self, 1, after(timeout))
-            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+        acquire(self, 1, after(timeout)).map(SemaphorePermit::new)
     }
 
     /// [`blocking_acquire`](Self::blocking_acquire) that waits until `deadline`
@@ -249,8 +248,7 @@ impl Semaphore {
         &self,
         deadline: Instant,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        acquire(self, 1, Some(deadline))
-            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+        acquire(self, 1, Some(deadline)).map(SemaphorePermit::new)
     }
 
     /// [`blocking_acquire_many`](Self::blocking_acquire_many) that waits until `timeout` is over
@@ -282,8 +280,7 @@ impl Semaphore {
         n: u32,
         timeout: Duration,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        acquire(self, checked(n as usize), after(timeout))
-            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+        acquire(self, checked(n as usize), after(timeout)).map(SemaphorePermit::new)
     }
 
     /// [`blocking_acquire_many`](Self::blocking_acquire_many) that waits until `deadline`
@@ -315,8 +312,7 @@ impl Semaphore {
         n: u32,
         deadline: Instant,
     ) -> Result<SemaphorePermit<'_>, AcquireTimeoutError> {
-        acquire(self, checked(n as usize), Some(deadline))
-            .map(|(semaphore, held)| SemaphorePermit::new(semaphore, held))
+        acquire(self, checked(n as usize), Some(deadline)).map(SemaphorePermit::new)
     }
 
     /// [`blocking_acquire_owned`](Self::blocking_acquire_owned) that waits until `timeout` is over
@@ -347,8 +343,7 @@ impl Semaphore {
         self: Arc<Self>,
         timeout: Duration,
     ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
-        acquire(self, 1, after(timeout))
-            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+        acquire(self, 1, after(timeout)).map(OwnedSemaphorePermit::new)
     }
 
     /// [`blocking_acquire_owned`](Self::blocking_acquire_owned) that waits until `deadline`
@@ -379,8 +374,7 @@ impl Semaphore {
         self: Arc<Self>,
         deadline: Instant,
     ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
-        acquire(self, 1, Some(deadline))
-            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+        acquire(self, 1, Some(deadline)).map(OwnedSemaphorePermit::new)
     }
 
     /// [`blocking_acquire_many_owned`](Self::blocking_acquire_many_owned) that waits until `timeout` is over
@@ -413,8 +407,7 @@ impl Semaphore {
         n: u32,
         timeout: Duration,
     ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
-        acquire(self, checked(n as usize), after(timeout))
-            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+        acquire(self, checked(n as usize), after(timeout)).map(OwnedSemaphorePermit::new)
     }
 
     /// [`blocking_acquire_many_owned`](Self::blocking_acquire_many_owned) that waits until `deadline`
@@ -447,7 +440,6 @@ impl Semaphore {
         n: u32,
         deadline: Instant,
     ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
-        acquire(self, checked(n as usize), Some(deadline))
-            .map(|(semaphore, held)| OwnedSemaphorePermit::new(semaphore, held))
+        acquire(self, checked(n as usize), Some(deadline)).map(OwnedSemaphorePermit::new)
     }
 }

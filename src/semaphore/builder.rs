@@ -101,11 +101,9 @@ impl Builder {
     /// let semaphore = Semaphore::builder(8).fairness(Fairness::Barging).build();
     /// assert_eq!(semaphore.fairness(), Fairness::Barging);
     /// ```
-    pub const fn fairness(self, fairness: Fairness) -> Self {
-        Self {
-            policy: self.policy.with_fairness(fairness),
-            ..self
-        }
+    pub const fn fairness(mut self, fairness: Fairness) -> Self {
+        self.policy = self.policy.with_fairness(fairness);
+        self
     }
 
     /// How long a waiter may be passed under [`Fairness::Eventual`]: 500 microseconds
@@ -126,11 +124,9 @@ impl Builder {
     ///     .bound(Duration::from_millis(5))
     ///     .build();
     /// ```
-    pub const fn bound(self, bound: Duration) -> Self {
-        Self {
-            policy: self.policy.with_bound(bound),
-            ..self
-        }
+    pub const fn bound(mut self, bound: Duration) -> Self {
+        self.policy = self.policy.with_bound(bound);
+        self
     }
 
     /// In which order those are served who stand in line under [`Fairness::Fifo`]; the other
@@ -147,11 +143,9 @@ impl Builder {
     ///
     /// static WORK: Semaphore = Semaphore::builder(8).order(Order::Lifo).build();
     /// ```
-    pub const fn order(self, order: Order) -> Self {
-        Self {
-            policy: self.policy.with_order(order),
-            ..self
-        }
+    pub const fn order(mut self, order: Order) -> Self {
+        self.policy = self.policy.with_order(order);
+        self
     }
 
     /// When one that stands in line under [`Fairness::Fifo`] has waited for too long, and is
@@ -195,11 +189,9 @@ impl Builder {
     /// }
     /// # assert!(futures::executor::block_on(work()).is_ok());
     /// ```
-    pub const fn overdue(self, target: Duration, interval: Duration) -> Self {
-        Self {
-            policy: self.policy.with_overdue(target, interval),
-            ..self
-        }
+    pub const fn overdue(mut self, target: Duration, interval: Duration) -> Self {
+        self.policy = self.policy.with_overdue(target, interval);
+        self
     }
 
     /// Whether permits know in which [generation](crate::generation) they were
@@ -217,10 +209,9 @@ impl Builder {
     /// let semaphore = dynaphore::Semaphore::builder(8).generations(true).build();
     /// assert_eq!(semaphore.try_acquire().unwrap().generation(), Some(0));
     /// ```
-    pub const fn generations(self, generations: bool) -> Self {
-        let Self { mut options, .. } = self;
-        options.generations = generations;
-        Self { options, ..self }
+    pub const fn generations(mut self, generations: bool) -> Self {
+        self.options.generations = generations;
+        self
     }
 
     /// How many requests may wait; any number unless this is called. One that would have
@@ -246,14 +237,13 @@ impl Builder {
     /// assert!(semaphore.blocking_acquire().is_ok());
     /// # Ok::<(), AcquireError>(())
     /// ```
-    pub const fn max_waiting(self, n: usize) -> Self {
-        let Self { mut options, .. } = self;
-        options.max_waiting = if n < u32::MAX as usize {
+    pub const fn max_waiting(mut self, n: usize) -> Self {
+        self.options.max_waiting = if n < u32::MAX as usize {
             n as u32
         } else {
             u32::MAX
         };
-        Self { options, ..self }
+        self
     }
 
     /// Whether it keeps [statistics](Semaphore::stats). It does not unless this
@@ -269,10 +259,9 @@ impl Builder {
     /// assert_eq!(semaphore.stats().blocking_take().acquired, 1);
     /// ```
     #[cfg(feature = "stats")]
-    pub const fn stats(self, stats: bool) -> Self {
-        let Self { mut options, .. } = self;
-        options.stats = stats;
-        Self { options, ..self }
+    pub const fn stats(mut self, stats: bool) -> Self {
+        self.options.stats = stats;
+        self
     }
 
     /// Whether its blocking calls panic inside a tokio runtime, as tokio's own do, rather
@@ -288,10 +277,9 @@ impl Builder {
     /// assert!(FILES.blocking_acquire().is_ok(), "there is none here");
     /// ```
     #[cfg(feature = "tokio")]
-    pub const fn refuse_blocking_in_runtime(self, refuse: bool) -> Self {
-        let Self { mut options, .. } = self;
-        options.in_runtime = crate::park::InRuntime::refuse(refuse);
-        Self { options, ..self }
+    pub const fn refuse_blocking_in_runtime(mut self, refuse: bool) -> Self {
+        self.options.in_runtime = crate::park::InRuntime::refuse(refuse);
+        self
     }
 
     crate::sync::const_fn! {

@@ -287,8 +287,7 @@ macro_rules! until {
 
             fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
                 let this = self.project();
-                poll(this.attempt, this.until, cx)
-                    .map_ok(|(semaphore, held)| $permit::new(semaphore, held))
+                poll(this.attempt, this.until, cx).map_ok($permit::new)
             }
         }
 
