@@ -27,7 +27,7 @@ const LONG: Duration = PATIENCE.saturating_mul(50);
 
 /// How long a call that is refused a place in line hopes to share. Whoever could lend may
 /// have to wait for a core first.
-const HOPE: Duration = PATIENCE.saturating_mul(1500);
+const HOPE: Duration = PATIENCE.saturating_mul(15_000);
 
 /// How long a loan is used for more than one job.
 const TERM: Duration = Duration::from_millis(1);

@@ -134,6 +134,7 @@ impl Default for Line {
 
 /// Reading it.
 impl Line {
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         // There are no holes at the ends.
         self.ring.is_empty() && self.rejoined.is_empty()
@@ -159,6 +160,7 @@ impl Line {
         self.served
     }
 
+    #[inline]
     pub(super) fn figures(&self) -> Figures {
         Figures {
             closed_at: self.closed_at,
@@ -172,6 +174,7 @@ impl Line {
     }
 
     /// How many permits the first in line needs.
+    #[inline]
     pub(super) fn front(&self) -> Option<u32> {
         match self.next_rejoined() {
             None => self.next_in_ring().map(|entry| entry.need),
@@ -205,10 +208,16 @@ impl Line {
     }
 
     /// Who is next, if that one is back in line.
+    #[inline]
     fn next_rejoined(&self) -> Option<Ticket> {
         if self.rejoined.is_empty() {
             return None;
         }
+        self.next_of_both()
+    }
+
+    #[cold]
+    fn next_of_both(&self) -> Option<Ticket> {
         let (&ticket, _) = if self.newest_first {
             self.rejoined.last_key_value()?
         } else {
@@ -218,6 +227,7 @@ impl Line {
         (!self.next_in_ring().is_some_and(passed)).then_some(ticket)
     }
 
+    #[inline]
     fn next_in_ring(&self) -> Option<&Entry> {
         if self.newest_first {
             self.ring.back()
@@ -236,6 +246,7 @@ impl Line {
 /// Joining and leaving it.
 impl Line {
     /// Puts a waiter at the end of the line, at the time `now`.
+    #[inline]
     pub(super) fn push(&mut self, need: u32, now: u64, waker: Waker) -> Ticket {
         let ticket = self.ticket();
         self.ring.push_back(Entry {
@@ -260,6 +271,7 @@ impl Line {
     }
 
     /// Grants the next in line what it needs.
+    #[inline]
     pub(super) fn grant_front(&mut self) -> Option<Waker> {
         let entry = self.pop_front()?;
         if self.discipline.is_some() {
@@ -377,10 +389,12 @@ impl Line {
     }
 
     /// The line has got past `ticket`; tickets in between belong to nobody in the ring.
+    #[inline]
     fn pass(&mut self, ticket: Ticket) {
         self.served = self.served.max(Ticket(ticket.0 + 1));
     }
 
+    #[inline]
     fn pop_front(&mut self) -> Option<Entry> {
         if let Some(ticket) = self.next_rejoined() {
             return self.rejoined.remove(&ticket);
@@ -395,6 +409,7 @@ impl Line {
     }
 
     /// The ring has lost one of its ends.
+    #[inline]
     fn popped(&mut self) {
         if self.holes > 0 {
             self.sweep();
