@@ -214,7 +214,7 @@ struct Competing {
     /// Releases that found nobody to notify, since the last that did. Some may be missed.
     passed: std::sync::atomic::AtomicUsize,
     /// When the last that was served came, or the first, by the clock of `Eventual`.
-    oldest: std::sync::atomic::AtomicU64,
+    oldest: crate::sync::Unmodelled64,
 }
 
 /// A state of the word that can be waited for.
