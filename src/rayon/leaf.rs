@@ -478,7 +478,7 @@ impl<'s, P: Plan + 's> Jobs<'s> for Aside<P> {
 struct Pace {
     items: usize,
     most: usize,
-    are_tiny: bool,
+    look_every: usize,
     since: Instant,
 }
 
@@ -496,15 +496,21 @@ impl Pace {
         Self {
             items: 1,
             most: if uniform { Self::MOST } else { 1 },
-            are_tiny: false,
+            look_every: 1,
             since: Instant::now(),
         }
     }
 
-    /// After how many items to look whether somebody else wants the permits: after each,
-    /// but where a look takes longer than the item.
+    /// To look takes about 2 ns: where items take little more, only so often.
+    const LOOK: Duration = Duration::from_nanos(80);
+
+    /// So many and more have shown how long one takes.
+    const MANY: usize = 64;
+
+    /// After how many items to look whether somebody else wants the permits: after each, or
+    /// after as many as take [`Self::LOOK`] together, and 32 at most.
     fn look_every(&self) -> usize {
-        if self.are_tiny { 32 } else { 1 }
+        self.look_every
     }
 
     /// How many to take next.
@@ -532,8 +538,13 @@ impl Pace {
         let now = Instant::now();
         let took = now.duration_since(self.since);
         self.since = now;
-        // So many take less than 2.5 ns each.
-        self.are_tiny = self.items == Self::MOST && took < Self::ENOUGH / 4;
+        self.look_every = match self.items >= Self::MANY {
+            true => {
+                let in_a_look = self.items as u128 * Self::LOOK.as_nanos();
+                (in_a_look / took.as_nanos().max(1)).clamp(1, 32) as usize
+            }
+            false => 1,
+        };
         if took < Self::ENOUGH {
             self.items = (2 * self.items).min(self.most);
         } else if took > 4 * Self::ENOUGH {
