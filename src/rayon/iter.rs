@@ -58,8 +58,7 @@ use crate::{AcquireError, Semaphore, sync::AtomicUsize};
 /// item after another under it, and gives it up after an item as soon as anybody else
 /// waits for one, or max has become less. (Items that take less than 20 microseconds are
 /// fetched several at a time, as many as take that long and 2048 at most, with a look
-/// after each that is run, or after up to 32 that take 80 nanoseconds together, going by
-/// those before them.)
+/// after each that is run, or after 32 that take less than 80 nanoseconds together.)
 ///
 /// # Nesting
 ///

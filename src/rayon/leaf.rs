@@ -411,15 +411,7 @@ impl<P: Plan> Aside<P> {
     where
         Self: 's,
     {
-        while let Some((need, _)) = call.queue.next() {
-            if !grant.fit(&call.source, need) {
-                return false;
-            }
-            let taken = call.queue.take(pace.items(), grant.permits());
-            let Some((need, batch)) = taken else {
-                // Somebody else was quicker, and the next one is heavier.
-                continue;
-            };
+        while let Some((need, batch)) = call.take(grant, pace.items()) {
             let look_every = pace.look_every();
             let run = || Self::run_batch(call, grant, need, batch, look_every);
             let goes_on = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
@@ -433,7 +425,7 @@ impl<P: Plan> Aside<P> {
             // More permits may have come free.
             tend(call, scope);
         }
-        true
+        call.queue.len() == 0
     }
 
     /// Runs a batch of items that need `need` permits each, and puts back what it does not
@@ -478,7 +470,7 @@ impl<'s, P: Plan + 's> Jobs<'s> for Aside<P> {
 struct Pace {
     items: usize,
     most: usize,
-    look_every: usize,
+    are_tiny: bool,
     since: Instant,
 }
 
@@ -496,21 +488,15 @@ impl Pace {
         Self {
             items: 1,
             most: if uniform { Self::MOST } else { 1 },
-            look_every: 1,
+            are_tiny: false,
             since: Instant::now(),
         }
     }
 
-    /// To look takes about 2 ns: where items take little more, only so often.
-    const LOOK: Duration = Duration::from_nanos(80);
-
-    /// So many and more have shown how long one takes.
-    const MANY: usize = 64;
-
-    /// After how many items to look whether somebody else wants the permits: after each, or
-    /// after as many as take [`Self::LOOK`] together, and 32 at most.
+    /// After how many items to look whether somebody else wants the permits: after each,
+    /// but where a look takes longer than the item.
     fn look_every(&self) -> usize {
-        self.look_every
+        if self.are_tiny { 32 } else { 1 }
     }
 
     /// How many to take next.
@@ -538,13 +524,9 @@ impl Pace {
         let now = Instant::now();
         let took = now.duration_since(self.since);
         self.since = now;
-        self.look_every = match self.items >= Self::MANY {
-            true => {
-                let in_a_look = self.items as u128 * Self::LOOK.as_nanos();
-                (in_a_look / took.as_nanos().max(1)).clamp(1, 32) as usize
-            }
-            false => 1,
-        };
+        // So many take less than 2.5 ns each, or 5 with a look after each.
+        let tiny = Self::ENOUGH / if self.are_tiny { 4 } else { 2 };
+        self.are_tiny = self.items == Self::MOST && took < tiny;
         if took < Self::ENOUGH {
             self.items = (2 * self.items).min(self.most);
         } else if took > 4 * Self::ENOUGH {
