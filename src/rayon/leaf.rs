@@ -524,9 +524,8 @@ impl Pace {
         let now = Instant::now();
         let took = now.duration_since(self.since);
         self.since = now;
-        // So many take less than 2.5 ns each, or 5 with a look after each.
-        let tiny = Self::ENOUGH / if self.are_tiny { 4 } else { 2 };
-        self.are_tiny = self.items == Self::MOST && took < tiny;
+        // So many take less than 2.5 ns each.
+        self.are_tiny = self.items == Self::MOST && took < Self::ENOUGH / 4;
         if took < Self::ENOUGH {
             self.items = (2 * self.items).min(self.most);
         } else if took > 4 * Self::ENOUGH {
