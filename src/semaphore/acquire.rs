@@ -716,7 +716,7 @@ impl<'a> Future for Acquire<'a> {
 /// For throttled rayon jobs.
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 mod withdraw {
-    use super::{Acquire, AcquireOwned, Pin};
+    use super::{Acquire, AcquireOwned, Arc, Pin, Semaphore};
 
     impl Acquire<'_> {
         pub(crate) fn withdraw(self: Pin<&mut Self>) {
@@ -727,6 +727,18 @@ mod withdraw {
     impl AcquireOwned {
         pub(crate) fn withdraw(self: Pin<&mut Self>) {
             self.project().attempt.withdraw();
+        }
+
+        /// The semaphore, for one that waits, which does not keep it alive any more. It keeps
+        /// its place in line, and is to be polled or dropped [with](Self::holds) the semaphore
+        /// again, if that is still there.
+        pub(crate) fn lets_go(self: Pin<&mut Self>) -> Option<Arc<Semaphore>> {
+            self.project().attempt.semaphore.take()
+        }
+
+        /// The opposite.
+        pub(crate) fn holds(self: Pin<&mut Self>, semaphore: Arc<Semaphore>) {
+            self.project().attempt.semaphore = Some(semaphore);
         }
     }
 }
