@@ -119,7 +119,7 @@ pub use semaphore::{Interval, Stats, Times};
 /// The futures that the calls return, and the stream of leases, for who has to name them.
 pub mod future {
     #[cfg(feature = "keyed")]
-    pub use crate::keyed::{KeyedAcquire, KeyedAcquireOwned};
+    pub use crate::keyed::{KeyedAcquire, KeyedAcquireOwned, KeyedAcquireUntil};
     #[cfg(feature = "stream")]
     pub use crate::pool::Leases;
     #[cfg(feature = "pool")]
@@ -164,6 +164,7 @@ const _: () = {
         everywhere::<OwnedKeyedPermit<String>>();
         everywhere::<KeyedAcquire<'_, '_, String, str>>();
         everywhere::<KeyedAcquireOwned<String, &str>>();
+        everywhere::<KeyedAcquireUntil<KeyedAcquireOwned<String, &str>, ()>>();
         everywhere::<KeyedBuilder<String>>();
         everywhere::<error::KeyedAcquireError>();
         everywhere::<error::KeyedTryAcquireError>();
