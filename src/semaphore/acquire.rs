@@ -350,8 +350,8 @@ impl Take {
 /// permits that were granted but not picked up go to whoever is next.
 pub(crate) struct Attempt<S: Deref<Target = Semaphore>> {
     /// Taken by the permit at the end.
-    semaphore: Option<S>,
-    need: u32,
+    pub(super) semaphore: Option<S>,
+    pub(super) need: u32,
     waiter: Option<Waiter>,
     since: Since,
 }
