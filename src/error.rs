@@ -144,6 +144,9 @@ pub enum AcquireTimeoutError {
     TooManyWaiters,
     /// It has waited [for too long](crate::Builder::overdue).
     Overdue,
+    /// The line is probably too long for the deadline: `Semaphore::check_deadline`, with the
+    /// feature `stats`.
+    WouldTimeOut,
     /// More permits than there can ever be: a weight above
     /// [`MAX_PERMITS`](crate::Semaphore::MAX_PERMITS) in a call that takes weights from a
     /// closure. Calls that are given the number itself panic.
@@ -156,6 +159,7 @@ messages! {
     Self::Closed => "semaphore closed",
     Self::TooManyWaiters => "too many wait for permits",
     Self::Overdue => "waited too long for permits",
+    Self::WouldTimeOut => "would time out waiting for permits",
     Self::TooManyPermits => TOO_MANY_PERMITS,
 }
 

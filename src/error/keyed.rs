@@ -9,6 +9,7 @@ const NO_PERMITS: &str = "no permits available for this key";
 const TOO_MANY_KEYS: &str = "too many keys in use";
 const TOO_MANY_WAITERS: &str = "too many wait for this key";
 const OVERDUE: &str = "waited too long for permits of a key";
+const WOULD_TIME_OUT: &str = "would time out waiting for permits of a key";
 const TIMEOUT: &str = "timed out waiting for permits of a key";
 
 /// There are as many keys in use as there may be.
@@ -118,6 +119,9 @@ pub enum KeyedAcquireTimeoutError {
     /// What [`AcquireTimeoutError::Overdue`](crate::AcquireTimeoutError::Overdue) becomes. Lines of keys have no
     /// target, so no call returns it.
     Overdue,
+    /// What [`AcquireTimeoutError::WouldTimeOut`](crate::AcquireTimeoutError::WouldTimeOut)
+    /// becomes. No call returns it.
+    WouldTimeOut,
     /// What [`AcquireError::TooManyPermits`](crate::AcquireError::TooManyPermits) becomes.
     TooManyPermits,
 }
@@ -147,6 +151,7 @@ messages! {
     Self::TooManyKeys => TOO_MANY_KEYS,
     Self::TooManyWaiters => TOO_MANY_WAITERS,
     Self::Overdue => OVERDUE,
+    Self::WouldTimeOut => WOULD_TIME_OUT,
     Self::TooManyPermits => TOO_MANY_PERMITS,
 }
 
@@ -170,7 +175,7 @@ too_many_keys!(
 goes_on! { AcquireError => KeyedAcquireError: Closed, TooManyWaiters, Overdue, TooManyPermits }
 goes_on! {
     AcquireTimeoutError => KeyedAcquireTimeoutError:
-    Timeout, Closed, TooManyWaiters, Overdue, TooManyPermits
+    Timeout, Closed, TooManyWaiters, Overdue, WouldTimeOut, TooManyPermits
 }
 goes_on! {
     KeyedAcquireError => KeyedAcquireTimeoutError:

@@ -350,8 +350,8 @@ impl Take {
 /// permits that were granted but not picked up go to whoever is next.
 pub(crate) struct Attempt<S: Deref<Target = Semaphore>> {
     /// Taken by the permit at the end.
-    semaphore: Option<S>,
-    need: u32,
+    pub(super) semaphore: Option<S>,
+    pub(super) need: u32,
     /// Whatever ends the request takes it out, `drop` at the latest. So there is nothing to
     /// drop in it, and on the plain path nobody looks for that.
     waiter: ManuallyDrop<Option<Waiter>>,

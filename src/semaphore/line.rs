@@ -28,11 +28,14 @@
 //! tell verdicts that come in such an order: all are told by name, to one at a time.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     task::Waker,
 };
 
+use self::told::Told;
 use super::order::Discipline;
+
+mod told;
 
 /// Holes that are left alone before a sweep is worth it.
 const SWEEP_FROM: usize = 32;
@@ -101,7 +104,7 @@ pub(super) struct Line {
     /// Stragglers that were closed out: they may ask at any time.
     refused: BTreeSet<Ticket>,
     /// What cannot be told by a ticket, until its holder has heard it.
-    told: HashMap<Ticket, Verdict>,
+    told: Told,
     discipline: Option<Discipline>,
     /// Since when somebody has been in line, for a discipline.
     busy_since: Option<u64>,
@@ -123,7 +126,7 @@ impl Default for Line {
             aside: BTreeMap::new(),
             aside_by_need: BTreeSet::new(),
             refused: BTreeSet::new(),
-            told: HashMap::new(),
+            told: Told::default(),
             discipline: None,
             busy_since: None,
             newest_first: false,
@@ -185,7 +188,7 @@ impl Line {
     /// What the holder of a ticket below `served` has been told.
     pub(super) fn look_up(&self, ticket: Ticket) -> Verdict {
         if self.discipline.is_some() {
-            self.told.get(&ticket).copied().unwrap_or(Verdict::Waiting)
+            self.told.get(ticket)
         } else if self.aside.contains_key(&ticket) || self.rejoined.contains_key(&ticket) {
             Verdict::Waiting
         } else if ticket >= self.closed_at || self.refused.contains(&ticket) {
@@ -275,7 +278,7 @@ impl Line {
     pub(super) fn grant_front(&mut self) -> Option<Waker> {
         let entry = self.pop_front()?;
         if self.discipline.is_some() {
-            self.told.insert(entry.ticket, Verdict::Granted);
+            self.told.tell(entry.ticket, Verdict::Granted);
         }
         self.pass(entry.ticket);
         entry.waker
@@ -283,10 +286,7 @@ impl Line {
 
     /// The holder of `ticket` has heard its verdict.
     pub(super) fn has_heard(&mut self, ticket: Ticket) {
-        self.told.remove(&ticket);
-        if self.told.is_empty() && self.told.capacity() > KEEP {
-            self.told = HashMap::new();
-        }
+        self.told.forget(ticket);
     }
 
     /// The first in line cannot be served until max is raised: out of the way.
@@ -342,7 +342,7 @@ impl Line {
             return None;
         };
         if self.discipline.is_some() {
-            self.told.insert(entry.ticket, Verdict::Closed);
+            self.told.tell(entry.ticket, Verdict::Closed);
         } else if entry.ticket < self.closed_at {
             // Its ticket says granted: it is told by name.
             self.refused.insert(entry.ticket);
@@ -468,7 +468,7 @@ impl Line {
         }
         let entry = self.ring.pop_front()?;
         self.popped();
-        self.told.insert(entry.ticket, Verdict::Overdue);
+        self.told.tell(entry.ticket, Verdict::Overdue);
         entry.waker
     }
 }
@@ -497,7 +497,8 @@ impl Line {
 impl Line {
     /// How many verdicts have not been heard, and for how many waiters there is room.
     pub(super) fn told_by_name(&self) -> (usize, usize) {
-        (self.told.len(), self.told.capacity() + self.ring.capacity())
+        let (told, room) = self.told.len();
+        (told, room + self.ring.capacity())
     }
 }
 

@@ -515,7 +515,12 @@ impl Queue {
     /// `waker` as the one that is woken. The panic is for the caller to resume, when it has
     /// done what the verdict asks for.
     #[inline(never)]
-    pub(crate) fn compete(&self, word: &Word, waiter: &mut Waiter, waker: &Waker) -> (Verdict, Deferred) {
+    pub(crate) fn compete(
+        &self,
+        word: &Word,
+        waiter: &mut Waiter,
+        waker: &Waker,
+    ) -> (Verdict, Deferred) {
         let shared = self.shared.force();
         let mut verdict = Verdict::Waiting;
         while let (Verdict::Waiting, Waiter::Competing { listener, since }) =

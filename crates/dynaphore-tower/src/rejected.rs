@@ -62,7 +62,7 @@ impl fmt::Display for Reason {
 impl From<AcquireTimeoutError> for Reason {
     fn from(error: AcquireTimeoutError) -> Self {
         match error {
-            AcquireTimeoutError::Timeout => Self::Timeout,
+            AcquireTimeoutError::Timeout | AcquireTimeoutError::WouldTimeOut => Self::Timeout,
             AcquireTimeoutError::TooManyWaiters => Self::TooManyWaiting,
             AcquireTimeoutError::Overdue => Self::Overdue,
             _ => Self::Closed,
