@@ -47,7 +47,7 @@ use std::{
 };
 
 use common::Server;
-use dynaphore_fleet::{Fleet, Options, Redis};
+use dynaphore_fleet::{Fleet, FleetSnapshot, Options, Redis};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -457,16 +457,16 @@ async fn chaos(seconds: u64) -> Result<bool, Failure> {
             }
         }
         // All that is out is counted, and fits: from here on that is the bound.
-        if let Ok(snapshot) = fleet.snapshot().await {
-            if Instant::now() >= trust && snapshot.counted() <= u64::from(snapshot.max) {
-                let mut seen = seen.lock().unwrap();
-                if seen.in_force != snapshot.max as usize {
-                    seen.in_force = snapshot.max as usize;
-                    seen.log(format!(
-                        "in force: {} ({:?})",
-                        snapshot.max, snapshot.members
-                    ));
-                }
+        let snapshot = fleet.snapshot().await.ok();
+        let fits = |s: &FleetSnapshot| Instant::now() >= trust && s.counted() <= u64::from(s.max);
+        if let Some(snapshot) = snapshot.filter(fits) {
+            let mut seen = seen.lock().unwrap();
+            if seen.in_force != snapshot.max as usize {
+                seen.in_force = snapshot.max as usize;
+                seen.log(format!(
+                    "in force: {} ({:?})",
+                    snapshot.max, snapshot.members
+                ));
             }
         }
         sleep(Duration::from_millis(20)).await;
@@ -495,6 +495,7 @@ async fn chaos(seconds: u64) -> Result<bool, Failure> {
         sleep(Duration::from_millis(20)).await;
     };
     let took = quiet.elapsed();
+    let last_snapshot = fleet.snapshot().await;
     let seen = seen.lock().unwrap();
     println!(
         "{} killed, {} stood still, {} partitions, {} servers that came back empty",
@@ -507,10 +508,7 @@ async fn chaos(seconds: u64) -> Result<bool, Failure> {
     );
     match sums {
         true => println!("all shares add up to max {took:.1?} after the last fault"),
-        false => println!(
-            "NEVER DO THE SHARES ADD UP TO MAX: {:?}",
-            fleet.snapshot().await
-        ),
+        false => println!("NEVER DO THE SHARES ADD UP TO MAX: {last_snapshot:?}"),
     }
     if seen.wrong.is_empty() {
         println!("never more than the max in force");
