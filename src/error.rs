@@ -139,6 +139,9 @@ reasons! {
         TooManyWaiters => "too many wait for permits",
         /// It has waited [for too long](crate::Builder::overdue).
         Overdue => "waited too long for permits",
+        /// The line is probably too long for the deadline: `Semaphore::check_deadline`, with
+        /// the feature `stats`.
+        WouldTimeOut => "would time out waiting for permits",
         /// More permits than there can ever be: a weight above
         /// [`MAX_PERMITS`](crate::Semaphore::MAX_PERMITS) in a call that takes weights from a
         /// closure. Calls that are given the number itself panic.

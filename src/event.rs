@@ -133,6 +133,17 @@ impl Default for Event {
     }
 }
 
+/// Whoever listens without keeping the event alive is told that it is gone, and drops what
+/// holds the listener: each holds the other.
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+impl Drop for Event {
+    fn drop(&mut self) {
+        if !self.is_empty() {
+            self.notify_all().resume();
+        }
+    }
+}
+
 /// A place among those that listen, to be given up by [leaving](Self::leave).
 #[must_use]
 pub(crate) struct Listener {

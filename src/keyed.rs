@@ -7,6 +7,8 @@ mod builder;
 
 mod acquire;
 
+mod until;
+
 mod blocking;
 
 mod semaphore;
@@ -28,3 +30,4 @@ pub use permit::{KeyedPermit, OwnedKeyedPermit};
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 pub(crate) use rayon::KeyRequest;
 pub use semaphore::KeyedSemaphore;
+pub use until::KeyedAcquireUntil;

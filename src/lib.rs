@@ -76,9 +76,6 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
-#[cfg(not(target_has_atomic = "64"))]
-compile_error!("dynaphore counts in 64-bit atomics, which this target does not have");
-
 /// The README's examples, compiled with the crate's own.
 #[cfg(all(
     doctest,
@@ -122,7 +119,7 @@ pub use semaphore::{Interval, Stats, Times};
 /// The futures that the calls return, and the stream of leases, for who has to name them.
 pub mod future {
     #[cfg(feature = "keyed")]
-    pub use crate::keyed::{KeyedAcquire, KeyedAcquireOwned};
+    pub use crate::keyed::{KeyedAcquire, KeyedAcquireOwned, KeyedAcquireUntil};
     #[cfg(feature = "stream")]
     pub use crate::pool::Leases;
     #[cfg(feature = "pool")]
@@ -157,8 +154,8 @@ const _: () = {
         everywhere::<generation::Token<'_>>();
         everywhere::<generation::Pending<'_>>();
         everywhere::<generation::Drained<'_>>();
-        everywhere::<generation::Swap<std::sync::atomic::AtomicU64>>();
-        everywhere::<generation::Write<'_, std::sync::atomic::AtomicU64>>();
+        everywhere::<generation::Swap<sync::Unmodelled64>>();
+        everywhere::<generation::Write<'_, sync::Unmodelled64>>();
     }
     #[cfg(all(feature = "keyed", not(dynaphore_loom)))]
     {
@@ -167,6 +164,7 @@ const _: () = {
         everywhere::<OwnedKeyedPermit<String>>();
         everywhere::<KeyedAcquire<'_, '_, String, str>>();
         everywhere::<KeyedAcquireOwned<String, &str>>();
+        everywhere::<KeyedAcquireUntil<KeyedAcquireOwned<String, &str>, ()>>();
         everywhere::<KeyedBuilder<String>>();
         everywhere::<error::KeyedAcquireError>();
         everywhere::<error::KeyedTryAcquireError>();

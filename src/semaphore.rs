@@ -28,6 +28,8 @@ mod snapshot;
 
 mod close;
 
+#[cfg(feature = "stats")]
+mod deadline;
 mod fairness;
 #[cfg(any(feature = "keyed", feature = "pool", feature = "rayon"))]
 mod internal;

@@ -6,10 +6,13 @@
 pub(crate) use std::{
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, fence},
+        atomic::{AtomicBool, AtomicUsize, fence},
     },
     thread,
 };
+
+#[cfg(not(any(dynaphore_loom, dynaphore_shuttle)))]
+pub(crate) use Unmodelled64 as AtomicU64;
 
 #[cfg(dynaphore_loom)]
 pub(crate) use loom::{
@@ -30,6 +33,13 @@ pub(crate) use shuttle::{
     },
     thread, thread_local,
 };
+
+/// An `AtomicU64` at which models do not look. Where the processor has none, it is made of
+/// what the kernel or a lock gives.
+#[cfg(not(target_has_atomic = "64"))]
+pub(crate) use portable_atomic::AtomicU64 as Unmodelled64;
+#[cfg(target_has_atomic = "64")]
+pub(crate) use std::sync::atomic::AtomicU64 as Unmodelled64;
 
 /// What only the module `rayon` needs, which is not there under loom.
 #[cfg(all(feature = "rayon", not(any(dynaphore_loom, dynaphore_shuttle))))]

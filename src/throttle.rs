@@ -70,9 +70,10 @@
 //! milliseconds, so that the depth is bounded by the logarithm of the time. A caller that is
 //! no worker waits by itself.
 //!
-//! A spawned job that waits keeps its semaphore and its pool, and the semaphore's line keeps
-//! the job: if nobody is left who could give it a permit, none of them is ever dropped.
-//! [Close](crate::Semaphore::close) the semaphore before the last handle goes.
+//! A spawned job that waits for a *key* keeps the keyed semaphore and its pool, and the key's
+//! line keeps the job: if nobody is left who could give it a permit, none of them is ever
+//! dropped. Close it before the last handle goes. A job that waits for a semaphore is dropped
+//! with that one.
 
 #[cfg(feature = "keyed")]
 pub use crate::rayon::{KeyedSource, OwnedKeyedSource};

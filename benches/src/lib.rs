@@ -4,8 +4,8 @@
 //! for; a workload is one function, generic over its subject, so that all run
 //! the same loop without dynamic dispatch. [`workload::ALL`] is the table of
 //! who runs what. [`measure`] runs the subjects of a workload by turns and
-//! compares them round by round. [`waits`], [`timeouts`], [`growth`], [`keys`] and [`sweep`]
-//! ask what one figure an operation cannot tell, and [`jobs`] what throttled rayon
+//! compares them round by round. [`waits`], [`timeouts`], [`growth`], [`keys`], [`overload`]
+//! and [`sweep`] ask what one figure an operation cannot tell, and [`jobs`] what throttled rayon
 //! jobs cost. [`options`] reads the command line of
 //! the `compare` binary, [`session`] does what it says, [`report`] prints in [`table`]s what
 //! came out line by line, and [`results`] and [`plot`] make `RESULTS.md` and
@@ -24,6 +24,7 @@ pub mod jobs;
 pub mod keys;
 pub mod measure;
 pub mod options;
+pub mod overload;
 pub mod plot;
 pub mod report;
 pub mod results;

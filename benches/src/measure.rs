@@ -51,6 +51,8 @@ pub struct Plan {
     pub trials: usize,
     /// How many sizes of a line grow, and the turns of each.
     pub growth: (usize, usize),
+    /// How long each line is overloaded.
+    pub overload: Duration,
     /// How often each rayon workload is run, at most.
     pub job_rounds: usize,
     /// How much of a rayon workload a turn is: 1 for all of it.
@@ -67,6 +69,7 @@ impl Plan {
         many: 1_000_000,
         trials: 9,
         growth: (3, 3),
+        overload: Duration::from_secs(2),
         job_rounds: 25,
         job_part: 1,
     };
@@ -80,6 +83,7 @@ impl Plan {
         many: 100_000,
         trials: 3,
         growth: (2, 1),
+        overload: Duration::from_millis(500),
         job_rounds: 3,
         job_part: 4,
     };

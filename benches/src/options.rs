@@ -10,7 +10,7 @@ use crate::report::Format;
 use crate::subject::{SIZE, SIZES, Size};
 use crate::sweep::{self, Sweep};
 use crate::workload::{self, Workload};
-use crate::{growth, jobs, keys, timeouts, waits};
+use crate::{growth, jobs, keys, overload, timeouts, waits};
 
 /// The workload under whose load single waits are measured.
 const WAITS_OF: &str = "blocking_8t";
@@ -25,8 +25,8 @@ usage: compare [--quick] [--json] [--report] [--only WORKLOAD]... [--subject NAM
   --report          also write docs/RESULTS.md and docs/plots/; runs the
                     sweeps `threads` and `permits` too
   --only WORKLOAD   only this workload, or `waits` (also with `blocking_8t`),
-                    `timeouts`, `line_growth`, `keys`, a `rayon_` one, `threads`, `permits` or `size`;
-                    may be repeated
+                    `timeouts`, `line_growth`, `overload`, `keys`, a `rayon_` one, `threads`,
+                    `permits` or `size`; may be repeated
   --subject NAME    only this subject; may be repeated
   -h, --help        this text";
 
@@ -162,6 +162,11 @@ impl Options {
         self.selects_workload(growth::NAME) && self.selects_subject("dynaphore")
     }
 
+    /// Which lines to overload.
+    pub fn overload(&self) -> Vec<&'static overload::Entry> {
+        self.entries(&[overload::NAME], overload::ALL)
+    }
+
     /// Whose keys to let come and go.
     pub fn keys(&self) -> Vec<&'static keys::Entry> {
         self.entries(&[keys::NAME], keys::ALL)
@@ -191,6 +196,7 @@ impl Options {
             && self.waits().is_empty()
             && self.timeouts().is_empty()
             && !self.line_growth()
+            && self.overload().is_empty()
             && self.keys().is_empty()
             && self.jobs().is_empty()
             && self.sweeps().is_empty()
@@ -206,7 +212,13 @@ fn workload_names() -> Vec<&'static str> {
     let workloads = workload::ALL.iter().map(|workload| workload.name);
     let sweeps = sweep::ALL.iter().map(|sweep| sweep.name);
     workloads
-        .chain([waits::NAME, timeouts::NAME, growth::NAME, keys::NAME])
+        .chain([
+            waits::NAME,
+            timeouts::NAME,
+            growth::NAME,
+            overload::NAME,
+            keys::NAME,
+        ])
         .chain(jobs::ALL.iter().map(|workload| workload.name))
         .chain(sweeps)
         .chain([SIZE])

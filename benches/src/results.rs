@@ -10,7 +10,7 @@ use crate::table::{
 };
 use crate::timeouts;
 use crate::waits::Waits;
-use crate::{growth, jobs, keys};
+use crate::{growth, jobs, keys, overload};
 
 mod lock;
 mod markdown;
@@ -30,6 +30,8 @@ pub struct Results {
     pub timeouts: Vec<timeouts::Outcome>,
     /// What many waiters at once cost.
     pub line_growth: Vec<growth::Outcome>,
+    /// How much is done for those who still wait.
+    pub overload: Vec<overload::Outcome>,
     /// What keys cost that come and go.
     pub keys: Vec<keys::Outcome>,
     /// What throttled rayon jobs cost.

@@ -10,7 +10,7 @@ use crate::options::Options;
 use crate::plot;
 use crate::report::Report;
 use crate::results::{self, Place, Results};
-use crate::{growth, jobs, keys, sweep, timeouts, waits};
+use crate::{growth, jobs, keys, overload, sweep, timeouts, waits};
 
 /// What `--quick` may take; the rest of its 40 seconds is for what cannot be
 /// cut short.
@@ -50,6 +50,9 @@ pub fn run(options: &Options, out: impl Write) -> io::Result<Results> {
         results.line_growth = growth::measure(plan.growth);
     }
     report.section(results.line_growth.iter().cloned())?;
+
+    results.overload = overload::measure(&options.overload(), plan.overload);
+    report.section(results.overload.iter().copied())?;
 
     results.keys = keys::measure(&options.keys(), plan);
     report.section(results.keys.iter().cloned())?;

@@ -9,6 +9,7 @@ const NO_PERMITS: &str = "no permits available for this key";
 const TOO_MANY_KEYS: &str = "too many keys in use";
 const TOO_MANY_WAITERS: &str = "too many wait for this key";
 const OVERDUE: &str = "waited too long for permits of a key";
+const WOULD_TIME_OUT: &str = "would time out waiting for permits of a key";
 const TIMEOUT: &str = "timed out waiting for permits of a key";
 
 reasons! {
@@ -109,6 +110,9 @@ reasons! {
         /// What [`AcquireTimeoutError::Overdue`](crate::AcquireTimeoutError::Overdue) becomes. Lines of keys have no
         /// target, so no call returns it.
         Overdue => OVERDUE,
+        /// What [`AcquireTimeoutError::WouldTimeOut`](crate::AcquireTimeoutError::WouldTimeOut)
+        /// becomes. No call returns it.
+        WouldTimeOut => WOULD_TIME_OUT,
         /// What [`AcquireError::TooManyPermits`](crate::AcquireError::TooManyPermits) becomes.
         TooManyPermits => TOO_MANY_PERMITS,
     }
@@ -117,7 +121,7 @@ reasons! {
 goes_on! { AcquireError => KeyedAcquireError: Closed, TooManyWaiters, Overdue, TooManyPermits }
 goes_on! {
     AcquireTimeoutError => KeyedAcquireTimeoutError:
-    Timeout, Closed, TooManyWaiters, Overdue, TooManyPermits
+    Timeout, Closed, TooManyWaiters, Overdue, WouldTimeOut, TooManyPermits
 }
 goes_on! {
     KeyedAcquireError => KeyedAcquireTimeoutError:

@@ -432,7 +432,7 @@ pin_project! {
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct KeyedAcquire<'a, 'k, K, Q: ?Sized, S = RandomState> {
-        request: Request<&'a KeyedSemaphore<K, S>, &'k Q>,
+        pub(super) request: Request<&'a KeyedSemaphore<K, S>, &'k Q>,
         // As tokio's: `Unpin` would be a promise about the inside.
         #[pin]
         pinned: PhantomPinned,
@@ -491,7 +491,7 @@ pin_project! {
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct KeyedAcquireOwned<K, P, S = RandomState> {
-        request: Request<Arc<KeyedSemaphore<K, S>>, P>,
+        pub(super) request: Request<Arc<KeyedSemaphore<K, S>>, P>,
         #[pin]
         pinned: PhantomPinned,
     }

@@ -78,8 +78,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
             }
             let (fits, waiters) = match entry {
                 None => {
-                    if let Err(error) = self.shards.has_room() {
-                        return Some(error.into());
+                    if !self.shards.has_room() {
+                        return Some(KeyedAcquireError::TooManyKeys);
                     }
                     (n <= table.default_max, 0)
                 }

@@ -209,7 +209,7 @@ impl<K> Shards<K> {
     }
 
     /// May there be one more? To be asked before memory is spent on it.
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         !self.counts_keys() || self.keys.load(Relaxed) < self.settings.max_keys
     }
 

@@ -27,7 +27,7 @@ const LONG: Duration = PATIENCE.saturating_mul(50);
 
 /// How long a call that is refused a place in line hopes to share. Whoever could lend may
 /// have to wait for a core first.
-const HOPE: Duration = PATIENCE.saturating_mul(1500);
+const HOPE: Duration = PATIENCE.saturating_mul(15_000);
 
 /// How long a loan is used for more than one job.
 const TERM: Duration = Duration::from_millis(1);
@@ -300,6 +300,24 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
         Grant::shared(&self.source, n, Some(borrowed), None, false)
     }
 
+    /// Takes up to `most` of the next jobs, with what each needs, and makes `grant` fit.
+    pub(super) fn take(
+        &self,
+        grant: &mut Grant<PermitOf<'s, J>>,
+        most: usize,
+    ) -> Option<(u32, J::Job)> {
+        loop {
+            let (need, _) = self.queue.next()?;
+            if !grant.fit(&self.source, need) {
+                return None;
+            }
+            if let Some(taken) = self.queue.take(most, grant.permits()) {
+                return Some(taken);
+            }
+            // Somebody else was quicker, and the next one is heavier.
+        }
+    }
+
     /// Should whoever has `grant` go on after a job?
     pub(super) fn goes_on(&self, grant: &Grant<PermitOf<'s, J>>) -> bool {
         if let Some(permit) = grant.own() {
@@ -568,9 +586,8 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
             self.request = None;
         }
         let found = {
-            let _suspended = self.request.as_ref().map(|request| {
-                let awaited = Arc::clone(&request.awaited);
-                Entered::asking(call.source.id(), call.number, number, need, awaited)
+            let _suspended = self.request.as_ref().map(|Request { awaited, .. }| {
+                Entered::waiting(call.source.id(), number, need, awaited, Some(call.number))
             });
             self.wait.look()
         };

@@ -75,31 +75,21 @@ impl Entered {
         })
     }
 
-    /// Call number `call` waits in line for `permits`, as number `number`.
-    pub(super) fn asking(
+    /// Waits, as number `number`, for `permits`: for those that call number `request_of` has
+    /// asked for, or until what was lent is back.
+    pub(super) fn waiting(
         id: Id,
-        call: u64,
         number: u64,
         permits: u32,
-        awaited: Arc<Awaited>,
+        awaited: &Arc<Awaited>,
+        request_of: Option<u64>,
     ) -> Self {
         Self::push(Frame {
             id,
             number,
             free: permits,
-            awaited: Some(awaited),
-            request_of: Some(call),
-        })
-    }
-
-    /// One that waits until what it has lent is back.
-    pub(super) fn lending(id: Id, borrowed: &Borrowed, awaited: Arc<Awaited>) -> Self {
-        Self::push(Frame {
-            id,
-            number: borrowed.number,
-            free: borrowed.permits,
-            awaited: Some(awaited),
-            request_of: None,
+            awaited: Some(Arc::clone(awaited)),
+            request_of,
         })
     }
 

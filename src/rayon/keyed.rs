@@ -53,7 +53,7 @@ impl Id {
 /// [`TooManyKeys`](KeyedAcquireError::TooManyKeys) or
 /// [`TooManyWaiters`](KeyedAcquireError::TooManyWaiters). A call that runs items
 /// already goes on with the permits that it has, and asks again when it has none
-/// left. Of too many waiters a call on a worker is told after 300 ms: if what holds the
+/// left. Of too many waiters a call on a worker is told after three seconds: if what holds the
 /// permits waits for this call, it shares them by then.
 ///
 /// # Examples

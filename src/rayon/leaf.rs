@@ -411,15 +411,7 @@ impl<P: Plan> Aside<P> {
     where
         Self: 's,
     {
-        while let Some((need, _)) = call.queue.next() {
-            if !grant.fit(&call.source, need) {
-                return false;
-            }
-            let taken = call.queue.take(pace.items(), grant.permits());
-            let Some((need, batch)) = taken else {
-                // Somebody else was quicker, and the next one is heavier.
-                continue;
-            };
+        while let Some((need, batch)) = call.take(grant, pace.items()) {
             let look_every = pace.look_every();
             let run = || Self::run_batch(call, grant, need, batch, look_every);
             let goes_on = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
@@ -433,7 +425,7 @@ impl<P: Plan> Aside<P> {
             // More permits may have come free.
             tend(call, scope);
         }
-        true
+        call.queue.len() == 0
     }
 
     /// Runs a batch of items that need `need` permits each, and puts back what it does not

@@ -274,16 +274,8 @@ impl<'s, S: Source + 's> Jobs<'s> for Boxes<'s, S> {
     type Job = Job<'s>;
 
     fn work(call: &Arc<Call<'s, Self>>, scope: &Scope<'s>, mut grant: Grant<S::Permit>) {
-        let (need, job) = loop {
-            let Some((need, _)) = call.queue.next() else {
-                return;
-            };
-            if !grant.fit(&call.source, need) {
-                return;
-            }
-            if let Some(next) = call.queue.take(1, grant.permits()) {
-                break next;
-            }
+        let Some((need, job)) = call.take(&mut grant, 1) else {
+            return;
         };
         // Between the look and the taking the next job may have become a lighter one.
         grant.fit(&call.source, need);

@@ -66,6 +66,17 @@ pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
     #[doc(hidden)]
     fn withdraw(_: Pin<&mut Self::Ask>) {}
 
+    /// Has a place in line not keep alive the semaphore, which is returned; `None` where it
+    /// cannot do without.
+    #[doc(hidden)]
+    fn lets_go(_: Pin<&mut Self::Ask>) -> Option<Arc<Semaphore>> {
+        None
+    }
+
+    /// The opposite.
+    #[doc(hidden)]
+    fn holds(_: Pin<&mut Self::Ask>, _: Arc<Semaphore>) {}
+
     /// Why somebody who asked for `n` permits would be turned away now.
     #[doc(hidden)]
     fn would_refuse(&self, n: u32) -> Option<Self::Error>;
@@ -233,6 +244,14 @@ impl Source for Arc<Semaphore> {
 
     fn ask(&self, n: u32) -> Self::Ask {
         Arc::clone(self).acquire_many_owned(n)
+    }
+
+    fn lets_go(ask: Pin<&mut Self::Ask>) -> Option<Arc<Semaphore>> {
+        ask.lets_go()
+    }
+
+    fn holds(ask: Pin<&mut Self::Ask>, semaphore: Arc<Semaphore>) {
+        ask.holds(semaphore);
     }
 
     fn withdraw(ask: Pin<&mut Self::Ask>) {

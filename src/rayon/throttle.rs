@@ -6,12 +6,16 @@
 //! The future and the job are in a cell, of which a poll takes them out. A wake-up that
 //! finds the cell empty marks it, and the poll that is under way is made once more: so
 //! none is lost, and no two polls are under way at once.
+//!
+//! The semaphore's line keeps the waker, and that the cell. So a future in the cell does not
+//! keep the semaphore: when nobody else does, nobody can let the job in any more, and all of
+//! them are dropped. Who wakes the job has the semaphore, so a poll has it as well.
 
 use std::{
     cell::Cell,
     fmt,
     pin::Pin,
-    sync::{Arc, LazyLock, mpsc},
+    sync::{Arc, LazyLock, Weak, mpsc},
     task::{Context, Poll, Wake, Waker},
     thread,
 };
@@ -115,8 +119,10 @@ impl<S: Source + 'static> Throttle<S> {
     /// Spawns `job`, which runs with a permit as soon as there is one for it.
     ///
     /// The permit goes back when `job` ends or drops it, also by a panic; the
-    /// panic is dealt with as for `rayon::spawn`. A job that waits keeps the
-    /// semaphore alive, and its turn comes after a pause of any length.
+    /// panic is dealt with as for `rayon::spawn`. The turn of a job that waits comes after a
+    /// pause of any length. Where nobody has a handle on the semaphore any more, nor a
+    /// permit, nobody can let it in: it is dropped. (With a key as the source, it keeps the
+    /// keyed semaphore instead, and is never dropped then.)
     ///
     /// # Errors
     ///
@@ -282,7 +288,8 @@ struct Waiting<S: Source, F> {
 enum Parcel<S: Source, F> {
     /// Out for a poll; `true` if there is news since it began.
     Out(bool),
-    Parked(Pin<Box<S::Ask>>, F),
+    /// With the semaphore that it does not keep alive, if it can do without.
+    Parked(Pin<Box<S::Ask>>, Option<Weak<Semaphore>>, F),
 }
 
 impl<S, F> Waiting<S, F>
@@ -314,9 +321,13 @@ where
             if let Poll::Ready(answer) = ask.as_mut().poll(&mut Context::from_waker(&waker)) {
                 return answer.map(|permit| Some((permit, job)));
             }
+            // Declared first: it may be the last one, and is not to be dropped under a lock.
+            let _semaphore;
             let mut cell = locked(&self.cell);
             if !matches!(*cell, Parcel::Out(true)) {
-                *cell = Parcel::Parked(ask, job);
+                _semaphore = S::lets_go(ask.as_mut());
+                let weak = _semaphore.as_ref().map(Arc::downgrade);
+                *cell = Parcel::Parked(ask, weak, job);
                 return Ok(None);
             }
             *cell = Parcel::Out(false);
@@ -335,7 +346,13 @@ where
             let news = matches!(*cell, Parcel::Out(_));
             std::mem::replace(&mut *cell, Parcel::Out(news))
         };
-        if let Parcel::Parked(ask, job) = parcel {
+        if let Parcel::Parked(mut ask, weak, job) = parcel {
+            if let Some(weak) = weak {
+                let Some(semaphore) = weak.upgrade() else {
+                    return;
+                };
+                S::holds(ask.as_mut(), semaphore);
+            }
             let home = self.home.clone();
             home.spawn(move || {
                 if let Ok(Some((permit, job))) = self.poll(ask, job) {

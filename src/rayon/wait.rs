@@ -172,11 +172,6 @@ impl Wait {
         self
     }
 
-    /// Something has been done.
-    pub(super) fn restart(&mut self) {
-        self.rounds = 0;
-    }
-
     /// What it waits for is another thing now.
     pub(super) fn begin_again(&mut self) {
         (self.rounds, self.asked, self.again) = (0, None, PATIENCE);
@@ -201,7 +196,7 @@ impl Wait {
         let found = self.is_worker
             && (lend() || self.is_due() && rayon::yield_now() == Some(Yield::Executed));
         if found {
-            self.restart();
+            self.rounds = 0;
         }
         found
     }
@@ -221,21 +216,14 @@ impl Wait {
     /// The same, as number `number` with a plea for `least` permits or more. Returns a
     /// loan if it is answered.
     pub(super) fn nap_starving(&mut self, id: Id, number: u64, least: u32) -> Option<Loan> {
-        let change = |change: &mut dyn FnMut(&mut Vec<Plea>)| {
-            let mut pleas = locked(&PLEAS);
-            change(&mut pleas);
-            COUNT.store(pleas.len(), Relaxed);
+        let plea = Plea {
+            id,
+            number,
+            least,
+            loan: None,
+            parker: Arc::clone(&self.parker),
         };
-        let parker = Arc::clone(&self.parker);
-        change(&mut |pleas| {
-            pleas.push(Plea {
-                id,
-                number,
-                least,
-                loan: None,
-                parker: Arc::clone(&parker),
-            });
-        });
+        change_pleas(|pleas| pleas.push(plea));
         let now = Instant::now();
         if self
             .asked
@@ -246,14 +234,11 @@ impl Wait {
             rayon::spawn_broadcast(|_| _ = lend());
         }
         self.nap();
-        let mut loan = None;
-        change(&mut |pleas| {
-            let is_own = |plea: &Plea| Arc::ptr_eq(&plea.parker, &parker);
-            if let Some(own) = pleas.iter().position(is_own) {
-                loan = pleas.swap_remove(own).loan;
-            }
-        });
-        loan
+        change_pleas(|pleas| {
+            let is_own = |plea: &Plea| Arc::ptr_eq(&plea.parker, &self.parker);
+            let own = pleas.iter().position(is_own)?;
+            pleas.swap_remove(own).loan
+        })
     }
 }
 
@@ -271,6 +256,13 @@ struct Plea {
     least: u32,
     loan: Option<Loan>,
     parker: Arc<Parker>,
+}
+
+fn change_pleas<R>(change: impl FnOnce(&mut Vec<Plea>) -> R) -> R {
+    let mut pleas = locked(&PLEAS);
+    let changed = change(&mut pleas);
+    COUNT.store(pleas.len(), Relaxed);
+    changed
 }
 
 /// Permits that are suspended on another thread. Given back on drop.
@@ -313,8 +305,7 @@ fn lend() -> bool {
         return false;
     };
     let mut wait = Wait::new(parker);
-    let back = Arc::clone(&lender);
-    let _suspended = Entered::lending(id, &borrowed, back);
+    let _suspended = Entered::waiting(id, borrowed.number, borrowed.permits, &lender, None);
     while !lender.is_there() {
         if !wait.look() {
             wait.nap();

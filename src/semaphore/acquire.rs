@@ -7,7 +7,7 @@ use std::{
     fmt,
     future::Future,
     marker::PhantomPinned,
-    mem,
+    mem::{self, ManuallyDrop},
     ops::Deref,
     pin::Pin,
     sync::Arc,
@@ -350,9 +350,11 @@ impl Take {
 /// permits that were granted but not picked up go to whoever is next.
 pub(crate) struct Attempt<S: Deref<Target = Semaphore>> {
     /// Taken by the permit at the end.
-    semaphore: Option<S>,
-    need: u32,
-    waiter: Option<Waiter>,
+    pub(super) semaphore: Option<S>,
+    pub(super) need: u32,
+    /// Whatever ends the request takes it out, `drop` at the latest. So there is nothing to
+    /// drop in it, and on the plain path nobody looks for that.
+    waiter: ManuallyDrop<Option<Waiter>>,
     since: Since,
 }
 
@@ -362,7 +364,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         Self {
             semaphore: Some(semaphore),
             need,
-            waiter: None,
+            waiter: ManuallyDrop::new(None),
             since: Since::NEVER,
         }
     }
@@ -407,7 +409,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             Arrival::Closed => Poll::Ready(self.finish(Err(AcquireError::Closed))),
             Arrival::TooMany => Poll::Ready(self.finish(Err(AcquireError::TooManyWaiters))),
             Arrival::Waits(waiter) => {
-                self.waiter = Some(waiter);
+                *self.waiter = Some(waiter);
                 self.since = semaphore.begins_to_wait();
                 if semaphore.queue.look_after_arrival(&semaphore.word) {
                     return self.poll(waker);
@@ -470,7 +472,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     /// Its place in line, for `put_back`.
     #[cfg(feature = "pool")]
     pub(crate) fn ticket(&self) -> Option<Ticket> {
-        match self.waiter {
+        match *self.waiter {
             Some(Waiter::InLine(ticket)) => Some(ticket),
             _ => None,
         }
@@ -496,12 +498,12 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         };
         // Now it is what it was before its last poll. Should a waker panic, `drop` finds
         // it so.
-        self.waiter = Some(Waiter::InLine(ticket));
+        *self.waiter = Some(Waiter::InLine(ticket));
         let Semaphore { word, queue, .. } = &**self.semaphore.insert(semaphore);
         if queue.put_back(word, ticket, self.need, waker) {
             return Ok(());
         }
-        self.waiter = None;
+        *self.waiter = None;
         let semaphore = self.semaphore.take().expect("just put there");
         semaphore.release(held);
         Err(AcquireError::Closed)
@@ -568,13 +570,19 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
     #[inline]
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer> {
         let semaphore = self.semaphore.as_deref().expect("polled after completion");
-        let Some(waiter) = &mut self.waiter else {
+        let Some(waiter) = &mut *self.waiter else {
             return match semaphore.take(self.need) {
                 Take::Acquired => Poll::Ready(self.finish(Ok(()))),
                 found => self.arrive(found, waker),
             };
         };
-        let (verdict, deferred) = semaphore.queue.poll(&semaphore.word, waiter, waker);
+        let (verdict, deferred) = match *waiter {
+            Waiter::InLine(ticket) => {
+                let verdict = semaphore.queue.poll_in_line(ticket, waker);
+                (verdict, Deferred::default())
+            }
+            Waiter::Competing { .. } => semaphore.queue.compete(&semaphore.word, waiter, waker),
+        };
         if verdict == Verdict::Waiting {
             deferred.resume();
             return Poll::Pending;
@@ -583,7 +591,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
     }
 
     fn may_be_ready(&self) -> bool {
-        let (Some(semaphore), Some(waiter)) = (self.semaphore.as_deref(), &self.waiter) else {
+        let (Some(semaphore), Some(waiter)) = (self.semaphore.as_deref(), &*self.waiter) else {
             return true;
         };
         semaphore.queue.may_be_ready(&semaphore.word, waiter)
@@ -708,7 +716,7 @@ impl<'a> Future for Acquire<'a> {
 /// For throttled rayon jobs.
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 mod withdraw {
-    use super::{Acquire, AcquireOwned, Pin};
+    use super::{Acquire, AcquireOwned, Arc, Pin, Semaphore};
 
     impl Acquire<'_> {
         pub(crate) fn withdraw(self: Pin<&mut Self>) {
@@ -719,6 +727,18 @@ mod withdraw {
     impl AcquireOwned {
         pub(crate) fn withdraw(self: Pin<&mut Self>) {
             self.project().attempt.withdraw();
+        }
+
+        /// The semaphore, for one that waits, which does not keep it alive any more. It keeps
+        /// its place in line, and is to be polled or dropped [with](Self::holds) the semaphore
+        /// again, if that is still there.
+        pub(crate) fn lets_go(self: Pin<&mut Self>) -> Option<Arc<Semaphore>> {
+            self.project().attempt.semaphore.take()
+        }
+
+        /// The opposite.
+        pub(crate) fn holds(self: Pin<&mut Self>, semaphore: Arc<Semaphore>) {
+            self.project().attempt.semaphore = Some(semaphore);
         }
     }
 }

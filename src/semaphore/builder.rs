@@ -165,9 +165,8 @@ impl Builder {
     /// gets a permit for which it has waited for too long. One for more than max is not told
     /// while it stands aside, nor after that.
     ///
-    /// It costs nothing where a permit is there. To tell one costs about what a grant does. To
-    /// hear it costs more where very many have been told at once: measured, seven times as much
-    /// with 100,000 as with 10,000.
+    /// It costs nothing where a permit is there. To tell one costs about what a grant does,
+    /// however many there are: two bits are kept of each until it has heard.
     ///
     /// [`Overdue`]: crate::AcquireError::Overdue
     ///

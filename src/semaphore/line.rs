@@ -28,11 +28,14 @@
 //! tell verdicts that come in such an order: all are told by name, to one at a time.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     task::Waker,
 };
 
+use self::told::Told;
 use super::order::Discipline;
+
+mod told;
 
 /// Holes that are left alone before a sweep is worth it.
 const SWEEP_FROM: usize = 32;
@@ -101,7 +104,7 @@ pub(super) struct Line {
     /// Stragglers that were closed out: they may ask at any time.
     refused: BTreeSet<Ticket>,
     /// What cannot be told by a ticket, until its holder has heard it.
-    told: HashMap<Ticket, Verdict>,
+    told: Told,
     discipline: Option<Discipline>,
     /// Since when somebody has been in line, for a discipline.
     busy_since: Option<u64>,
@@ -123,7 +126,7 @@ impl Default for Line {
             aside: BTreeMap::new(),
             aside_by_need: BTreeSet::new(),
             refused: BTreeSet::new(),
-            told: HashMap::new(),
+            told: Told::default(),
             discipline: None,
             busy_since: None,
             newest_first: false,
@@ -134,6 +137,7 @@ impl Default for Line {
 
 /// Reading it.
 impl Line {
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         // There are no holes at the ends.
         self.ring.is_empty() && self.rejoined.is_empty()
@@ -159,6 +163,7 @@ impl Line {
         self.served
     }
 
+    #[inline]
     pub(super) fn figures(&self) -> Figures {
         Figures {
             closed_at: self.closed_at,
@@ -172,6 +177,7 @@ impl Line {
     }
 
     /// How many permits the first in line needs.
+    #[inline]
     pub(super) fn front(&self) -> Option<u32> {
         match self.next_rejoined() {
             None => self.next_in_ring().map(|entry| entry.need),
@@ -182,7 +188,7 @@ impl Line {
     /// What the holder of a ticket below `served` has been told.
     pub(super) fn look_up(&self, ticket: Ticket) -> Verdict {
         if self.discipline.is_some() {
-            self.told.get(&ticket).copied().unwrap_or(Verdict::Waiting)
+            self.told.get(ticket)
         } else if self.aside.contains_key(&ticket) || self.rejoined.contains_key(&ticket) {
             Verdict::Waiting
         } else if ticket >= self.closed_at || self.refused.contains(&ticket) {
@@ -205,10 +211,16 @@ impl Line {
     }
 
     /// Who is next, if that one is back in line.
+    #[inline]
     fn next_rejoined(&self) -> Option<Ticket> {
         if self.rejoined.is_empty() {
             return None;
         }
+        self.next_of_both()
+    }
+
+    #[cold]
+    fn next_of_both(&self) -> Option<Ticket> {
         let (&ticket, _) = if self.newest_first {
             self.rejoined.last_key_value()?
         } else {
@@ -218,6 +230,7 @@ impl Line {
         (!self.next_in_ring().is_some_and(passed)).then_some(ticket)
     }
 
+    #[inline]
     fn next_in_ring(&self) -> Option<&Entry> {
         if self.newest_first {
             self.ring.back()
@@ -236,6 +249,7 @@ impl Line {
 /// Joining and leaving it.
 impl Line {
     /// Puts a waiter at the end of the line, at the time `now`.
+    #[inline]
     pub(super) fn push(&mut self, need: u32, now: u64, waker: Waker) -> Ticket {
         let ticket = self.ticket();
         self.ring.push_back(Entry {
@@ -260,10 +274,11 @@ impl Line {
     }
 
     /// Grants the next in line what it needs.
+    #[inline]
     pub(super) fn grant_front(&mut self) -> Option<Waker> {
         let entry = self.pop_front()?;
         if self.discipline.is_some() {
-            self.told.insert(entry.ticket, Verdict::Granted);
+            self.told.tell(entry.ticket, Verdict::Granted);
         }
         self.pass(entry.ticket);
         entry.waker
@@ -271,10 +286,7 @@ impl Line {
 
     /// The holder of `ticket` has heard its verdict.
     pub(super) fn has_heard(&mut self, ticket: Ticket) {
-        self.told.remove(&ticket);
-        if self.told.is_empty() && self.told.capacity() > KEEP {
-            self.told = HashMap::new();
-        }
+        self.told.forget(ticket);
     }
 
     /// The first in line cannot be served until max is raised: out of the way.
@@ -330,7 +342,7 @@ impl Line {
             return None;
         };
         if self.discipline.is_some() {
-            self.told.insert(entry.ticket, Verdict::Closed);
+            self.told.tell(entry.ticket, Verdict::Closed);
         } else if entry.ticket < self.closed_at {
             // Its ticket says granted: it is told by name.
             self.refused.insert(entry.ticket);
@@ -377,10 +389,12 @@ impl Line {
     }
 
     /// The line has got past `ticket`; tickets in between belong to nobody in the ring.
+    #[inline]
     fn pass(&mut self, ticket: Ticket) {
         self.served = self.served.max(Ticket(ticket.0 + 1));
     }
 
+    #[inline]
     fn pop_front(&mut self) -> Option<Entry> {
         if let Some(ticket) = self.next_rejoined() {
             return self.rejoined.remove(&ticket);
@@ -395,6 +409,7 @@ impl Line {
     }
 
     /// The ring has lost one of its ends.
+    #[inline]
     fn popped(&mut self) {
         if self.holes > 0 {
             self.sweep();
@@ -453,7 +468,7 @@ impl Line {
         }
         let entry = self.ring.pop_front()?;
         self.popped();
-        self.told.insert(entry.ticket, Verdict::Overdue);
+        self.told.tell(entry.ticket, Verdict::Overdue);
         entry.waker
     }
 }
@@ -482,7 +497,8 @@ impl Line {
 impl Line {
     /// How many verdicts have not been heard, and for how many waiters there is room.
     pub(super) fn told_by_name(&self) -> (usize, usize) {
-        (self.told.len(), self.told.capacity() + self.ring.capacity())
+        let (told, room) = self.told.len();
+        (told, room + self.ring.capacity())
     }
 }
 

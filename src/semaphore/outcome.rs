@@ -13,6 +13,9 @@ pub(crate) enum Outcome {
     TooManyWaiters,
     /// It waited for too long.
     Overdue,
+    /// It would have, for its deadline.
+    #[cfg(feature = "stats")]
+    WouldTimeOut,
 }
 
 /// When a request began to wait: known only where somebody wants to know.

@@ -134,7 +134,10 @@
 //! A wait on an `Event` locks its mutex three to five times; a wait in line locks twice.
 //! The line is exact after cancellations, and knows weights.
 
-use std::task::{Poll, Waker};
+use std::{
+    mem,
+    task::{Poll, Waker},
+};
 
 use crossbeam_utils::CachePadded;
 
@@ -211,7 +214,7 @@ struct Competing {
     /// Releases that found nobody to notify, since the last that did. Some may be missed.
     passed: std::sync::atomic::AtomicUsize,
     /// When the last that was served came, or the first, by the clock of `Eventual`.
-    oldest: std::sync::atomic::AtomicU64,
+    oldest: crate::sync::Unmodelled64,
 }
 
 /// A state of the word that can be waited for.
@@ -354,6 +357,7 @@ impl Queue {
 
     /// Takes `need` permits, or a place among those who wait, if these are fewer than
     /// `max_waiting`.
+    #[inline]
     pub(crate) fn arrive(
         &self,
         word: &Word,
@@ -361,10 +365,16 @@ impl Queue {
         max_waiting: u32,
         waker: &Waker,
     ) -> Arrival {
-        let shared = self.shared.force();
         if need > 1 || self.policy.bound() == 0 {
-            return self.enter_line(word, need, Entrant::Arrives { max_waiting }, waker);
+            self.enter_line(word, need, Entrant::Arrives { max_waiting }, waker)
+        } else {
+            self.begin_to_compete(word, max_waiting, waker)
         }
+    }
+
+    #[inline(never)]
+    fn begin_to_compete(&self, word: &Word, max_waiting: u32, waker: &Waker) -> Arrival {
+        let shared = self.shared.force();
         let since = self.now(shared);
         let mut waiter = Waiter::Competing {
             listener: shared.competing.event.listen(waker),
@@ -481,23 +491,14 @@ impl Queue {
         now
     }
 
-    /// What a waiter has been told, with `waker` as the one that is woken. The panic is for
-    /// the caller to resume, when it has done what the verdict asks for.
-    pub(crate) fn poll(
-        &self,
-        word: &Word,
-        waiter: &mut Waiter,
-        waker: &Waker,
-    ) -> (Verdict, Deferred) {
-        let Waiter::InLine(ticket) = *waiter else {
-            return self.compete(word, waiter, waker);
-        };
+    /// What the holder of `ticket` has been told, with `waker` as the one that is woken.
+    #[inline]
+    pub(crate) fn poll_in_line(&self, ticket: Ticket, waker: &Waker) -> Verdict {
         let shared = self.shared.force();
-        let verdict = match self.hear(shared, ticket) {
+        match self.hear(shared, ticket) {
             Verdict::Waiting if !shared.register(ticket, waker) => self.hear(shared, ticket),
             verdict => verdict,
-        };
-        (verdict, Deferred::default())
+        }
     }
 
     /// Would a poll have something new to say?
@@ -510,8 +511,16 @@ impl Queue {
         }
     }
 
-    /// One that competes has been woken, or looks for another reason.
-    fn compete(&self, word: &Word, waiter: &mut Waiter, waker: &Waker) -> (Verdict, Deferred) {
+    /// One that competes has been woken, or looks for another reason. What it is told, with
+    /// `waker` as the one that is woken. The panic is for the caller to resume, when it has
+    /// done what the verdict asks for.
+    #[inline(never)]
+    pub(crate) fn compete(
+        &self,
+        word: &Word,
+        waiter: &mut Waiter,
+        waker: &Waker,
+    ) -> (Verdict, Deferred) {
         let shared = self.shared.force();
         let mut verdict = Verdict::Waiting;
         while let (Verdict::Waiting, Waiter::Competing { listener, since }) =
@@ -615,7 +624,16 @@ impl Queue {
     }
 
     /// Notifies those who compete, and those who watch.
+    #[inline]
     fn notify(&self, shared: &Shared, word: &Word) -> Deferred {
+        if self.is_fifo() && !shared.is_watched() {
+            return Deferred::default();
+        }
+        self.notify_some(shared, word)
+    }
+
+    #[inline(never)]
+    fn notify_some(&self, shared: &Shared, word: &Word) -> Deferred {
         let mut deferred = Deferred::default();
         if !self.is_fifo() {
             self.notify_competing(shared, word, &mut deferred);
@@ -1002,6 +1020,7 @@ impl Shared {
     }
 
     /// What the holder of `ticket` has been told.
+    #[inline]
     fn verdict(&self, ticket: Ticket) -> Verdict {
         // ORDERING: Acquire, twice, pairs with the Releases in `publish`. Who was a
         // straggler has been below `served` for long: what says that it is granted, not
@@ -1018,6 +1037,7 @@ impl Shared {
     }
 
     /// Makes `waker` the one that is woken for `ticket`. `false` if it does not wait.
+    #[inline(never)]
     fn register(&self, ticket: Ticket, waker: &Waker) -> bool {
         match self.lock().waker_mut(ticket) {
             None => return false,
@@ -1031,7 +1051,7 @@ impl Shared {
         let Some(known) = line.waker_mut(ticket) else {
             return false;
         };
-        std::mem::swap(known, &mut newest);
+        mem::swap(known, &mut newest);
         true
     }
 
@@ -1070,7 +1090,8 @@ impl Shared {
                 Take::Acquired => {
                     *returned = 0;
                     wakes.push(line.grant_front());
-                    if line.is_empty() {
+                    // Whoever frees a permit comes here, argument 2.
+                    if line.is_empty() || word.load().free() == 0 {
                         break;
                     }
                 }
@@ -1143,6 +1164,8 @@ impl Shared {
             let done = step(&mut self.lock(), &mut wakes);
             wakes.wake(&mut deferred);
             if done {
+                // There are none left. The compiler would look for each.
+                mem::forget(wakes);
                 return deferred;
             }
         }

@@ -36,7 +36,7 @@ use crate::{
 };
 use crossbeam_utils::CachePadded;
 
-const OUTCOMES: usize = Outcome::Overdue as usize + 1;
+const OUTCOMES: usize = Outcome::WouldTimeOut as usize + 1;
 
 #[derive(Default)]
 struct Counts([AtomicU64; OUTCOMES]);
@@ -136,11 +136,18 @@ pub(crate) struct Counters {
     swap: Swap<Copy>,
     waiting: Waiting,
     clock: Clock,
+    /// Of the last interval that had one, in nanoseconds, and one.
+    mean_hold: AtomicU64,
 }
 
 impl Counters {
     fn nanos(&self) -> u64 {
         self.clock.nanos()
+    }
+
+    /// How long permits were held on average in the last interval in which any came back.
+    pub(super) fn mean_hold(&self) -> Option<u64> {
+        self.mean_hold.load(Relaxed).checked_sub(1)
     }
 
     /// A request begins to wait. It is to be counted as it ends.
@@ -195,12 +202,23 @@ impl Counters {
         self.swap.write().holds.add(held, 1 << start.stands_for);
     }
 
+    /// It is so many nanoseconds later.
+    #[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
+    pub(super) fn advance(&self, nanos: u64) {
+        self.clock.set(self.nanos() + nanos);
+    }
+
     /// What a taker finds. One at a time comes here, and sees what the last one left.
     fn read(&self, copy: &Copy) -> Interval {
         let taken = |outcome: Outcome| {
             let waited = copy.counts.0[outcome as usize].swap(0, Relaxed);
             waited + self.at_once.take(outcome)
         };
+        let holds = copy.holds.take();
+        if let Some(mean) = holds.mean() {
+            let nanos = u64::try_from(mean.as_nanos()).unwrap_or(u64::MAX);
+            self.mean_hold.store(nanos.saturating_add(1), Relaxed);
+        }
         Interval {
             acquired: taken(Outcome::Acquired),
             rejected: taken(Outcome::Rejected),
@@ -209,8 +227,9 @@ impl Counters {
             closed: taken(Outcome::Closed),
             too_many_waiters: taken(Outcome::TooManyWaiters),
             overdue: taken(Outcome::Overdue),
+            would_time_out: taken(Outcome::WouldTimeOut),
             waits: copy.waits.take(),
-            holds: copy.holds.take(),
+            holds,
         }
     }
 }
@@ -392,6 +411,9 @@ pub struct Interval {
     pub too_many_waiters: u64,
     /// Those that had waited [for too long](crate::Builder::overdue), and were told so.
     pub overdue: u64,
+    /// Those that were [refused](crate::Semaphore::check_deadline) because they would
+    /// probably not have made their deadline.
+    pub would_time_out: u64,
     waits: Times,
     holds: Times,
 }
@@ -496,6 +518,7 @@ impl fmt::Display for Interval {
         for (count, what) in [
             (self.too_many_waiters, "too many"),
             (self.overdue, "overdue"),
+            (self.would_time_out, "would time out"),
         ] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
@@ -513,7 +536,7 @@ impl serde::Serialize for Interval {
         use serde::ser::SerializeStruct;
 
         let nanos = |times: &Times, part| times.quantile(part).map(|time| time.as_nanos() as u64);
-        let mut out = serializer.serialize_struct("Interval", 14)?;
+        let mut out = serializer.serialize_struct("Interval", 15)?;
         out.serialize_field("acquired", &self.acquired)?;
         out.serialize_field("waited", &self.waited())?;
         out.serialize_field("rejected", &self.rejected)?;
@@ -522,6 +545,7 @@ impl serde::Serialize for Interval {
         out.serialize_field("closed", &self.closed)?;
         out.serialize_field("too_many_waiters", &self.too_many_waiters)?;
         out.serialize_field("overdue", &self.overdue)?;
+        out.serialize_field("would_time_out", &self.would_time_out)?;
         out.serialize_field("median_wait_nanos", &nanos(&self.waits, 0.5))?;
         out.serialize_field("p99_wait_nanos", &nanos(&self.waits, 0.99))?;
         out.serialize_field("longest_wait_nanos", &nanos(&self.waits, 1.0))?;
@@ -543,6 +567,7 @@ impl fmt::Debug for Interval {
             .field("closed", &self.closed)
             .field("too_many_waiters", &self.too_many_waiters)
             .field("overdue", &self.overdue)
+            .field("would_time_out", &self.would_time_out)
             .field("median_wait", &self.wait_time(0.5))
             .field("longest_wait", &self.wait_time(1.0))
             .field("median_hold", &self.holds.quantile(0.5))

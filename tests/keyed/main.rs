@@ -8,6 +8,7 @@ mod common;
 mod foreign;
 mod resize;
 mod stress;
+mod until;
 mod wakers;
 mod watch;
 

@@ -12,7 +12,7 @@ use std::{
 use crate::child::in_child;
 use crate::common::{silence, until, watchdog};
 use crate::room::{Room, message, moment, pool};
-use dynaphore::{Semaphore, throttle::Throttle};
+use dynaphore::{Fairness, Semaphore, throttle::Throttle};
 use futures::executor::block_on;
 use rayon::ThreadPoolBuilder;
 
@@ -333,6 +333,50 @@ fn jobs_spawn_jobs_of_the_same_semaphore() {
         }
         chain(throttle, 1000, sender);
         receiver.recv().unwrap();
+    });
+}
+
+/// Whatever fairness, since those that compete wait elsewhere than those in line.
+#[test]
+fn a_job_that_nobody_can_let_in_goes_with_the_last_handle() {
+    for fairness in [Fairness::Fifo, Fairness::Eventual, Fairness::Barging] {
+        let semaphore = Arc::new(Semaphore::builder(0).fairness(fairness).build());
+        let pool = pool(1);
+        let throttle = Throttle::in_pool(Arc::clone(&semaphore), Arc::clone(&pool));
+        let captured = Arc::new(());
+        for n in 0..3 {
+            let captured = Arc::clone(&captured);
+            throttle
+                .spawn_many(n % 2 + 1, |_permit| drop(captured))
+                .unwrap();
+        }
+        let gone = (Arc::downgrade(&semaphore), Arc::downgrade(&pool));
+        drop((throttle, pool));
+        assert_eq!(semaphore.waiting(), 3, "{fairness:?}");
+        drop(semaphore);
+        assert_eq!(Arc::strong_count(&captured), 1, "{fairness:?}");
+        assert!(gone.0.upgrade().is_none() && gone.1.upgrade().is_none());
+    }
+}
+
+#[test]
+fn jobs_that_wait_for_a_permit_that_is_out_run_without_any_handle() {
+    watchdog(|| {
+        for fairness in [Fairness::Fifo, Fairness::Eventual, Fairness::Barging] {
+            let semaphore = Arc::new(Semaphore::builder(1).fairness(fairness).build());
+            let throttle = Throttle::in_pool(Arc::clone(&semaphore), pool(2));
+            let last = Arc::clone(&semaphore).try_acquire_owned().unwrap();
+            let (sender, receiver) = mpsc::channel();
+            for n in 0..100 {
+                let sender = sender.clone();
+                throttle
+                    .spawn(move |_permit| sender.send(n).unwrap())
+                    .unwrap();
+            }
+            drop((semaphore, throttle, sender));
+            drop(last);
+            assert_eq!(receiver.iter().count(), 100, "{fairness:?}");
+        }
     });
 }
 

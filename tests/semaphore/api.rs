@@ -82,8 +82,9 @@ fn futures_and_permits_can_move_to_another_thread_in_a_task() {
 fn an_idle_semaphore_is_small() {
     assert!(size_of::<Semaphore>() <= 64, "{}", size_of::<Semaphore>());
     let (permit, reference) = (size_of::<SemaphorePermit<'_>>(), size_of::<&Semaphore>());
-    // The semaphore, how many, and the generation.
-    assert!(permit <= reference + 8, "{permit}");
+    // The semaphore, how many, and the generation, which some 32-bit processors align to 8.
+    let largest = (reference + 8).next_multiple_of(align_of::<SemaphorePermit<'_>>());
+    assert!(permit <= largest, "{permit}");
 }
 
 #[test]

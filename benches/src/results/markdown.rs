@@ -79,6 +79,16 @@ pub fn document(place: &Place, results: &Results, plots: &[Plot]) -> String {
     );
     section(
         &mut text,
+        "Overload",
+        "Ten permits, held for 10 ms, and two requests in each millisecond, from clients that \
+         leave after 100 ms and do not say so: which part of the permits' time goes to those who \
+         are still there at the end. Aim: 0.9 with the order for it, where an exact FIFO has less \
+         than 0.2.",
+        None,
+        &results.overload,
+    );
+    section(
+        &mut text,
         "Keys that come and go",
         "So many keys, each taken once: first one after the other, then all held together and \
          dropped after that. Aim: no live bytes more than before but for a few that are kept, \

@@ -15,7 +15,7 @@ mod server;
 mod world;
 
 pub use self::{
-    figures::Row,
+    figures::{Figure, Row},
     random::Random,
     report::{Report, ours, report},
 };

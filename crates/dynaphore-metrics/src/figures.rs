@@ -102,6 +102,8 @@ pub struct Requests {
     pub too_many_waiters: u64,
     /// As [`Interval::overdue`].
     pub overdue: u64,
+    /// As [`Interval::would_time_out`].
+    pub would_time_out: u64,
     /// As [`Interval::closed`].
     pub closed: u64,
     /// How long those waited that were acquired and had to, as [`Interval::waits`].
@@ -118,6 +120,7 @@ impl Requests {
         self.cancelled += interval.cancelled;
         self.too_many_waiters += interval.too_many_waiters;
         self.overdue += interval.overdue;
+        self.would_time_out += interval.would_time_out;
         self.closed += interval.closed;
         self.waits += interval.waits();
         self.holds += interval.holds();
@@ -129,7 +132,7 @@ impl Requests {
     }
 
     /// Each outcome by its name.
-    pub(crate) fn outcomes(&self) -> [(&'static str, u64); 7] {
+    pub(crate) fn outcomes(&self) -> [(&'static str, u64); 8] {
         [
             ("acquired", self.acquired),
             ("rejected", self.rejected),
@@ -137,6 +140,7 @@ impl Requests {
             ("cancelled", self.cancelled),
             ("too_many_waiters", self.too_many_waiters),
             ("overdue", self.overdue),
+            ("would_time_out", self.would_time_out),
             ("closed", self.closed),
         ]
     }

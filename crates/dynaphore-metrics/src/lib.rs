@@ -50,7 +50,7 @@
 //! The longest wait, the counters and the histograms are there for semaphores that keep
 //! [statistics](dynaphore::Builder::stats), and what is counted is so from when these were added. Outcomes are
 //! `acquired`, `rejected` (a call that only tried), `timed_out`, `cancelled`,
-//! `too_many_waiters`, `overdue` and `closed`.
+//! `too_many_waiters`, `overdue`, `would_time_out` and `closed`.
 //!
 //! # Features
 //!

@@ -58,6 +58,11 @@ pub struct LimitLayer<Req, P = Arc<Semaphore>, M = (Fail, UntilResponse)> {
 impl<Req> LimitLayer<Req> {
     /// Each request takes a permit of `semaphore`. Whoever holds that changes its max, or
     /// closes it, while it serves.
+    ///
+    /// For a caller of `call_all` that waits for others of this limit before it polls again,
+    /// as one does whose channel for the responses is full, build `semaphore` with
+    /// [`Fairness::Barging`](dynaphore::Fairness::Barging), or ask for
+    /// [`reserve`](Self::reserve). [The crate](crate#futures-that-nobody-polls) tells why.
     pub fn new(semaphore: Arc<Semaphore>) -> Self {
         Self::from_permits(semaphore)
     }

@@ -50,7 +50,9 @@
 //! drives `call_all` does while its channel for the responses is full, keeps that permit from
 //! others. Where it waits for them in turn, build the semaphore with
 //! [`Fairness::Barging`](dynaphore::Fairness::Barging): then a permit is nobody's until it
-//! is picked up.
+//! is picked up. The layer cannot help: only whoever polls the future could give that permit
+//! on, and a line that passes over whoever is not polled is not first in, first out. With
+//! [`reserve`](LimitLayer::reserve) nobody is called who would have to wait.
 //!
 //! # Features
 //!

@@ -2,9 +2,9 @@
 
 use std::{
     convert::Infallible,
-    future::{Future, Pending, poll_fn},
+    future::{Future, Pending},
     hash::{BuildHasher, Hash, RandomState},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -186,16 +186,8 @@ where
     fn wait((keyed, key, n): Self::Acquire, until: Deadline) -> Self::Wait {
         // Boxed, since it borrows the key that comes with it.
         Box::pin(async move {
-            let mut acquire = pin!(keyed.acquire_many_owned(&key, n));
-            let mut until = pin!(until);
-            poll_fn(|cx| {
-                if let Poll::Ready(answer) = acquire.as_mut().poll(cx) {
-                    return Poll::Ready(answer.map_err(Reason::from));
-                }
-                ready!(until.as_mut().poll(cx));
-                Poll::Ready(Err(Reason::Timeout))
-            })
-            .await
+            let acquire = keyed.acquire_many_owned(&key, n).until(until);
+            acquire.await.map_err(Reason::from)
         })
     }
 }

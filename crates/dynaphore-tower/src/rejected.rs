@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use dynaphore::{AcquireTimeoutError, error::KeyedAcquireError};
+use dynaphore::{AcquireTimeoutError, error::KeyedAcquireTimeoutError};
 
 /// Why a request was turned away.
 ///
@@ -62,7 +62,7 @@ impl fmt::Display for Reason {
 impl From<AcquireTimeoutError> for Reason {
     fn from(error: AcquireTimeoutError) -> Self {
         match error {
-            AcquireTimeoutError::Timeout => Self::Timeout,
+            AcquireTimeoutError::Timeout | AcquireTimeoutError::WouldTimeOut => Self::Timeout,
             AcquireTimeoutError::TooManyWaiters => Self::TooManyWaiting,
             AcquireTimeoutError::Overdue => Self::Overdue,
             _ => Self::Closed,
@@ -70,12 +70,13 @@ impl From<AcquireTimeoutError> for Reason {
     }
 }
 
-impl From<KeyedAcquireError> for Reason {
-    fn from(error: KeyedAcquireError) -> Self {
+impl From<KeyedAcquireTimeoutError> for Reason {
+    fn from(error: KeyedAcquireTimeoutError) -> Self {
         match error {
-            KeyedAcquireError::TooManyKeys => Self::TooManyKeys,
-            KeyedAcquireError::TooManyWaiters => Self::TooManyWaiting,
-            KeyedAcquireError::Overdue => Self::Overdue,
+            KeyedAcquireTimeoutError::Timeout => Self::Timeout,
+            KeyedAcquireTimeoutError::TooManyKeys => Self::TooManyKeys,
+            KeyedAcquireTimeoutError::TooManyWaiters => Self::TooManyWaiting,
+            KeyedAcquireTimeoutError::Overdue => Self::Overdue,
             _ => Self::Closed,
         }
     }

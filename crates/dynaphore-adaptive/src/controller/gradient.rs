@@ -25,7 +25,16 @@ use crate::Window;
 /// not: the queue is there, and the base can be at most nine tenths of `hold`. Where
 /// max has not moved for a while, it goes up by two fifths for three windows to see,
 /// at intervals that double up to 64 windows. It never goes *down* to see, so nobody
-/// is turned away for it.
+/// is turned away for it. While max is not in the way, the base is at most what requests
+/// take.
+///
+/// **Several clients.** Where `n` of them share a full server, each sees an elasticity of
+/// `1 - 1/n`: what it adds, the others lose. So the base rises only where the elasticity of
+/// the last comparisons together is 0.8 or more, and by a twelfth at most for each. A base
+/// that jumps by chance would keep its client above the others for good; small errors are
+/// evened out, since clients with equal bases come to rest with equal queues. The base jumps
+/// to what requests take where that is far more, and the last few comparisons together are at
+/// 0.95 or more: the server has become slower, and this client has all of it.
 ///
 /// **Failures** take half of their part off max (DCTCP, SIGCOMM 2010): 10 % of
 /// failures, 5 % of max.
@@ -35,7 +44,7 @@ use crate::Window;
 /// for the time that requests take. Nor where there are fewer than some ten requests a
 /// second: it decides by differences that drown in chance then. Where throughput does
 /// not fall beyond the knee, and max begins far above, it may come to rest at twice the
-/// knee, since it has never seen the latency without a queue. A server that can
+/// knee, unless it has seen the latency without a queue. A server that can
 /// tell how long requests queue does better with [`QueueDelay`](super::QueueDelay).
 ///
 /// | parameter | unit | range | default |
@@ -74,6 +83,8 @@ pub struct Gradient {
     from: Option<Point>,
     /// The elasticity, smoothed over the last comparisons.
     elasticity: f64,
+    /// The same over the last few.
+    recent: f64,
     probe: Option<Probe>,
     /// Windows since the last comparison, and how many to let pass before a probe.
     since: u32,
@@ -97,6 +108,9 @@ struct Probe {
 
 /// At this elasticity or above, throughput follows max.
 const FOLLOWS: f64 = 0.7;
+/// At this one, over the last comparisons, it does for certain. (Where `n` clients share a
+/// full server, each sees `1 - 1/n`, since what it adds the others lose.)
+const CERTAIN: f64 = 0.8;
 /// Below this it does not, in between nobody knows.
 const STAYS: f64 = 0.25;
 /// The base is at most this part of the time that requests take in a queue.
@@ -107,7 +121,19 @@ const COMPARED: f64 = 0.4;
 const JUMP: f64 = 0.3;
 const SMOOTHING: f64 = 0.3;
 /// How much the base rises without an incident, for one comparison.
-const CAREFUL: f64 = 1.025;
+const CAREFUL: f64 = 1.05;
+/// How much it rises in an incident, for one comparison. A jump, where it is one of
+/// chance, makes clients of one server differ for good.
+const RAISE: f64 = 1.08;
+/// At this elasticity, over the last few comparisons, the incident is the server's and
+/// no other client's: the base jumps. (One of three sees 0.67, give or take 0.1.)
+const ALONE: f64 = 0.95;
+/// How much of one comparison counts: one alone is mostly chance.
+const LEARNS: f64 = 0.25;
+/// The same where the last few are to tell, since an incident is younger than the rest.
+const LEARNS_RECENT: f64 = 0.5;
+/// Requests that tell the base where max is not in the way.
+const LIGHT: u64 = 50;
 const PROBE: f64 = 1.4;
 const PROBE_WINDOWS: u32 = 2;
 const FIRST_PATIENCE: u32 = 4;
@@ -139,6 +165,7 @@ impl Default for Gradient {
             here: None,
             from: None,
             elasticity: 1.0,
+            recent: 1.0,
             probe: None,
             since: 0,
             patience: FIRST_PATIENCE,
@@ -180,13 +207,18 @@ impl Gradient {
     fn time(&mut self, hold: f64, error: f64) {
         let clearly_less = |factor: f64| 1.0 - (factor * error).clamp(0.25, 0.9);
         let slower = self.settle > 0 && hold > 1.5 * self.hold;
-        if self.hold == 0.0 || slower || hold < clearly_less(4.0) * self.hold {
+        let fell = hold < clearly_less(4.0) * self.hold;
+        if self.hold == 0.0 || slower || fell {
             self.hold = hold;
         } else {
             self.hold += SMOOTHING * (hold - self.hold);
         }
         if !self.base.is_finite() {
             self.base = self.hold;
+        } else if fell && self.hold < 1.8 * self.base_before {
+            // An incident is over, though the base had not followed it yet.
+            self.base = self.base.min(self.hold).min(self.base_before);
+            self.base_before = 0.0;
         } else if self.hold < clearly_less(2.0) * self.base {
             // An incident is over.
             self.base = self.hold;
@@ -205,16 +237,20 @@ impl Gradient {
     fn compare(&mut self, from: Point, to: Point) -> bool {
         let change = (to.active / from.active).ln();
         let elasticity = ((to.throughput / from.throughput).ln() / change).clamp(-0.5, 1.2);
-        self.elasticity += 0.5 * (elasticity - self.elasticity);
+        self.elasticity += LEARNS * (elasticity - self.elasticity);
+        self.recent += LEARNS_RECENT * (elasticity - self.recent);
         let hold = if change > 0.0 { from.hold } else { to.hold };
         let before = self.base;
         let follows = elasticity >= FOLLOWS;
-        if follows && self.elasticity >= FOLLOWS {
-            if hold > 1.5 * self.base {
+        let incident = hold > 1.5 * self.base;
+        let alone = incident && self.recent >= ALONE;
+        if follows && (alone || self.elasticity >= CERTAIN) {
+            if incident {
                 if self.base_before == 0.0 || self.base < self.base_before {
                     self.base_before = self.base;
                 }
-                self.base = hold;
+                let most = if alone { hold } else { RAISE * self.base };
+                self.base = hold.min(most);
             } else {
                 self.base = self.base.max(hold.min(CAREFUL * self.base));
             }
@@ -271,16 +307,21 @@ impl Controller for Gradient {
             self.forget();
             self.move_to(f64::from(window.max));
         }
+        let failed = window.overload();
+        let hold = window.holds.mean().map_or(0.0, |hold| hold.as_secs_f64());
         if !window.tells() {
+            // What requests take without a queue, if they are enough to tell.
+            if failed == 0.0 && hold > 0.0 && window.holds.count() >= LIGHT {
+                self.base = self.base.min(hold * (1.0 + window.holds.error()));
+            }
             self.forget();
             return self.move_to(self.level);
         }
-        let failed = window.overload();
-        let hold = window.holds.mean().map_or(0.0, |hold| hold.as_secs_f64());
         if failed > 0.1 || hold <= 0.0 || window.length.is_zero() {
             self.forget();
             self.patience = FIRST_PATIENCE;
             self.elasticity = 1.0;
+            self.recent = 1.0;
             return self.move_to((self.level * (1.0 - failed / 2.0)).max(1.0));
         }
         self.time(hold, window.holds.error());

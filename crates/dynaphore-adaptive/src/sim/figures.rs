@@ -34,8 +34,23 @@ pub struct Row {
     pub probed: usize,
     /// Jain's index of the clients' goodput.
     pub jain: f64,
-    /// The figure that the scenario is about, in words, and whether it is reached.
-    pub aim: Option<(String, bool)>,
+    /// What the scenario is about. Empty where nothing is promised.
+    pub figures: Vec<Figure>,
+    /// Whether these are what was to be reached.
+    pub reached: bool,
+}
+
+/// A figure that a scenario is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Figure {
+    /// What it is of.
+    pub name: &'static str,
+    /// How much.
+    pub value: f64,
+    /// With how many digits behind the point it is told.
+    pub digits: usize,
+    /// What comes behind the value.
+    pub unit: &'static str,
 }
 
 impl Row {
@@ -138,38 +153,44 @@ pub(super) fn row(
             / within().count().max(1) as f64,
         probed: run.ended.iter().filter(|ended| ended.probed).count(),
         jain: jain(run, clients, span),
-        aim: None,
+        figures: Vec::new(),
+        reached: false,
     };
-    row.aim = aim(scenario, &row, log);
+    (row.figures, row.reached) = aim(scenario, &row, log);
     row
 }
 
-fn aim(scenario: &Scenario, row: &Row, log: &[(f64, u32)]) -> Option<(String, bool)> {
-    let part = row.part();
-    Some(match scenario.aim {
-        Aim::None => return None,
+fn aim(scenario: &Scenario, row: &Row, log: &[(f64, u32)]) -> (Vec<Figure>, bool) {
+    let figure = |name, value, digits, unit| Figure {
+        name,
+        value,
+        digits,
+        unit,
+    };
+    let goodput = figure("goodput", row.part() * 100.0, 1, " %");
+    match scenario.aim {
+        Aim::None => (Vec::new(), false),
         Aim::Settles => {
             let windows = log.get(50..100.min(log.len()).max(50)).unwrap_or_default();
             let max = mean(windows);
-            (
-                format!("max {max:.1} in windows 50 to 100"),
-                (max / scenario.knee - 1.0).abs() <= 0.2,
-            )
+            let figure = figure("max in windows 50 to 100:", max, 1, "");
+            (vec![figure], (max / scenario.knee - 1.0).abs() <= 0.2)
         }
-        Aim::Goodput(least) => (format!("goodput {:.1} %", part * 100.0), part >= least),
+        Aim::Goodput(least) => (vec![goodput], row.part() >= least),
         Aim::GoodputAndLatency(least) => {
             let times = row.p99 / row.calm_p99;
-            let said = format!("goodput {:.1} %, p99 {times:.2} times", part * 100.0);
-            (said, part >= least && times <= 2.0)
+            let p99 = figure("p99", times, 2, " times");
+            (vec![goodput, p99], row.part() >= least && times <= 2.0)
         }
         Aim::NotAbove(from, to) => {
             let before = mean_max(log, (from - 60.0, from));
             let after = mean_max(log, (to, to + 60.0));
+            let figures = vec![
+                figure("max before", before, 1, ""),
+                figure("after", after, 1, ""),
+            ];
             // Half a permit is within what max moves about all the time.
-            (
-                format!("max {before:.1} before, {after:.1} after"),
-                after <= before + 0.5,
-            )
+            (figures, after <= before + 0.5)
         }
         Aim::Unchanged(from, to) => {
             let at = |time: f64| {
@@ -180,11 +201,15 @@ fn aim(scenario: &Scenario, row: &Row, log: &[(f64, u32)]) -> Option<(String, bo
             };
             // What is still under way as the idle time begins ends in a second.
             let (before, after) = (at(from + 1.0), at(to - 0.001));
-            (
-                format!("max {before} before, {after} after"),
-                before == after,
-            )
+            let figures = vec![
+                figure("max before", f64::from(before), 0, ""),
+                figure("after", f64::from(after), 0, ""),
+            ];
+            (figures, before == after)
         }
-        Aim::Fair(least) => (format!("Jain's index {:.3}", row.jain), row.jain >= least),
-    })
+        Aim::Fair(least) => (
+            vec![figure("Jain's index", row.jain, 3, "")],
+            row.jain >= least,
+        ),
+    }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     io,
     net::TcpListener,
     process::{Child, Command, Stdio},
@@ -27,7 +28,7 @@ impl Server {
     }
 
     pub fn try_start(arguments: &[&str]) -> io::Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = port()?;
         let arguments: Vec<_> = arguments.iter().map(|&a| a.to_owned()).collect();
         let child = spawn(port, &arguments)?;
         let mut server = Self {
@@ -84,6 +85,20 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A free port below those that the kernel gives to who connects: so nobody else has it
+/// while the server starts again, not even one who tries to connect to it.
+fn port() -> io::Result<u16> {
+    let mut last = Err(io::Error::other("no port"));
+    for _ in 0..100 {
+        let any = RandomState::new().build_hasher().finish();
+        last = TcpListener::bind(("127.0.0.1", 10_000 + (any % 22_000) as u16));
+        if last.is_ok() {
+            break;
+        }
+    }
+    Ok(last?.local_addr()?.port())
 }
 
 fn spawn(port: u16, arguments: &[String]) -> io::Result<Child> {

@@ -1,0 +1,110 @@
+//! What waiters have been told by name and have not heard.
+//!
+//! Two bits a ticket, those of 32 neighbours in one word. Who came one after the other is told
+//! one after the other, from one end or the other: so a million who are overdue need a quarter
+//! of a megabyte, and the map grows, under the lock, by the 32nd part of them.
+
+use std::collections::HashMap;
+
+use super::{Ticket, Verdict};
+
+/// Tickets in a word.
+const MANY: u64 = 32;
+
+/// Maps for at most so many words are kept when all has been heard.
+const KEEP: usize = 64;
+
+#[derive(Default)]
+pub(super) struct Told(HashMap<u64, u64>);
+
+/// What two bits say. None are `Waiting`.
+const VERDICTS: [Verdict; 4] = [
+    Verdict::Waiting,
+    Verdict::Granted,
+    Verdict::Closed,
+    Verdict::Overdue,
+];
+
+/// The word of a ticket, and its place there.
+fn place(ticket: Ticket) -> (u64, u64) {
+    (ticket.0 / MANY, 2 * (ticket.0 % MANY))
+}
+
+impl Told {
+    pub(super) fn get(&self, ticket: Ticket) -> Verdict {
+        let (at, shift) = place(ticket);
+        let word = self.0.get(&at).copied().unwrap_or(0);
+        VERDICTS[(word >> shift & 0b11) as usize]
+    }
+
+    /// Tells the holder of `ticket`, which has been told nothing.
+    pub(super) fn tell(&mut self, ticket: Ticket, verdict: Verdict) {
+        let (at, shift) = place(ticket);
+        let bits = match verdict {
+            Verdict::Waiting => 0b00,
+            Verdict::Granted => 0b01,
+            Verdict::Closed => 0b10,
+            Verdict::Overdue => 0b11,
+        };
+        *self.0.entry(at).or_default() |= bits << shift;
+    }
+
+    /// The holder of `ticket` has heard it.
+    pub(super) fn forget(&mut self, ticket: Ticket) {
+        let (at, shift) = place(ticket);
+        let Some(word) = self.0.get_mut(&at) else {
+            return;
+        };
+        *word &= !(0b11 << shift);
+        if *word == 0 {
+            self.0.remove(&at);
+            if self.0.is_empty() && self.0.capacity() > KEEP {
+                self.0 = HashMap::new();
+            }
+        }
+    }
+
+    /// How many have not heard, and for how many words there is room.
+    #[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
+    pub(super) fn len(&self) -> (usize, usize) {
+        let told = |word: &u64| ((word | word >> 1) & 0x5555_5555_5555_5555).count_ones() as usize;
+        (self.0.values().map(told).sum(), self.0.capacity())
+    }
+}
+
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_told_its_own() {
+        let mut told = Told::default();
+        for at in 0..100 {
+            told.tell(Ticket(at), VERDICTS[at as usize % 4]);
+        }
+        for at in (0..100).step_by(2) {
+            told.forget(Ticket(at));
+        }
+        for at in 0..100 {
+            let expected = VERDICTS[if at % 2 == 0 { 0 } else { at as usize % 4 }];
+            assert_eq!(told.get(Ticket(at)), expected, "{at}");
+        }
+        assert_eq!(told.len().0, 50);
+    }
+
+    #[test]
+    fn a_million_need_little_and_leave_nothing() {
+        let mut told = Told::default();
+        for at in 0..1_000_000 {
+            told.tell(Ticket(at), Verdict::Overdue);
+        }
+        let (count, room) = told.len();
+        assert_eq!(count, 1_000_000);
+        assert!(room < 100_000, "{room}");
+        for at in (0..1_000_000).rev() {
+            told.forget(Ticket(at));
+        }
+        let (count, room) = told.len();
+        assert!(count == 0 && room <= KEEP, "{count}, {room}");
+    }
+}
