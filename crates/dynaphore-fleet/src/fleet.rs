@@ -149,7 +149,8 @@ impl Fleet {
     /// # Errors
     ///
     /// When `max` is more than [`Semaphore::MAX_PERMITS`], and when the store has no answer:
-    /// the change may have been made then or not.
+    /// the change may have been made then or not, or may be made later, also after one
+    /// that you ask for next.
     pub async fn set_max(&self, max: usize) -> Result<(), FleetError> {
         let max = permits(max)?;
         self.ask(|answer| Command::SetMax(max, answer)).await

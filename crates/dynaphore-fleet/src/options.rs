@@ -59,8 +59,11 @@ impl Options {
     }
 
     /// For how long a share is good: 100 ms to an hour, 3 s unless set, the same for all
-    /// members of a fleet. It is renewed at a third of that. The share of a member that
-    /// has died is back after the lease and the grace.
+    /// members of a fleet. It is renewed at a third of that.
+    ///
+    /// The share of a member that has died is back in the store after the lease and the
+    /// grace, counted from its last report. Who waits for it asks every 20 ms, and looks at
+    /// the clock every 10 ms: it has it at most 30 ms and a round trip later.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self

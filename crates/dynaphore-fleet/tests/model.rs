@@ -279,6 +279,12 @@ fn no_more_than_max_are_out_with_doubled_reports() {
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "slow unless optimized")]
+fn no_more_than_max_are_out_with_three_members_and_doubled_reports() {
+    holds(&[1, 1, 1], 2, false);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "slow unless optimized")]
 fn no_more_than_max_are_out_while_a_share_moves() {
     holds(&[2, 2], 1, true);
 }
