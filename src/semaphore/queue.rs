@@ -822,11 +822,11 @@ impl Queue {
 
     /// What the holder of `ticket`, who will not ask again if it is the last word, has been
     /// told.
-    #[inline]
+    #[inline(always)]
     fn hear(&self, shared: &Shared, ticket: Ticket) -> Verdict {
         let verdict = shared.verdict(ticket);
         if self.policy.has_discipline() && verdict != Verdict::Waiting {
-            shared.lock().has_heard(ticket);
+            shared.has_heard(ticket);
         }
         verdict
     }
@@ -1028,12 +1028,22 @@ impl Shared {
         if ticket.0 >= self.served.load(Acquire) {
             Verdict::Waiting
         } else if self.read_mostly.stragglers.load(Acquire) > 0 {
-            self.lock().look_up(ticket)
+            self.look_up(ticket)
         } else if ticket.0 >= self.read_mostly.closed_at.load(Relaxed) {
             Verdict::Closed
         } else {
             Verdict::Granted
         }
+    }
+
+    #[cold]
+    fn look_up(&self, ticket: Ticket) -> Verdict {
+        self.lock().look_up(ticket)
+    }
+
+    #[cold]
+    fn has_heard(&self, ticket: Ticket) {
+        self.lock().has_heard(ticket);
     }
 
     /// Makes `waker` the one that is woken for `ticket`. `false` if it does not wait.

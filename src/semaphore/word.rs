@@ -341,6 +341,7 @@ impl Word {
     /// going to the word. With the `last` one QUEUED goes in the same step. Writes
     /// nothing when nothing changes. Refuses if the smallest request aside, of
     /// `aside` permits, has become possible: it may come before this one.
+    #[inline]
     pub(crate) fn hand_over(
         &self,
         returned: u32,
