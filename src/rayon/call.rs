@@ -195,6 +195,11 @@ impl<P: Permit> Grant<P> {
         loan: Option<Loan>,
         over: bool,
     ) -> Option<Self> {
+        // A request that has been closed out was woken as well, and looks as if it had its
+        // permits. Looked at after the wake-up, since that comes after the close.
+        if source.is_closed() {
+            return None;
+        }
         let lent = loan.as_ref().map_or(0, |loan| loan.permits);
         let shared = lent + here.as_ref().map_or(0, |borrowed| borrowed.permits);
         let permit = match n.saturating_sub(shared) {
@@ -292,7 +297,7 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
     /// The same under the permits of what is suspended on this thread, with the rest ahead
     /// of the line if it is free: the first in line may wait for what is suspended.
     fn beneath(&self, n: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
-        if n == 0 || self.source.is_closed() {
+        if n == 0 {
             return None;
         }
         let except = self.is_over_max().then_some(self.number);

@@ -5,8 +5,8 @@
 use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 
 use crate::{
-    Acquire, AcquireError, AcquireOwned, Fairness, OwnedSemaphorePermit, Semaphore,
-    SemaphorePermit, TryAcquireError,
+    Acquire, AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+    TryAcquireError,
 };
 
 /// Something that hands out permits; see [`Throttle`](super::Throttle) and
@@ -92,7 +92,7 @@ pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
     #[doc(hidden)]
     fn available(&self) -> usize;
 
-    /// Who is woken in line has its permits.
+    /// Who is woken in line has its permits, or it was closed.
     #[doc(hidden)]
     fn hands_over(&self) -> bool;
 }
@@ -220,7 +220,7 @@ macro_rules! plain {
         }
 
         fn hands_over(&self) -> bool {
-            self.fairness() == Fairness::Fifo
+            Semaphore::hands_over(self)
         }
     };
 }

@@ -157,6 +157,11 @@ impl Semaphore {
 
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 impl Semaphore {
+    /// Does whoever is woken in line have its permits, unless this was closed?
+    pub(crate) fn hands_over(&self) -> bool {
+        self.queue.hands_over()
+    }
+
     /// Takes `n` permits ahead of those who wait, if so many are free, or `over` max, as
     /// after a shrink. False for none, and if it is closed.
     ///

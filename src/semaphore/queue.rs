@@ -292,6 +292,12 @@ impl Queue {
         self.policy.is_fifo()
     }
 
+    /// Does whoever is woken have its permits, unless the word was closed?
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+    pub(crate) fn hands_over(&self) -> bool {
+        self.is_fifo() && !self.policy.has_discipline()
+    }
+
     /// How many free permits a newcomer must leave to those who wait.
     #[inline]
     pub(crate) fn reserved(&self) -> u32 {

@@ -5,13 +5,18 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, Barrier, Mutex, mpsc},
+    sync::{
+        Arc, Barrier, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+        mpsc,
+    },
     task::{Context, Poll, Waker},
     thread,
+    time::Duration,
 };
 
 use crate::child::in_child;
-use crate::common::FAIRNESSES;
+use crate::common::{FAIRNESSES, until};
 use crate::room::{Room, pool};
 use dynaphore::{
     Semaphore,
@@ -172,4 +177,45 @@ fn an_item_goes_ahead_while_the_next_one_is_waited_for() {
             }
         },
     );
+}
+
+/// A request that is told that it has waited for too long is woken like one that is granted:
+/// what runs on top of it has no permit for that.
+#[test]
+fn what_runs_on_top_of_an_overdue_request_has_no_permit() {
+    let target = Duration::from_millis(1);
+    let semaphore = Arc::new(Semaphore::builder(1).overdue(target, target).build());
+    let permit = semaphore.try_acquire().unwrap();
+    let (is_out, was_over_max) = (AtomicBool::new(true), AtomicBool::new(false));
+    let (is_nested, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
+    let call = || {
+        let visit = |()| _ = was_over_max.fetch_or(is_out.load(SeqCst), SeqCst);
+        // Overdue, or not: that is for the clock to say.
+        let _ = [()].into_par_iter().throttle_for_each(&semaphore, visit);
+    };
+    thread::scope(|outside| {
+        outside.spawn(|| {
+            until(|| is_nested.load(SeqCst));
+            until(|| is_over.load(SeqCst) || semaphore.waiting() > 0);
+            is_out.store(false, SeqCst);
+            drop(permit);
+        });
+        pool(1).scope(|scope| {
+            // The one worker takes the last first, and this on top of it.
+            scope.spawn(|_| {
+                // Whoever comes looks at the clock, and tells who waits.
+                until(|| {
+                    let mut arrival = pin!(semaphore.acquire());
+                    let mut context = Context::from_waker(Waker::noop());
+                    let _ = arrival.as_mut().poll(&mut context);
+                    semaphore.waiting() <= 1
+                });
+                is_nested.store(true, SeqCst);
+                call();
+                is_over.store(true, SeqCst);
+            });
+            scope.spawn(|_| call());
+        });
+    });
+    assert!(!was_over_max.into_inner());
 }
