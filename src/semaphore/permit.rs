@@ -39,110 +39,110 @@ macro_rules! permit {
                 Self { semaphore, packed }
             }
 
-        /// Lets go of the permits without giving them back: the semaphore's max
-        /// goes down by their number, but not below zero.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let semaphore = dynaphore::Semaphore::new(3);
-        /// semaphore.try_acquire_many(2).unwrap().forget();
-        /// assert_eq!((semaphore.max(), semaphore.active()), (1, 0));
-        /// ```
-        pub fn forget(mut self) {
-            self.semaphore.forget(&mut self.packed);
-        }
+            /// Lets go of the permits without giving them back: the semaphore's max
+            /// goes down by their number, but not below zero.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let semaphore = dynaphore::Semaphore::new(3);
+            /// semaphore.try_acquire_many(2).unwrap().forget();
+            /// assert_eq!((semaphore.max(), semaphore.active()), (1, 0));
+            /// ```
+            pub fn forget(mut self) {
+                self.semaphore.forget(&mut self.packed);
+            }
 
-        /// Adds the permits of `other` to these.
-        ///
-        /// # Panics
-        ///
-        /// When `other` belongs to another semaphore. Both keep what they have, and
-        /// give it back as they are dropped.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let semaphore = dynaphore::Semaphore::new(3);
-        /// let mut all = semaphore.try_acquire().unwrap();
-        /// all.merge(semaphore.try_acquire_many(2).unwrap());
-        /// assert_eq!(all.num_permits(), 3);
-        /// ```
-        #[track_caller]
-        pub fn merge(&mut self, mut other: Self) {
-            assert_same(&self.semaphore, &other.semaphore);
-            self.semaphore.merge(&mut self.packed, &mut other.packed);
-        }
+            /// Adds the permits of `other` to these.
+            ///
+            /// # Panics
+            ///
+            /// When `other` belongs to another semaphore. Both keep what they have, and
+            /// give it back as they are dropped.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let semaphore = dynaphore::Semaphore::new(3);
+            /// let mut all = semaphore.try_acquire().unwrap();
+            /// all.merge(semaphore.try_acquire_many(2).unwrap());
+            /// assert_eq!(all.num_permits(), 3);
+            /// ```
+            #[track_caller]
+            pub fn merge(&mut self, mut other: Self) {
+                assert_same(&self.semaphore, &other.semaphore);
+                self.semaphore.merge(&mut self.packed, &mut other.packed);
+            }
 
-        /// Takes more permits until these are `n`, or no more are available. Never waits.
-        ///
-        /// # Fairness
-        ///
-        /// As for [`try_acquire`](Semaphore::try_acquire): nothing is taken from those in line.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let semaphore = dynaphore::Semaphore::new(5);
-        /// let mut permit = semaphore.try_acquire()?;
-        /// permit.extend_up_to(4);
-        /// assert_eq!((permit.num_permits(), semaphore.active()), (4, 4));
-        /// permit.extend_up_to(8);
-        /// assert_eq!((permit.num_permits(), semaphore.active()), (5, 5));
-        /// # Ok::<(), dynaphore::TryAcquireError>(())
-        /// ```
-        pub fn extend_up_to(&mut self, n: usize) {
-            self.semaphore.extend(&mut self.packed, n);
-        }
+            /// Takes more permits until these are `n`, or no more are available. Never waits.
+            ///
+            /// # Fairness
+            ///
+            /// As for [`try_acquire`](Semaphore::try_acquire): nothing is taken from those in line.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let semaphore = dynaphore::Semaphore::new(5);
+            /// let mut permit = semaphore.try_acquire()?;
+            /// permit.extend_up_to(4);
+            /// assert_eq!((permit.num_permits(), semaphore.active()), (4, 4));
+            /// permit.extend_up_to(8);
+            /// assert_eq!((permit.num_permits(), semaphore.active()), (5, 5));
+            /// # Ok::<(), dynaphore::TryAcquireError>(())
+            /// ```
+            pub fn extend_up_to(&mut self, n: usize) {
+                self.semaphore.extend(&mut self.packed, n);
+            }
 
-        /// Splits `n` permits off, into one of their own. `None`, and nothing
-        /// changed, when there are fewer than `n`.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let semaphore = dynaphore::Semaphore::new(3);
-        /// let mut all = semaphore.try_acquire_many(3).unwrap();
-        /// let two = all.split(2).unwrap();
-        /// assert_eq!((all.num_permits(), two.num_permits()), (1, 2));
-        /// assert!(all.split(2).is_none());
-        /// ```
-        pub fn split(&mut self, n: usize) -> Option<Self> {
-            let packed = self.semaphore.split(&mut self.packed, n)?;
-            Some(Self::from_packed(self.semaphore.clone(), packed))
-        }
+            /// Splits `n` permits off, into one of their own. `None`, and nothing
+            /// changed, when there are fewer than `n`.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let semaphore = dynaphore::Semaphore::new(3);
+            /// let mut all = semaphore.try_acquire_many(3).unwrap();
+            /// let two = all.split(2).unwrap();
+            /// assert_eq!((all.num_permits(), two.num_permits()), (1, 2));
+            /// assert!(all.split(2).is_none());
+            /// ```
+            pub fn split(&mut self, n: usize) -> Option<Self> {
+                let packed = self.semaphore.split(&mut self.packed, n)?;
+                Some(Self::from_packed(self.semaphore.clone(), packed))
+            }
 
-        /// How many permits these are: 0 to [`Semaphore::MAX_PERMITS`].
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let semaphore = dynaphore::Semaphore::new(3);
-        /// assert_eq!(semaphore.try_acquire_many(2).unwrap().num_permits(), 2);
-        /// ```
-        #[must_use]
-        pub fn num_permits(&self) -> usize {
-            self.semaphore.held(&self.packed).n as usize
-        }
+            /// How many permits these are: 0 to [`Semaphore::MAX_PERMITS`].
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let semaphore = dynaphore::Semaphore::new(3);
+            /// assert_eq!(semaphore.try_acquire_many(2).unwrap().num_permits(), 2);
+            /// ```
+            #[must_use]
+            pub fn num_permits(&self) -> usize {
+                self.semaphore.held(&self.packed).n as usize
+            }
 
-        /// The generation in which they were handed out, or that of the oldest of
-        /// them. `None` unless the semaphore keeps
-        /// [generations](crate::Builder::generations).
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
-        /// let old = semaphore.try_acquire().unwrap();
-        /// let resize = semaphore.resize(4);
-        /// let new = semaphore.try_acquire().unwrap();
-        /// assert!(old.generation() < Some(resize.generation));
-        /// assert_eq!(new.generation(), Some(resize.generation));
-        /// ```
-        #[must_use]
-        pub fn generation(&self) -> Option<u64> {
-            self.semaphore.generation_of(&self.packed)
-        }
+            /// The generation in which they were handed out, or that of the oldest of
+            /// them. `None` unless the semaphore keeps
+            /// [generations](crate::Builder::generations).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+            /// let old = semaphore.try_acquire().unwrap();
+            /// let resize = semaphore.resize(4);
+            /// let new = semaphore.try_acquire().unwrap();
+            /// assert!(old.generation() < Some(resize.generation));
+            /// assert_eq!(new.generation(), Some(resize.generation));
+            /// ```
+            #[must_use]
+            pub fn generation(&self) -> Option<u64> {
+                self.semaphore.generation_of(&self.packed)
+            }
         }
 
         impl $(<$lifetime>)? Drop for $name $(<$lifetime>)? {
