@@ -533,12 +533,11 @@ impl Queue {
     /// has none. Takes what another one of its task has been granted: see `line/claims.rs`.
     fn take_over(&self, word: &Word, ticket: Option<Ticket>, waker: &Waker) -> bool {
         let shared = self.shared.force();
-        let task = Task::of(waker);
-        if shared.lock().unclaimed_by(task).is_none() {
-            return false;
-        }
         // Cloning a waker may run foreign code: not in the lock.
-        let mut spare = Some(waker.clone());
+        let spare = waker.clone();
+        // All that the line knows are clones, and clones may look different from their original.
+        let task = Task::of(&spare);
+        let mut spare = Some(spare);
         let mut takes = None;
         let mut known = None;
         let mut deferred = shared.wake_while(|line, wakes| {

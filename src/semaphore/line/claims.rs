@@ -31,7 +31,7 @@ use std::{cmp::Reverse, collections::BTreeMap, collections::BTreeSet, task::Wake
 
 use super::Ticket;
 
-/// Who is woken: two wakers that are equal in this wake the same task. It keeps nothing alive.
+/// Who is woken: two clones that are equal in this wake the same task. It keeps nothing alive.
 /// So one may be taken for another that has come to the same address later: then that one has
 /// the permits first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
