@@ -7,10 +7,11 @@ use std::{
     task::{Poll, Waker},
 };
 
-use dynaphore::{AcquireError, Semaphore};
+use dynaphore::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use dynaphore_loom_tests::{
     Count, Waiter, assert_at_rest, assert_ended, block_on, model, spawn, take,
 };
+use loom::thread::JoinHandle;
 
 fn by_task(max: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::builder(max).grant_to_tasks(true).build())
@@ -134,4 +135,51 @@ fn close_against_siblings_poll() {
         drop((asked, kept));
         assert_ended(&s);
     });
+}
+
+/// The one that is kept is dropped while it is granted and its sibling takes that: it leaves
+/// no place in line.
+#[test]
+fn cancel_against_grant_and_siblings_poll() {
+    model(3, || {
+        let (s, kept, release, asked) = kept_beside_release_and_sibling(|permit| permit);
+        drop(kept);
+        let (mut asked, permit) = asked.join().unwrap();
+        release.join().unwrap();
+        assert_eq!(s.waiting(), 0);
+        drop(permit.unwrap_or_else(|| asked.granted()));
+        assert_at_rest(&s, 1);
+    });
+}
+
+/// It is polled by another thread meanwhile: that thread is woken when the permit comes back.
+#[test]
+fn claim_against_grant_and_siblings_poll() {
+    model(3, || {
+        let (s, kept, release, asked) = kept_beside_release_and_sibling(drop);
+        drop(kept.wait().unwrap());
+        drop(asked.join().unwrap());
+        release.join().unwrap();
+        assert_at_rest(&s, 1);
+    });
+}
+
+/// One of a task that waits; a thread that gives the permit back, and one that polls another
+/// future of the task, which does `then` with its permit.
+fn kept_beside_release_and_sibling<T: 'static>(
+    then: fn(OwnedSemaphorePermit) -> T,
+) -> (Arc<Semaphore>, Waiter, JoinHandle<()>, JoinHandle<(Waiter, Option<T>)>) {
+    let s = by_task(1);
+    let held = take(&s, 1);
+    let waker = Waker::from(Arc::new(Count::default()));
+    let mut kept = Waiter::new(&s, 1);
+    assert!(kept.poll_with(&waker).is_pending());
+    let mut asked = Waiter::new(&s, 1);
+    assert!(asked.poll_with(&waker).is_pending());
+    let release = spawn(move || drop(held));
+    let asked = spawn(move || match asked.poll_with(&waker) {
+        Poll::Ready(permit) => (asked, Some(then(permit.unwrap()))),
+        Poll::Pending => (asked, None),
+    });
+    (s, kept, release, asked)
 }

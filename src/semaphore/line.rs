@@ -32,8 +32,8 @@ use std::{
     task::Waker,
 };
 
-use self::{claims::Claims, told::Told};
 pub(super) use self::claims::{Grant, Task};
+use self::{claims::Claims, told::Told};
 use super::order::Discipline;
 
 mod claims;

@@ -318,10 +318,7 @@ impl Queue {
         }
         let waiting = shared.competing.count.load(Relaxed);
         let passed = shared.competing.passed.load(Relaxed);
-        if waiting == 0
-            || passed < LATE_AFTER
-            || self.policy.by_task()
-            || !self.is_overdue(shared)
+        if waiting == 0 || passed < LATE_AFTER || self.policy.by_task() || !self.is_overdue(shared)
         {
             return 0;
         }

@@ -18,7 +18,9 @@ use super::common::{FAIRNESSES, Random, Wakes, watchdog};
 const SEEDS: usize = 1_000;
 
 fn semaphore(max: usize, fairness: Fairness) -> Arc<Semaphore> {
-    let builder = Semaphore::builder(max).fairness(fairness).grant_to_tasks(true);
+    let builder = Semaphore::builder(max)
+        .fairness(fairness)
+        .grant_to_tasks(true);
     // Whoever is woken in vain joins the line.
     Arc::new(builder.bound(Duration::from_micros(1)).build())
 }
@@ -131,7 +133,10 @@ type Kept<'a> = Pin<Box<dyn Future<Output = Result<SemaphorePermit<'a>, AcquireE
 /// One that waits in line, with `waker`.
 fn waits<'a>(semaphore: &'a Semaphore, n: u32, waker: &Waker) -> Kept<'a> {
     let mut kept: Kept<'a> = Box::pin(semaphore.acquire_many(n));
-    assert!(kept.poll_unpin(&mut Context::from_waker(waker)).is_pending());
+    assert!(
+        kept.poll_unpin(&mut Context::from_waker(waker))
+            .is_pending()
+    );
     kept
 }
 
@@ -223,7 +228,10 @@ fn a_smaller_grant_does_with_what_is_free_for_the_next_only() {
     let other = waits(&semaphore, 3, &theirs);
     drop(held);
     let mut asked = waits(&semaphore, 2, &mine);
-    assert!(polled(&mut asked, &mine).is_pending(), "another task is before it");
+    assert!(
+        polled(&mut asked, &mine).is_pending(),
+        "another task is before it"
+    );
     assert_eq!(semaphore.active(), 1);
     drop(other);
     // Served by the line: one was granted, two are free.
@@ -236,7 +244,10 @@ fn a_smaller_grant_does_with_what_is_free_for_the_next_only() {
     let mut kept = waits(&semaphore, 1, &mine);
     drop(third);
     let mut asked: Kept<'_> = Box::pin(semaphore.acquire_many(2));
-    assert!(polled(&mut asked, &mine).is_pending(), "one is granted, none is free");
+    assert!(
+        polled(&mut asked, &mine).is_pending(),
+        "one is granted, none is free"
+    );
     drop(held);
     let permit = granted(&mut asked, &mine);
     drop(granted(&mut kept, &mine));
@@ -269,7 +280,10 @@ fn one_whose_grant_was_taken_is_closed_out_as_others_are() {
     let mut asked: Kept<'_> = Box::pin(semaphore.acquire());
     let permit = granted(&mut asked, &mine);
     semaphore.close();
-    assert!(matches!(polled(&mut kept, &mine), Poll::Ready(Err(AcquireError::Closed))));
+    assert!(matches!(
+        polled(&mut kept, &mine),
+        Poll::Ready(Err(AcquireError::Closed))
+    ));
     drop(permit);
     assert_eq!(semaphore.active(), 0);
 }
@@ -283,7 +297,10 @@ fn a_grant_outlives_a_close_and_is_not_taken_by_one_that_is_refused() {
     let mut asked = waits(&semaphore, 1, &mine);
     drop(held);
     semaphore.close();
-    assert!(matches!(polled(&mut asked, &mine), Poll::Ready(Err(AcquireError::Closed))));
+    assert!(matches!(
+        polled(&mut asked, &mine),
+        Poll::Ready(Err(AcquireError::Closed))
+    ));
     drop(granted(&mut kept, &mine));
     assert_eq!(semaphore.active(), 0);
 }
@@ -291,7 +308,10 @@ fn a_grant_outlives_a_close_and_is_not_taken_by_one_that_is_refused() {
 #[test]
 fn in_every_order() {
     for order in [Order::Fifo, Order::Lifo, Order::AdaptiveLifo] {
-        let semaphore = Semaphore::builder(1).order(order).grant_to_tasks(true).build();
+        let semaphore = Semaphore::builder(1)
+            .order(order)
+            .grant_to_tasks(true)
+            .build();
         let held = semaphore.try_acquire().unwrap();
         let ((_, mine), (_, theirs)) = (Wakes::new(), Wakes::new());
         let mut kept = waits(&semaphore, 1, &mine);
@@ -361,9 +381,17 @@ fn at_random_nothing_is_lost() {
             });
             assert!(kept.len() < before, "seed {seed}: {semaphore:?}");
         }
-        assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0), "seed {seed}");
+        assert_eq!(
+            (semaphore.active(), semaphore.waiting()),
+            (0, 0),
+            "seed {seed}"
+        );
         let unclaimed = semaphore.unclaimed().unwrap();
-        assert_eq!((unclaimed.requests, unclaimed.longest), (0, None), "seed {seed}");
+        assert_eq!(
+            (unclaimed.requests, unclaimed.longest),
+            (0, None),
+            "seed {seed}"
+        );
     }
 }
 
