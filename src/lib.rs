@@ -12,6 +12,7 @@
 //! | [`SemaphorePermit`], [`OwnedSemaphorePermit`] | permits, given back on drop |
 //! | [`Lent`], [`Borrowed`] | permits that are lent to what their holder waits for |
 //! | [`Snapshot`] | what a semaphore looked like at one moment |
+//! | [`Unclaimed`] | what has been granted and not been taken |
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
 //! | [`SetMaxError`] | why max is what it was |
@@ -111,7 +112,7 @@ pub use keyed::{KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit, ToK
 pub use pool::{Counts, Lease, LeasePool};
 pub use semaphore::{
     Borrowed, Builder, Fairness, Lent, Order, OwnedSemaphorePermit, Resize, Semaphore,
-    SemaphorePermit, Snapshot,
+    SemaphorePermit, Snapshot, Unclaimed,
 };
 #[cfg(feature = "stats")]
 pub use semaphore::{Interval, Stats, Times};
@@ -208,6 +209,7 @@ const _: () = {
     everywhere::<Borrowed>();
     everywhere::<Order>();
     everywhere::<Snapshot>();
+    everywhere::<Unclaimed>();
     everywhere::<AcquireError>();
     everywhere::<TryAcquireError>();
     everywhere::<AcquireTimeoutError>();

@@ -61,7 +61,7 @@ pub use self::{
     order::Order,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     resize::{Resize, ResizeDrained},
-    snapshot::Snapshot,
+    snapshot::{Snapshot, Unclaimed},
     until::{AcquireOwnedUntil, AcquireUntil},
     watch::{Idle, Settled},
 };

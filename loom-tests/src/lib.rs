@@ -31,6 +31,7 @@
 //! | who knows that the line has gone | `empty_line` |
 //! | `Eventual` and `Barging` | `fairness` |
 //! | two that come for the last place to wait | `max_waiting` |
+//! | a grant and the other futures of its task | `futurelock` |
 //! | token against increment | `generation::token_against_increment`, `generation::increments_at_once` |
 //! | latecomer at a place that counts again | `generation::latecomer_against_turn`, `generation::turn_begun_by_waiter` |
 //! | permit against resize | `permits` |

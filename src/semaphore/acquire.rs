@@ -578,7 +578,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
         };
         let (verdict, deferred) = match *waiter {
             Waiter::InLine(ticket) => {
-                let verdict = semaphore.queue.poll_in_line(ticket, waker);
+                let verdict = semaphore.queue.poll_in_line(&semaphore.word, ticket, waker);
                 (verdict, Deferred::default())
             }
             Waiter::Competing { .. } => semaphore.queue.compete(&semaphore.word, waiter, waker),

@@ -194,6 +194,51 @@ impl Builder {
         self
     }
 
+    /// Whether permits are granted to tasks rather than to futures. They are granted to futures
+    /// unless this is called.
+    ///
+    /// A task may keep a future that is in line, not poll it, and wait for the same semaphore
+    /// in another one: `select!` with a future by reference does that, and a pinned future
+    /// beside a loop. The first one is granted permits that it does not take, and the task
+    /// waits for itself. This is known as a [futurelock]. With `true` a future that is polled
+    /// and would wait takes what another one of its task has been granted, and the other is in
+    /// line again where it was. To other tasks nothing changes, and the order between tasks is
+    /// as exact as ever.
+    ///
+    /// Two futures are of one task if their wakers [say so](std::task::Waker::will_wake).
+    /// `select!`, `join!` and `join_all` of few hand the task's waker on. `FuturesUnordered`,
+    /// and with it `join_all` of more than 30, makes one for each future, so nothing can be
+    /// seen there: [`unclaimed`](Semaphore::unclaimed) shows that a grant is not taken.
+    ///
+    /// The other one must have been granted as many permits as are asked for, or as many as are
+    /// missing from the free ones when it is one's turn; one, that is, not several together.
+    ///
+    /// A permit that is there costs what it did. One that waits takes the lock some more times,
+    /// so a permit that is handed over costs up to twice as much.
+    ///
+    /// [futurelock]: https://rfd.shared.oxide.computer/rfd/0609
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use dynaphore::Semaphore;
+    /// use futures::poll;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Semaphore::builder(1).grant_to_tasks(true).build();
+    /// let held = semaphore.try_acquire().unwrap();
+    /// let mut kept = pin!(semaphore.acquire());
+    /// assert!(poll!(&mut kept).is_pending());
+    /// drop(held); // `kept` has the permit, and is not polled
+    /// assert!(semaphore.acquire().await.is_ok());
+    /// # });
+    /// ```
+    pub const fn grant_to_tasks(mut self, to_tasks: bool) -> Self {
+        self.policy = self.policy.with_by_task(to_tasks);
+        self
+    }
+
     /// Whether permits know in which [generation](crate::generation) they were
     /// handed out, and [`Semaphore::resize`] opens a new one. They do not unless
     /// this is called. A permit that is there then costs about half as much again, and

@@ -56,7 +56,9 @@ pub(crate) struct Policy {
     /// Of those who stand in line under `Fifo`.
     order: Order,
     overdue: Overdue,
-    /// One of them is not the usual one, and the fairness is `Fifo`.
+    /// In any line.
+    by_task: bool,
+    /// One of them is not the usual one, and is used.
     has_discipline: bool,
     /// In microseconds.
     bound: u32,
@@ -67,6 +69,7 @@ impl Policy {
         fairness: Fairness::Fifo,
         order: Order::Fifo,
         overdue: Overdue::NEVER,
+        by_task: false,
         has_discipline: false,
         bound: 500,
     };
@@ -84,10 +87,14 @@ impl Policy {
         Self { overdue, ..self }.noted()
     }
 
+    pub(crate) const fn with_by_task(self, by_task: bool) -> Self {
+        Self { by_task, ..self }.noted()
+    }
+
     const fn noted(self) -> Self {
         let is_usual = matches!(self.order, Order::Fifo) && self.overdue.is_never();
         Self {
-            has_discipline: self.is_fifo() && !is_usual,
+            has_discipline: self.by_task || (self.is_fifo() && !is_usual),
             ..self
         }
     }
@@ -100,10 +107,26 @@ impl Policy {
 
     /// How it is.
     pub(crate) const fn discipline(&self) -> Discipline {
-        Discipline {
-            order: self.order,
-            overdue: self.overdue,
+        let by_task = self.by_task;
+        if self.is_fifo() {
+            Discipline {
+                order: self.order,
+                overdue: self.overdue,
+                by_task,
+            }
+        } else {
+            Discipline {
+                order: Order::Fifo,
+                overdue: Overdue::NEVER,
+                by_task,
+            }
         }
+    }
+
+    /// Do grants belong to tasks?
+    #[inline]
+    pub(crate) const fn by_task(&self) -> bool {
+        self.by_task
     }
 
     /// Whole microseconds, up to 71 minutes.

@@ -32,9 +32,11 @@ use std::{
     task::Waker,
 };
 
-use self::told::Told;
+pub(super) use self::claims::{Grant, Task};
+use self::{claims::Claims, told::Told};
 use super::order::Discipline;
 
+mod claims;
 mod told;
 
 /// Holes that are left alone before a sweep is worth it.
@@ -105,7 +107,11 @@ pub(super) struct Line {
     refused: BTreeSet<Ticket>,
     /// What cannot be told by a ticket, until its holder has heard it.
     told: Told,
+    /// Those that have been granted and do not know it, where a grant belongs to a task.
+    claims: Claims,
     discipline: Option<Discipline>,
+    /// When somebody has looked at the clock last, for a discipline.
+    now: u64,
     /// Since when somebody has been in line, for a discipline.
     busy_since: Option<u64>,
     /// Who came last is the next, since the last look.
@@ -127,7 +133,9 @@ impl Default for Line {
             aside_by_need: BTreeSet::new(),
             refused: BTreeSet::new(),
             told: Told::default(),
+            claims: Claims::default(),
             discipline: None,
+            now: 0,
             busy_since: None,
             newest_first: false,
             published: None,
@@ -210,6 +218,16 @@ impl Line {
         entry.waker.is_some().then_some(&mut entry.waker)
     }
 
+    /// How many permits the holder of `ticket` waits for, in line or aside.
+    pub(super) fn need_of(&self, ticket: Ticket) -> Option<u32> {
+        let rejoined = || self.rejoined.get(&ticket);
+        let entry = match self.find(ticket) {
+            Some(at) => &self.ring[at],
+            None => rejoined().or_else(|| self.aside.get(&ticket))?,
+        };
+        entry.waker.is_some().then_some(entry.need)
+    }
+
     /// Who is next, if that one is back in line.
     #[inline]
     fn next_rejoined(&self) -> Option<Ticket> {
@@ -278,15 +296,20 @@ impl Line {
     pub(super) fn grant_front(&mut self) -> Option<Waker> {
         let entry = self.pop_front()?;
         if self.discipline.is_some() {
-            self.told.tell(entry.ticket, Verdict::Granted);
+            self.grant_by_name(&entry);
         }
         self.pass(entry.ticket);
         entry.waker
     }
 
-    /// The holder of `ticket` has heard its verdict.
-    pub(super) fn has_heard(&mut self, ticket: Ticket) {
-        self.told.forget(ticket);
+    #[cold]
+    fn grant_by_name(&mut self, entry: &Entry) {
+        let &Entry { ticket, need, .. } = entry;
+        self.told.tell(ticket, Verdict::Granted);
+        if let (true, Some(waker)) = (self.is_by_task(), &entry.waker) {
+            let grant = Grant { ticket, need };
+            self.claims.insert(Task::of(waker), grant, self.now);
+        }
     }
 
     /// The first in line cannot be served until max is raised: out of the way.
@@ -315,7 +338,6 @@ impl Line {
     }
 
     /// Puts one that has left with a grant back to where its ticket belongs.
-    #[cfg(feature = "pool")]
     pub(super) fn put_back(&mut self, ticket: Ticket, need: u32, waker: Option<Waker>) {
         debug_assert!(ticket < self.served, "granted before");
         let entry = Entry {
@@ -443,6 +465,7 @@ impl Line {
     /// if anybody has been in it.
     pub(super) fn follow(&mut self, discipline: Discipline, now: u64) {
         self.discipline = Some(discipline);
+        self.now = now;
         if self.is_empty() {
             self.busy_since = Some(now);
         }
@@ -458,6 +481,7 @@ impl Line {
     /// long, and tells it so.
     pub(super) fn look(&mut self, now: u64) -> Option<Waker> {
         let discipline = self.discipline?;
+        self.now = now;
         let since = *self.busy_since.get_or_insert(now);
         let overload = discipline.is_overload(now.saturating_sub(since));
         self.newest_first = discipline.newest_first(overload);
@@ -470,6 +494,49 @@ impl Line {
         self.popped();
         self.told.tell(entry.ticket, Verdict::Overdue);
         entry.waker
+    }
+}
+
+/// What is told by name.
+impl Line {
+    /// What the holder of `ticket` has been told, who knows it from now on.
+    pub(super) fn hear(&mut self, ticket: Ticket) -> Verdict {
+        let verdict = self.told.get(ticket);
+        if verdict != Verdict::Waiting {
+            self.forget(ticket);
+        }
+        verdict
+    }
+
+    fn forget(&mut self, ticket: Ticket) {
+        self.told.forget(ticket);
+        self.claims.remove(ticket);
+    }
+
+    fn is_by_task(&self) -> bool {
+        self.discipline.is_some_and(|discipline| discipline.by_task)
+    }
+
+    /// The largest grant that `task` has not claimed.
+    pub(super) fn unclaimed_by(&self, task: Task) -> Option<Grant> {
+        self.claims.largest(task)
+    }
+
+    /// How many grants have not been claimed, and when the oldest was made.
+    pub(super) fn unclaimed(&self) -> (usize, Option<u64>) {
+        self.claims.unclaimed()
+    }
+
+    /// Is the holder of `ticket` the next in line?
+    pub(super) fn is_next(&self, ticket: Ticket) -> bool {
+        let next = self.next_rejoined();
+        next.or_else(|| self.next_in_ring().map(|entry| entry.ticket)) == Some(ticket)
+    }
+
+    /// Another one has what was granted to the one in line that is to be woken by `waker`.
+    pub(super) fn take_back(&mut self, grant: Grant, waker: Option<Waker>) {
+        self.forget(grant.ticket);
+        self.put_back(grant.ticket, grant.need, waker);
     }
 }
 

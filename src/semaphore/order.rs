@@ -63,6 +63,8 @@ impl Overdue {
 pub(crate) struct Discipline {
     pub(super) order: Order,
     pub(super) overdue: Overdue,
+    /// A grant belongs to the task: see `line/claims.rs`.
+    pub(super) by_task: bool,
 }
 
 impl Discipline {

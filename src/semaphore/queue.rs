@@ -143,7 +143,7 @@ use crossbeam_utils::CachePadded;
 
 use super::{
     fairness::{Fairness, Policy},
-    line::{Figures, Line, Removed, Ticket, Verdict},
+    line::{Figures, Line, Removed, Task, Ticket, Verdict},
     word::{State, Take, Word},
 };
 use crate::{
@@ -318,7 +318,8 @@ impl Queue {
         }
         let waiting = shared.competing.count.load(Relaxed);
         let passed = shared.competing.passed.load(Relaxed);
-        if waiting == 0 || passed < LATE_AFTER || !self.is_overdue(shared) {
+        if waiting == 0 || passed < LATE_AFTER || self.policy.by_task() || !self.is_overdue(shared)
+        {
             return 0;
         }
         u32::try_from(waiting).unwrap_or(u32::MAX)
@@ -499,12 +500,97 @@ impl Queue {
 
     /// What the holder of `ticket` has been told, with `waker` as the one that is woken.
     #[inline]
-    pub(crate) fn poll_in_line(&self, ticket: Ticket, waker: &Waker) -> Verdict {
+    pub(crate) fn poll_in_line(&self, word: &Word, ticket: Ticket, waker: &Waker) -> Verdict {
         let shared = self.shared.force();
         match self.hear(shared, ticket) {
+            Verdict::Waiting if self.policy.by_task() => self.poll_by_task(word, ticket, waker),
             Verdict::Waiting if !shared.register(ticket, waker) => self.hear(shared, ticket),
             verdict => verdict,
         }
+    }
+
+    /// The same, where a grant belongs to a task.
+    #[cold]
+    fn poll_by_task(&self, word: &Word, ticket: Ticket, waker: &Waker) -> Verdict {
+        let shared = self.shared.force();
+        loop {
+            let waits = shared.register(ticket, waker);
+            if waits && self.take_over(word, Some(ticket), waker) {
+                return Verdict::Granted;
+            }
+            match self.hear(shared, ticket) {
+                // It was granted, and another one has that by now.
+                Verdict::Waiting if !waits => {}
+                verdict => return verdict,
+            }
+        }
+    }
+
+    /// One is polled and would wait: in line with `ticket`, or competing for one permit if it
+    /// has none. Takes what another one of its task has been granted: see `line/claims.rs`.
+    fn take_over(&self, word: &Word, ticket: Option<Ticket>, waker: &Waker) -> bool {
+        let shared = self.shared.force();
+        // Cloning a waker may run foreign code: not in the lock.
+        let spare = waker.clone();
+        // All that the line knows are clones, and clones may look different from their original.
+        let task = Task::of(&spare);
+        let mut spare = Some(spare);
+        let mut takes = None;
+        let mut known = None;
+        let mut deferred = shared.wake_while(|line, wakes| {
+            let takes = *takes.get_or_insert_with(|| {
+                let takes = Self::transfer(line, word, ticket, task, &mut spare);
+                takes.map(|removed| known = removed).is_some()
+            });
+            !takes || shared.serve(line, word, &mut 0, wakes, !self.is_fifo())
+        });
+        deferred.run(|| drop(spare));
+        deferred.run(|| drop(known));
+        deferred.merge(self.notify(shared, word));
+        deferred.resume();
+        takes == Some(true)
+    }
+
+    /// Returns the waker that was known of the one with `ticket`, if that has the permits now.
+    fn transfer(
+        line: &mut Line,
+        word: &Word,
+        ticket: Option<Ticket>,
+        task: Task,
+        spare: &mut Option<Waker>,
+    ) -> Option<Option<Waker>> {
+        let grant = line.unclaimed_by(task)?;
+        let need = match ticket {
+            None => 1,
+            Some(ticket) => line.need_of(ticket)?,
+        };
+        if need > grant.need {
+            let fits = ticket.is_some_and(|ticket| line.is_next(ticket))
+                && word.hand_over(grant.need, need, false, None) == Take::Acquired;
+            if !fits {
+                return None;
+            }
+        }
+        let removed = ticket.and_then(|ticket| line.remove(ticket));
+        line.take_back(grant, spare.take());
+        // One is in line, if nobody was before.
+        let _ = word.set_queued();
+        if need < grant.need {
+            let _ = word.give_back(grant.need - need);
+        }
+        Some(removed.and_then(|removed| removed.waker))
+    }
+
+    /// How many grants have not been claimed, and for how many microseconds the oldest.
+    pub(crate) fn unclaimed(&self) -> Option<(usize, Option<u64>)> {
+        if !self.policy.by_task() {
+            return None;
+        }
+        let (count, since) = self.shared.get().map_or((0, None), |shared| {
+            let (count, oldest) = shared.lock().unclaimed();
+            (count, oldest.map(|at| shared.micros().saturating_sub(at)))
+        });
+        Some((count, since))
     }
 
     /// Would a poll have something new to say?
@@ -537,6 +623,9 @@ impl Queue {
                 if word.load().fits(1) && self.reserved() == 0 {
                     verdict = self.try_once(word, shared);
                 }
+                if verdict == Verdict::Waiting && self.policy.by_task() {
+                    verdict = self.compete_by_task(word, waker);
+                }
                 break;
             }
             // Its notification is used up by this:
@@ -555,6 +644,15 @@ impl Queue {
             shared.leave();
         }
         (verdict, Deferred::default())
+    }
+
+    #[cold]
+    fn compete_by_task(&self, word: &Word, waker: &Waker) -> Verdict {
+        if !word.load().is_closed() && self.take_over(word, None, waker) {
+            Verdict::Granted
+        } else {
+            Verdict::Waiting
+        }
     }
 
     /// Argument 5: it listens; now it looks. A newcomer leaves `reserved`. One that does not
@@ -671,7 +769,13 @@ impl Queue {
         // Argument 6.
         let before = passed.load(Relaxed);
         let mut after = if notified > 0 { 0 } else { before + 1 };
-        if after > NOTIFY_ANOTHER_AFTER {
+        // The one that does not come may be of the task of the one that waits.
+        let patience = if self.policy.by_task() {
+            0
+        } else {
+            NOTIFY_ANOTHER_AFTER
+        };
+        if after > patience {
             after = 0;
             deferred.merge(event.notify_one_more());
         }
@@ -801,6 +905,7 @@ impl Queue {
             return verdict;
         }
         let mut removed = None;
+        let mut heard = None;
         let mut deferred = shared.wake_while(|line, wakes| {
             match removed.get_or_insert_with(|| line.remove(ticket)) {
                 Some(removed) if removed.was_front => {
@@ -810,12 +915,17 @@ impl Queue {
                     shared.publish(line);
                     true
                 }
+                // In the same critical section: what is told by name can be taken back.
+                None if line.has_discipline() => {
+                    heard = Some(line.hear(ticket));
+                    true
+                }
                 None => true,
             }
         });
         let Some(Removed { was_front, waker }) = removed.flatten() else {
             deferred.resume();
-            return self.hear(shared, ticket);
+            return heard.unwrap_or_else(|| shared.verdict(ticket));
         };
         // Dropping a waker may run foreign code: the lock is free.
         deferred.run(|| drop(waker));
@@ -830,11 +940,11 @@ impl Queue {
     /// told.
     #[inline(always)]
     fn hear(&self, shared: &Shared, ticket: Ticket) -> Verdict {
-        let verdict = shared.verdict(ticket);
-        if self.policy.has_discipline() && verdict != Verdict::Waiting {
-            shared.has_heard(ticket);
+        if self.policy.has_discipline() {
+            shared.hear_by_name(ticket)
+        } else {
+            shared.verdict(ticket)
         }
-        verdict
     }
 
     /// One has come into the line. With a discipline it may be the next, and the time may
@@ -1048,8 +1158,8 @@ impl Shared {
     }
 
     #[cold]
-    fn has_heard(&self, ticket: Ticket) {
-        self.lock().has_heard(ticket);
+    fn hear_by_name(&self, ticket: Ticket) -> Verdict {
+        self.lock().hear(ticket)
     }
 
     /// Makes `waker` the one that is woken for `ticket`. `false` if it does not wait.

@@ -1,6 +1,6 @@
-//! Reading a semaphore. Nothing here blocks or takes a lock.
+//! Reading a semaphore. Nothing here blocks; only `unclaimed` takes a lock.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 #[cfg(feature = "stats")]
 use super::stats::Stats;
@@ -65,6 +65,30 @@ impl Snapshot {
     pub const fn excess(&self) -> usize {
         self.active.saturating_sub(self.max)
     }
+}
+
+/// What has been granted to futures that have not been polled or dropped since.
+///
+/// Returned by [`Semaphore::unclaimed`].
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{Semaphore, Unclaimed};
+///
+/// let semaphore = Semaphore::builder(3).grant_to_tasks(true).build();
+/// let Unclaimed { requests, longest, .. } = semaphore.unclaimed().unwrap();
+/// assert_eq!((requests, longest), (0, None));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[non_exhaustive]
+pub struct Unclaimed {
+    /// How many requests, whatever their number of permits.
+    pub requests: usize,
+    /// How long ago the first of them was granted, in whole microseconds. `None` if there is
+    /// none.
+    pub longest: Option<Duration>,
 }
 
 impl fmt::Display for Snapshot {
@@ -137,6 +161,38 @@ impl Semaphore {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.queue.waiting()
+    }
+
+    /// What has been granted to futures that have not been polled or dropped since. A task
+    /// that has just been woken is among them for a moment; one for which it is a long one
+    /// keeps permits that it does not use from everybody else. `None` unless the semaphore
+    /// [grants to tasks](crate::Builder::grant_to_tasks).
+    ///
+    /// It takes the lock that waiters take, for as long as it takes to look at each.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use dynaphore::Semaphore;
+    /// use futures::poll;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Semaphore::builder(1).grant_to_tasks(true).build();
+    /// let held = semaphore.try_acquire().unwrap();
+    /// let mut kept = pin!(semaphore.acquire());
+    /// assert!(poll!(&mut kept).is_pending());
+    /// drop(held);
+    /// assert_eq!(semaphore.unclaimed().unwrap().requests, 1);
+    /// assert!(kept.await.is_ok());
+    /// assert_eq!(semaphore.unclaimed().unwrap().requests, 0);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn unclaimed(&self) -> Option<Unclaimed> {
+        let (requests, micros) = self.queue.unclaimed()?;
+        let longest = micros.map(Duration::from_micros);
+        Some(Unclaimed { requests, longest })
     }
 
     /// How many permits [`try_acquire_many`](Self::try_acquire_many) could take

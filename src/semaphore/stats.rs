@@ -344,6 +344,8 @@ impl Stats<'_> {
     /// to, that one itself included, or asks for the [longest wait](Self::longest_wait). So a
     /// wait that has ended is told of always. Where nobody comes and nobody goes, it is
     /// told of when somebody asks, as each scrape of a `dynaphore_metrics` registry does.
+    /// Whether what is waited for has been granted to somebody who does not take it,
+    /// [`Semaphore::unclaimed`](crate::Semaphore::unclaimed) says.
     ///
     /// `tell` runs in the call that has noticed, with no lock held, and keeps its caller from
     /// going on for so long. It may use the semaphore; should it

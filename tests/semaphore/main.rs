@@ -9,6 +9,7 @@ mod common;
 mod drop_in;
 mod empty_line;
 mod fairness;
+mod futurelock;
 mod lend;
 mod lifetime;
 mod matrix;

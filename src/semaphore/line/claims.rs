@@ -1,0 +1,120 @@
+//! Grants that have not been claimed, by the task that they belong to.
+//!
+//! A task may keep a future that is in line, not poll it, and wait for the same semaphore in
+//! another one. What is granted to the first is out then, and the task waits for itself: a
+//! futurelock (Oxide's RFD 609). Here a grant belongs to the *task* until a future has claimed
+//! it. Who has the same waker is of the same task.
+//!
+//! The rule: a future is polled, and would wait. If another one of its task has a grant that it
+//! has not claimed, and that is large enough, the polled one has the permits, and the other
+//! stands in line again where it stood. A smaller grant does if the rest is free and the polled
+//! one is the next.
+//!
+//! # Why that is right
+//!
+//! 1. *Order.* The grant came when it was the turn of this task. The other one has its ticket
+//!    still, so it is before all that came later. What is free is taken in turn only. So
+//!    nobody of another task is passed.
+//! 2. *Claim against take-over.* Both happen under the lock, and a claim reads and forgets its
+//!    verdict in one critical section. Whoever is second finds nothing.
+//! 3. *Permits.* The polled one takes what was granted, and what is left of it is handed to the
+//!    line in the same critical section. The word knows of nothing else.
+//! 4. *Cancel.* One that is dropped is in line or has its grant, and that is looked up in one
+//!    critical section, so it is in one of the two.
+//! 5. *Close.* The other one is in line again. If the closer has been there already, the polled
+//!    one is in line no more, and takes nothing.
+//! 6. *Wake-ups.* QUEUED is set, since one is in line. The one that is there again is woken by
+//!    the waker that is polled. If another task has it by now, it has yet to poll it there, and
+//!    brings its own.
+
+use std::{cmp::Reverse, collections::BTreeMap, collections::BTreeSet, task::Waker};
+
+use super::Ticket;
+
+/// Who is woken: two clones that are equal in this wake the same task. It keeps nothing alive.
+/// So one may be taken for another that has come to the same address later: then that one has
+/// the permits first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Task {
+    data: usize,
+    vtable: usize,
+}
+
+impl Task {
+    pub(crate) fn of(waker: &Waker) -> Self {
+        Self {
+            data: waker.data().addr(),
+            vtable: std::ptr::from_ref(waker.vtable()).addr(),
+        }
+    }
+}
+
+/// A grant that nobody has claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) ticket: Ticket,
+    pub(crate) need: u32,
+}
+
+#[derive(Default)]
+pub(super) struct Claims {
+    /// The task, the number of permits, and the time of each.
+    grants: BTreeMap<Ticket, (Task, u32, u64)>,
+    /// The same, so that the largest of a task, and of these the oldest, is its last.
+    by_task: BTreeSet<(Task, u32, Reverse<Ticket>)>,
+}
+
+impl Claims {
+    /// It was granted to one of `task`, at the time `now`.
+    pub(super) fn insert(&mut self, task: Task, grant: Grant, now: u64) {
+        let Grant { ticket, need } = grant;
+        self.grants.insert(ticket, (task, need, now));
+        self.by_task.insert((task, need, Reverse(ticket)));
+    }
+
+    /// It has been claimed, or taken over.
+    pub(super) fn remove(&mut self, ticket: Ticket) {
+        if let Some((task, need, _)) = self.grants.remove(&ticket) {
+            self.by_task.remove(&(task, need, Reverse(ticket)));
+        }
+    }
+
+    /// The largest grant of `task`.
+    pub(super) fn largest(&self, task: Task) -> Option<Grant> {
+        let all = (task, 0, Reverse(Ticket(u64::MAX)))..=(task, u32::MAX, Reverse(Ticket(0)));
+        let &(_, need, Reverse(ticket)) = self.by_task.range(all).next_back()?;
+        Some(Grant { ticket, need })
+    }
+
+    /// How many there are, and when the oldest was made.
+    pub(super) fn unclaimed(&self) -> (usize, Option<u64>) {
+        let times = self.grants.values().map(|&(_, _, at)| at);
+        (self.grants.len(), times.min())
+    }
+}
+
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
+mod tests {
+    use super::*;
+
+    fn task(data: usize) -> Task {
+        Task { data, vtable: 1 }
+    }
+
+    #[test]
+    fn the_largest_of_a_task_is_taken_and_of_these_the_oldest() {
+        let mut claims = Claims::default();
+        let grants = [(1, 5, 9), (2, 6, 2), (2, 7, 1), (2, 8, 2), (3, 4, 9)];
+        for (at, (of, ticket, need)) in grants.into_iter().enumerate() {
+            let ticket = Ticket(ticket);
+            claims.insert(task(of), Grant { ticket, need }, 10 - at as u64);
+        }
+        let mut taken = Vec::new();
+        while let Some(Grant { ticket, need }) = claims.largest(task(2)) {
+            claims.remove(ticket);
+            taken.push((ticket.0, need));
+        }
+        assert_eq!(taken, [(6, 2), (8, 2), (7, 1)]);
+        assert_eq!(claims.unclaimed(), (2, Some(6)));
+    }
+}
