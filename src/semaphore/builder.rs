@@ -214,7 +214,7 @@ impl Builder {
     /// missing from the free ones when it is one's turn; one, that is, not several together.
     ///
     /// A permit that is there costs what it did. One that waits takes the lock some more times,
-    /// so a permit that is handed over costs up to twice as much.
+    /// so a permit that is handed over costs two to three times as much.
     ///
     /// [futurelock]: https://rfd.shared.oxide.computer/rfd/0609
     ///

@@ -196,7 +196,11 @@ impl Line {
     /// What the holder of a ticket below `served` has been told.
     pub(super) fn look_up(&self, ticket: Ticket) -> Verdict {
         if self.discipline.is_some() {
-            self.told.get(ticket)
+            if self.claims.contains(ticket) {
+                Verdict::Granted
+            } else {
+                self.told.get(ticket)
+            }
         } else if self.aside.contains_key(&ticket) || self.rejoined.contains_key(&ticket) {
             Verdict::Waiting
         } else if ticket >= self.closed_at || self.refused.contains(&ticket) {
@@ -305,10 +309,12 @@ impl Line {
     #[cold]
     fn grant_by_name(&mut self, entry: &Entry) {
         let &Entry { ticket, need, .. } = entry;
-        self.told.tell(ticket, Verdict::Granted);
-        if let (true, Some(waker)) = (self.is_by_task(), &entry.waker) {
-            let grant = Grant { ticket, need };
-            self.claims.insert(Task::of(waker), grant, self.now);
+        match &entry.waker {
+            Some(waker) if self.is_by_task() => {
+                let grant = Grant { ticket, need };
+                self.claims.insert(Task::of(waker), grant, self.now);
+            }
+            _ => self.told.tell(ticket, Verdict::Granted),
         }
     }
 
@@ -465,7 +471,6 @@ impl Line {
     /// if anybody has been in it.
     pub(super) fn follow(&mut self, discipline: Discipline, now: u64) {
         self.discipline = Some(discipline);
-        self.now = now;
         if self.is_empty() {
             self.busy_since = Some(now);
         }
@@ -501,16 +506,14 @@ impl Line {
 impl Line {
     /// What the holder of `ticket` has been told, who knows it from now on.
     pub(super) fn hear(&mut self, ticket: Ticket) -> Verdict {
+        if self.claims.remove(ticket) {
+            return Verdict::Granted;
+        }
         let verdict = self.told.get(ticket);
         if verdict != Verdict::Waiting {
-            self.forget(ticket);
+            self.told.forget(ticket);
         }
         verdict
-    }
-
-    fn forget(&mut self, ticket: Ticket) {
-        self.told.forget(ticket);
-        self.claims.remove(ticket);
     }
 
     fn is_by_task(&self) -> bool {
@@ -535,7 +538,7 @@ impl Line {
 
     /// Another one has what was granted to the one in line that is to be woken by `waker`.
     pub(super) fn take_back(&mut self, grant: Grant, waker: Option<Waker>) {
-        self.forget(grant.ticket);
+        self.claims.remove(grant.ticket);
         self.put_back(grant.ticket, grant.need, waker);
     }
 }

@@ -68,6 +68,11 @@ pub(crate) struct Discipline {
 }
 
 impl Discipline {
+    /// Does the time decide who is the next, or who has waited for too long?
+    pub(super) const fn looks_at_clock(self) -> bool {
+        !matches!(self.order, Order::Fifo) || !self.overdue.is_never()
+    }
+
     /// Is a line overloaded in which somebody has been for so long?
     pub(super) const fn is_overload(self, busy_for: u64) -> bool {
         busy_for >= self.overdue.interval as u64

@@ -493,8 +493,13 @@ impl Queue {
     /// One comes into a line with a discipline. The time.
     #[cold]
     fn begin(&self, shared: &Shared, line: &mut Line) -> u64 {
-        let now = shared.micros();
-        line.follow(self.policy.discipline(), now);
+        let discipline = self.policy.discipline();
+        let now = if discipline.looks_at_clock() {
+            shared.micros()
+        } else {
+            0
+        };
+        line.follow(discipline, now);
         now
     }
 
@@ -514,13 +519,15 @@ impl Queue {
     fn poll_by_task(&self, word: &Word, ticket: Ticket, waker: &Waker) -> Verdict {
         let shared = self.shared.force();
         loop {
-            let waits = shared.register(ticket, waker);
-            if waits && self.take_over(word, Some(ticket), waker) {
+            if self.take_over(word, Some(ticket), waker) {
                 return Verdict::Granted;
+            }
+            if shared.register(ticket, waker) {
+                return Verdict::Waiting;
             }
             match self.hear(shared, ticket) {
                 // It was granted, and another one has that by now.
-                Verdict::Waiting if !waits => {}
+                Verdict::Waiting => {}
                 verdict => return verdict,
             }
         }
@@ -947,12 +954,12 @@ impl Queue {
         }
     }
 
-    /// One has come into the line. With a discipline it may be the next, and the time may
-    /// have come for others. Says whether there is one.
+    /// One has come into the line. With a discipline it may be the next, or its task may have
+    /// permits, and the time may have come for others. Says whether there is one.
     #[inline]
     pub(crate) fn look_after_arrival(&self, word: &Word) -> bool {
         let looks = self.policy.has_discipline();
-        if looks {
+        if looks && self.policy.discipline().looks_at_clock() {
             self.hand_over(word, 0);
         }
         looks

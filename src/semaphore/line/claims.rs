@@ -56,6 +56,8 @@ pub(crate) struct Grant {
     pub(crate) need: u32,
 }
 
+// Once used, each has one element more that belongs to nobody: a tree that becomes empty gives
+// its memory back, and would ask for it again with the next grant.
 #[derive(Default)]
 pub(super) struct Claims {
     /// The task, the number of permits, and the time of each.
@@ -64,19 +66,31 @@ pub(super) struct Claims {
     by_task: BTreeSet<(Task, u32, Reverse<Ticket>)>,
 }
 
+const NOBODY: Task = Task { data: 0, vtable: 0 };
+const NEVER: Ticket = Ticket(u64::MAX);
+
 impl Claims {
     /// It was granted to one of `task`, at the time `now`.
     pub(super) fn insert(&mut self, task: Task, grant: Grant, now: u64) {
+        if self.grants.is_empty() {
+            self.grants.insert(NEVER, (NOBODY, 0, u64::MAX));
+            self.by_task.insert((NOBODY, 0, Reverse(NEVER)));
+        }
         let Grant { ticket, need } = grant;
         self.grants.insert(ticket, (task, need, now));
         self.by_task.insert((task, need, Reverse(ticket)));
     }
 
-    /// It has been claimed, or taken over.
-    pub(super) fn remove(&mut self, ticket: Ticket) {
-        if let Some((task, need, _)) = self.grants.remove(&ticket) {
-            self.by_task.remove(&(task, need, Reverse(ticket)));
-        }
+    /// It has been claimed, or taken over. `false` if there is none.
+    pub(super) fn remove(&mut self, ticket: Ticket) -> bool {
+        let Some((task, need, _)) = self.grants.remove(&ticket) else {
+            return false;
+        };
+        self.by_task.remove(&(task, need, Reverse(ticket)))
+    }
+
+    pub(super) fn contains(&self, ticket: Ticket) -> bool {
+        self.grants.contains_key(&ticket)
     }
 
     /// The largest grant of `task`.
@@ -88,8 +102,8 @@ impl Claims {
 
     /// How many there are, and when the oldest was made.
     pub(super) fn unclaimed(&self) -> (usize, Option<u64>) {
-        let times = self.grants.values().map(|&(_, _, at)| at);
-        (self.grants.len(), times.min())
+        let times = self.grants.range(..NEVER).map(|(_, &(_, _, at))| at);
+        (self.grants.len().saturating_sub(1), times.min())
     }
 }
 
