@@ -275,3 +275,32 @@ fn threads_sleep_until_the_closer_tells() {
         assert_at_rest(&s);
     });
 }
+
+/// One that is overdue is woken and does not come, so newcomers leave it what is free. When
+/// it comes after all, it takes one of two: the other is for the newcomer that has left it.
+#[test]
+fn what_an_overdue_waiter_leaves_is_for_who_left_it() {
+    explore(4000, || {
+        let kind = Kind::Eventual(Duration::from_micros(5));
+        let (s, mut held) = taken(kind, 2);
+        let mut overdue = Waiter::queued(&s, 1);
+        drop(held.pop());
+        // It is woken by this, and each of those passes it.
+        while let Ok(permit) = s.try_acquire() {
+            drop(permit);
+        }
+        drop(held);
+        let newcomer = Waiter::new(&s, 1);
+        let newcomer = spawn(move || {
+            let mut newcomer = newcomer;
+            let answer = newcomer.poll();
+            (newcomer, answer)
+        });
+        let served = spawn(move || overdue.granted());
+        let (mut newcomer, answer) = newcomer.join().unwrap();
+        let _served = served.join().unwrap();
+        if answer.is_pending() {
+            drop(newcomer.granted());
+        }
+    });
+}

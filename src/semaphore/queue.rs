@@ -55,6 +55,12 @@
 //!    and N follows. If L's fence comes after that one, W sees the clear. A waiter that
 //!    comes in vain listens again and looks again, so what came back meanwhile is not lost
 //!    on it. One that leaves with a notification it has not used passes it on.
+//!
+//!    (a) *What is left to others.* Under `Eventual` a newcomer may leave a permit that is
+//!    free to those that compete. It is counted among them by a read-modify-write, and
+//!    leaves as many as that found. One of those that is served is counted no more by a
+//!    read-modify-write too. If that is first, nothing was left to it. If not, it sees the
+//!    newcomer's count, and notifies as many as permits are still free.
 //! 6. *One who does not come.* A notified waiter may be on a thread that is busy. Permits
 //!    that come back after that notify nobody else while they are as few as those
 //!    notified. After [`NOTIFY_ANOTHER_AFTER`] such releases one more is notified.
@@ -304,19 +310,23 @@ impl Queue {
         match self.policy.fairness {
             Fairness::Fifo => u32::MAX,
             Fairness::Barging => 0,
-            Fairness::Eventual => self.reserved_for_overdue(),
+            Fairness::Eventual => self.reserved_under_eventual(),
         }
     }
 
     #[inline(never)]
-    fn reserved_for_overdue(&self) -> u32 {
+    fn reserved_under_eventual(&self) -> u32 {
         let Some(shared) = self.shared.get() else {
             return 0;
         };
         if self.line_has_priority(shared) {
             return u32::MAX;
         }
-        let waiting = shared.competing.count.load(Relaxed);
+        self.reserved_for_overdue(shared, shared.competing.count.load(Relaxed))
+    }
+
+    /// How many free permits are for `waiting` that compete, if one of them is overdue.
+    fn reserved_for_overdue(&self, shared: &Shared, waiting: usize) -> u32 {
         let passed = shared.competing.passed.load(Relaxed);
         if waiting == 0 || passed < LATE_AFTER || self.policy.by_task() || !self.is_overdue(shared)
         {
@@ -387,15 +397,19 @@ impl Queue {
             listener: shared.competing.event.listen(waker),
             since,
         };
-        let reserved = self.reserved();
-        let counted = shared.enter(max_waiting, since);
+        let others = shared.enter(max_waiting, since);
+        let counted = others.is_some();
+        let reserved = match others {
+            Some(_) if self.policy.fairness == Fairness::Barging => 0,
+            Some(others) if !self.line_has_priority(shared) => {
+                self.reserved_for_overdue(shared, others)
+            }
+            _ => self.reserved(),
+        };
         let (verdict, mut deferred) = match self.look(word, shared, reserved, counted) {
             Verdict::Waiting if counted => self.compete(word, &mut waiter, waker),
             verdict if !counted => (verdict, Deferred::default()),
-            verdict => {
-                shared.leave();
-                (verdict, Deferred::default())
-            }
+            verdict => (verdict, self.leave_served(word, shared)),
         };
         if counted && verdict == Verdict::Waiting {
             return Arrival::Waits(waiter);
@@ -647,10 +661,25 @@ impl Queue {
             listener.listen_again(&shared.competing.event);
             verdict = self.look(word, shared, 0, true);
         }
-        if verdict != Verdict::Waiting {
-            shared.leave();
+        let deferred = if verdict == Verdict::Waiting {
+            Deferred::default()
+        } else {
+            self.leave_served(word, shared)
+        };
+        (verdict, deferred)
+    }
+
+    /// One that competed has its verdict: argument 5a.
+    fn leave_served(&self, word: &Word, shared: &Shared) -> Deferred {
+        shared.leave();
+        let Competing { count, event, .. } = &*shared.competing;
+        if self.policy.fairness == Fairness::Eventual && count.load(Relaxed) > 0 {
+            let free = word.load().free() as usize;
+            if free > 0 && !self.line_has_priority(shared) {
+                return event.notify(free).1;
+            }
         }
-        (verdict, Deferred::default())
+        Deferred::default()
     }
 
     #[cold]
@@ -687,7 +716,7 @@ impl Queue {
 
     /// One that has waited for the bound competes no more.
     fn join_line(&self, word: &Word, waiter: &mut Waiter, waker: &Waker) -> (Verdict, Deferred) {
-        let told = match self.enter_line(word, 1, Entrant::Competed, waker) {
+        let (verdict, deferred) = match self.enter_line(word, 1, Entrant::Competed, waker) {
             Arrival::Waits(place) => {
                 *waiter = place;
                 return (Verdict::Waiting, Deferred::default());
@@ -696,8 +725,8 @@ impl Queue {
             Arrival::Closed => (Verdict::Closed, Deferred::default()),
             Arrival::TooMany => unreachable!("it waits already"),
         };
-        self.shared.force().leave();
-        told
+        let woken = self.leave_served(word, self.shared.force());
+        (verdict, deferred.merged(woken))
     }
 
     /// In nanoseconds. There is no clock but for `Eventual`.
@@ -1085,20 +1114,21 @@ impl Shared {
         }
     }
 
-    /// Counts one that begins to compete, unless as many wait as may.
-    fn enter(&self, max_waiting: u32, since: u64) -> bool {
+    /// Counts one that begins to compete, unless as many wait as may. How many do beside it.
+    fn enter(&self, max_waiting: u32, since: u64) -> Option<usize> {
         // Without a bound there is no lock to take.
         let line = (max_waiting < u32::MAX).then(|| self.lock());
         if line
             .as_ref()
             .is_some_and(|line| self.is_full(line, max_waiting))
         {
-            return false;
+            return None;
         }
-        if self.competing.count.fetch_add(1, Relaxed) == 0 {
+        let others = self.competing.count.fetch_add(1, Relaxed);
+        if others == 0 {
             self.competing.oldest.store(since, Relaxed);
         }
-        true
+        Some(others)
     }
 
     /// An entrant is in line now. Under the lock, so that nobody who asks for a place
