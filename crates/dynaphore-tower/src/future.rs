@@ -63,6 +63,8 @@ pin_project! {
     }
 }
 
+type Granted<S, Req, P> = (Arrival<S, Req>, <P as Permits<Req>>::Permit);
+
 type QueuedOf<S, Req, P> = Queued<S, Req, <P as Permits<Req>>::Acquire, <P as Permits<Req>>::Wait>;
 
 type StateOf<S, Req, P> =
@@ -135,7 +137,7 @@ impl<S, Req, A, W> Queued<S, Req, A, W> {
     fn poll<P>(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(Arrival<S, Req>, P::Permit), Rejected>>
+    ) -> Poll<Result<Granted<S, Req, P>, Rejected>>
     where
         P: Permits<Req, Acquire = A, Wait = W>,
         W: Future<Output = Result<P::Permit, Reason>>,
