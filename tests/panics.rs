@@ -337,6 +337,14 @@ fn merging_across_semaphores_panics_at_the_callers_line() {
     panics_here!(borrowed.merge(other));
 }
 
+#[test]
+fn a_permit_owned_by_another_semaphore_panics_at_the_callers_line() {
+    let (ours, theirs) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
+    let permit = ours.try_acquire().unwrap();
+    panics_here!(permit.into_owned(theirs.clone()));
+    assert_eq!((ours.active(), theirs.active()), (0, 0));
+}
+
 #[cfg(feature = "tokio")]
 #[test]
 fn blocking_inside_a_tokio_runtime_panics_at_the_callers_line() {

@@ -90,6 +90,7 @@ macro_rules! subject {
 }
 
 mod condvar;
+mod figures;
 mod floor;
 mod keyed;
 mod pool;
@@ -98,6 +99,7 @@ mod services;
 mod trackers;
 
 pub use self::condvar::ParkingLotCondvar;
+pub use self::figures::Renders;
 pub use self::floor::Floor;
 pub use self::keyed::{Bare, DashmapTokio, Keyed, Lockable};
 pub use self::pool::Leases;

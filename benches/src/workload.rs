@@ -16,6 +16,7 @@ use crate::subject::{
 };
 
 mod blocking;
+mod figures;
 mod handoff;
 mod keyed;
 mod pool;
@@ -27,6 +28,7 @@ mod uncontended;
 mod waiters;
 
 pub use self::blocking::{blocking_8t, blocking_8t_waits, blocking_half};
+pub use self::figures::render_10k;
 pub use self::handoff::{handoff_ct, handoff_mt, tasks_per_permit, weighted_mt};
 pub use self::keyed::{keyed_1t, keyed_2t, keyed_blocked, keyed_hot_2t, keyed_rotating};
 pub use self::pool::{pool_1m_1t, pool_1t, pool_churn};
@@ -67,7 +69,7 @@ macro_rules! workloads {
 
 /// Every workload with its subjects, in the order of the output.
 pub const ALL: &[Workload] = workloads! {
-    try_1t * 1: "one thread: try, drop"
+    try_1t * 1: "one thread: try, drop; `dynaphore_stats` counts, and times the holds; aim for it: 1.5 times `dynaphore`"
         [Dynaphore, DynaphoreGenerations, DynaphoreStats, Tokio, AsyncLock, Asyncband, Floor];
     async_1t * 1: "one thread: await, drop"
         [Dynaphore, Tokio, AsyncLock, Asyncband, Floor];
@@ -119,10 +121,12 @@ pub const ALL: &[Workload] = workloads! {
         [Dynaphore, Tokio];
     pool_1m_1t * 1: "the same with 1,000,000 keys"
         [Dynaphore];
-    tower_1t * 1: "one caller of a service that answers at once: what the layer adds; tokio: tower's `ConcurrencyLimit`"
+    tower_1t * 1: "one caller of a service that answers at once: what the layer adds; tokio: tower's `ConcurrencyLimit`; aim: 0.5"
         [Dynaphore, DynaphoreStatic, Tokio];
-    tower_mt * 1: "64 callers on two workers, max 4, of a service that yields once: what the layer adds; tokio: the same"
+    tower_mt * 1: "64 callers on two workers, max 4, of a service that yields once: what the layer adds; tokio: the same; aim: 0.75"
         [Dynaphore, DynaphoreStatic, Tokio];
+    render_10k * 8: "`dynaphore-metrics` renders 10,000 keys in use, each a class of its own: nanoseconds for each key; aim: 500, which are 5 ms for all"
+        [Dynaphore];
 };
 
 /// The workload of that name.

@@ -1,6 +1,6 @@
 //! Permits: what has been acquired, given back on drop.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, mem, ptr, sync::Arc};
 
 use super::{
     core::Semaphore,
@@ -11,7 +11,7 @@ use super::{
 #[track_caller]
 fn assert_same(ours: &Semaphore, theirs: &Semaphore) {
     assert!(
-        std::ptr::eq(ours, theirs),
+        ptr::eq(ours, theirs),
         "merging permits from different semaphores"
     );
 }
@@ -229,6 +229,37 @@ impl<'a> SemaphorePermit<'a> {
     #[must_use]
     pub fn semaphore(&self) -> &'a Semaphore {
         self.semaphore
+    }
+
+    /// The same permits, which keep their semaphore alive from now on. So an `Arc` is cloned
+    /// only where there was a permit.
+    ///
+    /// # Panics
+    ///
+    /// When `semaphore` is another one. The permits are given back then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use dynaphore::Semaphore;
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(1));
+    /// let permit = semaphore.try_acquire()?.into_owned(semaphore.clone());
+    /// std::thread::spawn(move || drop(permit)).join().unwrap();
+    /// assert_eq!(semaphore.active(), 0);
+    /// # Ok::<(), dynaphore::TryAcquireError>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn into_owned(self, semaphore: Arc<Semaphore>) -> OwnedSemaphorePermit {
+        assert!(
+            ptr::eq(self.semaphore, &raw const *semaphore),
+            "the permits are those of another semaphore"
+        );
+        let packed = self.packed.by_value();
+        mem::forget(self);
+        OwnedSemaphorePermit::from_packed(semaphore, packed)
     }
 }
 

@@ -34,6 +34,27 @@ fn owned_permits_and_futures_keep_the_semaphore_alive() {
     assert!(gone(&weak));
 }
 
+#[test]
+fn a_permit_that_becomes_owned_stays_the_same_permit() {
+    let plain = Semaphore::new(3);
+    let with_generations = Semaphore::builder(3).generations(true).build();
+    for semaphore in [plain, with_generations] {
+        let semaphore = Arc::new(semaphore);
+        let weak = Arc::downgrade(&semaphore);
+        let permit = semaphore.try_acquire_many(2).unwrap();
+        let generation = permit.generation();
+        let owned = permit.into_owned(semaphore.clone());
+        assert_eq!((owned.num_permits(), semaphore.active()), (2, 2));
+        assert_eq!(owned.generation(), generation);
+        assert!(Arc::ptr_eq(owned.semaphore(), &semaphore));
+        drop(semaphore);
+        assert!(!gone(&weak));
+        assert_eq!(owned.semaphore().active(), 2);
+        drop(owned);
+        assert!(gone(&weak));
+    }
+}
+
 // Scenario 29.
 #[test]
 fn the_last_permit_and_the_last_handle_may_be_dropped_at_once() {

@@ -28,6 +28,7 @@ pub(crate) trait Instruments {
 pub(crate) struct Emitter {
     registry: Arc<Registry>,
     before: HashMap<Arc<str>, Arc<Requests>>,
+    rejections_before: HashMap<(Arc<str>, &'static str), u64>,
 }
 
 impl Emitter {
@@ -35,11 +36,12 @@ impl Emitter {
         Self {
             registry,
             before: HashMap::new(),
+            rejections_before: HashMap::new(),
         }
     }
 
     pub(crate) fn emit(&mut self, to: &mut impl Instruments) {
-        let mut before = HashMap::new();
+        let (mut before, mut rejections_before) = (HashMap::new(), HashMap::new());
         for figures in self.registry.figures() {
             gauges(&figures, to);
             if let Some(requests) = &figures.requests {
@@ -47,8 +49,16 @@ impl Emitter {
                 changes(&figures, requests, &last, to);
                 before.insert(Arc::clone(&figures.name), Arc::clone(requests));
             }
+            for &(reason, total) in figures.rejections.iter().flatten() {
+                let of = (Arc::clone(&figures.name), reason);
+                let last = self.rejections_before.remove(&of).unwrap_or_default();
+                let attributes = with(&figures, "reason", reason);
+                let more = total.saturating_sub(last);
+                to.counter("dynaphore.permit.rejections", attributes, total, more);
+                rejections_before.insert(of, total);
+            }
         }
-        self.before = before;
+        (self.before, self.rejections_before) = (before, rejections_before);
     }
 }
 

@@ -7,7 +7,8 @@ use dynaphore::{Interval, Times};
 /// What is told of a semaphore, or of a class of a keyed semaphore's or a pool's keys.
 ///
 /// Of a keyed semaphore or a pool there is one for each class, and of a pool one more without
-/// a class, for the requests that wait: these are for any key.
+/// a class, for the requests that wait: these are for any key. Rejections that were
+/// [added](crate::Registry::add_rejections) come by themselves.
 ///
 /// # Examples
 ///
@@ -41,6 +42,9 @@ pub struct Figures {
     pub keys: Option<usize>,
     /// How requests have ended, where the semaphore keeps statistics.
     pub requests: Option<Arc<Requests>>,
+    /// How many requests were turned away before they came to a semaphore or in its line, by
+    /// reason, as [`Registry::add_rejections`](crate::Registry::add_rejections) was told to ask.
+    pub rejections: Option<Vec<(&'static str, u64)>>,
 }
 
 /// How many permits there are, all numbers of one moment but for a class, whose keys are read

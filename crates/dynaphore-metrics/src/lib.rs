@@ -44,6 +44,7 @@
 //! | `dynaphore.permit.keys` | gauge | `class` | keys in use |
 //! | `dynaphore.permit.requests` | counter | `outcome` | how requests have ended |
 //! | `dynaphore.permit.timeouts` | counter | | those that ended at a deadline |
+//! | `dynaphore.permit.rejections` | counter | `reason` | what a layer before the semaphore has turned away, where [it was added](Registry::add_rejections) |
 //! | `dynaphore.permit.wait_time` | histogram, seconds | | how long requests waited that were served; 0 for those served at once |
 //! | `dynaphore.permit.use_time` | histogram, seconds | | how long permits were held that are back: of permits that follow each other in microseconds [some stand for several](dynaphore::Interval::holds) |
 //!

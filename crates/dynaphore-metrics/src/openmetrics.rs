@@ -173,6 +173,22 @@ impl<'a> Text<'a> {
             |figures| figures.requests.as_deref(),
             |out, labels, requests| sample(out, "_total", labels, None, requests.timed_out),
         );
+        self.family(
+            Family {
+                name: "dynaphore_permit_rejections",
+                kind: "counter",
+                unit: "",
+                help: "Requests that were turned away.",
+            },
+            |figures| figures.rejections.as_deref().filter(|all| !all.is_empty()),
+            |out, labels, rejections| {
+                for (reason, count) in rejections {
+                    let mut escaped = String::new();
+                    escape(&mut escaped, reason);
+                    sample(out, "_total", labels, Some(("reason", &escaped)), count);
+                }
+            },
+        );
     }
 
     fn times(&mut self) {

@@ -14,7 +14,7 @@ use dynaphore::{KeyedSemaphore, LeasePool, Semaphore};
 
 use crate::{
     Figures, openmetrics,
-    source::{Keyed, Pool, Single, Source},
+    source::{Keyed, Pool, Rejections, Single, Source},
 };
 
 /// Semaphores, keyed ones and pools by name, and what is to be told of them.
@@ -53,7 +53,16 @@ use crate::{
 /// ```
 #[derive(Default)]
 pub struct Registry {
-    sources: Mutex<BTreeMap<Arc<str>, Arc<dyn Source>>>,
+    sources: Mutex<Sources>,
+}
+
+type Sources = BTreeMap<(Arc<str>, What), Arc<dyn Source>>;
+
+/// What a source tells of. There is one of each by a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Permits,
+    Rejections,
 }
 
 impl Registry {
@@ -97,7 +106,7 @@ impl Registry {
     where
         S: Deref<Target = Semaphore> + Send + Sync + 'static,
     {
-        self.insert(name, Arc::new(Single::new(semaphore)))
+        self.insert(name, What::Permits, Arc::new(Single::new(semaphore)))
     }
 
     /// Adds a keyed semaphore under `name`. Its figures are sums over the keys of a class,
@@ -146,7 +155,7 @@ impl Registry {
             semaphore,
             class_of,
         };
-        self.insert(name, Arc::new(source))
+        self.insert(name, What::Permits, Arc::new(source))
     }
 
     /// Adds a pool under `name`, with classes as for [`add_keyed`](Self::add_keyed). Leases
@@ -183,7 +192,42 @@ impl Registry {
         F: Fn(&K) -> C + Send + Sync + 'static,
         C: Into<Cow<'static, str>> + 'static,
     {
-        self.insert(name, Arc::new(Pool { pool, class_of }))
+        self.insert(name, What::Permits, Arc::new(Pool { pool, class_of }))
+    }
+
+    /// Adds counts of requests that were turned away, under the name of the semaphore that they
+    /// came for, or any other. `by_reason` says how many there were for each reason so far, which
+    /// never falls; it is asked at each reading.
+    ///
+    /// This is for what stands before a semaphore and turns requests away by itself, such as the
+    /// layer of `dynaphore-tower`, whose `rejections()` has the counts.
+    ///
+    /// # Errors
+    ///
+    /// [`NameTaken`] if there are rejections of that name. Nothing has changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use dynaphore_metrics::Registry;
+    ///
+    /// static TOO_LARGE: AtomicU64 = AtomicU64::new(0);
+    ///
+    /// let registry = Registry::new();
+    /// registry.add_rejections("uploads", || [("too_large", TOO_LARGE.load(Ordering::Relaxed))])?;
+    /// TOO_LARGE.fetch_add(1, Ordering::Relaxed);
+    /// assert!(registry.render().contains(
+    ///     "dynaphore_permit_rejections_total{name=\"uploads\",reason=\"too_large\"} 1\n"
+    /// ));
+    /// # Ok::<(), dynaphore_metrics::NameTaken>(())
+    /// ```
+    pub fn add_rejections<F, I>(&self, name: &str, by_reason: F) -> Result<(), NameTaken>
+    where
+        F: Fn() -> I + Send + Sync + 'static,
+        I: IntoIterator<Item = (&'static str, u64)> + 'static,
+    {
+        self.insert(name, What::Rejections, Arc::new(Rejections(by_reason)))
     }
 
     /// Removes what is there under `name`. False if there is nothing.
@@ -202,15 +246,18 @@ impl Registry {
     /// ```
     pub fn remove(&self, name: &str) -> bool {
         // Dropped with the lock free: it may be the last to hold its semaphore.
-        let removed = self.lock().remove(name);
-        removed.is_some()
+        let mut sources = self.lock();
+        let removed =
+            [What::Permits, What::Rejections].map(|what| sources.remove(&(Arc::from(name), what)));
+        drop(sources);
+        removed.iter().any(Option::is_some)
     }
 
     /// What there is to tell, by name and class.
     ///
     /// # Panics
     ///
-    /// When a function that makes classes does.
+    /// When a function that makes classes, or counts rejections, does.
     ///
     /// # Examples
     ///
@@ -225,11 +272,9 @@ impl Registry {
     /// ```
     #[must_use]
     pub fn figures(&self) -> Vec<Figures> {
-        let named =
-            |(name, source): (&Arc<str>, &Arc<dyn Source>)| (Arc::clone(name), Arc::clone(source));
-        let sources: Vec<_> = self.lock().iter().map(named).collect();
+        let sources = self.lock().clone();
         let mut figures = Vec::with_capacity(sources.len());
-        for (name, source) in sources {
+        for ((name, _), source) in sources {
             source.read(&name, &mut figures);
         }
         figures
@@ -259,8 +304,8 @@ impl Registry {
         openmetrics::render(&self.figures())
     }
 
-    fn insert(&self, name: &str, source: Arc<dyn Source>) -> Result<(), NameTaken> {
-        match self.lock().entry(name.into()) {
+    fn insert(&self, name: &str, what: What, source: Arc<dyn Source>) -> Result<(), NameTaken> {
+        match self.lock().entry((name.into(), what)) {
             Entry::Occupied(_) => Err(NameTaken(name.into())),
             Entry::Vacant(place) => {
                 place.insert(source);
@@ -270,7 +315,7 @@ impl Registry {
     }
 
     /// Held for the map only: no foreign code runs under it.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<dyn Source>>> {
+    fn lock(&self) -> MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -279,7 +324,10 @@ impl fmt::Debug for Registry {
     /// The names, unless the registry is locked just now. Never blocks.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.sources.try_lock() {
-            Ok(sources) => f.debug_set().entries(sources.keys()).finish(),
+            Ok(sources) => f
+                .debug_set()
+                .entries(sources.keys().map(|(name, _)| name))
+                .finish(),
             Err(_) => f.write_str("<locked>"),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     hash::BuildHasher,
     ops::Deref,
     sync::{Arc, Mutex, PoisonError},
@@ -30,6 +30,7 @@ fn nothing(name: &Arc<str>) -> Figures {
         longest_wait: None,
         keys: None,
         requests: None,
+        rejections: None,
     }
 }
 
@@ -200,5 +201,25 @@ where
             keys: Some(class.keys),
             ..nothing(name)
         }));
+    }
+}
+
+pub(crate) struct Rejections<F>(pub(crate) F);
+
+impl<F, I> Source for Rejections<F>
+where
+    F: Fn() -> I + Send + Sync,
+    I: IntoIterator<Item = (&'static str, u64)>,
+{
+    fn read(&self, name: &Arc<str>, figures: &mut Vec<Figures>) {
+        // One count for each reason: what is said twice is added up.
+        let mut rejections = BTreeMap::new();
+        for (reason, count) in (self.0)() {
+            *rejections.entry(reason).or_insert(0) += count;
+        }
+        figures.push(Figures {
+            rejections: Some(rejections.into_iter().collect()),
+            ..nothing(name)
+        });
     }
 }

@@ -24,6 +24,7 @@ fn the_facade_is_told_sums_and_each_time_once() {
     let jobs = Arc::new(Semaphore::builder(2).stats(true).build());
     let registry = Arc::new(Registry::new());
     registry.add("jobs", jobs.clone()).unwrap();
+    registry.add_rejections("jobs", || [("late", 3)]).unwrap();
     let mut facade = MetricsFacade::new(registry);
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -58,6 +59,7 @@ fn the_facade_is_told_sums_and_each_time_once() {
     let second = emit();
     assert_eq!(get(&second, "count", "used"), 0.0);
     assert_eq!(get(&second, "requests", "acquired"), 2.0);
+    assert_eq!(get(&second, "rejections", "late"), 3.0);
     assert_eq!(get(&second, "wait_time", "jobs"), 1.0, "one more");
     assert_eq!(get(&second, "use_time", "jobs"), 2.0);
     assert_eq!(get(&emit(), "use_time", "jobs"), 0.0, "no more");

@@ -16,6 +16,7 @@ fn a_meter_is_told_sums_and_each_time_once() {
     let jobs = Arc::new(Semaphore::builder(2).stats(true).build());
     let registry = Arc::new(Registry::new());
     registry.add("jobs", jobs.clone()).unwrap();
+    registry.add_rejections("jobs", || [("late", 3)]).unwrap();
     let exporter = InMemoryMetricExporter::default();
     let reader = PeriodicReader::builder(exporter.clone()).build();
     let provider = SdkMeterProvider::builder().with_reader(reader).build();
@@ -66,6 +67,7 @@ fn a_meter_is_told_sums_and_each_time_once() {
     assert_eq!(get("pending_requests in {request}", ""), Some(0.0));
     assert_eq!(get("requests in {request}", "acquired"), Some(2.0));
     assert_eq!(get("requests in {request}", "rejected"), Some(1.0));
+    assert_eq!(get("rejections in {request}", "late"), Some(3.0));
     assert_eq!(get("timeouts in {timeout}", ""), Some(0.0));
     assert_eq!(get("wait_time in s", ""), Some(1.0), "who had to wait");
     assert_eq!(get("use_time in s", ""), Some(2.0));

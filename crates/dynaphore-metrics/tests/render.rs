@@ -1,6 +1,13 @@
 //! What a registry renders, by a strict parser.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
 
 use dynaphore::{KeyedSemaphore, LeasePool, Semaphore};
 use dynaphore_metrics::Registry;
@@ -189,4 +196,34 @@ fn the_dashboard_asks_for_what_there_is() {
         let name = &rest[..end.unwrap()];
         assert!(names.iter().any(|(of, ..)| of == name), "{name}");
     }
+}
+
+#[test]
+fn rejections_are_told_beside_a_semaphore_of_their_name() {
+    let registry = Registry::new();
+    registry.add("jobs", semaphore(1)).unwrap();
+    let count = Arc::new(AtomicU64::new(2));
+    let counts = count.clone();
+    registry
+        .add_rejections("jobs", move || {
+            let late = counts.load(Relaxed);
+            [("late", late), ("say \"no\"\\\n", 1), ("late", 3)]
+        })
+        .unwrap();
+    assert!(registry.add_rejections("jobs", || [("late", 0)]).is_err());
+    registry.add_rejections("nothing", || []).unwrap();
+
+    let get = |reason| {
+        let text = parse(&registry.render());
+        let labels = [("name", "jobs"), ("reason", reason)];
+        text.get("dynaphore_permit_rejections_total", &labels)
+    };
+    assert_eq!(get("late"), Some(5.0), "said twice, added up");
+    assert_eq!(get("say \"no\"\\\n"), Some(1.0));
+    count.store(7, Relaxed);
+    assert_eq!(get("late"), Some(10.0), "asked at each reading");
+
+    assert!(registry.remove("jobs"));
+    assert!(!registry.render().contains("jobs"));
+    assert!(!registry.remove("jobs"));
 }

@@ -5,9 +5,7 @@ use std::{
     future::Future,
     marker::PhantomData,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -19,49 +17,58 @@ use crate::{
     permits::Told,
 };
 
-/// A request that has found no permit, with the service that is ready for it.
-struct Arrival<S, Req, A> {
-    service: S,
-    request: Req,
-    acquire: A,
-    options: Arc<Options<Req>>,
-}
-
 pin_project! {
+    // Most requests find a permit. What the others need is out of line, and dropped there:
+    // whatever stands beside the plain path makes all of the future go through memory.
     #[project = StateProj]
-    enum State<S, Req, A, W, P, F> {
-        // It waits from its first poll on.
-        Arrives {
-            arrival: Option<Arrival<S, Req, A>>,
-        },
-        Waits {
-            #[pin]
-            wait: W,
-            // Both are there until it has its permit.
-            service: Option<S>,
-            request: Option<Req>,
-            place: Option<Place>,
-            retry_after: Duration,
-        },
+    enum State<F, P, Q> {
         Served {
             #[pin]
             response: F,
             permit: Option<P>,
         },
-        TurnedAway {
-            rejected: Rejected,
+        NotServed {
+            #[pin]
+            queued: Q,
         },
     }
 }
 
-type StateOf<S, Req, P> = State<
-    S,
-    Req,
-    <P as Permits<Req>>::Acquire,
-    <P as Permits<Req>>::Wait,
-    <P as Permits<Req>>::Permit,
-    <S as Service<Req>>::Future,
->;
+/// A request that has found no permit, with the service that is ready for it.
+struct Arrival<S, Req> {
+    service: S,
+    request: Req,
+    options: Options<Req>,
+}
+
+pin_project! {
+    /// A request that is not served, or not yet.
+    #[project = QueuedProj]
+    enum Queued<S, Req, A, W> {
+        // It waits from its first poll on.
+        Arrives {
+            arrival: Option<Arrival<S, Req>>,
+            acquire: Option<A>,
+        },
+        Waits {
+            #[pin]
+            wait: W,
+            arrival: Option<Arrival<S, Req>>,
+            place: Option<Place>,
+        },
+        TurnedAway {
+            options: Options<Req>,
+            reason: Reason,
+        },
+    }
+}
+
+type Granted<S, Req, P> = (Arrival<S, Req>, <P as Permits<Req>>::Permit);
+
+type QueuedOf<S, Req, P> = Queued<S, Req, <P as Permits<Req>>::Acquire, <P as Permits<Req>>::Wait>;
+
+type StateOf<S, Req, P> =
+    State<<S as Service<Req>>::Future, <P as Permits<Req>>::Permit, QueuedOf<S, Req, P>>;
 
 pin_project! {
     /// The future of a [`Limit`](crate::Limit).
@@ -100,8 +107,9 @@ where
     }
 
     #[inline(always)]
-    pub(crate) fn turned_away(rejected: Rejected) -> Self {
-        Self::new(State::TurnedAway { rejected })
+    pub(crate) fn turned_away(options: Options<Req>, reason: Reason) -> Self {
+        let queued = Queued::TurnedAway { options, reason };
+        Self::new(State::NotServed { queued })
     }
 
     #[inline(always)]
@@ -109,39 +117,86 @@ where
         service: S,
         request: Req,
         acquire: P::Acquire,
-        options: Arc<Options<Req>>,
+        options: Options<Req>,
     ) -> Self {
-        Self::new(State::Arrives {
-            arrival: Some(Arrival {
-                service,
-                request,
-                acquire,
-                options,
-            }),
-        })
+        let arrival = Arrival {
+            service,
+            request,
+            options,
+        };
+        let queued = Queued::Arrives {
+            arrival: Some(arrival),
+            acquire: Some(acquire),
+        };
+        Self::new(State::NotServed { queued })
     }
 }
 
-impl<S, Req, A> Arrival<S, Req, A> {
-    /// Takes its place among those who wait, if there is one.
-    fn wait<P, F>(self) -> State<S, Req, A, P::Wait, P::Permit, F>
+impl<S, Req, A, W> Queued<S, Req, A, W> {
+    /// The request, when there is a permit for it.
+    fn poll<P>(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Granted<S, Req, P>, Rejected>>
     where
-        P: Permits<Req, Acquire = A>,
+        P: Permits<Req, Acquire = A, Wait = W>,
+        W: Future<Output = Result<P::Permit, Reason>>,
     {
-        let options = self.options;
-        let Some(place) = Place::take(&options.waiting, options.max_waiting) else {
-            return State::TurnedAway {
-                rejected: options.rejected(Reason::TooManyWaiting),
-            };
-        };
-        State::Waits {
-            wait: P::wait(self.acquire, options.deadline(&self.request)),
-            service: Some(self.service),
-            request: Some(self.request),
-            place: Some(place),
-            retry_after: options.retry_after,
+        loop {
+            match self.as_mut().project() {
+                QueuedProj::Arrives { arrival, acquire } => {
+                    let arrival = arrival.take().expect("it arrives once");
+                    let options = &arrival.options;
+                    let Some(place) = options.take_place() else {
+                        let rejected = options.reject(Reason::TooManyWaiting);
+                        return Poll::Ready(Err(rejected));
+                    };
+                    let acquire = acquire.take().expect("there with the arrival");
+                    let wait = P::wait(acquire, options.deadline(&arrival.request));
+                    self.set(Self::Waits {
+                        wait,
+                        arrival: Some(arrival),
+                        place: Some(place),
+                    });
+                }
+                QueuedProj::Waits {
+                    wait,
+                    arrival,
+                    place,
+                } => {
+                    let answer = ready!(wait.poll(cx));
+                    *place = None;
+                    let arrival = arrival.take().expect("polled after completion");
+                    return Poll::Ready(match answer {
+                        Ok(permit) => Ok((arrival, permit)),
+                        Err(reason) => Err(arrival.options.reject(reason)),
+                    });
+                }
+                QueuedProj::TurnedAway { options, reason } => {
+                    return Poll::Ready(Err(options.reject(*reason)));
+                }
+            }
         }
     }
+}
+
+/// Serves the request when there is a permit for it.
+#[inline(never)]
+fn poll_queued<S, Req, P>(
+    mut state: Pin<&mut StateOf<S, Req, P>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Rejected>>
+where
+    S: Service<Req>,
+    P: Permits<Req>,
+{
+    if let StateProj::NotServed { queued } = state.as_mut().project() {
+        let (mut arrival, permit) = ready!(queued.poll::<P>(cx))?;
+        let response = arrival.service.call(arrival.request);
+        let permit = Some(permit);
+        state.set(State::Served { response, permit });
+    }
+    Poll::Ready(Ok(()))
 }
 
 impl<S, Req, P, M> Future for ResponseFuture<S, Req, P, M>
@@ -157,46 +212,15 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
-            match state.as_mut().project() {
-                StateProj::Served { response, permit } => {
-                    let answer = ready!(response.poll(cx));
-                    if let Some(permit) = permit {
-                        permit.tell(&answer);
-                    }
-                    return Poll::Ready(M::served(answer, permit.take()));
+            if let StateProj::Served { response, permit } = state.as_mut().project() {
+                let answer = ready!(response.poll(cx));
+                if let Some(permit) = permit {
+                    permit.tell(&answer);
                 }
-                StateProj::Arrives { arrival } => {
-                    let arrival = arrival.take().expect("it arrives once");
-                    state.set(arrival.wait::<P, _>());
-                }
-                StateProj::Waits {
-                    wait,
-                    service,
-                    request,
-                    place,
-                    retry_after,
-                } => {
-                    let answer = ready!(wait.poll(cx));
-                    *place = None;
-                    let (service, request) = (service.take(), request.take());
-                    let permit = match answer {
-                        Ok(permit) => permit,
-                        Err(reason) => {
-                            let retry_after = *retry_after;
-                            return Poll::Ready(M::rejected(Rejected {
-                                reason,
-                                retry_after,
-                            }));
-                        }
-                    };
-                    let mut service = service.expect("polled after completion");
-                    let response = service.call(request.expect("there with the service"));
-                    let permit = Some(permit);
-                    state.set(State::Served { response, permit });
-                }
-                StateProj::TurnedAway { rejected } => {
-                    return Poll::Ready(M::rejected(*rejected));
-                }
+                return Poll::Ready(M::served(answer, permit.take()));
+            }
+            if let Err(rejected) = ready!(poll_queued::<S, Req, P>(state.as_mut(), cx)) {
+                return Poll::Ready(M::rejected(rejected));
             }
         }
     }
@@ -209,10 +233,12 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            State::Arrives { .. } => "arrives",
-            State::Waits { .. } => "waits",
             State::Served { .. } => "is served",
-            State::TurnedAway { .. } => "is turned away",
+            State::NotServed { queued } => match queued {
+                Queued::Arrives { .. } => "arrives",
+                Queued::Waits { .. } => "waits",
+                Queued::TurnedAway { .. } => "is turned away",
+            },
         };
         f.debug_tuple("ResponseFuture").field(&state).finish()
     }

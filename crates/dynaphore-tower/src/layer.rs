@@ -15,9 +15,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    Answer, Fail, Keyed, Permits, PollSemaphore, Reserve, Respond, ResponseFuture, UntilBodyEnds,
-    UntilResponse,
-    options::Options,
+    Answer, Fail, Keyed, Permits, PollSemaphore, Rejections, Reserve, Respond, ResponseFuture,
+    UntilBodyEnds, UntilResponse,
+    options::{Choices, Options},
     permits::{Found, Told},
 };
 
@@ -51,7 +51,7 @@ use crate::{
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct LimitLayer<Req, P = Arc<Semaphore>, M = (Fail, UntilResponse)> {
     permits: P,
-    options: Arc<Options<Req>>,
+    options: Options<Req>,
     answer: PhantomData<fn() -> M>,
 }
 
@@ -67,8 +67,11 @@ impl<Req> LimitLayer<Req> {
         Self::from_permits(semaphore)
     }
 
-    /// Each request takes a permit of `semaphore`, which costs a little less: there is no count
-    /// of who uses it.
+    /// Each request takes a permit of `semaphore`, which costs a quarter less than by an `Arc`:
+    /// there is no count of who uses it.
+    ///
+    /// An `Arc` that is needed for as long as the process lives becomes such a reference by
+    /// `Box::leak(Box::new(semaphore.clone()))`.
     ///
     /// # Examples
     ///
@@ -127,7 +130,7 @@ impl<Req, P> LimitLayer<Req, P> {
     pub(crate) fn from_permits(permits: P) -> Self {
         Self {
             permits,
-            options: Arc::new(Options::new()),
+            options: Options::NONE,
             answer: PhantomData,
         }
     }
@@ -152,8 +155,8 @@ impl<Req, M> LimitLayer<Req, Arc<Semaphore>, M> {
 }
 
 impl<Req, P, M> LimitLayer<Req, P, M> {
-    fn with(mut self, change: impl FnOnce(&mut Options<Req>)) -> Self {
-        change(Arc::make_mut(&mut self.options));
+    fn with(mut self, change: impl FnOnce(&mut Choices<Req>)) -> Self {
+        self.options.change(change);
         self
     }
 
@@ -209,6 +212,37 @@ impl<Req, P, M> LimitLayer<Req, P, M> {
         self.with(|options| options.exempt = Some(Arc::new(exempt)))
     }
 
+    /// Counts in `rejections` what clients are told that are turned away, whichever bound it was.
+    ///
+    /// The semaphore's own [statistics](dynaphore::Builder::stats) know only of requests that
+    /// came as far as its line, and are there for semaphores without keys.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use dynaphore::Semaphore;
+    /// use dynaphore_tower::{LimitLayer, Reason, Rejections};
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let rejections = Rejections::new();
+    /// let layer = LimitLayer::new(Arc::new(Semaphore::new(0)))
+    ///     .max_waiting(0)
+    ///     .count_rejections(&rejections);
+    /// let service = ServiceBuilder::new()
+    ///     .layer(layer)
+    ///     .service(service_fn(async |()| Ok::<_, tower::BoxError>(())));
+    /// assert!(service.oneshot(()).await.is_err());
+    /// assert_eq!(rejections.count(Reason::TooManyWaiting), 1);
+    /// assert_eq!(rejections.count(Reason::Timeout), 0);
+    /// # }
+    /// ```
+    pub fn count_rejections(self, rejections: &Rejections) -> Self {
+        self.with(|options| options.rejections = Some(rejections.clone()))
+    }
+
     /// When those that are turned away are told to try again: after one second unless this
     /// is called.
     pub fn retry_after(self, retry_after: Duration) -> Self {
@@ -218,7 +252,9 @@ impl<Req, P, M> LimitLayer<Req, P, M> {
 
 impl<Req, P, H> LimitLayer<Req, P, (Fail, H)> {
     /// Turns requests away with a response, made `From<Rejected>`, rather than an error. The
-    /// feature `axum` has such responses (503), and so has `tonic`.
+    /// feature `axum` has such responses (503), and so has `tonic`: without one of the two a
+    /// router does not take the layer. A router of axum wants services that do not fail, so
+    /// there the layer needs this.
     pub fn respond(self) -> LimitLayer<Req, P, (Respond, H)> {
         self.answering()
     }
@@ -237,7 +273,7 @@ impl<Req, P: Clone, M> Clone for LimitLayer<Req, P, M> {
     fn clone(&self) -> Self {
         Self {
             permits: self.permits.clone(),
-            options: Arc::clone(&self.options),
+            options: self.options.clone(),
             answer: PhantomData,
         }
     }
@@ -259,7 +295,7 @@ impl<S, Req, P: Clone, M> Layer<S> for LimitLayer<Req, P, M> {
         Limit {
             inner,
             permits: self.permits.clone(),
-            options: Arc::clone(&self.options),
+            options: self.options.clone(),
             answer: PhantomData,
         }
     }
@@ -272,7 +308,7 @@ impl<S, Req, P: Clone, M> Layer<S> for LimitLayer<Req, P, M> {
 pub struct Limit<S, Req, P = Arc<Semaphore>, M = (Fail, UntilResponse)> {
     inner: S,
     permits: P,
-    options: Arc<Options<Req>>,
+    options: Options<Req>,
     answer: PhantomData<fn() -> M>,
 }
 
@@ -312,27 +348,20 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        let options = &*self.options;
-        if options
-            .exempt
-            .as_ref()
-            .is_some_and(|exempt| exempt(&request))
-        {
+        let Some(need) = self.options.need(&request) else {
             self.permits.give_up();
             return ResponseFuture::served(self.inner.call(request), None);
-        }
-        let weight = options.weight.as_ref().map_or(1, |weight| weight(&request));
-        let weight = weight.min(Semaphore::MAX_PERMITS as u32);
-        match self.permits.try_acquire(&request, weight) {
+        };
+        match self.permits.try_acquire(&request, need) {
             Found::Permit(permit) => ResponseFuture::served(self.inner.call(request), Some(permit)),
             Found::Nothing(acquire) => {
                 // The one that is ready waits with the request.
                 let clone = self.inner.clone();
                 let service = mem::replace(&mut self.inner, clone);
-                let options = Arc::clone(&self.options);
+                let options = self.options.clone();
                 ResponseFuture::arrives(service, request, acquire, options)
             }
-            Found::Refused(reason) => ResponseFuture::turned_away(options.rejected(reason)),
+            Found::Refused(reason) => ResponseFuture::turned_away(self.options.clone(), reason),
         }
     }
 }
@@ -342,7 +371,7 @@ impl<S: Clone, Req, P: Clone, M> Clone for Limit<S, Req, P, M> {
         Self {
             inner: self.inner.clone(),
             permits: self.permits.clone(),
-            options: Arc::clone(&self.options),
+            options: self.options.clone(),
             answer: PhantomData,
         }
     }

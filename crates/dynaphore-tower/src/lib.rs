@@ -6,6 +6,7 @@
 //! | [`LimitLayer`], [`Limit`] | the layer with its options, and the service it makes |
 //! | [`Keyed`], [`Reserve`] | permits of a key of the request, and permits taken ahead |
 //! | [`Rejected`], [`Reason`] | what a request is told that is turned away |
+//! | [`Rejections`] | how many were, by reason |
 //! | [`PermitBody`] | a response body that holds its permit until it ends |
 //! | [`PollSemaphore`] | a semaphore for code that polls |
 //!
@@ -84,7 +85,7 @@ pub use future::ResponseFuture;
 pub use layer::{Limit, LimitLayer};
 pub use permits::{Keyed, Permits, Reserve, Told};
 pub use poll::PollSemaphore;
-pub use rejected::{Reason, Rejected};
+pub use rejected::{Reason, Rejected, Rejections};
 
 /// Any error, as tower has it.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

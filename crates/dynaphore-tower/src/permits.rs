@@ -13,7 +13,7 @@ use dynaphore::{
     AcquireTimeoutError, KeyedSemaphore, OwnedKeyedPermit, OwnedSemaphorePermit, Semaphore,
     SemaphorePermit,
     error::KeyedTryAcquireError,
-    future::{Acquire, AcquireOwned, AcquireOwnedUntil, AcquireUntil},
+    future::{AcquireOwnedUntil, AcquireUntil},
 };
 use pin_project_lite::pin_project;
 
@@ -78,22 +78,24 @@ pub enum Found<P, A> {
 
 impl sealed::Sealed for Arc<Semaphore> {}
 
+// What is kept of a request that has found nothing is small, and not the future that did: it
+// is moved with the response future whether there is any or not.
 impl<Req> Permits<Req> for Arc<Semaphore> {
     type Permit = OwnedSemaphorePermit;
-    type Acquire = AcquireOwned;
+    type Acquire = (Self, u32);
     type Wait = Wait<AcquireOwnedUntil<Deadline>>;
 
     #[inline]
-    fn try_acquire(&mut self, _: &Req, n: u32) -> Found<OwnedSemaphorePermit, AcquireOwned> {
-        match Arc::clone(self).acquire_many_owned(n).try_now() {
-            Ok(permit) => Found::Permit(permit),
-            Err(acquire) => Found::Nothing(acquire),
+    fn try_acquire(&mut self, _: &Req, n: u32) -> Found<OwnedSemaphorePermit, Self::Acquire> {
+        match self.acquire_many(n).try_now() {
+            Ok(permit) => Found::Permit(permit.into_owned(Self::clone(self))),
+            Err(_) => Found::Nothing((Self::clone(self), n)),
         }
     }
 
-    fn wait(acquire: AcquireOwned, until: Deadline) -> Self::Wait {
+    fn wait((semaphore, n): Self::Acquire, until: Deadline) -> Self::Wait {
         Wait {
-            acquire: acquire.until(until),
+            acquire: semaphore.acquire_many_owned(n).until(until),
         }
     }
 }
@@ -102,20 +104,20 @@ impl sealed::Sealed for &'static Semaphore {}
 
 impl<Req> Permits<Req> for &'static Semaphore {
     type Permit = SemaphorePermit<'static>;
-    type Acquire = Acquire<'static>;
+    type Acquire = (Self, u32);
     type Wait = Wait<AcquireUntil<'static, Deadline>>;
 
     #[inline]
     fn try_acquire(&mut self, _: &Req, n: u32) -> Found<Self::Permit, Self::Acquire> {
         match self.acquire_many(n).try_now() {
             Ok(permit) => Found::Permit(permit),
-            Err(acquire) => Found::Nothing(acquire),
+            Err(_) => Found::Nothing((self, n)),
         }
     }
 
-    fn wait(acquire: Self::Acquire, until: Deadline) -> Self::Wait {
+    fn wait((semaphore, n): Self::Acquire, until: Deadline) -> Self::Wait {
         Wait {
-            acquire: acquire.until(until),
+            acquire: semaphore.acquire_many(n).until(until),
         }
     }
 }

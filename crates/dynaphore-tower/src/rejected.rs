@@ -1,6 +1,14 @@
 //! What a request is told that is turned away.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{
+    error::Error,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use dynaphore::{AcquireTimeoutError, error::KeyedAcquireTimeoutError};
 
@@ -27,6 +35,15 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, in the order of their discriminants.
+    const ALL: [Self; 5] = [
+        Self::TooManyWaiting,
+        Self::Timeout,
+        Self::Closed,
+        Self::TooManyKeys,
+        Self::Overdue,
+    ];
+
     /// A short name, for figures: `too_many_waiting`, `timeout`, `closed`,
     /// `too_many_keys`, `overdue`.
     ///
@@ -119,6 +136,48 @@ impl fmt::Display for Rejected {
 }
 
 impl Error for Rejected {}
+
+/// How many requests were turned away, by reason, by the layers that
+/// [count here](crate::LimitLayer::count_rejections). A clone tells the same counts.
+///
+/// A request is counted when its future says so, whatever its caller does with that.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore_tower::Rejections;
+///
+/// let rejections = Rejections::new();
+/// for (reason, count) in rejections.by_reason() {
+///     assert_eq!(count, 0, "{}", reason.as_str());
+/// }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Rejections(Arc<[AtomicU64; Reason::ALL.len()]>);
+
+impl Rejections {
+    /// Counts of none.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many were turned away for that reason.
+    #[must_use]
+    pub fn count(&self, reason: Reason) -> u64 {
+        self.0[reason as usize].load(Relaxed)
+    }
+
+    /// The same for each reason there is.
+    pub fn by_reason(&self) -> impl Iterator<Item = (Reason, u64)> + use<> {
+        let count = |reason| (reason, self.count(reason));
+        Reason::ALL.map(count).into_iter()
+    }
+
+    pub(crate) fn add(&self, reason: Reason) {
+        self.0[reason as usize].fetch_add(1, Relaxed);
+    }
+}
 
 #[cfg(feature = "axum")]
 mod axum {

@@ -8,6 +8,8 @@ mod load;
 mod upstream;
 
 use std::{
+    collections::BTreeMap,
+    io::Read,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -16,6 +18,7 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode, header::AUTHORIZATION},
 };
+use dynaphore_tower::Rejections;
 use gateway::{Gateway, Options};
 use http_body_util::BodyExt;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -26,10 +29,64 @@ use upstream::Upstream;
 /// Only turns a hang into a failure.
 const LONG: Duration = Duration::from_secs(100);
 
-async fn started() -> (Gateway, Upstream) {
+async fn started_with(options: Options) -> (Gateway, Upstream) {
     let upstream = Upstream::start().await.unwrap();
-    let gateway = Gateway::start(&Options::default(), upstream.address).await;
+    let gateway = Gateway::start(&options, upstream.address).await;
     (gateway.unwrap(), upstream)
+}
+
+async fn started() -> (Gateway, Upstream) {
+    started_with(Options::default()).await
+}
+
+/// Counts by reason.
+type Told = BTreeMap<String, u64>;
+
+/// What `/metrics` counts under a name and a label.
+struct Figures(String);
+
+impl Figures {
+    async fn scrape(gateway: &Gateway) -> Self {
+        let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+        let url = format!("http://{}/metrics", gateway.control);
+        let answer = client.get(url.parse().unwrap()).await.unwrap();
+        let text = answer.into_body().collect().await.unwrap().to_bytes();
+        Self(String::from_utf8(text.into()).unwrap())
+    }
+
+    /// 0 if it is not there.
+    fn count(&self, family: &str, name: &str, label: &str) -> u64 {
+        let sample = format!("dynaphore_permit_{family}_total{{name=\"{name}\",{label}}} ");
+        let mut lines = self.0.lines();
+        let value = lines.find_map(|line| line.strip_prefix(&sample));
+        value.map_or(0, |value| value.parse().unwrap())
+    }
+
+    fn rejections(&self, name: &str, reason: &str) -> u64 {
+        self.count("rejections", name, &format!("reason=\"{reason}\""))
+    }
+
+    /// By what clients are told, over both limits.
+    fn told(&self) -> Told {
+        let reasons = Rejections::new().by_reason();
+        let counts = reasons.map(|(reason, _)| {
+            let of = |name| self.rejections(name, reason.as_str());
+            (reason.to_string(), of("requests") + of("tenants"))
+        });
+        counts.filter(|&(_, count)| count > 0).collect()
+    }
+
+    /// The statistics of the semaphore over all know of the same rejections as its layer.
+    fn agree(&self) {
+        for (outcome, reason) in [
+            ("too_many_waiters", "too_many_waiting"),
+            ("timed_out", "timeout"),
+        ] {
+            let outcome = format!("outcome=\"{outcome}\"");
+            let count = self.count("requests", "requests", &outcome);
+            assert_eq!(count, self.rejections("requests", reason), "{reason}");
+        }
+    }
 }
 
 /// Ends with this.
@@ -37,15 +94,35 @@ struct Wrk(Child);
 
 impl Wrk {
     /// If it is installed.
-    fn start(gateway: &Gateway, connections: usize) -> Option<Self> {
+    fn start(gateway: &Gateway) -> Option<Self> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/told.lua");
         Command::new("wrk")
             .args(["--threads=1", "--duration=100s", "--timeout=30s"])
-            .arg(format!("--connections={connections}"))
+            .args(["--script", script])
+            .arg(format!("--connections={}", Self::CONNECTIONS))
             .arg(format!("http://{}/", gateway.front))
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .ok()
             .map(Self)
+    }
+
+    const CONNECTIONS: u64 = 160;
+
+    /// Ends it, and says what its clients have read of rejections.
+    fn stop(mut self) -> Told {
+        let pid = self.0.id().to_string();
+        let signal = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(signal.is_ok_and(|status| status.success()));
+        let mut said = String::new();
+        let mut out = self.0.stdout.take().unwrap();
+        out.read_to_string(&mut said).unwrap();
+        let told = said.lines().filter_map(|line| line.strip_prefix("told\t"));
+        told.map(|told| {
+            let (count, reason) = told.split_once('\t').unwrap();
+            (reason.to_owned(), count.parse().unwrap())
+        })
+        .collect()
     }
 }
 
@@ -61,7 +138,7 @@ async fn the_upstream_never_sees_more_than_max_while_it_moves() {
     let (gateway, upstream) = started().await;
     let run = async {
         let health = Load::start(gateway.front, "/health", 1, usize::MAX);
-        let wrk = Wrk::start(&gateway, 160);
+        let wrk = Wrk::start(&gateway);
         let load = match &wrk {
             Some(_) => Load::start(gateway.front, "/", 40, 1),
             None => Load::start(gateway.front, "/", 200, 5),
@@ -76,12 +153,15 @@ async fn the_upstream_never_sees_more_than_max_while_it_moves() {
             flips += 1;
         }
         // What wrk leaves in the middle of an answer is nobody's any more.
-        drop(wrk);
-        let (tally, health) = (load.stop().await, health.stop().await);
+        let wrk_stops = async {
+            let stopped = tokio::task::spawn_blocking(|| wrk.map(Wrk::stop));
+            stopped.await.unwrap()
+        };
+        let (tally, wrk, health) = tokio::join!(load.stop(), wrk_stops, health.stop());
         nothing_is_held(&gateway, &upstream).await;
-        (tally, health)
+        (tally, wrk, health, Figures::scrape(&gateway).await)
     };
-    let (tally, health) = timeout(LONG, run).await.expect("it does not hang");
+    let (tally, wrk, health, figures) = timeout(LONG, run).await.expect("it does not hang");
     assert_eq!(tally.strange, [""; 0]);
     assert!(tally.cut > 0);
     let reasons = [
@@ -92,8 +172,62 @@ async fn the_upstream_never_sees_more_than_max_while_it_moves() {
     for reason in tally.rejected.keys() {
         assert!(reasons.contains(&&**reason), "{reason}");
     }
+    // Each of wrk's connections may have ended before it had read its last answer.
+    let on_the_way = wrk.as_ref().map_or(0, |_| Wrk::CONNECTIONS);
+    let mut unread = figures.told();
+    for (reason, told) in tally.rejected.iter().chain(wrk.iter().flatten()) {
+        let counted = unread.get_mut(reason).expect("each reason is counted");
+        *counted = counted.checked_sub(*told).expect("each one is counted");
+    }
+    assert!(unread.values().sum::<u64>() <= on_the_way, "{unread:?}");
+    figures.agree();
     assert_eq!(health.strange, [""; 0]);
     assert!(health.rejected.is_empty() && health.served > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_rejection_is_in_the_figures_by_its_reason() {
+    // Of four tenants' requests twelve come to the limit over all, where one is served and two
+    // wait; each tenant has ten clients.
+    let options = Options {
+        max: 1,
+        max_waiting: 2,
+        per_tenant: 3,
+        per_tenant_waiting: 2,
+        ..Options::default()
+    };
+    let (gateway, upstream) = started_with(options).await;
+    let run = async {
+        let load = Load::start(gateway.front, "/", 40, 5);
+        loop {
+            // First for as long as some time out.
+            gateway.semaphore.set_max(0);
+            let figures = Figures::scrape(&gateway).await;
+            let seen = [
+                figures.rejections("requests", "too_many_waiting"),
+                figures.rejections("requests", "timeout"),
+                figures.rejections("tenants", "too_many_waiting"),
+            ];
+            if seen.iter().all(|count| *count > 0) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        gateway.semaphore.set_max(1);
+        let served_some = async {
+            while upstream.take_peak() == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        served_some.await;
+        let tally = load.stop().await;
+        nothing_is_held(&gateway, &upstream).await;
+        (tally, Figures::scrape(&gateway).await)
+    };
+    let (tally, figures) = timeout(LONG, run).await.expect("it does not hang");
+    assert_eq!(tally.strange, [""; 0]);
+    assert_eq!(figures.told(), tally.rejected);
+    figures.agree();
 }
 
 /// Asks the control route, with that token.

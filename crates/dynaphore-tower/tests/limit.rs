@@ -13,7 +13,7 @@ use std::{
 };
 
 use dynaphore::{Fairness, KeyedSemaphore, Semaphore};
-use dynaphore_tower::{LimitLayer, Reason, Rejected};
+use dynaphore_tower::{LimitLayer, Reason, Rejected, Rejections};
 use futures::{StreamExt, future::poll_fn};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -188,6 +188,55 @@ fn who_is_overdue_in_the_line_of_the_semaphore_is_told_so() {
     let refused = assert_ready!(spawn(service.call(request)).poll());
     assert_eq!(reason(refused), Reason::Overdue);
     assert_eq!(Reason::Overdue.as_str(), "overdue");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejections_are_counted_by_reason_when_they_are_told() {
+    let rejections = Rejections::new();
+    let s = semaphore(0);
+    let layer = LimitLayer::new(s.clone()).count_rejections(&rejections);
+    let mut late = serving!(layer.clone().max_wait(Duration::from_millis(1)));
+    let mut hasty = serving!(layer.max_waiting(0));
+    let counted = || {
+        let counts = rejections.by_reason().filter(|(_, count)| *count > 0);
+        counts.collect::<Vec<_>>()
+    };
+
+    let (_reply, request) = oneshot::channel();
+    drop(hasty.call(request));
+    assert!(counted().is_empty(), "nobody was told");
+    let (_reply, request) = oneshot::channel();
+    assert_ready!(spawn(hasty.call(request)).poll()).unwrap_err();
+    assert_eq!(counted(), [(Reason::TooManyWaiting, 1)]);
+
+    let (_reply, request) = oneshot::channel();
+    let mut waits = spawn(late.call(request));
+    assert_pending!(waits.poll());
+    advance(Duration::from_millis(2)).await;
+    assert_ready!(waits.poll()).unwrap_err();
+    s.close();
+    for _ in 0..2 {
+        let (_reply, request) = oneshot::channel();
+        assert_ready!(spawn(late.call(request)).poll()).unwrap_err();
+    }
+    let all = [
+        (Reason::TooManyWaiting, 1),
+        (Reason::Timeout, 1),
+        (Reason::Closed, 2),
+    ];
+    assert_eq!(counted(), all, "both layers count here");
+    assert_eq!(rejections.clone().count(Reason::Closed), 2);
+}
+
+#[test]
+fn a_layer_without_options_says_when_to_come_again() {
+    let s = semaphore(0);
+    s.close();
+    let (_reply, request) = oneshot::channel();
+    let refused = assert_ready!(spawn(serving!(LimitLayer::new(s)).call(request)).poll());
+    let error = refused.unwrap_err();
+    let rejected = error.downcast_ref::<Rejected>().unwrap();
+    assert_eq!(rejected.retry_after, Duration::from_secs(1));
 }
 
 #[test]

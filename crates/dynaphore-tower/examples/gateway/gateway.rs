@@ -17,8 +17,8 @@ use axum::{
     routing::{get, put},
 };
 use dynaphore::{KeyedSemaphore, Semaphore};
-use dynaphore_metrics::Registry;
-use dynaphore_tower::LimitLayer;
+use dynaphore_metrics::{NameTaken, Registry};
+use dynaphore_tower::{LimitLayer, Rejections};
 use futures::stream;
 use http_body_util::{BodyExt, StreamBody};
 use hyper_util::{
@@ -40,6 +40,7 @@ pub struct Options {
     pub max_waiting: usize,
     pub max_wait: Duration,
     pub per_tenant: usize,
+    pub per_tenant_waiting: usize,
 }
 
 impl Default for Options {
@@ -51,6 +52,7 @@ impl Default for Options {
             max_waiting: 16,
             max_wait: Duration::from_millis(50),
             per_tenant: 32,
+            per_tenant_waiting: usize::MAX,
         }
     }
 }
@@ -75,38 +77,44 @@ impl Gateway {
         let semaphore = Arc::new(semaphore);
         let tenants = KeyedSemaphore::builder(options.per_tenant)
             .max_keys(10_000)
+            .max_waiters_per_key(options.per_tenant_waiting)
             .build();
         let tenants = Arc::new(tenants);
+
+        let (all_rejections, tenants_rejections) = (Rejections::new(), Rejections::new());
+        let over_all = LimitLayer::new(Arc::clone(&semaphore))
+            .count_rejections(&all_rejections)
+            .max_wait(options.max_wait)
+            .exempt(is_health)
+            .until_body_ends()
+            .respond();
+        let per_tenant = LimitLayer::keyed(Arc::clone(&tenants), tenant)
+            .count_rejections(&tenants_rejections)
+            .max_wait(options.max_wait)
+            .exempt(is_health)
+            .until_body_ends()
+            .respond();
+
+        let registry = Registry::new();
+        let named = registry
+            .add("requests", Arc::clone(&semaphore))
+            .and_then(|()| registry.add_keyed("tenants", Arc::clone(&tenants), |_| "all"))
+            .and_then(|()| count(&registry, "requests", all_rejections))
+            .and_then(|()| count(&registry, "tenants", tenants_rejections));
+        named.map_err(io::Error::other)?;
 
         let upstream = upstream.to_string().parse().map_err(io::Error::other)?;
         let front = Router::new()
             .route("/health", get(async || "ok"))
             .fallback(forward)
-            .layer(
-                LimitLayer::new(Arc::clone(&semaphore))
-                    .max_wait(options.max_wait)
-                    .exempt(is_health)
-                    .until_body_ends()
-                    .respond(),
-            )
-            .layer(
-                LimitLayer::keyed(Arc::clone(&tenants), tenant)
-                    .max_wait(options.max_wait)
-                    .exempt(is_health)
-                    .until_body_ends()
-                    .respond(),
-            )
+            .layer(over_all)
+            .layer(per_tenant)
             .layer(map_response(to_the_end))
             .with_state(Upstream {
                 address: upstream,
                 client: Client::builder(TokioExecutor::new()).build_http(),
             });
 
-        let registry = Registry::new();
-        let named = registry.add("requests", Arc::clone(&semaphore));
-        named.map_err(io::Error::other)?;
-        let named = registry.add_keyed("tenants", Arc::clone(&tenants), |_| "all");
-        named.map_err(io::Error::other)?;
         let mut token = [0; 16];
         getrandom::fill(&mut token).map_err(io::Error::other)?;
         let token = format!("{:032x}", u128::from_ne_bytes(token));
@@ -128,6 +136,15 @@ impl Gateway {
             tenants,
         })
     }
+}
+
+/// What clients are told, in the figures: the limit of a tenant keeps no statistics of its own.
+fn count(registry: &Registry, name: &str, rejections: Rejections) -> Result<(), NameTaken> {
+    registry.add_rejections(name, move || {
+        rejections
+            .by_reason()
+            .map(|(reason, count)| (reason.as_str(), count))
+    })
 }
 
 async fn serve(address: SocketAddr, app: Router) -> io::Result<SocketAddr> {

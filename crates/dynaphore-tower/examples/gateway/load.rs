@@ -33,11 +33,19 @@ pub struct Tally {
 }
 
 /// One connection, which asks again and again.
-async fn client(front: SocketAddr, path: &'static str, cuts: bool, stop: Arc<AtomicBool>) -> Tally {
+async fn client(
+    front: SocketAddr,
+    path: &'static str,
+    tenant: String,
+    cuts: bool,
+    stop: Arc<AtomicBool>,
+) -> Tally {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let mut tally = Tally::default();
     while !stop.load(Relaxed) {
-        let request = Request::get(format!("http://{front}{path}")).body(Empty::new());
+        let request = Request::get(format!("http://{front}{path}"))
+            .header("x-tenant", &tenant)
+            .body(Empty::new());
         let answer = client.request(request.expect("a request")).await;
         let mut response = match answer {
             Ok(response) => response,
@@ -79,11 +87,14 @@ pub struct Load {
 }
 
 impl Load {
-    /// `n` of them, every `cut`th of which goes away in the middle of each body.
+    /// `n` of them, of four tenants, every `cut`th of which goes away in the middle of each body.
     pub fn start(front: SocketAddr, path: &'static str, n: usize, cut: usize) -> Self {
         let stop = Arc::<AtomicBool>::default();
         let clients = (1..=n)
-            .map(|i| client(front, path, i % cut == 0, Arc::clone(&stop)))
+            .map(|i| {
+                let tenant = format!("tenant {}", i % 4);
+                client(front, path, tenant, i % cut == 0, Arc::clone(&stop))
+            })
             .collect();
         Self { clients, stop }
     }
