@@ -76,5 +76,5 @@
 //! with that one.
 
 #[cfg(feature = "keyed")]
-pub use crate::rayon::{KeyedSource, OwnedKeyedSource};
+pub use crate::keyed::{KeyedSource, OwnedKeyedSource};
 pub use crate::rayon::{ScopeThrottle, Source, Throttle, ThrottleExt, ThrottlePermit, Throttled};

@@ -29,7 +29,7 @@ use crate::{
 
 /// Takes `n` permits of `key` if they are there.
 #[inline]
-fn try_take<R, Q>(keyed: R, key: &Q, n: u32) -> Result<Permits<R>, KeyedTryAcquireError>
+pub(super) fn try_take<R, Q>(keyed: R, key: &Q, n: u32) -> Result<Permits<R>, KeyedTryAcquireError>
 where
     R: Reach,
     R::Hasher: BuildHasher,

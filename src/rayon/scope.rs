@@ -234,7 +234,7 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
             return self.call.source.would_refuse(n);
         }
         // Others have permits or a place in line, and it has a part in that.
-        let is_closed = self.call.source.is_closed();
+        let is_closed = self.call.source.now().closed;
         is_closed.then(|| AcquireError::Closed.into())
     }
 }

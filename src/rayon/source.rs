@@ -6,7 +6,7 @@ use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 
 use crate::{
     Acquire, AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
-    TryAcquireError,
+    Snapshot, TryAcquireError,
 };
 
 /// Something that hands out permits; see [`Throttle`](super::Throttle) and
@@ -34,7 +34,7 @@ use crate::{
 /// semaphore.close();
 /// assert!(is_open(&throttle).is_err());
 /// ```
-pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
+pub trait Source: Sealed + Clone + Send + Sync + fmt::Debug {
     /// Why there are no permits to be had.
     type Error: Error + From<AcquireError> + Copy + PartialEq + Send + Sync + 'static;
     /// Gives back on drop.
@@ -82,11 +82,7 @@ pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
     fn would_refuse(&self, n: u32) -> Option<Self::Error>;
 
     #[doc(hidden)]
-    fn is_closed(&self) -> bool;
-
-    /// How many permits there may be, and how many are out.
-    #[doc(hidden)]
-    fn max_and_active(&self) -> (usize, usize);
+    fn now(&self) -> Snapshot;
 
     /// How many could be taken now.
     #[doc(hidden)]
@@ -133,7 +129,7 @@ impl From<TryAcquireError> for NotNow<AcquireError> {
 /// two permits may stand for each other exactly if theirs are the same.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Id(pub(super) u64);
+pub struct Id(u64);
 
 impl Id {
     /// By the address, which is even.
@@ -142,51 +138,60 @@ impl Id {
     }
 }
 
-pub(super) mod sealed {
+/// For what has no address of its own for long.
+#[cfg(feature = "keyed")]
+impl Id {
+    /// Of whoever is given out no permits.
+    pub(crate) const NOBODY: Self = Self(1);
+
+    /// By a number from 1: odd.
+    pub(crate) fn of_number(number: u64) -> Self {
+        Self(2 * number + 1)
+    }
+}
+
+mod sealed {
     pub trait Sealed {}
 }
+pub(crate) use sealed::Sealed;
 
-/// All of [`Permit`] but what says whose they are.
-macro_rules! counted {
-    () => {
-        fn permits(&self) -> u32 {
-            // At most `MAX_PERMITS`.
-            self.num_permits() as u32
-        }
-
-        fn add(&mut self, other: Self) {
-            self.merge(other);
-        }
-
-        fn beyond(&mut self, n: u32) -> Option<Self> {
-            let beyond = self.num_permits().checked_sub(n as usize)?;
-            self.split(beyond)
-        }
-    };
-}
-#[cfg(feature = "keyed")]
-pub(super) use counted;
-
+/// [`Permit`], by the methods that permits of all kinds have.
 macro_rules! permit {
-    ($permit:ty) => {
-        impl Permit for $permit {
-            counted!();
-
+    ([$($params:tt)*] $permit:ty, |$this:ident| $id:expr, $semaphore:expr) => {
+        impl<$($params)*> Permit for $permit {
             #[inline]
             fn id(&self) -> Id {
-                Id::of(self.semaphore())
+                let $this = self;
+                $id
+            }
+
+            fn permits(&self) -> u32 {
+                // At most `MAX_PERMITS`.
+                self.num_permits() as u32
+            }
+
+            fn add(&mut self, other: Self) {
+                self.merge(other);
+            }
+
+            fn beyond(&mut self, n: u32) -> Option<Self> {
+                let beyond = self.num_permits().checked_sub(n as usize)?;
+                self.split(beyond)
             }
 
             #[inline]
             fn semaphore(&self) -> &Semaphore {
-                <$permit>::semaphore(self)
+                let $this = self;
+                $semaphore
             }
         }
     };
 }
+#[cfg(feature = "keyed")]
+pub(crate) use permit;
 
-permit!(SemaphorePermit<'_>);
-permit!(OwnedSemaphorePermit);
+permit!([] SemaphorePermit<'_>, |permit| Id::of(permit.semaphore()), permit.semaphore());
+permit!([] OwnedSemaphorePermit, |permit| Id::of(permit.semaphore()), permit.semaphore());
 
 /// All of [`Source`] that does not depend on how the semaphore is held.
 macro_rules! plain {
@@ -206,13 +211,8 @@ macro_rules! plain {
             (!fits && self.is_full()).then_some(AcquireError::TooManyWaiters)
         }
 
-        fn is_closed(&self) -> bool {
-            Semaphore::is_closed(self)
-        }
-
-        fn max_and_active(&self) -> (usize, usize) {
-            let now = self.snapshot();
-            (now.max, now.active)
+        fn now(&self) -> Snapshot {
+            self.snapshot()
         }
 
         fn available(&self) -> usize {
@@ -225,7 +225,7 @@ macro_rules! plain {
     };
 }
 
-impl sealed::Sealed for Arc<Semaphore> {}
+impl Sealed for Arc<Semaphore> {}
 
 impl Source for Arc<Semaphore> {
     type Permit = OwnedSemaphorePermit;
@@ -259,7 +259,7 @@ impl Source for Arc<Semaphore> {
     }
 }
 
-impl sealed::Sealed for &Semaphore {}
+impl Sealed for &Semaphore {}
 
 impl<'a> Source for &'a Semaphore {
     type Permit = SemaphorePermit<'a>;
