@@ -15,6 +15,8 @@ use std::{
 
 use pin_project_lite::pin_project;
 
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+use super::entry::Entry;
 use super::{
     key::ToKey,
     permit::{KeyedPermit, OwnedKeyedPermit, Permits, Reach, Waiter},
@@ -385,6 +387,25 @@ impl<R: Reach, P> Request<R, P> {
         };
         *self = Self::Done;
         Poll::Ready(Ok(Permits::waited_for(answer?)))
+    }
+}
+
+/// For a place in line that does not keep the keyed semaphore alive while nobody polls it.
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+impl<R: Reach, P> Request<R, P> {
+    /// Takes out what is kept alive. It is counted as a waiter as before.
+    pub(super) fn lets_go(&mut self) -> Option<(R, triomphe::Arc<Entry<R::Key>>)> {
+        match self {
+            Self::Waits(attempt) => attempt.lets_go()?.into_parts(),
+            Self::Asks { .. } | Self::Done => None,
+        }
+    }
+
+    /// Puts it back.
+    pub(super) fn holds(&mut self, keyed: R, entry: triomphe::Arc<Entry<R::Key>>) {
+        if let Self::Waits(attempt) = self {
+            attempt.holds(Waiter::new(keyed, entry));
+        }
     }
 }
 

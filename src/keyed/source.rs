@@ -10,11 +10,13 @@
 use std::{
     fmt,
     hash::{BuildHasher, Hash, RandomState},
-    sync::Arc,
+    pin::Pin,
+    sync::{Arc, Weak},
 };
 
 use super::{
     acquire::{KeyedAcquire, KeyedAcquireOwned, try_take},
+    entry::Entry,
     key::ToKey,
     permit::{KeyedPermit, OwnedKeyedPermit, Permits, Reach},
     semaphore::KeyedSemaphore,
@@ -22,7 +24,7 @@ use super::{
 use crate::{
     Fairness, Semaphore, Snapshot,
     error::{KeyedAcquireError, KeyedTryAcquireError},
-    rayon::source::{Id, NotNow, Permit, Sealed, Source, permit},
+    rayon::source::{Handle, Id, NotNow, Permit, Sealed, Source, permit},
     semaphore::checked,
 };
 
@@ -244,6 +246,30 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     }
 }
 
+/// What a place in a key's line keeps alive. The entry itself stays in use as long as the
+/// place is counted, so that its number is enough to find it again. The key is not: it need
+/// not be equal to itself.
+pub struct KeyHandle<K, S> {
+    keyed: Arc<KeyedSemaphore<K, S>>,
+    entry: triomphe::Arc<Entry<K>>,
+}
+
+impl<K: Send + Sync, S: Send + Sync> Handle for KeyHandle<K, S> {
+    /// The hash and the number of the entry.
+    type Weak = (Weak<KeyedSemaphore<K, S>>, u64, u64);
+
+    fn downgrade(&self) -> Self::Weak {
+        let keyed = Arc::downgrade(&self.keyed);
+        (keyed, self.entry.hash, self.entry.number.get())
+    }
+
+    fn upgrade((keyed, hash, number): &Self::Weak) -> Option<Self> {
+        let keyed = keyed.upgrade()?;
+        let entry = keyed.shards.find_number(*hash, *number)?;
+        Some(Self { keyed, entry })
+    }
+}
+
 /// All of [`Source`] that does not depend on how the key is held.
 macro_rules! of_key {
     () => {
@@ -295,6 +321,7 @@ where
     Q: ToKey<K> + Sync + ?Sized,
 {
     type Permit = KeyedPermit<'a, K, S>;
+    type Handle = KeyHandle<K, S>;
     type Ask = KeyedAcquire<'a, 'a, K, Q, S>;
 
     of_key!();
@@ -308,9 +335,19 @@ where
     S: BuildHasher + Send + Sync,
 {
     type Permit = OwnedKeyedPermit<K, S>;
+    type Handle = KeyHandle<K, S>;
     type Ask = KeyedAcquireOwned<K, Arc<K>, S>;
 
     of_key!();
+
+    fn lets_go(ask: Pin<&mut Self::Ask>) -> Option<Self::Handle> {
+        let (keyed, entry) = ask.project().request.lets_go()?;
+        Some(KeyHandle { keyed, entry })
+    }
+
+    fn holds(ask: Pin<&mut Self::Ask>, KeyHandle { keyed, entry }: Self::Handle) {
+        ask.project().request.holds(keyed, entry);
+    }
 }
 
 impl<K, Q: ?Sized, S> fmt::Debug for KeyedSource<'_, K, Q, S> {

@@ -2,7 +2,13 @@
 //! semaphore. A borrowed one and a shared one are sources, so is a key of a keyed
 //! one, and whatever else hands out permits in one line can be made one.
 
-use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Weak},
+};
 
 use crate::{
     Acquire, AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
@@ -43,6 +49,9 @@ pub trait Source: Sealed + Clone + Send + Sync + fmt::Debug {
     /// A place in line.
     #[doc(hidden)]
     type Ask: Future<Output = Result<Self::Permit, Self::Error>> + Send;
+    /// What a place in line keeps alive, if it does.
+    #[doc(hidden)]
+    type Handle: Handle;
 
     /// Whose permits they are: [`Permit::id`] of those that are out.
     #[doc(hidden)]
@@ -66,16 +75,16 @@ pub trait Source: Sealed + Clone + Send + Sync + fmt::Debug {
     #[doc(hidden)]
     fn withdraw(_: Pin<&mut Self::Ask>) {}
 
-    /// Has a place in line not keep alive the semaphore, which is returned; `None` where it
-    /// cannot do without.
+    /// Has a place in line not keep alive what it is a place in, and returns that; `None`
+    /// where it does not anyway.
     #[doc(hidden)]
-    fn lets_go(_: Pin<&mut Self::Ask>) -> Option<Arc<Semaphore>> {
+    fn lets_go(_: Pin<&mut Self::Ask>) -> Option<Self::Handle> {
         None
     }
 
     /// The opposite.
     #[doc(hidden)]
-    fn holds(_: Pin<&mut Self::Ask>, _: Arc<Semaphore>) {}
+    fn holds(_: Pin<&mut Self::Ask>, _: Self::Handle) {}
 
     /// Why somebody who asked for `n` permits would be turned away now.
     #[doc(hidden)]
@@ -103,6 +112,27 @@ pub trait Permit: Send + Sized {
     fn beyond(&mut self, n: u32) -> Option<Self>;
     /// The one that counts it.
     fn semaphore(&self) -> &Semaphore;
+}
+
+/// A handle on whatever hands out permits.
+#[doc(hidden)]
+pub trait Handle: Sized {
+    type Weak: Send;
+
+    fn downgrade(&self) -> Self::Weak;
+    fn upgrade(weak: &Self::Weak) -> Option<Self>;
+}
+
+impl Handle for Arc<Semaphore> {
+    type Weak = Weak<Semaphore>;
+
+    fn downgrade(&self) -> Self::Weak {
+        Self::downgrade(self)
+    }
+
+    fn upgrade(weak: &Self::Weak) -> Option<Self> {
+        weak.upgrade()
+    }
 }
 
 /// Why [`Source::take`] did not.
@@ -197,6 +227,7 @@ permit!([] OwnedSemaphorePermit, |permit| Id::of(permit.semaphore()), permit.sem
 macro_rules! plain {
     () => {
         type Error = AcquireError;
+        type Handle = Arc<Semaphore>;
 
         #[inline]
         fn id(&self) -> Id {

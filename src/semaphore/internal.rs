@@ -13,7 +13,7 @@
 #[cfg(any(feature = "keyed", feature = "pool"))]
 use std::convert::Infallible;
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use super::core::Semaphore;
 #[cfg(any(
@@ -26,6 +26,7 @@ use super::packed::Held;
 use super::word::Release;
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 use super::{
+    acquire::Attempt,
     core::checked,
     outcome::{Outcome, Since},
     packed::Packed,
@@ -226,6 +227,18 @@ impl Semaphore {
     ) -> Option<OwnedSemaphorePermit> {
         let packed = self.pack_ahead(n, over)?;
         Some(OwnedSemaphorePermit::from_packed(self, packed))
+    }
+}
+
+/// For a place in line that does not keep the semaphore alive while nobody polls it.
+#[cfg(all(feature = "keyed", feature = "rayon", not(dynaphore_loom)))]
+impl<S: Deref<Target = Semaphore>> Attempt<S> {
+    pub(crate) fn lets_go(&mut self) -> Option<S> {
+        self.semaphore.take()
+    }
+
+    pub(crate) fn holds(&mut self, semaphore: S) {
+        self.semaphore = Some(semaphore);
     }
 }
 
