@@ -234,6 +234,19 @@ macro_rules! plain {
             Id::of(self)
         }
 
+        #[inline]
+        fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
+            Ok(Self::Permit::taken(Clone::clone(self), n)?)
+        }
+
+        fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
+            Self::Permit::taken_ahead(Clone::clone(self), n, over)
+        }
+
+        fn withdraw(ask: Pin<&mut Self::Ask>) {
+            ask.withdraw();
+        }
+
         fn would_refuse(&self, n: u32) -> Option<AcquireError> {
             if Semaphore::is_closed(self) {
                 return Some(AcquireError::Closed);
@@ -264,15 +277,6 @@ impl Source for Arc<Semaphore> {
 
     plain!();
 
-    #[inline]
-    fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
-        Ok(Arc::clone(self).acquire_quietly_owned(n)?)
-    }
-
-    fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
-        Arc::clone(self).acquire_ahead_owned(n, over)
-    }
-
     fn ask(&self, n: u32) -> Self::Ask {
         Arc::clone(self).acquire_many_owned(n)
     }
@@ -284,10 +288,6 @@ impl Source for Arc<Semaphore> {
     fn holds(ask: Pin<&mut Self::Ask>, semaphore: Arc<Semaphore>) {
         ask.holds(semaphore);
     }
-
-    fn withdraw(ask: Pin<&mut Self::Ask>) {
-        ask.withdraw();
-    }
 }
 
 impl Sealed for &Semaphore {}
@@ -298,20 +298,7 @@ impl<'a> Source for &'a Semaphore {
 
     plain!();
 
-    #[inline]
-    fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
-        Ok(self.acquire_quietly(n)?)
-    }
-
-    fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
-        self.acquire_ahead(n, over)
-    }
-
     fn ask(&self, n: u32) -> Self::Ask {
         self.acquire_many(n)
-    }
-
-    fn withdraw(ask: Pin<&mut Self::Ask>) {
-        ask.withdraw();
     }
 }
