@@ -30,6 +30,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `source` | all that is asked of a semaphore |
+//! | `parker` | where a thread naps |
 //! | `frames` | what is suspended on this thread |
 //! | `wait` | waiting on a worker, and lending to who starves |
 //! | `call` | what is set aside, helpers, and who waits on their behalf |
@@ -41,6 +42,7 @@ mod call;
 mod frames;
 mod iter;
 mod leaf;
+mod parker;
 mod scope;
 pub(crate) mod source;
 mod throttle;

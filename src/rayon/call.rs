@@ -14,8 +14,9 @@ use rayon::Scope;
 
 use super::{
     frames::{self, Borrowed, Entered},
+    parker::{Awaited, Parker, locked},
     source::{NotNow, Permit, Source},
-    wait::{Awaited, Loan, PATIENCE, Parker, Wait, locked},
+    wait::{Loan, PATIENCE, Wait},
 };
 use crate::{
     AcquireError, Snapshot,
@@ -34,10 +35,14 @@ const TERM: Duration = Duration::from_millis(1);
 
 /// Something that was set aside: one job, or several that need the same each.
 pub(super) trait Job: Send + Sized {
-    fn len(&self) -> usize;
+    fn len(&self) -> usize {
+        1
+    }
 
     /// Splits off the first `n`; `None` if there are no more.
-    fn split_off(&mut self, n: usize) -> Option<Self>;
+    fn split_off(&mut self, _n: usize) -> Option<Self> {
+        None
+    }
 }
 
 /// The jobs, each with the permits that it needs and the number of the call that it
@@ -473,7 +478,7 @@ fn help<'s, J: Jobs<'s>>(
         J::work(call, scope, grant);
     }
     if !call.returns && call.queue.len() > 0 {
-        attend(call, scope, Wait::new(Arc::default()), number, || false);
+        attend(call, scope, Wait::new(), number, || false);
     }
 }
 

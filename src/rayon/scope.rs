@@ -256,15 +256,7 @@ impl<'scope, S: Source + 'scope> fmt::Debug for ScopeThrottle<'scope, S> {
     }
 }
 
-impl call::Job for Job<'_> {
-    fn len(&self) -> usize {
-        1
-    }
-
-    fn split_off(&mut self, _: usize) -> Option<Self> {
-        None
-    }
-}
+impl call::Job for Job<'_> {}
 
 /// Jobs in a scope.
 pub(super) struct Boxes<'s, S>(PhantomData<fn(S) -> &'s ()>);

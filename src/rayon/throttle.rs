@@ -24,8 +24,8 @@ use rayon::ThreadPool;
 
 use super::{
     call::Grant,
+    parker::locked,
     source::{Handle, NotNow, Permit, Source},
-    wait::locked,
 };
 use crate::{Semaphore, sync::Mutex};
 
