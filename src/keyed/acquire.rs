@@ -31,12 +31,11 @@ use crate::{
 
 /// Takes `n` permits of `key` if they are there.
 #[inline]
-pub(super) fn try_take<R, Q>(keyed: R, key: &Q, n: u32) -> Result<Permits<R>, KeyedTryAcquireError>
-where
-    R: Reach,
-    R::Hasher: BuildHasher,
-    Q: ToKey<R::Key> + ?Sized,
-{
+pub(super) fn try_take<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>(
+    keyed: R,
+    key: &Q,
+    n: u32,
+) -> Result<Permits<R>, KeyedTryAcquireError> {
     let KeyedSemaphore { shards, .. } = keyed.keyed();
     let hash = keyed.keyed().hash(key);
     match shards.enter(hash, key, n, 0)? {

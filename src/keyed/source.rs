@@ -193,12 +193,12 @@ impl<R: Reach> Permits<R> {
 }
 
 /// Takes `n` permits of `key` ahead of those who wait, if the key is in use.
-fn take_ahead<R, Q>(keyed: R, key: &Q, n: u32, over: bool) -> Option<Permits<R>>
-where
-    R: Reach,
-    R::Hasher: BuildHasher,
-    Q: ToKey<R::Key> + ?Sized,
-{
+fn take_ahead<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>(
+    keyed: R,
+    key: &Q,
+    n: u32,
+    over: bool,
+) -> Option<Permits<R>> {
     let KeyedSemaphore { shards, .. } = keyed.keyed();
     let entry = shards.read(keyed.keyed().hash(key), key, |_, entry| {
         entry
