@@ -18,16 +18,16 @@ mod watch;
 mod entry;
 mod key;
 mod permit;
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-mod rayon;
 mod shards;
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+mod source;
 mod table;
 
 pub use acquire::{KeyedAcquire, KeyedAcquireOwned};
 pub use builder::KeyedBuilder;
 pub use key::ToKey;
 pub use permit::{KeyedPermit, OwnedKeyedPermit};
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-pub(crate) use rayon::KeyRequest;
 pub use semaphore::KeyedSemaphore;
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+pub use source::{KeyedSource, OwnedKeyedSource};
 pub use until::KeyedAcquireUntil;

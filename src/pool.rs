@@ -29,7 +29,7 @@ use crate::{
     semaphore::{Goal, Idle, Semaphore, Watch},
 };
 use request::{Request, block};
-use shared::{MAX_LEASES, Overflow, Shared};
+use shared::{MAX_LEASES, Shared};
 
 /// Hands out leases of keys, as many of each as its target says, to whoever
 /// comes for the next.
@@ -495,14 +495,9 @@ impl<K: Hash + Eq, S: BuildHasher> LeasePool<K, S> {
     /// ```
     pub fn try_set(&self, key: K, target: usize) -> Result<usize, SetMaxError> {
         let hash = self.hasher.hash_one(&key);
-        let set = match u32::try_from(target) {
-            Ok(target) => self.shared.set(hash, key, target),
-            Err(_) => Err(Overflow),
-        };
-        match set {
-            Ok(before) => Ok(before as usize),
-            Err(Overflow) => Err(SetMaxError::TooManyPermits),
-        }
+        let target = u32::try_from(target).map_err(|_| SetMaxError::TooManyPermits)?;
+        let before = self.shared.set(hash, key, target)?;
+        Ok(before as usize)
     }
 
     /// How many leases of `key` are out, and how many ought to be: none of

@@ -29,7 +29,8 @@
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | `source` and `keyed` | all that is asked of a semaphore |
+//! | `source` | all that is asked of a semaphore |
+//! | `parker` | where a thread naps |
 //! | `frames` | what is suspended on this thread |
 //! | `wait` | waiting on a worker, and lending to who starves |
 //! | `call` | what is set aside, helpers, and who waits on their behalf |
@@ -40,17 +41,14 @@
 mod call;
 mod frames;
 mod iter;
-#[cfg(feature = "keyed")]
-mod keyed;
 mod leaf;
+mod parker;
 mod scope;
-mod source;
+pub(crate) mod source;
 mod throttle;
 mod wait;
 
 pub use iter::{ThrottleExt, Throttled};
-#[cfg(feature = "keyed")]
-pub use keyed::{KeyedSource, OwnedKeyedSource};
 pub use scope::ScopeThrottle;
 pub use source::Source;
 pub use throttle::{Throttle, ThrottlePermit};

@@ -26,12 +26,10 @@ mod watch;
 
 mod snapshot;
 
-mod close;
-
 #[cfg(feature = "stats")]
 mod deadline;
 mod fairness;
-#[cfg(any(feature = "keyed", feature = "pool", feature = "rayon"))]
+#[cfg(any(feature = "keyed", feature = "pool"))]
 mod internal;
 mod lend;
 mod line;
@@ -45,6 +43,8 @@ mod permit;
 mod queue;
 #[cfg(feature = "stats")]
 mod stats;
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+mod throttled;
 #[cfg(feature = "stats")]
 mod times;
 mod until;

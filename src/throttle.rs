@@ -70,11 +70,9 @@
 //! milliseconds, so that the depth is bounded by the logarithm of the time. A caller that is
 //! no worker waits by itself.
 //!
-//! A spawned job that waits for a *key* keeps the keyed semaphore and its pool, and the key's
-//! line keeps the job: if nobody is left who could give it a permit, none of them is ever
-//! dropped. Close it before the last handle goes. A job that waits for a semaphore is dropped
-//! with that one.
+//! A spawned job that waits is dropped with the last handle on its semaphore, keyed or not:
+//! nobody is left who could let it in.
 
 #[cfg(feature = "keyed")]
-pub use crate::rayon::{KeyedSource, OwnedKeyedSource};
+pub use crate::keyed::{KeyedSource, OwnedKeyedSource};
 pub use crate::rayon::{ScopeThrottle, Source, Throttle, ThrottleExt, ThrottlePermit, Throttled};

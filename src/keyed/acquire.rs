@@ -15,6 +15,8 @@ use std::{
 
 use pin_project_lite::pin_project;
 
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+use super::entry::Entry;
 use super::{
     key::ToKey,
     permit::{KeyedPermit, OwnedKeyedPermit, Permits, Reach, Waiter},
@@ -29,12 +31,11 @@ use crate::{
 
 /// Takes `n` permits of `key` if they are there.
 #[inline]
-fn try_take<R, Q>(keyed: R, key: &Q, n: u32) -> Result<Permits<R>, KeyedTryAcquireError>
-where
-    R: Reach,
-    R::Hasher: BuildHasher,
-    Q: ToKey<R::Key> + ?Sized,
-{
+pub(super) fn try_take<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>(
+    keyed: R,
+    key: &Q,
+    n: u32,
+) -> Result<Permits<R>, KeyedTryAcquireError> {
     let KeyedSemaphore { shards, .. } = keyed.keyed();
     let hash = keyed.keyed().hash(key);
     match shards.enter(hash, key, n, 0)? {
@@ -385,6 +386,25 @@ impl<R: Reach, P> Request<R, P> {
         };
         *self = Self::Done;
         Poll::Ready(Ok(Permits::waited_for(answer?)))
+    }
+}
+
+/// For a place in line that does not keep the keyed semaphore alive while nobody polls it.
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+impl<R: Reach, P> Request<R, P> {
+    /// Takes out what is kept alive. It is counted as a waiter as before.
+    pub(super) fn lets_go(&mut self) -> Option<(R, triomphe::Arc<Entry<R::Key>>)> {
+        match self {
+            Self::Waits(attempt) => attempt.lets_go()?.into_parts(),
+            Self::Asks { .. } | Self::Done => None,
+        }
+    }
+
+    /// Puts it back.
+    pub(super) fn holds(&mut self, keyed: R, entry: triomphe::Arc<Entry<R::Key>>) {
+        if let Self::Waits(attempt) = self {
+            attempt.holds(Waiter::new(keyed, entry));
+        }
     }
 }
 

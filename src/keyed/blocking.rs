@@ -21,17 +21,12 @@ use crate::{
 /// Waits for `n` permits of `key`, until the deadline if there is one. `None` if that comes
 /// first.
 #[track_caller]
-fn block<R, Q>(
+fn block<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>(
     keyed: R,
     key: &Q,
     n: u32,
     deadline: Option<Instant>,
-) -> Option<Result<Permits<R>, KeyedAcquireError>>
-where
-    R: Reach,
-    R::Hasher: BuildHasher,
-    Q: ToKey<R::Key> + ?Sized,
-{
+) -> Option<Result<Permits<R>, KeyedAcquireError>> {
     keyed.keyed().assert_may_block();
     Some(match keyed.keyed().enter(key, n) {
         Err(refused) => Err(refused),
@@ -44,29 +39,23 @@ where
 }
 
 #[track_caller]
-fn acquire<R, Q>(
+fn acquire<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>(
     keyed: R,
     key: &Q,
     n: u32,
     deadline: Option<Instant>,
-) -> Result<Permits<R>, KeyedAcquireTimeoutError>
-where
-    R: Reach,
-    R::Hasher: BuildHasher,
-    Q: ToKey<R::Key> + ?Sized,
-{
+) -> Result<Permits<R>, KeyedAcquireTimeoutError> {
     let told = block(keyed, key, n, deadline);
     Ok(told.ok_or(KeyedAcquireTimeoutError::Timeout)??)
 }
 
 /// Waits for `n` permits of `key` as long as it takes.
 #[track_caller]
-fn acquire_at_last<R, Q>(keyed: R, key: &Q, n: u32) -> Result<Permits<R>, KeyedAcquireError>
-where
-    R: Reach,
-    R::Hasher: BuildHasher,
-    Q: ToKey<R::Key> + ?Sized,
-{
+fn acquire_at_last<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>(
+    keyed: R,
+    key: &Q,
+    n: u32,
+) -> Result<Permits<R>, KeyedAcquireError> {
     block(keyed, key, n, None).expect("there is no deadline")
 }
 

@@ -43,6 +43,12 @@ impl<R: Reach> Waiter<R> {
     pub(super) fn new(keyed: R, entry: Arc<Entry<R::Key>>) -> Self {
         Self(Some((keyed, entry)))
     }
+
+    /// What it is made of, still counted.
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+    pub(super) fn into_parts(mut self) -> Option<(R, Arc<Entry<R::Key>>)> {
+        self.0.take()
+    }
 }
 
 impl<R: Reach> Deref for Waiter<R> {

@@ -652,6 +652,14 @@ impl<K> Shards<K> {
         read(&lock(&self.shards[0]))
     }
 
+    /// The entry with this number.
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+    pub(super) fn find_number(&self, hash: u64, number: u64) -> Option<Arc<Entry<K>>> {
+        let table = lock(self.shard(hash));
+        let found = table.find_by(hash, |entry| entry.number.get() == number);
+        found.cloned()
+    }
+
     /// How many keys are in use.
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).len()).sum()

@@ -83,7 +83,17 @@ impl<K> Table<K> {
         hash: u64,
         key: &Q,
     ) -> Option<&Arc<Entry<K>>> {
-        let is_it = |row: &Row<K>| row.hash == hash && key.equivalent(row.entry.key());
+        self.find_by(hash, |entry| key.equivalent(entry.key()))
+    }
+
+    /// The entry with this hash that `is` the one.
+    #[inline]
+    pub(super) fn find_by(
+        &self,
+        hash: u64,
+        is: impl Fn(&Entry<K>) -> bool,
+    ) -> Option<&Arc<Entry<K>>> {
+        let is_it = |row: &Row<K>| row.hash == hash && is(&row.entry);
         if let Some(row) = self.first.as_ref().filter(|row| is_it(row)) {
             return Some(&row.entry);
         }

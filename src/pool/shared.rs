@@ -84,6 +84,7 @@ use super::{
     ring::Ring,
 };
 use crate::{
+    error::SetMaxError,
     semaphore::{Held, Rest, Semaphore},
     sync::{Mutex, MutexGuard},
 };
@@ -121,9 +122,6 @@ pub(super) enum Pick<K> {
     Nothing,
     Stopped,
 }
-
-/// The targets together would have passed [`MAX_LEASES`].
-pub(super) struct Overflow;
 
 impl<K> Shared<K> {
     pub(super) fn new() -> Self {
@@ -234,7 +232,7 @@ impl<K> Shared<K> {
     }
 
     /// Changes the target of `key`, and says what it was.
-    pub(super) fn set(&self, hash: u64, key: K, target: u32) -> Result<u32, Overflow>
+    pub(super) fn set(&self, hash: u64, key: K, target: u32) -> Result<u32, SetMaxError>
     where
         K: Eq,
     {
@@ -269,7 +267,7 @@ impl<K> Shared<K> {
     }
 
     /// Changes the target of a known key. `None`: it is not known any more.
-    fn retarget(&self, entry: &Arc<Entry<K>>, target: u32) -> Option<Result<u32, Overflow>> {
+    fn retarget(&self, entry: &Arc<Entry<K>>, target: u32) -> Option<Result<u32, SetMaxError>> {
         let mut table = self.lock();
         let before = entry.tally();
         if before.is_nothing() {
@@ -277,7 +275,7 @@ impl<K> Shared<K> {
         }
         let (rest, freed) = match table.set(&self.gate, entry, target) {
             Ok(changed) => changed,
-            Err(overflow) => return Some(Err(overflow)),
+            Err(error) => return Some(Err(error)),
         };
         drop(table);
         self.gate.finish(rest);
@@ -299,11 +297,11 @@ impl<K> Table<K> {
         gate: &Semaphore,
         entry: &Arc<Entry<K>>,
         target: u32,
-    ) -> Result<Left<K>, Overflow> {
+    ) -> Result<Left<K>, SetMaxError> {
         let (before, after) = (entry.tally(), entry.tally().with_target(target));
         let others = self.sum - before.share();
         if after.share() > MAX_LEASES - others {
-            return Err(Overflow);
+            return Err(SetMaxError::TooManyPermits);
         }
         let rest = if after.share() == before.share() {
             Rest::Nothing

@@ -14,11 +14,12 @@ use rayon::Scope;
 
 use super::{
     frames::{self, Borrowed, Entered},
+    parker::{Awaited, Parker, locked},
     source::{NotNow, Permit, Source},
-    wait::{Awaited, Loan, PATIENCE, Parker, Wait, locked},
+    wait::{Loan, PATIENCE, Wait},
 };
 use crate::{
-    AcquireError,
+    AcquireError, Snapshot,
     sync::{AcqRel, Acquire, AtomicUsize, Instant, Mutex, MutexGuard, Relaxed, SeqCst, fence},
 };
 
@@ -34,10 +35,14 @@ const TERM: Duration = Duration::from_millis(1);
 
 /// Something that was set aside: one job, or several that need the same each.
 pub(super) trait Job: Send + Sized {
-    fn len(&self) -> usize;
+    fn len(&self) -> usize {
+        1
+    }
 
     /// Splits off the first `n`; `None` if there are no more.
-    fn split_off(&mut self, n: usize) -> Option<Self>;
+    fn split_off(&mut self, _n: usize) -> Option<Self> {
+        None
+    }
 }
 
 /// The jobs, each with the permits that it needs and the number of the call that it
@@ -197,7 +202,7 @@ impl<P: Permit> Grant<P> {
     ) -> Option<Self> {
         // A request that has been closed out was woken as well, and looks as if it had its
         // permits. Looked at after the wake-up, since that comes after the close.
-        if source.is_closed() {
+        if source.now().closed {
             return None;
         }
         let lent = loan.as_ref().map_or(0, |loan| loan.permits);
@@ -335,15 +340,14 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
         let is_late = |(_, end): &(_, Instant)| Instant::now() >= *end;
         // What was taken ahead of the line goes back after each job.
         grant.permit.is_none()
-            && !self.source.is_closed()
+            && !self.source.now().closed
             && !grant.there.as_ref().is_some_and(is_late)
     }
 
     /// Are more permits out than max? Then what the call's own request has got is not used
     /// on top of it: it will go back. Other calls may have to stay on top, so they use it.
     fn is_over_max(&self) -> bool {
-        let (max, active) = self.source.max_and_active();
-        active > max
+        self.source.now().excess() > 0
     }
 
     pub(super) fn asking(&self) -> usize {
@@ -474,7 +478,7 @@ fn help<'s, J: Jobs<'s>>(
         J::work(call, scope, grant);
     }
     if !call.returns && call.queue.len() > 0 {
-        attend(call, scope, Wait::new(Arc::default()), number, || false);
+        attend(call, scope, Wait::new(), number, || false);
     }
 }
 
@@ -605,7 +609,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
         let now = Instant::now();
         let waited = now.duration_since(*self.since.get_or_insert(now));
         let source = &call.source;
-        let (max, active) = source.max_and_active();
+        let Snapshot { max, active, .. } = source.now();
         // Nobody lends what nobody has.
         if !is_worker || waited < PATIENCE || active == 0 {
             self.wait.nap();
@@ -638,7 +642,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
         if self.request.is_none() && self.since.is_some() {
             // It has asked before. To be refused again and again is not to ask again.
             let refused = call.source.would_refuse(need);
-            if let Some(error) = refused.filter(|_| !call.source.is_closed()) {
+            if let Some(error) = refused.filter(|_| !call.source.now().closed) {
                 self.is_refused(error);
                 return None;
             }
@@ -666,8 +670,8 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
     fn is_refused(&mut self, error: ErrorOf<'s, J>) {
         let call = self.call;
         let is_late = self.since.get_or_insert_with(Instant::now).elapsed() >= HOPE;
-        let (_, active) = call.source.max_and_active();
-        if !self.wait.is_worker || is_late || active == 0 || call.source.is_closed() {
+        let now = call.source.now();
+        if !self.wait.is_worker || is_late || now.active == 0 || now.closed {
             turn_away(call, self.scope, error);
         }
     }

@@ -5,10 +5,13 @@
 //! here see it, so what is in the list is free to be used: the thread itself is what keeps
 //! the item beneath from going on.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
 
 use crate::{
-    rayon::{source::Id, wait::Awaited},
+    rayon::{parker::Awaited, source::Id},
     sync::{AtomicU64, Relaxed, statics, thread_local},
 };
 
@@ -19,6 +22,7 @@ statics! {
 
 thread_local! {
     static STACK: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+    static WAITS: Cell<u32> = const { Cell::new(0) };
 }
 
 /// A place on the stack.
@@ -43,6 +47,15 @@ pub(super) fn number_call() -> u64 {
 /// thread is no worker any more.
 fn with_stack<R>(f: impl FnOnce(&mut Vec<Frame>) -> R) -> Option<R> {
     STACK.try_with(|stack| f(&mut stack.borrow_mut())).ok()
+}
+
+/// Changes how many waits lie on this thread's stack, and returns that.
+pub(super) fn change_waits(by: i32) -> u32 {
+    let changed = WAITS.try_with(|waits| {
+        waits.set(waits.get().wrapping_add_signed(by));
+        waits.get()
+    });
+    changed.unwrap_or(0)
 }
 
 /// Is nothing suspended on this thread?

@@ -484,9 +484,7 @@ where
                     is_indexed: false,
                 })
             }));
-            attend(&call, scope, Wait::new(Arc::default()), call.number, || {
-                false
-            });
+            attend(&call, scope, Wait::new(), call.number, || false);
             driven
         });
         let pieces = driven.unwrap_or_else(|panic| resume_unwind(panic));

@@ -16,8 +16,9 @@ use rayon::{
 use super::{
     call::{Call, Grant, Job, Jobs, attend, tend},
     frames,
+    parker::locked,
     source::{Permit as _, Source},
-    wait::{Wait, locked},
+    wait::Wait,
 };
 use crate::{
     AcquireError, Semaphore,
@@ -180,7 +181,7 @@ impl<'s, P: Plan + 's> Leaf<'_, 's, P> {
                 return;
             }
             self.reads = None;
-            let wait = Wait::new(Default::default()).looking_every(looks_every);
+            let wait = Wait::looking_every(looks_every);
             attend(call, scope, wait, call.number, || {
                 at_the_source.load(Relaxed) == 0
             });

@@ -234,7 +234,7 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
             return self.call.source.would_refuse(n);
         }
         // Others have permits or a place in line, and it has a part in that.
-        let is_closed = self.call.source.is_closed();
+        let is_closed = self.call.source.now().closed;
         is_closed.then(|| AcquireError::Closed.into())
     }
 }
@@ -256,15 +256,7 @@ impl<'scope, S: Source + 'scope> fmt::Debug for ScopeThrottle<'scope, S> {
     }
 }
 
-impl call::Job for Job<'_> {
-    fn len(&self) -> usize {
-        1
-    }
-
-    fn split_off(&mut self, _: usize) -> Option<Self> {
-        None
-    }
-}
+impl call::Job for Job<'_> {}
 
 /// Jobs in a scope.
 pub(super) struct Boxes<'s, S>(PhantomData<fn(S) -> &'s ()>);

@@ -2,11 +2,17 @@
 //! semaphore. A borrowed one and a shared one are sources, so is a key of a keyed
 //! one, and whatever else hands out permits in one line can be made one.
 
-use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Weak},
+};
 
 use crate::{
     Acquire, AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
-    TryAcquireError,
+    Snapshot, TryAcquireError,
 };
 
 /// Something that hands out permits; see [`Throttle`](super::Throttle) and
@@ -34,7 +40,7 @@ use crate::{
 /// semaphore.close();
 /// assert!(is_open(&throttle).is_err());
 /// ```
-pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
+pub trait Source: Sealed + Clone + Send + Sync + fmt::Debug {
     /// Why there are no permits to be had.
     type Error: Error + From<AcquireError> + Copy + PartialEq + Send + Sync + 'static;
     /// Gives back on drop.
@@ -43,6 +49,9 @@ pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
     /// A place in line.
     #[doc(hidden)]
     type Ask: Future<Output = Result<Self::Permit, Self::Error>> + Send;
+    /// What a place in line keeps alive, if it does.
+    #[doc(hidden)]
+    type Handle: Handle;
 
     /// Whose permits they are: [`Permit::id`] of those that are out.
     #[doc(hidden)]
@@ -66,27 +75,23 @@ pub trait Source: sealed::Sealed + Clone + Send + Sync + fmt::Debug {
     #[doc(hidden)]
     fn withdraw(_: Pin<&mut Self::Ask>) {}
 
-    /// Has a place in line not keep alive the semaphore, which is returned; `None` where it
-    /// cannot do without.
+    /// Has a place in line not keep alive what it is a place in, and returns that; `None`
+    /// where it does not anyway.
     #[doc(hidden)]
-    fn lets_go(_: Pin<&mut Self::Ask>) -> Option<Arc<Semaphore>> {
+    fn lets_go(_: Pin<&mut Self::Ask>) -> Option<Self::Handle> {
         None
     }
 
     /// The opposite.
     #[doc(hidden)]
-    fn holds(_: Pin<&mut Self::Ask>, _: Arc<Semaphore>) {}
+    fn holds(_: Pin<&mut Self::Ask>, _: Self::Handle) {}
 
     /// Why somebody who asked for `n` permits would be turned away now.
     #[doc(hidden)]
     fn would_refuse(&self, n: u32) -> Option<Self::Error>;
 
     #[doc(hidden)]
-    fn is_closed(&self) -> bool;
-
-    /// How many permits there may be, and how many are out.
-    #[doc(hidden)]
-    fn max_and_active(&self) -> (usize, usize);
+    fn now(&self) -> Snapshot;
 
     /// How many could be taken now.
     #[doc(hidden)]
@@ -107,6 +112,27 @@ pub trait Permit: Send + Sized {
     fn beyond(&mut self, n: u32) -> Option<Self>;
     /// The one that counts it.
     fn semaphore(&self) -> &Semaphore;
+}
+
+/// A handle on whatever hands out permits.
+#[doc(hidden)]
+pub trait Handle: Sized {
+    type Weak: Send;
+
+    fn downgrade(&self) -> Self::Weak;
+    fn upgrade(weak: &Self::Weak) -> Option<Self>;
+}
+
+impl Handle for Arc<Semaphore> {
+    type Weak = Weak<Semaphore>;
+
+    fn downgrade(&self) -> Self::Weak {
+        Self::downgrade(self)
+    }
+
+    fn upgrade(weak: &Self::Weak) -> Option<Self> {
+        weak.upgrade()
+    }
 }
 
 /// Why [`Source::take`] did not.
@@ -133,7 +159,7 @@ impl From<TryAcquireError> for NotNow<AcquireError> {
 /// two permits may stand for each other exactly if theirs are the same.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Id(pub(super) u64);
+pub struct Id(u64);
 
 impl Id {
     /// By the address, which is even.
@@ -142,60 +168,83 @@ impl Id {
     }
 }
 
-pub(super) mod sealed {
+/// For what has no address of its own for long.
+#[cfg(feature = "keyed")]
+impl Id {
+    /// Of whoever is given out no permits.
+    pub(crate) const NOBODY: Self = Self(1);
+
+    /// By a number from 1: odd.
+    pub(crate) fn of_number(number: u64) -> Self {
+        Self(2 * number + 1)
+    }
+}
+
+mod sealed {
     pub trait Sealed {}
 }
+pub(crate) use sealed::Sealed;
 
-/// All of [`Permit`] but what says whose they are.
-macro_rules! counted {
-    () => {
-        fn permits(&self) -> u32 {
-            // At most `MAX_PERMITS`.
-            self.num_permits() as u32
-        }
-
-        fn add(&mut self, other: Self) {
-            self.merge(other);
-        }
-
-        fn beyond(&mut self, n: u32) -> Option<Self> {
-            let beyond = self.num_permits().checked_sub(n as usize)?;
-            self.split(beyond)
-        }
-    };
-}
-#[cfg(feature = "keyed")]
-pub(super) use counted;
-
+/// [`Permit`], by the methods that permits of all kinds have.
 macro_rules! permit {
-    ($permit:ty) => {
-        impl Permit for $permit {
-            counted!();
-
+    ([$($params:tt)*] $permit:ty, |$this:ident| $id:expr, $semaphore:expr) => {
+        impl<$($params)*> Permit for $permit {
             #[inline]
             fn id(&self) -> Id {
-                Id::of(self.semaphore())
+                let $this = self;
+                $id
+            }
+
+            fn permits(&self) -> u32 {
+                // At most `MAX_PERMITS`.
+                self.num_permits() as u32
+            }
+
+            fn add(&mut self, other: Self) {
+                self.merge(other);
+            }
+
+            fn beyond(&mut self, n: u32) -> Option<Self> {
+                let beyond = self.num_permits().checked_sub(n as usize)?;
+                self.split(beyond)
             }
 
             #[inline]
             fn semaphore(&self) -> &Semaphore {
-                <$permit>::semaphore(self)
+                let $this = self;
+                $semaphore
             }
         }
     };
 }
+#[cfg(feature = "keyed")]
+pub(crate) use permit;
 
-permit!(SemaphorePermit<'_>);
-permit!(OwnedSemaphorePermit);
+permit!([] SemaphorePermit<'_>, |permit| Id::of(permit.semaphore()), permit.semaphore());
+permit!([] OwnedSemaphorePermit, |permit| Id::of(permit.semaphore()), permit.semaphore());
 
 /// All of [`Source`] that does not depend on how the semaphore is held.
 macro_rules! plain {
     () => {
         type Error = AcquireError;
+        type Handle = Arc<Semaphore>;
 
         #[inline]
         fn id(&self) -> Id {
             Id::of(self)
+        }
+
+        #[inline]
+        fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
+            Ok(Self::Permit::taken(Clone::clone(self), n)?)
+        }
+
+        fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
+            Self::Permit::taken_ahead(Clone::clone(self), n, over)
+        }
+
+        fn withdraw(ask: Pin<&mut Self::Ask>) {
+            ask.withdraw();
         }
 
         fn would_refuse(&self, n: u32) -> Option<AcquireError> {
@@ -206,13 +255,8 @@ macro_rules! plain {
             (!fits && self.is_full()).then_some(AcquireError::TooManyWaiters)
         }
 
-        fn is_closed(&self) -> bool {
-            Semaphore::is_closed(self)
-        }
-
-        fn max_and_active(&self) -> (usize, usize) {
-            let now = self.snapshot();
-            (now.max, now.active)
+        fn now(&self) -> Snapshot {
+            self.snapshot()
         }
 
         fn available(&self) -> usize {
@@ -225,22 +269,13 @@ macro_rules! plain {
     };
 }
 
-impl sealed::Sealed for Arc<Semaphore> {}
+impl Sealed for Arc<Semaphore> {}
 
 impl Source for Arc<Semaphore> {
     type Permit = OwnedSemaphorePermit;
     type Ask = AcquireOwned;
 
     plain!();
-
-    #[inline]
-    fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
-        Ok(Arc::clone(self).acquire_quietly_owned(n)?)
-    }
-
-    fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
-        Arc::clone(self).acquire_ahead_owned(n, over)
-    }
 
     fn ask(&self, n: u32) -> Self::Ask {
         Arc::clone(self).acquire_many_owned(n)
@@ -253,13 +288,9 @@ impl Source for Arc<Semaphore> {
     fn holds(ask: Pin<&mut Self::Ask>, semaphore: Arc<Semaphore>) {
         ask.holds(semaphore);
     }
-
-    fn withdraw(ask: Pin<&mut Self::Ask>) {
-        ask.withdraw();
-    }
 }
 
-impl sealed::Sealed for &Semaphore {}
+impl Sealed for &Semaphore {}
 
 impl<'a> Source for &'a Semaphore {
     type Permit = SemaphorePermit<'a>;
@@ -267,20 +298,7 @@ impl<'a> Source for &'a Semaphore {
 
     plain!();
 
-    #[inline]
-    fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
-        Ok(self.acquire_quietly(n)?)
-    }
-
-    fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
-        self.acquire_ahead(n, over)
-    }
-
     fn ask(&self, n: u32) -> Self::Ask {
         self.acquire_many(n)
-    }
-
-    fn withdraw(ask: Pin<&mut Self::Ask>) {
-        ask.withdraw();
     }
 }

@@ -15,7 +15,7 @@ use std::{
     cell::Cell,
     fmt,
     pin::Pin,
-    sync::{Arc, LazyLock, Weak, mpsc},
+    sync::{Arc, LazyLock, mpsc},
     task::{Context, Poll, Wake, Waker},
     thread,
 };
@@ -24,8 +24,8 @@ use rayon::ThreadPool;
 
 use super::{
     call::Grant,
-    source::{NotNow, Permit, Source},
-    wait::locked,
+    parker::locked,
+    source::{Handle, NotNow, Permit, Source},
 };
 use crate::{Semaphore, sync::Mutex};
 
@@ -285,11 +285,13 @@ struct Waiting<S: Source, F> {
     cell: Mutex<Parcel<S, F>>,
 }
 
+type WeakOf<S> = <<S as Source>::Handle as Handle>::Weak;
+
 enum Parcel<S: Source, F> {
     /// Out for a poll; `true` if there is news since it began.
     Out(bool),
-    /// With the semaphore that it does not keep alive, if it can do without.
-    Parked(Pin<Box<S::Ask>>, Option<Weak<Semaphore>>, F),
+    /// With what it does not keep alive meanwhile, or nobody could let go of that.
+    Parked(Pin<Box<S::Ask>>, Option<WeakOf<S>>, F),
 }
 
 impl<S, F> Waiting<S, F>
@@ -322,11 +324,11 @@ where
                 return answer.map(|permit| Some((permit, job)));
             }
             // Declared first: it may be the last one, and is not to be dropped under a lock.
-            let _semaphore;
+            let _handle;
             let mut cell = locked(&self.cell);
             if !matches!(*cell, Parcel::Out(true)) {
-                _semaphore = S::lets_go(ask.as_mut());
-                let weak = _semaphore.as_ref().map(Arc::downgrade);
+                _handle = S::lets_go(ask.as_mut());
+                let weak = _handle.as_ref().map(Handle::downgrade);
                 *cell = Parcel::Parked(ask, weak, job);
                 return Ok(None);
             }
@@ -348,10 +350,10 @@ where
         };
         if let Parcel::Parked(mut ask, weak, job) = parcel {
             if let Some(weak) = weak {
-                let Some(semaphore) = weak.upgrade() else {
+                let Some(handle) = Handle::upgrade(&weak) else {
                     return;
                 };
-                S::holds(ask.as_mut(), semaphore);
+                S::holds(ask.as_mut(), handle);
             }
             let home = self.home.clone();
             home.spawn(move || {

@@ -18,22 +18,16 @@
 //! 3. The lender cannot return to what is suspended before the loan is back. What it runs
 //!    meanwhile lies on top, and may use the permits as soon as they are back.
 
-use std::{
-    sync::{Arc, PoisonError},
-    task::Wake,
-    time::Duration,
-};
+use std::{sync::Arc, task::Wake, time::Duration};
 
 use rayon::Yield;
 
 use super::{
     frames::{self, Entered},
+    parker::{Awaited, Parker, locked},
     source::Id,
 };
-use crate::sync::{
-    Acquire, AtomicBool, AtomicUsize, Condvar, Instant, Mutex, MutexGuard, Relaxed, Release,
-    statics, thread,
-};
+use crate::sync::{AtomicUsize, Instant, Mutex, Relaxed, statics, thread};
 
 /// After this a call starves.
 pub(super) const PATIENCE: Duration = if cfg!(dynaphore_shuttle) {
@@ -57,82 +51,6 @@ statics! {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
 }
 
-mod depth {
-    use std::cell::Cell;
-
-    use crate::sync::thread_local;
-
-    thread_local! {
-        static DEPTH: Cell<u32> = const { Cell::new(0) };
-    }
-
-    /// Changes how many waits lie on this thread's stack.
-    pub(super) fn change(by: i32) -> u32 {
-        let changed = DEPTH.try_with(|depth| {
-            depth.set(depth.get().wrapping_add_signed(by));
-            depth.get()
-        });
-        changed.unwrap_or(0)
-    }
-}
-
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing in this module panics while a mutex of its own is locked.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Where a thread naps.
-#[derive(Debug, Default)]
-pub(super) struct Parker {
-    woken: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Parker {
-    pub(super) fn unpark(&self) {
-        *locked(&self.woken) = true;
-        self.changed.notify_one();
-    }
-
-    fn park(&self, at_most: Duration) {
-        let woken = locked(&self.woken);
-        let waited = self
-            .changed
-            .wait_timeout_while(woken, at_most, |woken| !*woken);
-        let (mut woken, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        *woken = false;
-    }
-}
-
-/// Permits that somebody waits for: in the semaphore's line, or to come back from a loan.
-#[derive(Debug)]
-pub(super) struct Awaited {
-    parker: Arc<Parker>,
-    are_there: AtomicBool,
-}
-
-impl Awaited {
-    pub(super) fn new(parker: &Arc<Parker>) -> Arc<Self> {
-        Arc::new(Self {
-            parker: Arc::clone(parker),
-            are_there: AtomicBool::new(false),
-        })
-    }
-
-    pub(super) fn is_there(&self) -> bool {
-        // ORDERING: pairs with the Release of the one who gives them.
-        self.are_there.load(Acquire)
-    }
-}
-
-impl Wake for Awaited {
-    fn wake(self: Arc<Self>) {
-        // ORDERING: Release, for `is_there`: a lender goes on with what is suspended.
-        self.are_there.store(true, Release);
-        self.parker.unpark();
-    }
-}
-
 /// A wait on this thread's stack.
 #[derive(Debug)]
 pub(super) struct Wait {
@@ -149,27 +67,26 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    pub(super) fn new(parker: Arc<Parker>) -> Self {
-        let depth = depth::change(1);
-        let doublings = depth.saturating_sub(SHALLOW);
+    /// Looks for other jobs as often as it can.
+    pub(super) fn new() -> Self {
+        Self::looking_every(Some(Duration::ZERO))
+    }
+
+    /// Looks for other jobs no more often than `every` so long, or never.
+    pub(super) fn looking_every(every: Option<Duration>) -> Self {
+        let own = match frames::change_waits(1).saturating_sub(SHALLOW) {
+            0 => Duration::ZERO,
+            doublings => Duration::from_millis(1 << doublings.min(20)),
+        };
         Self {
-            parker,
+            parker: Arc::default(),
             is_worker: rayon::current_thread_index().is_some(),
-            every: Some(match doublings {
-                0 => Duration::ZERO,
-                n => Duration::from_millis(1 << n.min(20)),
-            }),
+            every: every.map(|every| every.max(own)),
             looked: Instant::now(),
             rounds: 0,
             asked: None,
             again: PATIENCE,
         }
-    }
-
-    /// Looks for other jobs no more often than `every` so long, or never.
-    pub(super) fn looking_every(mut self, every: Option<Duration>) -> Self {
-        self.every = self.every.and_then(|own| every.map(|every| own.max(every)));
-        self
     }
 
     /// What it waits for is another thing now.
@@ -178,17 +95,18 @@ impl Wait {
     }
 
     fn is_due(&mut self) -> bool {
-        let Some(every) = self.every else {
-            return false;
-        };
-        if !every.is_zero() {
-            let now = Instant::now();
-            if now.duration_since(self.looked) < every {
-                return false;
+        match self.every {
+            None => false,
+            Some(Duration::ZERO) => true,
+            Some(every) => {
+                let now = Instant::now();
+                let is_due = now.duration_since(self.looked) >= every;
+                if is_due {
+                    self.looked = now;
+                }
+                is_due
             }
-            self.looked = now;
         }
-        true
     }
 
     /// Lends to who starves, or runs another job of the pool. False if there is neither.
@@ -244,7 +162,7 @@ impl Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        depth::change(-1);
+        frames::change_waits(-1);
     }
 }
 
@@ -284,7 +202,7 @@ fn lend() -> bool {
     if COUNT.load(Relaxed) == 0 || frames::are_none() {
         return false;
     }
-    let parker = Arc::default();
+    let mut wait = Wait::new();
     let lent = locked(&PLEAS).iter_mut().find_map(|plea| {
         if plea.loan.is_some() {
             return None;
@@ -293,7 +211,7 @@ fn lend() -> bool {
         if borrowed.permits < plea.least {
             return None;
         }
-        let lender = Awaited::new(&parker);
+        let lender = Awaited::new(&wait.parker);
         plea.loan = Some(Loan {
             permits: borrowed.permits,
             lender: Arc::clone(&lender),
@@ -304,7 +222,6 @@ fn lend() -> bool {
     let Some((id, borrowed, lender)) = lent else {
         return false;
     };
-    let mut wait = Wait::new(parker);
     let _suspended = Entered::waiting(id, borrowed.number, borrowed.permits, &lender, None);
     while !lender.is_there() {
         if !wait.look() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::order::{Discipline, Order, Overdue};
+use super::order::{Discipline, Order, Overdue, micros};
 
 /// Who gets a permit that comes back while others wait for one.
 ///
@@ -131,12 +131,7 @@ impl Policy {
 
     /// Whole microseconds, up to 71 minutes.
     pub(crate) const fn with_bound(self, bound: Duration) -> Self {
-        let micros = bound.as_micros();
-        let bound = if micros < u32::MAX as u128 {
-            micros as u32
-        } else {
-            u32::MAX
-        };
+        let bound = micros(bound);
         Self { bound, ..self }
     }
 

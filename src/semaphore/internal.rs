@@ -7,31 +7,10 @@
 //!
 //! *Semaphores that come and go*, used again without an allocation (`keyed/table.rs` has
 //! what that gives).
-//!
-//! *Permits ahead of the line*, for jobs whose callers have permits already (`rayon/call.rs`).
 
-#[cfg(any(feature = "keyed", feature = "pool"))]
 use std::convert::Infallible;
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-use std::sync::Arc;
 
-use super::core::Semaphore;
-#[cfg(any(
-    feature = "keyed",
-    feature = "pool",
-    all(feature = "rayon", not(dynaphore_loom))
-))]
-use super::packed::Held;
-#[cfg(any(feature = "keyed", feature = "pool"))]
-use super::word::Release;
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-use super::{
-    core::checked,
-    outcome::{Outcome, Since},
-    packed::Packed,
-    permit::{OwnedSemaphorePermit, SemaphorePermit},
-    word::{Calm, Take},
-};
+use super::{core::Semaphore, packed::Held, word::Release};
 #[cfg(feature = "keyed")]
 use super::{
     fairness::Policy,
@@ -39,10 +18,7 @@ use super::{
     queue::{Goal, Queue},
     word::Word,
 };
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-use crate::TryAcquireError;
 
-#[cfg(any(feature = "keyed", feature = "pool"))]
 /// What is left of a call.
 #[must_use = "somebody may wait for it"]
 pub(crate) enum Rest {
@@ -53,7 +29,6 @@ pub(crate) enum Rest {
     Closed,
 }
 
-#[cfg(any(feature = "keyed", feature = "pool"))]
 impl Rest {
     fn resized(concerned: bool) -> Self {
         if concerned {
@@ -70,7 +45,6 @@ impl Rest {
     }
 }
 
-#[cfg(any(feature = "keyed", feature = "pool"))]
 impl Semaphore {
     /// The first step of giving permits back. If nothing is left of it, some
     /// are still out.
@@ -152,114 +126,5 @@ impl Semaphore {
     /// also sees what the caller did before.
     pub(crate) fn confirm_active(&self) -> u32 {
         self.word.confirm().active()
-    }
-}
-
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-impl Semaphore {
-    /// Does whoever is woken in line have its permits, unless this was closed?
-    pub(crate) fn hands_over(&self) -> bool {
-        self.queue.hands_over()
-    }
-
-    /// Takes `n` permits ahead of those who wait, if so many are free, or `over` max, as
-    /// after a shrink. False for none, and if it is closed.
-    ///
-    /// To the line it is as if they had never come back: what is taken was too little for
-    /// the first, and whoever gives it back looks after the line as always.
-    pub(crate) fn take_ahead(&self, n: u32, over: bool) -> bool {
-        let take = || match over {
-            true => self.word.acquire_over(n),
-            false => self.word.try_acquire(n, || 0) == Take::Acquired,
-        };
-        n > 0 && take()
-    }
-
-    /// [`try_acquire_many`](Self::try_acquire_many) on the library's own account: statistics
-    /// count what is acquired, and not how often it was tried.
-    #[inline]
-    #[track_caller]
-    pub(crate) fn acquire_quietly(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        let packed = self
-            .take_quietly(checked(n as usize))
-            .map_err(Take::refusal)?;
-        Ok(SemaphorePermit::from_packed(self, packed))
-    }
-
-    /// As [`acquire_quietly`](Self::acquire_quietly).
-    #[inline]
-    #[track_caller]
-    pub(crate) fn acquire_quietly_owned(
-        self: Arc<Self>,
-        n: u32,
-    ) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        let packed = self
-            .take_quietly(checked(n as usize))
-            .map_err(Take::refusal)?;
-        Ok(OwnedSemaphorePermit::from_packed(self, packed))
-    }
-
-    fn pack_ahead(&self, n: u32, over: bool) -> Option<Packed> {
-        self.take_ahead(n, over).then(|| {
-            self.record(Outcome::Acquired, Since::NEVER);
-            self.hand_out(Held::taken(n))
-        })
-    }
-
-    /// Would one that had to wait be turned away now?
-    pub(crate) fn is_full(&self) -> bool {
-        let max_waiting = self.optional.max_waiting();
-        max_waiting < u32::MAX && self.queue.waiting() >= max_waiting as usize
-    }
-
-    /// As [`take_ahead`](Self::take_ahead).
-    pub(crate) fn acquire_ahead(&self, n: u32, over: bool) -> Option<SemaphorePermit<'_>> {
-        let packed = self.pack_ahead(n, over)?;
-        Some(SemaphorePermit::from_packed(self, packed))
-    }
-
-    /// As [`take_ahead`](Self::take_ahead).
-    pub(crate) fn acquire_ahead_owned(
-        self: Arc<Self>,
-        n: u32,
-        over: bool,
-    ) -> Option<OwnedSemaphorePermit> {
-        let packed = self.pack_ahead(n, over)?;
-        Some(OwnedSemaphorePermit::from_packed(self, packed))
-    }
-}
-
-/// What a holder wants to know again and again.
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-impl Semaphore {
-    /// See [`is_still`](Self::is_still).
-    #[inline]
-    pub(crate) fn calm(&self) -> Option<Calm> {
-        self.word.peek().calm()
-    }
-
-    /// Nothing has changed: one comparison that tells a holder that
-    /// [`is_pressed`](Self::is_pressed) is still false. If it fails, that may be so for
-    /// all that.
-    #[inline]
-    pub(crate) fn is_still(&self, calm: Calm) -> bool {
-        self.word.peek().is_still(calm)
-    }
-
-    /// Should a holder that could go on give its permits back? More are out
-    /// than max, or others than the caller's `own` requests wait, or it is
-    /// closed.
-    #[inline]
-    pub(crate) fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool {
-        !self.word.peek().is_calm() && self.is_pressed_now(own())
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn is_pressed_now(&self, own: usize) -> bool {
-        let state = self.word.load();
-        !state.is_settled()
-            || state.is_closed()
-            || (state.is_queued() && self.queue.waiting() > own)
     }
 }

@@ -100,7 +100,7 @@ impl Discipline {
     }
 }
 
-const fn micros(time: Duration) -> u32 {
+pub(super) const fn micros(time: Duration) -> u32 {
     let micros = time.as_micros();
     if micros < u32::MAX as u128 {
         micros as u32

@@ -392,7 +392,7 @@ impl fmt::Debug for Stats<'_> {
 /// let interval = semaphore.stats().blocking_take();
 /// assert_eq!((interval.acquired, interval.timed_out, interval.cancelled), (1, 1, 0));
 /// ```
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Interval {
     /// Those that were served, whether they had to wait or not.
@@ -555,25 +555,5 @@ impl serde::Serialize for Interval {
         out.serialize_field("p99_hold_nanos", &nanos(&self.holds, 0.99))?;
         out.serialize_field("longest_hold_nanos", &nanos(&self.holds, 1.0))?;
         out.end()
-    }
-}
-
-impl fmt::Debug for Interval {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Interval")
-            .field("acquired", &self.acquired)
-            .field("waited", &self.waited())
-            .field("rejected", &self.rejected)
-            .field("timed_out", &self.timed_out)
-            .field("cancelled", &self.cancelled)
-            .field("closed", &self.closed)
-            .field("too_many_waiters", &self.too_many_waiters)
-            .field("overdue", &self.overdue)
-            .field("would_time_out", &self.would_time_out)
-            .field("median_wait", &self.wait_time(0.5))
-            .field("longest_wait", &self.wait_time(1.0))
-            .field("median_hold", &self.holds.quantile(0.5))
-            .field("longest_hold", &self.holds.quantile(1.0))
-            .finish()
     }
 }

@@ -1,6 +1,7 @@
 //! Jobs and iterators that are throttled by a key of a keyed semaphore.
 
 mod forms;
+mod handles;
 mod nested;
 mod refused;
 

@@ -10,14 +10,22 @@
 use std::{
     fmt,
     hash::{BuildHasher, Hash, RandomState},
-    sync::Arc,
+    pin::Pin,
+    sync::{Arc, Weak},
 };
 
-use super::source::{Id, NotNow, Permit, Source, counted, sealed::Sealed};
+use super::{
+    acquire::{KeyedAcquire, KeyedAcquireOwned, try_take},
+    entry::Entry,
+    key::ToKey,
+    permit::{KeyedPermit, OwnedKeyedPermit, Permits, Reach},
+    semaphore::KeyedSemaphore,
+};
 use crate::{
-    Fairness, KeyedAcquire, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit, Semaphore, ToKey,
+    Fairness, Semaphore, Snapshot,
     error::{KeyedAcquireError, KeyedTryAcquireError},
-    keyed::KeyRequest,
+    rayon::source::{Handle, Id, NotNow, Permit, Sealed, Source, permit},
+    semaphore::checked,
 };
 
 impl From<KeyedTryAcquireError> for NotNow<KeyedAcquireError> {
@@ -28,16 +36,6 @@ impl From<KeyedTryAcquireError> for NotNow<KeyedAcquireError> {
             KeyedTryAcquireError::TooManyKeys => Self::Refused(KeyedAcquireError::TooManyKeys),
         }
     }
-}
-
-impl Id {
-    /// Of an entry: odd.
-    fn of_entry(number: u64) -> Self {
-        Self(2 * number + 1)
-    }
-
-    /// Of a key that is not in use, so that nobody has a permit of it.
-    const NOBODY: Self = Self(1);
 }
 
 /// A key of a [`KeyedSemaphore`], borrowed: a [`Source`] of permits for
@@ -181,25 +179,96 @@ impl<K, S> Clone for OwnedKeyedSource<K, S> {
     }
 }
 
-macro_rules! permit {
-    ($permit:ty) => {
-        impl<K: Send + Sync, S: Send + Sync> Permit for $permit {
-            counted!();
+permit!([K: Send + Sync, S: Send + Sync] KeyedPermit<'_, K, S>, |permit| permit.0.id(), permit.0.semaphore());
+permit!([K: Send + Sync, S: Send + Sync] OwnedKeyedPermit<K, S>, |permit| permit.0.id(), permit.0.semaphore());
 
-            fn id(&self) -> Id {
-                Id::of_entry(self.number())
-            }
+impl<R: Reach> Permits<R> {
+    fn id(&self) -> Id {
+        Id::of_number(self.entry().number.get())
+    }
 
-            #[inline]
-            fn semaphore(&self) -> &Semaphore {
-                <$permit>::semaphore(self)
-            }
-        }
-    };
+    fn semaphore(&self) -> &Semaphore {
+        &self.entry().semaphore
+    }
 }
 
-permit!(KeyedPermit<'_, K, S>);
-permit!(OwnedKeyedPermit<K, S>);
+/// Takes `n` permits of `key` ahead of those who wait, if the key is in use.
+fn take_ahead<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>(
+    keyed: R,
+    key: &Q,
+    n: u32,
+    over: bool,
+) -> Option<Permits<R>> {
+    let KeyedSemaphore { shards, .. } = keyed.keyed();
+    let entry = shards.read(keyed.keyed().hash(key), key, |_, entry| {
+        entry
+            .filter(|entry| entry.semaphore.take_ahead(n, over))
+            .cloned()
+    })?;
+    Some(Permits::taken(keyed, entry, n))
+}
+
+/// What a source asks of its key.
+impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
+    fn id<Q: ToKey<K> + ?Sized>(&self, key: &Q) -> Id {
+        self.shards.read(self.hash(key), key, |_, entry| {
+            entry.map_or(Id::NOBODY, |entry| Id::of_number(entry.number.get()))
+        })
+    }
+
+    fn available<Q: ToKey<K> + ?Sized>(&self, key: &Q) -> usize {
+        self.shards.read(self.hash(key), key, |table, entry| {
+            entry.map_or(table.default_max as usize, |entry| {
+                entry.semaphore.available_permits()
+            })
+        })
+    }
+
+    /// What a request for `n` permits of `key` would be told now, if it would
+    /// be turned away.
+    fn would_refuse<Q: ToKey<K> + ?Sized>(&self, key: &Q, n: u32) -> Option<KeyedAcquireError> {
+        let max_waiters = self.shards.settings().max_waiters;
+        self.shards.read(self.hash(key), key, |table, entry| {
+            if table.closed {
+                return Some(KeyedAcquireError::Closed);
+            }
+            let (available, waiters) = match entry {
+                None if !self.shards.has_room() => return Some(KeyedAcquireError::TooManyKeys),
+                None => (table.default_max as usize, 0),
+                Some(entry) => {
+                    let available = entry.semaphore.available_permits();
+                    (available, entry.users.waiters())
+                }
+            };
+            let is_full = n as usize > available && waiters >= max_waiters;
+            is_full.then_some(KeyedAcquireError::TooManyWaiters)
+        })
+    }
+}
+
+/// What a place in a key's line keeps alive. The entry itself stays in use as long as the
+/// place is counted, so that its number is enough to find it again. The key is not: it need
+/// not be equal to itself.
+pub struct KeyHandle<K, S> {
+    keyed: Arc<KeyedSemaphore<K, S>>,
+    entry: triomphe::Arc<Entry<K>>,
+}
+
+impl<K: Send + Sync, S: Send + Sync> Handle for KeyHandle<K, S> {
+    /// The hash and the number of the entry.
+    type Weak = (Weak<KeyedSemaphore<K, S>>, u64, u64);
+
+    fn downgrade(&self) -> Self::Weak {
+        let keyed = Arc::downgrade(&self.keyed);
+        (keyed, self.entry.hash, self.entry.number.get())
+    }
+
+    fn upgrade((keyed, hash, number): &Self::Weak) -> Option<Self> {
+        let keyed = keyed.upgrade()?;
+        let entry = keyed.shards.find_number(*hash, *number)?;
+        Some(Self { keyed, entry })
+    }
+}
 
 /// All of [`Source`] that does not depend on how the key is held.
 macro_rules! of_key {
@@ -207,26 +276,34 @@ macro_rules! of_key {
         type Error = KeyedAcquireError;
 
         fn id(&self) -> Id {
-            let number = self.keyed.number(&*self.key);
-            number.map_or(Id::NOBODY, Id::of_entry)
+            self.keyed.id(&*self.key)
+        }
+
+        fn take(&self, n: u32) -> Result<Self::Permit, NotNow<KeyedAcquireError>> {
+            let taken = try_take(Clone::clone(&self.keyed), &*self.key, checked(n as usize));
+            Ok(Self::Permit::new(taken?))
+        }
+
+        fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
+            let taken = take_ahead(Clone::clone(&self.keyed), &*self.key, n, over);
+            taken.map(Self::Permit::new)
+        }
+
+        fn ask(&self, n: u32) -> Self::Ask {
+            let (keyed, key) = (Clone::clone(&self.keyed), Clone::clone(&self.key));
+            Self::Ask::new(keyed, key, checked(n as usize))
         }
 
         fn would_refuse(&self, n: u32) -> Option<KeyedAcquireError> {
             self.keyed.would_refuse(&*self.key, n)
         }
 
-        fn is_closed(&self) -> bool {
-            self.keyed.is_closed_for(&*self.key)
-        }
-
-        fn max_and_active(&self) -> (usize, usize) {
-            let now = self.keyed.snapshot(&*self.key);
-            (now.max, now.active)
+        fn now(&self) -> Snapshot {
+            self.keyed.snapshot(&*self.key)
         }
 
         fn available(&self) -> usize {
-            let now = self.keyed.snapshot(&*self.key);
-            if now.waiting > 0 { 0 } else { now.available() }
+            self.keyed.available(&*self.key)
         }
 
         fn hands_over(&self) -> bool {
@@ -244,21 +321,10 @@ where
     Q: ToKey<K> + Sync + ?Sized,
 {
     type Permit = KeyedPermit<'a, K, S>;
+    type Handle = KeyHandle<K, S>;
     type Ask = KeyedAcquire<'a, 'a, K, Q, S>;
 
     of_key!();
-
-    fn take(&self, n: u32) -> Result<Self::Permit, NotNow<KeyedAcquireError>> {
-        Ok(self.keyed.try_acquire_many(self.key, n)?)
-    }
-
-    fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
-        self.keyed.acquire_ahead(self.key, n, over)
-    }
-
-    fn ask(&self, n: u32) -> Self::Ask {
-        self.keyed.acquire_many(self.key, n)
-    }
 }
 
 impl<K, S> Sealed for OwnedKeyedSource<K, S> {}
@@ -269,20 +335,18 @@ where
     S: BuildHasher + Send + Sync,
 {
     type Permit = OwnedKeyedPermit<K, S>;
-    type Ask = KeyRequest<K, S>;
+    type Handle = KeyHandle<K, S>;
+    type Ask = KeyedAcquireOwned<K, Arc<K>, S>;
 
     of_key!();
 
-    fn take(&self, n: u32) -> Result<Self::Permit, NotNow<KeyedAcquireError>> {
-        Ok(Arc::clone(&self.keyed).try_acquire_many_owned(&*self.key, n)?)
+    fn lets_go(ask: Pin<&mut Self::Ask>) -> Option<Self::Handle> {
+        let (keyed, entry) = ask.project().request.lets_go()?;
+        Some(KeyHandle { keyed, entry })
     }
 
-    fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {
-        Arc::clone(&self.keyed).acquire_ahead_owned(&*self.key, n, over)
-    }
-
-    fn ask(&self, n: u32) -> Self::Ask {
-        KeyRequest::new(Arc::clone(&self.keyed), Arc::clone(&self.key), n)
+    fn holds(ask: Pin<&mut Self::Ask>, KeyHandle { keyed, entry }: Self::Handle) {
+        ask.project().request.holds(keyed, entry);
     }
 }
 
