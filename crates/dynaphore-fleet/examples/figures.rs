@@ -209,6 +209,9 @@ async fn killed(address: &str) -> Result<(), Box<dyn Error>> {
         if let Some(output) = child.stdout.take() {
             BufReader::new(output).read_line(&mut line)?;
         }
+        if line.is_empty() {
+            return Err("the process that is to be killed has ended by itself".into());
+        }
         let mut waiting = Vec::new();
         for _ in 0..KILLED_MAX {
             let semaphore = Arc::clone(fleet.semaphore());

@@ -135,7 +135,8 @@ async fn a_store_that_panics_leaves_nobody_waiting() {
     assert!(matches!(fleet.set_max(3).await, Err(FleetError::Left)));
     timeout(PATIENCE, async {
         assert!(semaphore.acquire().await.is_err(), "it is closed");
-        fleet.wait_for(State::Live).await;
+        // Also who waits for a state that does not come any more.
+        fleet.wait_for(State::Lost).await;
         assert_eq!(fleet.state(), State::Left);
         assert!(fleet.snapshot().await.is_err());
         drop(permit);
