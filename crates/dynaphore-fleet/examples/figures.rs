@@ -8,8 +8,12 @@
 mod common;
 
 use std::{
+    env,
     error::Error,
+    future::pending,
     hint::black_box,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,10 +25,15 @@ use tokio::time::sleep;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    if let ["--hold", address] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return hold(address).await;
+    }
     let server = Server::start(&[]);
     let address = server.address();
     hot_path(&address).await?;
     moving_demand(&address).await?;
+    killed(&address).await?;
     Ok(())
 }
 
@@ -168,6 +177,64 @@ async fn moving_demand(address: &str) -> Result<(), Box<dyn Error>> {
     println!(
         "16 members, demand moves each second  {:.1} % of max in use",
         mean * 100.0
+    );
+    Ok(())
+}
+
+const KILLED_LEASE: Duration = Duration::from_secs(1);
+const KILLED_MAX: usize = 16;
+
+/// A process that is to be killed: has half of all permits, and says when.
+async fn hold(address: &str) -> Result<(), Box<dyn Error>> {
+    let fleet = join(address, "killed", KILLED_MAX, KILLED_LEASE).await?;
+    let mut permits = Vec::new();
+    for _ in 0..KILLED_MAX / 2 {
+        permits.push(fleet.semaphore().acquire().await?);
+    }
+    println!("it has them");
+    pending().await
+}
+
+/// Another process is killed, and its share is waited for.
+async fn killed(address: &str) -> Result<(), Box<dyn Error>> {
+    const TIMES: u32 = 24;
+    let fleet = join(address, "killed", KILLED_MAX, KILLED_LEASE).await?;
+    let mut took = Vec::new();
+    for time in 0..TIMES {
+        let mut child = Command::new(env::current_exe()?)
+            .args(["--hold", address])
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        if line.is_empty() {
+            return Err("the process that is to be killed has ended by itself".into());
+        }
+        let mut waiting = Vec::new();
+        for _ in 0..KILLED_MAX {
+            let semaphore = Arc::clone(fleet.semaphore());
+            waiting.push(tokio::spawn(semaphore.acquire_owned()));
+        }
+        // Wherever it may be between two renewals.
+        sleep(Duration::from_millis(100) + KILLED_LEASE / 3 * time / TIMES).await;
+        child.kill()?;
+        let start = Instant::now();
+        child.wait()?;
+        let mut permits = Vec::new();
+        for one in waiting {
+            permits.push(one.await??);
+        }
+        took.push(start.elapsed().as_secs_f64() * 1e3);
+        drop(permits);
+    }
+    let middle = median(&mut took);
+    println!(
+        "a member killed, lease 1000 ms  its share with who waits after {:.0} to {:.0} ms, {middle:.0} \
+         in the middle",
+        took[0],
+        took[took.len() - 1]
     );
     Ok(())
 }

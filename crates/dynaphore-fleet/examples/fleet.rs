@@ -5,13 +5,15 @@
 //! cargo run --release -p dynaphore-fleet --example fleet -- --memory  # members in one process
 //! ```
 //!
-//! Members are processes of this program. Each takes permits, tells the probe over a
-//! socket, and gives them back; one is killed and others are added as it goes on. The
-//! probe is this process: a member's permits are back when its socket is closed. Exit
-//! status 1 if it ever saw more than max.
+//! Members are processes of this program. Each takes permits, tells the probe, and gives
+//! them back; one is killed and others are added as it goes on. The probe is this process: a
+//! member's permits are back when the member is gone. Exit status 1 if it ever saw more than
+//! max. Needs Unix.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+#[path = "../tests/common/probe.rs"]
+mod probe;
 
 use std::{
     collections::BTreeMap,
@@ -24,11 +26,8 @@ use std::{
 
 use common::Server;
 use dynaphore_fleet::{Fleet, Memory, Options, Redis, Store};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    time::sleep,
-};
+use probe::{Listener, Teller};
+use tokio::time::sleep;
 
 const MAX: usize = 12;
 const LEASE: Duration = Duration::from_millis(900);
@@ -43,8 +42,8 @@ fn main() -> ExitCode {
         match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [] => show(false).await,
             ["--memory"] => show(true).await,
-            ["--member", store, probe, tasks] => {
-                member(Redis::new(store)?, probe.to_owned(), tasks.parse()?).await?;
+            ["--member", store, tasks] => {
+                member(Redis::new(store)?, Teller::inherited()?, tasks.parse()?).await?;
                 Ok(true)
             }
             _ => Err("usage: fleet [--memory]".into()),
@@ -61,21 +60,19 @@ fn main() -> ExitCode {
 }
 
 /// Joins, and works with so many tasks until it is killed.
-async fn member(store: impl Store, probe: String, tasks: usize) -> Result<(), Failure> {
+async fn member(store: impl Store, teller: Teller, tasks: usize) -> Result<(), Failure> {
     let fleet = Fleet::join(store, "demo", Options::new(MAX).lease(LEASE)).await?;
-    let socket = TcpStream::connect(probe).await?;
-    socket.set_nodelay(true)?;
-    let socket = Arc::new(tokio::sync::Mutex::new(socket));
+    let teller = Arc::new(teller);
     let mut running = Vec::new();
     for _ in 0..tasks {
-        let (semaphore, socket) = (Arc::clone(fleet.semaphore()), Arc::clone(&socket));
+        let (semaphore, teller) = (Arc::clone(fleet.semaphore()), Arc::clone(&teller));
         running.push(tokio::spawn(async move {
             while let Ok(permit) = semaphore.acquire().await {
                 // The probe has counted it before the work begins, and it is out of the
                 // count before the permit is back.
-                tell(&socket, b'+').await?;
+                teller.tell(b'+', 0).await?;
                 sleep(Duration::from_millis(7)).await;
-                tell(&socket, b'-').await?;
+                teller.tell(b'-', 0).await?;
                 drop(permit);
             }
             Ok::<(), std::io::Error>(())
@@ -87,13 +84,6 @@ async fn member(store: impl Store, probe: String, tasks: usize) -> Result<(), Fa
     Ok(())
 }
 
-/// Sends a byte, and waits until it is counted.
-async fn tell(socket: &tokio::sync::Mutex<TcpStream>, what: u8) -> std::io::Result<()> {
-    let mut socket = socket.lock().await;
-    socket.write_all(&[what]).await?;
-    socket.read_u8().await.map(drop)
-}
-
 /// What is held under permits, as the probe sees it.
 #[derive(Default)]
 struct Seen {
@@ -102,22 +92,9 @@ struct Seen {
     taken: u64,
 }
 
-async fn probe(listener: TcpListener, seen: Arc<Mutex<Seen>>) {
-    let mut number = 0;
-    while let Ok((mut socket, _)) = listener.accept().await {
-        number += 1;
-        let seen = Arc::clone(&seen);
-        let _ = socket.set_nodelay(true);
-        tokio::spawn(async move {
-            while let Ok(what) = socket.read_u8().await {
-                count(&seen, number, what);
-                if socket.write_all(&[what]).await.is_err() {
-                    break;
-                }
-            }
-            seen.lock().unwrap().held.remove(&number);
-        });
-    }
+async fn listen(listener: Listener, number: u64, seen: Arc<Mutex<Seen>>) {
+    listener.listen(|what, _| count(&seen, number, what)).await;
+    seen.lock().unwrap().held.remove(&number);
 }
 
 fn count(seen: &Mutex<Seen>, number: u64, what: u8) {
@@ -166,22 +143,24 @@ async fn show(memory: bool) -> Result<bool, Failure> {
         ),
     };
     let address = server.as_ref().map_or_else(String::new, Server::address);
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let listens = listener.local_addr()?.to_string();
     let seen = Arc::new(Mutex::new(Seen::default()));
-    tokio::spawn(probe(listener, Arc::clone(&seen)));
-
     let shared = Memory::new();
-    let start = |tasks: usize| -> Result<Worker, Failure> {
+    let mut number = 0;
+    let mut start = |tasks: usize| -> Result<Worker, Failure> {
+        let (end, listener) = probe::pair()?;
+        number += 1;
+        tokio::spawn(listen(listener, number, Arc::clone(&seen)));
         if memory {
+            let teller = Teller::new(end)?;
             return Ok(Worker::Task(tokio::spawn(member(
                 shared.clone(),
-                listens.clone(),
+                teller,
                 tasks,
             ))));
         }
         let child = Command::new(env::current_exe()?)
-            .args(["--member", &address, &listens, &tasks.to_string()])
+            .args(["--member", &address, &tasks.to_string()])
+            .stdin(end)
             .stderr(Stdio::null())
             .spawn()?;
         Ok(Worker::Process(Ended(child)))

@@ -20,7 +20,7 @@ use crate::{
     error::StoreError,
     fleet::{Shared, State},
     member::Member,
-    message::{FleetSnapshot, Report},
+    message::{FleetSnapshot, Refusal, Report},
     store::{Calls, Store},
 };
 
@@ -50,6 +50,17 @@ pub(crate) struct Driver<S> {
     calls: Option<Calls>,
     listened: Option<Instant>,
     side: Side,
+}
+
+/// What the thread leaves behind, also when a store has panicked: nobody waits for ever.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.semaphore.set_max(0);
+        self.0.semaphore.close();
+        self.0.state.send_replace(State::Left);
+    }
 }
 
 /// The local half, which the clock moves also while the store is waited for.
@@ -85,16 +96,12 @@ impl<S: Store> Driver<S> {
 
     /// The thread.
     pub(crate) fn run(self, commands: mpsc::UnboundedReceiver<Command>, joined: Answer<()>) {
-        let shared = Arc::clone(&self.side.shared);
         match runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime.block_on(self.drive(commands, joined)),
             Err(error) => {
                 let _ = joined.send(Err(StoreError::lost(error)));
             }
         }
-        shared.semaphore.set_max(0);
-        shared.semaphore.close();
-        shared.state.send_replace(State::Left);
     }
 
     async fn drive(mut self, mut commands: mpsc::UnboundedReceiver<Command>, joined: Answer<()>) {
@@ -109,6 +116,7 @@ impl<S: Store> Driver<S> {
         if failed {
             return;
         }
+        let _end = End(Arc::clone(&self.side.shared));
         let mut leaving = left;
         if leaving {
             self.leave();
@@ -158,7 +166,9 @@ impl<S: Store> Driver<S> {
                     .watch(self.patience, self.store.snapshot(&self.name))
                     .await
                 {
-                    Ok(snapshot) if snapshot.counted() > u64::from(snapshot.max) => {}
+                    Ok(now) if !now.complete || now.counted() > u64::from(now.max) => {}
+                    // It has forgotten all, and will know again what members report.
+                    Err(StoreError::Refused(Refusal::NoFleet)) => {}
                     answer => {
                         for one in unsettled.drain(..) {
                             let _ = one.send(answer.clone().map(drop));
@@ -243,7 +253,8 @@ impl Side {
         self.member.tick(self.now());
         // The number first: whoever reads it and then acquires has no later one.
         self.shared.fence.store(self.member.fence(), Relaxed);
-        let share = self.member.share() as usize;
+        // A store may answer anything.
+        let share = (self.member.share() as usize).min(Semaphore::MAX_PERMITS);
         if self.shared.semaphore.snapshot().max != share {
             self.shared.semaphore.set_max(share);
         }
@@ -261,7 +272,13 @@ impl Side {
 
     async fn tick(&mut self) {
         if let Some(ticks) = &mut self.ticks {
-            ticks.tick().await;
+            let asks_at = self.member.asks_at();
+            let asks_at = asks_at.and_then(|at| self.start.checked_add(at));
+            // One that has passed is dealt with.
+            match asks_at.filter(|at| *at > Instant::now()) {
+                Some(at) => _ = time::timeout_at(at.into(), ticks.tick()).await,
+                None => _ = ticks.tick().await,
+            }
         }
         self.enforce();
     }

@@ -87,7 +87,7 @@ impl Fleet {
     ///
     /// # Cancel safety
     ///
-    /// A member that has been half-way in leaves again.
+    /// A member that has been half-way in leaves again, and closes its semaphore.
     pub async fn join(store: impl Store, name: &str, options: Options) -> Result<Self, FleetError> {
         check_name(name)?;
         let max = permits(options.max)?;
@@ -165,7 +165,8 @@ impl Fleet {
         self.ask(Command::Snapshot).await
     }
 
-    /// Waits until no more than the fleet's max are out, anywhere.
+    /// Waits until no more than the fleet's max are out, anywhere. After the store may have
+    /// forgotten members that is a lease and a grace at least.
     ///
     /// # Errors
     ///
@@ -180,15 +181,15 @@ impl Fleet {
         *self.shared.state.borrow()
     }
 
-    /// Waits until the member is in `state`. A state that it is in for a moment only may
-    /// be missed.
+    /// Waits until the member is in `state`, or has left: no state follows that. A state that
+    /// it is in for a moment only may be missed.
     pub async fn wait_for(&self, state: State) {
         // The sender is here, so there is no error.
         let _ = self
             .shared
             .state
             .subscribe()
-            .wait_for(|now| *now == state)
+            .wait_for(|now| *now == state || *now == State::Left)
             .await;
     }
 

@@ -17,6 +17,7 @@ struct Record {
     share: u32,
     /// No more than that can be out: the invariant that everything stands on.
     counted: u32,
+    out: u32,
     demand: u32,
     /// After that it is gone.
     until: Duration,
@@ -85,8 +86,9 @@ impl Ledger {
                 seq: report.seq,
                 share: report.share,
                 counted: bound,
+                out: report.out,
                 demand: if report.leaving { 0 } else { report.demand },
-                until: self.now + report.lease + report.grace,
+                until: self.after(report.lease, report.grace),
             },
         );
         if report.leaving {
@@ -97,7 +99,7 @@ impl Ledger {
                 record.share = 0;
             }
             let calls = self.calls(&self.targets(), report.id);
-            return Ok((self.grant(fence, 0, false), calls));
+            return Ok((self.grant(fence, 0, false, None), calls));
         }
         let targets = self.targets();
         let target = targets[&report.id];
@@ -107,7 +109,9 @@ impl Ledger {
             record.counted = bound.max(share);
         }
         let calls = self.calls(&targets, report.id);
-        Ok((self.grant(fence, share, share < target), calls))
+        let short = share < target;
+        let next = (short || report.demand > share).then(|| self.next_expiry(report.id));
+        Ok((self.grant(fence, share, short, next.flatten()), calls))
     }
 
     /// Changes max. Returns the fences of those who should report soon.
@@ -147,6 +151,7 @@ impl Ledger {
                 fence: m.fence,
                 share: m.share,
                 counted: m.counted,
+                out: m.out,
                 demand: m.demand,
             })
             .collect();
@@ -154,13 +159,18 @@ impl Ledger {
         Ok(FleetSnapshot {
             max: self.max,
             members,
+            complete: self.now >= self.quiet_until,
         })
     }
 
     /// The store may have forgotten something: nothing grows for a lease and a grace.
     pub fn quiet(&mut self, now: Duration, lease: Duration, grace: Duration) {
         self.tick(now);
-        self.quiet_until = self.now + lease + grace;
+        self.quiet_until = self.after(lease, grace);
+    }
+
+    fn after(&self, lease: Duration, grace: Duration) -> Duration {
+        self.now.saturating_add(lease).saturating_add(grace)
     }
 
     /// Time does not go back, and those whose time is over are gone.
@@ -173,7 +183,7 @@ impl Ledger {
     /// out before it was emptied.
     fn next(&self, last: u64) -> u64 {
         let micros = u64::try_from(self.now.as_micros()).unwrap_or(u64::MAX);
-        micros.max(last + 1)
+        micros.max(last.saturating_add(1))
     }
 
     /// What nobody can have out.
@@ -183,6 +193,17 @@ impl Ledger {
         }
         let counted: u64 = self.members.values().map(|m| u64::from(m.counted)).sum();
         u64::from(self.max).saturating_sub(counted) as u32
+    }
+
+    /// How long until something comes back by itself: the quiet time ends, or the first of
+    /// those besides `id` that have something is forgotten.
+    fn next_expiry(&self, id: u64) -> Option<Duration> {
+        if self.now < self.quiet_until {
+            return Some(self.quiet_until - self.now);
+        }
+        let others = self.members.iter().filter(|(other, _)| **other != id);
+        let first = others.filter(|(_, m)| m.counted > 0).map(|(_, m)| m.until);
+        first.min().map(|until| until - self.now)
     }
 
     /// How max is shared out: to each what it asks for, as long as there is enough;
@@ -248,7 +269,7 @@ impl Ledger {
             .collect()
     }
 
-    fn grant(&self, fence: u64, share: u32, short: bool) -> Grant {
+    fn grant(&self, fence: u64, share: u32, short: bool, next: Option<Duration>) -> Grant {
         let asked: u64 = self.members.values().map(|m| u64::from(m.demand)).sum();
         Grant {
             fence,
@@ -257,6 +278,7 @@ impl Ledger {
             version: self.version,
             contended: asked > u64::from(self.max),
             short,
+            next_expiry: next,
         }
     }
 }

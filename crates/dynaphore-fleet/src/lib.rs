@@ -54,6 +54,22 @@
 //! they do not use, and report. A report that frees something makes it call those who
 //! are short. Calls may be lost: the next renewal, at a third of the lease, does the same.
 //!
+//! **The share of a member that has died is back as the store forgets it.** Nobody reports
+//! then who could make the store call others. So a grant to a member that could use more
+//! says how long it is until the store forgets the first of the others, unless that one
+//! renews. The member reports again then.
+//!
+//! 7. This is safe: steps 1 to 6 ask nothing of when a report is sent. And it compares no
+//!    clocks, since what is told is a time that is left.
+//! 8. It is enough. A member that waits reports at least at each third of the lease. So one of
+//!    its reports comes in the last third of the dead one's time. Those that live have
+//!    renewed at a third, so each has more time left than that: the first to be
+//!    forgotten is the dead one. A member that lives and has not been heard for
+//!    so long only makes for a report more.
+//! 9. The time counts from when the report was sent, which is before the store read its
+//!    clock. So the next report may come too early, by as much as it travels faster than the
+//!    one before, and never too late by that. Then its answer says how little is left.
+//!
 //! # When the store is lost
 //!
 //! **It cannot be reached.** Until the lease is over all goes on with the shares as they
@@ -64,8 +80,9 @@
 //! A ledger without a past, and one that another server process wrote, grants no growth
 //! for a lease and a grace. By then each member has reported or let go. The max that was
 //! set last comes with the reports, for its version is that of the time when it was set.
-//! Not covered: a *server's* clock that is put forward, and two servers that both take
-//! themselves for the primary: each grants up to max.
+//! A server's clock that is put back stands still for the ledger until it has caught up:
+//! nobody is forgotten meanwhile. Not covered: a *server's* clock that is put forward, and
+//! two servers that both take themselves for the primary: each grants up to max.
 //!
 //! **A member stood still for longer than its lease** (`SIGSTOP`, a laptop's lid, a
 //! machine that is moved). Nobody can take permits from one who does not run. When it goes

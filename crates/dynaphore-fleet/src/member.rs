@@ -7,6 +7,9 @@ use crate::message::{Grant, Report};
 /// Between two reports, at least.
 const PACE: Duration = Duration::from_millis(10);
 
+/// Between two reports, where the store's clock has said when to ask.
+const SHORTEST_PACE: Duration = Duration::from_millis(1);
+
 /// Between two reports of a member that has a right to more.
 const SHORT_PACE: Duration = Duration::from_millis(20);
 
@@ -42,6 +45,8 @@ pub struct Member {
     told_out: u32,
     contended: bool,
     short: bool,
+    /// When others' permits may come back by themselves.
+    asks_at: Option<Duration>,
     /// It has a shrink to acknowledge, or is called.
     urgent: bool,
     leaving: bool,
@@ -66,6 +71,7 @@ impl Member {
             told_out: 0,
             contended: false,
             short: false,
+            asks_at: None,
             urgent: true,
             leaving: false,
         }
@@ -93,6 +99,13 @@ impl Member {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         self.deadline
+    }
+
+    /// When others' permits may come back by themselves, and it wants them: look then,
+    /// and not later.
+    #[must_use]
+    pub fn asks_at(&self) -> Option<Duration> {
+        self.asks_at
     }
 
     /// Lets go of a grant whose time is over. The caller puts the share in force.
@@ -140,7 +153,8 @@ impl Member {
         } else {
             pace
         };
-        if since < due {
+        let asks = self.asks_at.is_some_and(|at| now >= at);
+        if since < due && !asks {
             return false;
         }
         if self.contended && demand < self.share {
@@ -155,6 +169,7 @@ impl Member {
         self.sent = Some(now);
         self.open = true;
         self.urgent = false;
+        self.asks_at = None;
         self.told_demand = demand;
         self.told_out = out;
         Report {
@@ -183,6 +198,10 @@ impl Member {
         self.fence = self.fence.max(grant.fence);
         self.contended = grant.contended;
         self.short = grant.short;
+        // From the sending, so not too late; if too early, the next answer says so.
+        self.asks_at = grant
+            .next_expiry
+            .map(|left| sent.saturating_add(left.max(SHORTEST_PACE)));
         self.deadline = Some(sent + self.good_for());
         // A shrink is acknowledged at once.
         self.urgent |= grant.share < self.share;

@@ -47,6 +47,9 @@ pub struct Grant {
     /// The member has a right to more than `share`, which others have not given
     /// back yet.
     pub short: bool,
+    /// How long until the store forgets the first of the others, unless that one renews.
+    /// Told to a member that could use more than `share`: it should ask again then.
+    pub next_expiry: Option<Duration>,
 }
 
 /// Why the store has no answer.
@@ -74,6 +77,8 @@ pub struct MemberSnapshot {
     /// How many permits it may have out at most. More than its share until it has
     /// acknowledged a shrink, and while holders keep what they have.
     pub counted: u32,
+    /// How many permits it had out when it said so last: at each renewal, and as shares move.
+    pub out: u32,
     /// What it has out and what it waits for, when it said so last.
     pub demand: u32,
 }
@@ -86,6 +91,9 @@ pub struct FleetSnapshot {
     pub max: u32,
     /// The members, in the order of their fences.
     pub members: Vec<MemberSnapshot>,
+    /// All members that have something out are among them: not so for a lease and a grace
+    /// after the store may have forgotten some.
+    pub complete: bool,
 }
 
 impl FleetSnapshot {
@@ -95,7 +103,14 @@ impl FleetSnapshot {
         self.members.iter().map(|m| u64::from(m.share)).sum()
     }
 
-    /// How many permits may be out at most. More than max for a while after a shrink.
+    /// The sum of what members had out when they said so last.
+    #[must_use]
+    pub fn out(&self) -> u64 {
+        self.members.iter().map(|m| u64::from(m.out)).sum()
+    }
+
+    /// How many permits may be out at most, if this is [`complete`](Self::complete). More
+    /// than max for a while after a shrink.
     #[must_use]
     pub fn counted(&self) -> u64 {
         self.members.iter().map(|m| u64::from(m.counted)).sum()

@@ -58,13 +58,13 @@ impl Options {
         }
     }
 
-    /// For how long a share is good: 100 ms to an hour, 3 s unless set, the same for all
-    /// members of a fleet. It is renewed at a third of that.
+    /// Within which the share of a member that has died is with those who wait for it: 100 ms
+    /// to an hour, 3 s unless set, the same for all members of a fleet. A grace comes on top.
     ///
-    /// The share of a member that has died is back in the store after the lease and the
-    /// grace, counted from its last report. Who waits for it asks every 20 ms, and looks at
-    /// the clock every 10 ms: it has it at most 30 ms and a round trip later. Sooner is not
-    /// safe: the dead one could be alive and use its share until then.
+    /// The store counts a 32nd less, from the last report of the dead one. That leaves time
+    /// for this report and for the one of who waits, which comes as the store forgets the
+    /// dead one. Sooner is not safe: it could be alive and use its share until then. A
+    /// member renews at a third.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
@@ -92,7 +92,8 @@ impl Options {
     }
 
     /// The semaphore whose max is to be this member's share; of the default fairness
-    /// unless set. Its max belongs to the fleet from then on.
+    /// unless set. Its max belongs to the fleet from then on: it is 0 after an attempt to join
+    /// that has failed.
     pub fn semaphore(mut self, semaphore: Arc<Semaphore>) -> Self {
         self.semaphore = Some(semaphore);
         self
@@ -116,7 +117,8 @@ impl Options {
         // The store counts in microseconds.
         let micros = |time: Duration| Duration::from_micros(time.as_micros() as u64);
         Ok(Terms {
-            lease: micros(self.lease),
+            // The rest is for the messages.
+            lease: micros(self.lease - self.lease / 32),
             grace: micros(self.grace),
             drift_ppm: self.drift_ppm,
             kept,

@@ -175,7 +175,7 @@ impl Store for Redis {
                 u8::from(report.leaving).to_string(),
             ];
             let answer = self.run(fleet, &arguments).await?;
-            let [fence, share, max, version, contended, short] =
+            let [fence, share, max, version, contended, short, next] =
                 numbers(answer.iter().skip(1).map(String::as_str))?;
             Ok(Grant {
                 fence,
@@ -184,6 +184,7 @@ impl Store for Redis {
                 version,
                 contended: contended == 1,
                 short: short == 1,
+                next_expiry: (next > 0).then(|| Duration::from_micros(next)),
             })
         })
     }
@@ -206,14 +207,15 @@ impl Store for Redis {
     ) -> BoxFuture<'a, Result<FleetSnapshot, StoreError>> {
         Box::pin(async move {
             let answer = self.run(fleet, &["snapshot".to_owned()]).await?;
-            let [max] = numbers(answer.iter().skip(1).take(1).map(String::as_str))?;
+            let [max, complete] = numbers(answer.iter().skip(1).take(2).map(String::as_str))?;
             let mut members = Vec::new();
-            for line in answer.iter().skip(2) {
-                let [fence, share, counted, demand] = numbers(line.split(' '))?;
+            for line in answer.iter().skip(3) {
+                let [fence, share, counted, out, demand] = numbers(line.split(' '))?;
                 members.push(MemberSnapshot {
                     fence,
                     share: count(share)?,
                     counted: count(counted)?,
+                    out: count(out)?,
                     demand: count(demand)?,
                 });
             }
@@ -221,6 +223,7 @@ impl Store for Redis {
             Ok(FleetSnapshot {
                 max: count(max)?,
                 members,
+                complete: complete == 1,
             })
         })
     }

@@ -3,7 +3,7 @@
 --
 -- KEYS[1]  the hash of the fleet: `format`, `max`, `version`, `lease`, `grace`, `fence`,
 --          `quiet`, `now`, `run`, and for each member `m:<id>`, which is
---          "fence seq share counted demand until". Times are in microseconds.
+--          "fence seq share counted out demand until". Times are in microseconds.
 -- KEYS[2]  the channel on which members are called
 -- ARGV[1]  "sync", "max" or "snapshot", then its arguments
 
@@ -14,6 +14,10 @@ local function whole(text)
   if type(text) ~= 'string' or not text:match('^%d+$') or #text > 16 then return nil end
   return tonumber(text)
 end
+-- Permits: less than 2^32.
+local function permits(n) return n and n < 4294967296 end
+-- Which server process this is.
+local function run() return redis.call('INFO', 'server'):match('run_id:(%x+)') or '' end
 local function show(n) return string.format('%.0f', n) end
 
 -- Read and check all of it before anything is changed.
@@ -28,12 +32,13 @@ for field, value in pairs(raw) do
   if field:sub(1, 2) == 'm:' then
     local parts = {}
     for part in value:gmatch('%S+') do parts[#parts + 1] = whole(part) or -1 end
-    local bad = #parts ~= 6
+    local bad = #parts ~= 7
     for _, part in ipairs(parts) do bad = bad or part < 0 end
-    if bad then return {'foreign', 'a member is not six numbers: ' .. field:sub(1, 40)} end
+    for i = 3, 6 do bad = bad or not permits(parts[i]) end
+    if bad then return {'foreign', 'a member is not seven numbers: ' .. field:sub(1, 40)} end
     members[field] = {
       id = field, fence = parts[1], seq = parts[2], share = parts[3],
-      counted = parts[4], demand = parts[5], till = parts[6],
+      counted = parts[4], out = parts[5], demand = parts[6], till = parts[7],
     }
   elseif field ~= 'format' and field ~= 'run' then
     fleet[field] = whole(value)
@@ -46,6 +51,7 @@ for _, field in ipairs({'max', 'version', 'lease', 'grace', 'fence', 'quiet', 'n
     fleet[field] = 0
   end
 end
+if not permits(fleet.max) then return {'foreign', 'max is 2^32 or more'} end
 
 local time = redis.call('TIME')
 local now = math.max(fleet.now, tonumber(time[1]) * 1000000 + tonumber(time[2]))
@@ -102,6 +108,18 @@ local function targets()
   return targets
 end
 
+-- How long until something comes back by itself; 0 where nothing does.
+local function next_expiry(id)
+  if now < fleet.quiet then return fleet.quiet - now end
+  local first
+  for other, member in pairs(members) do
+    if other ~= id and member.counted > 0 and not (first and first <= member.till) then
+      first = member.till
+    end
+  end
+  return first and first - now or 0
+end
+
 local function call(fences)
   if #fences > 0 then redis.call('PUBLISH', channel, table.concat(fences, ' ')) end
 end
@@ -138,7 +156,8 @@ local function save(id)
   if m then
     fields[#fields + 1] = id
     fields[#fields + 1] = table.concat({
-      show(m.fence), show(m.seq), show(m.share), show(m.counted), show(m.demand), show(m.till),
+      show(m.fence), show(m.seq), show(m.share), show(m.counted), show(m.out),
+      show(m.demand), show(m.till),
     }, ' ')
   end
   redis.call('HSET', key, unpack(fields))
@@ -158,10 +177,9 @@ if what == 'sync' then
   end
   -- Another server process than the last time, or an empty one: it may have forgotten
   -- members.
-  local run = redis.call('INFO', 'server'):match('run_id:(%x+)') or ''
-  if raw.run ~= run then
+  if raw.run ~= run() then
     fleet.quiet = now + report.lease + report.grace
-    raw.run = run
+    raw.run = run()
   end
   fleet.lease, fleet.grace = report.lease, report.grace
   if fleet.version == 0 then fleet.version, fleet.max = 1, report.max end
@@ -172,12 +190,12 @@ if what == 'sync' then
   local bound = math.max(report.share, report.out)
   local member = {
     id = id, fence = known and known.fence or fleet.fence, seq = report.seq,
-    share = report.share, counted = bound,
+    share = report.share, counted = bound, out = report.out,
     demand = report.leaving == 1 and 0 or report.demand,
     till = now + report.lease + report.grace,
   }
   members[id] = member
-  local share, target = 0, 0
+  local share, target, next = 0, 0, 0
   if report.leaving == 1 then
     member.share = 0
     if bound == 0 then
@@ -191,6 +209,7 @@ if what == 'sync' then
     share = math.min(target, bound + free())
     member.share, member.counted = share, math.max(bound, share)
     call_those_who_help(all, id)
+    if share < target or report.demand > share then next = next_expiry(id) end
   end
   save(id)
   local asked = 0
@@ -198,6 +217,7 @@ if what == 'sync' then
   return {
     'granted', show(member.fence), show(share), show(fleet.max), show(fleet.version),
     asked > fleet.max and '1' or '0', share < target and '1' or '0',
+    show(next),
   }
 end
 
@@ -216,10 +236,12 @@ if what == 'max' then
 end
 
 -- A snapshot changes nothing.
-local answer = {'snapshot', show(fleet.max)}
+local complete = raw.run == run() and now >= fleet.quiet
+local answer = {'snapshot', show(fleet.max), complete and '1' or '0'}
 for _, member in pairs(members) do
   answer[#answer + 1] = table.concat({
-    show(member.fence), show(member.share), show(member.counted), show(member.demand),
+    show(member.fence), show(member.share), show(member.counted), show(member.out),
+    show(member.demand),
   }, ' ')
 end
 return answer

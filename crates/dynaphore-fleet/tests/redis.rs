@@ -21,6 +21,13 @@ async fn join(server: &Server, options: Options) -> Result<Fleet, FleetError> {
     .await
 }
 
+/// Why one who has time cannot join.
+async fn refusal(server: &Server) -> FleetError {
+    let store = Redis::new(server.address()).unwrap();
+    let options = Options::new(4).lease(Duration::from_secs(3600));
+    Fleet::join(store, "db", options).await.unwrap_err()
+}
+
 #[tokio::test]
 async fn a_lost_server_pauses_and_an_empty_one_goes_on_with_the_same_max() {
     let mut server = Server::start(&[]);
@@ -88,13 +95,15 @@ async fn what_is_no_fleet_is_told_and_left_alone() {
         vec!["format", "1", "max", "3"],
         with(["max", "-3"]),
         with(["max", "99999999999999999999999999"]),
+        with(["max", "4294967296"]),
+        with(["m:1", "1 1 4294967296 0 0 0 9000000000000000"]),
         with(["max", "0x10"]),
         with(["lease", "1.5"]),
         with(["other", "text"]),
         with(["m:1", ""]),
-        with(["m:1", "1 2 3 4 5"]),
-        with(["m:1", "1 2 3 4 5 nan"]),
-        with(["m:1", "1 2 3 4 5 6 7"]),
+        with(["m:1", "1 2 3 4 5 6"]),
+        with(["m:1", "1 2 3 4 5 6 nan"]),
+        with(["m:1", "1 2 3 4 5 6 7 8"]),
         with(["m:\u{0}\u{fffd}", "\r\n"]),
     ] {
         let server = Server::start(&[]);
@@ -111,7 +120,7 @@ async fn what_is_no_fleet_is_told_and_left_alone() {
                 .unwrap()
         };
         let before = dump(&mut connection);
-        let error = join(&server, Options::new(4)).await.unwrap_err();
+        let error = refusal(&server).await;
         assert!(
             matches!(&error, FleetError::Store(StoreError::Foreign(_))),
             "{hash:?}: {error}"
@@ -129,7 +138,7 @@ async fn a_key_of_another_type_is_told_and_left_alone() {
         .arg("text")
         .exec(&mut connection)
         .unwrap();
-    let error = join(&server, Options::new(4)).await.unwrap_err();
+    let error = refusal(&server).await;
     assert!(
         matches!(&error, FleetError::Store(StoreError::Foreign(_))),
         "{error}"
@@ -233,11 +242,11 @@ async fn a_crowd_of_a_hundred_thousand_members_is_refused() {
         pipe.cmd("HSET")
             .arg("dynaphore:{db}")
             .arg(format!("m:{id}"))
-            .arg("1 1 0 0 0 9000000000000000")
+            .arg("1 1 0 0 0 0 9000000000000000")
             .ignore();
     }
     pipe.exec(&mut connection).unwrap();
-    let error = join(&server, Options::new(4)).await.unwrap_err();
+    let error = refusal(&server).await;
     assert!(
         matches!(
             &error,

@@ -85,6 +85,10 @@ async fn a_shrink_settles_when_holders_are_done<S: Store + Clone>(store: S) {
     shares_are(&a, &[4, 4]).await;
     let held = a.semaphore().clone().try_acquire_many_owned(4).unwrap();
     b.set_max(2).await.unwrap();
+    until("the store knows what is out", async || {
+        b.snapshot().await.unwrap().out() == 4
+    })
+    .await;
     until("b has shrunk", async || {
         b.snapshot().await.unwrap().counted() == 4
     })

@@ -1,0 +1,368 @@
+//! Eight processes, and all that can go wrong; a probe counts what is held meanwhile.
+//!
+//! ```sh
+//! cargo test -p dynaphore-fleet --features redis-tests --test chaos                    # 10 s of it
+//! cargo test -p dynaphore-fleet --features redis-tests --test chaos -- --seconds 60
+//! ```
+//!
+//! Members are killed, stand still for half a lease to three, and for 5 s nothing gets through
+//! to them. The ways of half of them are bad all the time (`way.rs`). The server starts again
+//! with nothing; max is 64, 8, 64 every 2 s. With libfaketime, one member's clock is ten
+//! minutes ahead and one runs 5 % too fast.
+//!
+//! Half of the time is with a grace that is longer than a member stands still, half with one
+//! that is shorter than a partition: what is promised is different, and so are the mistakes
+//! that would show.
+//!
+//! # What the probe holds against the fleet
+//!
+//! The max in force: max, or a larger one before it, until the server counts no more than
+//! max, and says that it counts all. Two things are not promised:
+//!
+//! - What a member holds that has stood still for longer than lease and grace. A machine
+//!   under load may send `SIGCONT` late, or let a process wait. So members say every
+//!   20 ms that they run, and one that has been silent for nearly the grace is not counted until
+//!   it runs, has had the time to give back what it had, and knows of its lease (`held.rs`).
+//! - A change of max without an answer: it may be made later. The bound stays for a lease
+//!   and a grace.
+//!
+//! Fails if the probe ever saw more than the max in force, or if the shares do not add up
+//! to max once it is quiet.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod held;
+#[path = "../common/probe.rs"]
+mod probe;
+mod process;
+mod way;
+
+use std::{
+    env,
+    error::Error,
+    io,
+    process::{Command, ExitCode},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use common::Server;
+use dynaphore_fleet::FleetSnapshot;
+use held::Held;
+use process::{Process, joined};
+use tokio::time::sleep;
+use way::{Condition, Network, Way};
+
+const MEMBERS: usize = 8;
+const MAX: usize = 64;
+const LEASE: Duration = Duration::from_secs(1);
+/// Longer than a member stands still, and one lease more: so what it has stays counted.
+const LONG_GRACE: Duration = Duration::from_secs(4);
+/// With the lease much shorter than a partition: so what is let go of too late shows.
+const SHORT_GRACE: Duration = Duration::from_millis(700);
+/// For so long some permits are held, and others for a tenth of it.
+const LONG_HOLD: Duration = Duration::from_millis(200);
+const PARTITION: Duration = Duration::from_secs(5);
+const RESIZE: Duration = Duration::from_secs(2);
+const RESTART: Duration = Duration::from_secs(12);
+const FAULT: Duration = Duration::from_millis(400);
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let runtime = tokio::runtime::Runtime::new().expect("no runtime");
+    let done = runtime.block_on(async {
+        match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [] => chaos(10).await,
+            ["--seconds", seconds] => chaos(seconds.parse()?).await,
+            ["--member", store, fleet, grace] => {
+                let grace = Duration::from_millis(grace.parse()?);
+                process::work(store, fleet, grace).await.map(|()| true)
+            }
+            _ => Err("usage: chaos [--seconds N]".into()),
+        }
+    });
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("chaos: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn chaos(seconds: u64) -> Result<bool, Failure> {
+    if !process::clocks() {
+        println!("no libfaketime: all clocks are right");
+    }
+    let network = Network::of_this_machine();
+    let mut good = true;
+    for (fleet, grace) in [("long", LONG_GRACE), ("short", SHORT_GRACE)] {
+        println!("a grace of {grace:?}");
+        let mut round = Round::new(network, fleet, grace).await?;
+        round.run(Duration::from_secs(seconds) / 2).await?;
+        good &= round.end().await?;
+    }
+    Ok(good)
+}
+
+/// Numbers that look random: splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+}
+
+fn signal(process: u32, signal: &str) -> io::Result<()> {
+    let done = Command::new("kill")
+        .args([signal, &process.to_string()])
+        .status()?;
+    done.success()
+        .then_some(())
+        .ok_or_else(|| io::Error::other("kill"))
+}
+
+/// A member's way while nothing is done to it.
+fn usual(index: usize) -> Condition {
+    match index % 2 {
+        0 => Condition::Bad,
+        _ => Condition::Good,
+    }
+}
+
+struct Member {
+    // Ends before its way does.
+    process: Process,
+    way: Arc<Way>,
+    /// What ends a fault: a task of its own, which no other fault holds up.
+    fault: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// A fleet, from when it starts until it is quiet again.
+struct Round {
+    name: &'static str,
+    grace: Duration,
+    members: Vec<Member>,
+    /// One that only looks, and sets max.
+    fleet: dynaphore_fleet::Fleet,
+    server: Option<Server>,
+    held: Arc<Mutex<Held>>,
+    random: Random,
+    /// The numbers under which the probe knows members.
+    numbers: u64,
+    max: usize,
+    /// Before that a change of max may come late.
+    trust: Instant,
+    /// Killed, stopped, cut, and servers that came back empty.
+    counts: [u32; 4],
+}
+
+impl Round {
+    async fn new(network: Network, name: &'static str, grace: Duration) -> Result<Self, Failure> {
+        let server = Server::try_start(&[]).map_err(|error| format!("redis-server: {error}"))?;
+        let address = server.address();
+        let held = Arc::new(Mutex::new(Held::new(MAX, grace)));
+        let mut members = Vec::new();
+        for index in 0..MEMBERS {
+            let plain = address.trim_start_matches("redis://");
+            let way = Arc::new(Way::new(index, plain, network).await?);
+            way.set(usual(index))?;
+            members.push(Member {
+                process: Process::start(index, index as u64, &way, name, grace, &held)?,
+                way,
+                fault: None,
+            });
+        }
+        Ok(Self {
+            name,
+            grace,
+            members,
+            fleet: joined(&address, name, grace).await?,
+            server: Some(server),
+            held,
+            random: Random(u64::from(std::process::id())),
+            numbers: MEMBERS as u64,
+            max: MAX,
+            trust: Instant::now(),
+            counts: [0; 4],
+        })
+    }
+
+    fn log(&self, event: impl Into<String>) {
+        self.held.lock().unwrap().log(event);
+    }
+
+    async fn run(&mut self, time: Duration) -> Result<(), Failure> {
+        let begin = Instant::now();
+        let (mut resize, mut restart, mut fault) = (RESIZE, RESTART / 3, FAULT);
+        while begin.elapsed() < time {
+            if begin.elapsed() >= resize {
+                resize = begin.elapsed() + RESIZE;
+                self.resize(if self.max == MAX { 8 } else { MAX }).await;
+            }
+            if begin.elapsed() >= restart {
+                restart = begin.elapsed() + RESTART;
+                self.restart().await?;
+            }
+            if begin.elapsed() >= fault {
+                fault = begin.elapsed() + FAULT;
+                self.fault()?;
+            }
+            self.look().await;
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    async fn resize(&mut self, max: usize) {
+        self.max = max;
+        {
+            // Before it is sent, and also if the answer is lost.
+            let mut held = self.held.lock().unwrap();
+            held.in_force = held.in_force.max(max);
+        }
+        let done = self.fleet.set_max(max).await;
+        if done.is_err() {
+            self.trust = Instant::now() + LEASE + self.grace;
+        }
+        self.log(format!("max {max}: {done:?}"));
+    }
+
+    async fn restart(&mut self) -> Result<(), Failure> {
+        {
+            // What was set last may be lost with it.
+            let mut held = self.held.lock().unwrap();
+            held.in_force = MAX;
+            held.log("the server starts again");
+        }
+        if let Some(mut server) = self.server.take() {
+            let again = move || {
+                server.restart();
+                server
+            };
+            self.server = Some(tokio::task::spawn_blocking(again).await?);
+        }
+        self.counts[3] += 1;
+        Ok(())
+    }
+
+    fn fault(&mut self) -> Result<(), Failure> {
+        let index = self.random.below(MEMBERS as u64) as usize;
+        let member = &mut self.members[index];
+        if member
+            .fault
+            .as_ref()
+            .is_some_and(|fault| !fault.is_finished())
+        {
+            return Ok(());
+        }
+        let what = self.random.below(3) as usize;
+        let held = Arc::clone(&self.held);
+        match what {
+            0 => {
+                let (number, way) = (self.numbers, &member.way);
+                self.numbers += 1;
+                member.process =
+                    Process::start(index, number, way, self.name, self.grace, &self.held)?;
+            }
+            1 => {
+                let process = member.process.id();
+                let leases = 500 + self.random.below(2501) as u32;
+                signal(process, "-STOP")?;
+                member.fault = Some(tokio::spawn(async move {
+                    sleep(LEASE * leases / 1000).await;
+                    signal(process, "-CONT").expect("it is not killed while it is stopped");
+                    held.lock().unwrap().log(format!("member {index}: goes on"));
+                }));
+            }
+            _ => {
+                let way = Arc::clone(&member.way);
+                way.set(Condition::Cut)?;
+                member.fault = Some(tokio::spawn(async move {
+                    sleep(PARTITION).await;
+                    way.set(usual(index)).expect("as it was before");
+                    held.lock().unwrap().log(format!("member {index}: healed"));
+                }));
+            }
+        }
+        self.counts[what] += 1;
+        let what = ["killed", "stopped", "cut"][what];
+        self.log(format!("member {index}: {what}"));
+        Ok(())
+    }
+
+    /// If all that is out is counted, and fits, that is the bound from here on.
+    async fn look(&mut self) {
+        let Ok(snapshot) = self.fleet.snapshot().await else {
+            return;
+        };
+        let fits = snapshot.complete && snapshot.counted() <= u64::from(snapshot.max);
+        let mut held = self.held.lock().unwrap();
+        if fits && Instant::now() >= self.trust && held.in_force != snapshot.max as usize {
+            held.in_force = snapshot.max as usize;
+            held.log(format!(
+                "in force: {} ({:?})",
+                snapshot.max, snapshot.members
+            ));
+        }
+    }
+
+    /// All is as it should be again. Those that were killed are forgotten after lease and grace.
+    async fn end(mut self) -> Result<bool, Failure> {
+        for index in 0..MEMBERS {
+            if let Some(fault) = self.members[index].fault.take() {
+                fault.await?;
+            }
+            self.members[index].way.set(Condition::Good)?;
+        }
+        self.held.lock().unwrap().in_force = MAX;
+        let quiet = Instant::now();
+        let is_whole = |now: &FleetSnapshot| {
+            now.members.len() == MEMBERS + 1
+                && now.max as usize == MAX
+                && now.shares() == MAX as u64
+        };
+        let whole = loop {
+            let now = self.fleet.snapshot().await.ok();
+            let whole = now.as_ref().is_some_and(is_whole);
+            if whole || quiet.elapsed() > Duration::from_secs(60) {
+                break whole;
+            }
+            if now.is_none_or(|now| now.max as usize != MAX) {
+                let _ = self.fleet.set_max(MAX).await;
+            }
+            sleep(Duration::from_millis(20)).await;
+        };
+        let took = quiet.elapsed();
+        let last = self.fleet.snapshot().await;
+        let held = self.held.lock().unwrap();
+        let [killed, stopped, cut, emptied] = self.counts;
+        println!(
+            "  {killed} killed, {stopped} stood still, {cut} partitions, \
+             {emptied} servers that came back empty"
+        );
+        println!(
+            "  {} permits, at most {} held at once; {} times a member was silent for longer than \
+             is promised",
+            held.taken, held.most, held.excused
+        );
+        match whole {
+            true => println!("  all shares add up to max {took:.1?} after the last fault"),
+            false => println!("  NEVER DO THE SHARES ADD UP TO MAX: {last:?}"),
+        }
+        if held.wrong.is_empty() {
+            println!("  never more than the max in force");
+        } else {
+            held.last().iter().for_each(|line| println!("{line}"));
+        }
+        Ok(held.wrong.is_empty() && whole && held.taken > 0)
+    }
+}

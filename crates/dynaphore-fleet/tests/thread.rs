@@ -1,0 +1,161 @@
+//! What a member's thread does with the answers of a store: here one that answers what the
+//! test wants.
+
+use std::{
+    collections::VecDeque,
+    future,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use dynaphore::Semaphore;
+use dynaphore_fleet::{
+    BoxFuture, Calls, Fleet, FleetError, FleetSnapshot, Grant, Memory, Options, Refusal, Report,
+    State, Store, StoreError,
+};
+use futures_util::stream;
+use tokio::{sync::mpsc, time::timeout};
+
+/// Turns a hang into a failure.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// So long that no renewal falls into a test.
+const LEASE: Duration = Duration::from_secs(3600);
+
+/// What a report is answered with.
+type Script = Box<dyn FnMut(&Report) -> Result<Grant, StoreError> + Send>;
+
+struct Scripted {
+    answer: Script,
+    /// Each report that has come.
+    seen: mpsc::UnboundedSender<Report>,
+    snapshots: Arc<Mutex<VecDeque<Result<FleetSnapshot, StoreError>>>>,
+}
+
+impl Scripted {
+    fn new(
+        answer: impl FnMut(&Report) -> Result<Grant, StoreError> + Send + 'static,
+    ) -> (Self, mpsc::UnboundedReceiver<Report>) {
+        let (seen, reports) = mpsc::unbounded_channel();
+        let store = Self {
+            answer: Box::new(answer),
+            seen,
+            snapshots: Arc::default(),
+        };
+        (store, reports)
+    }
+}
+
+impl Store for Scripted {
+    fn sync<'a>(
+        &'a mut self,
+        _: &'a str,
+        report: &'a Report,
+    ) -> BoxFuture<'a, Result<Grant, StoreError>> {
+        let _ = self.seen.send(report.clone());
+        let answer = (self.answer)(report);
+        Box::pin(future::ready(answer))
+    }
+
+    fn set_max<'a>(&'a mut self, _: &'a str, _: u32) -> BoxFuture<'a, Result<(), StoreError>> {
+        // Without a message.
+        std::panic::resume_unwind(Box::new("a store that panics"))
+    }
+
+    fn snapshot<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<FleetSnapshot, StoreError>> {
+        let next = self.snapshots.lock().unwrap().pop_front();
+        let next = next.unwrap_or_else(|| Err(Refusal::TooManyMembers.into()));
+        Box::pin(future::ready(next))
+    }
+
+    fn calls<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<Calls, StoreError>> {
+        Box::pin(future::ready(Ok(Box::pin(stream::pending()) as Calls)))
+    }
+}
+
+fn grant(share: u32, next_expiry: Option<Duration>) -> Grant {
+    Grant {
+        fence: 1,
+        share,
+        max: share,
+        version: 1,
+        contended: false,
+        short: false,
+        next_expiry,
+    }
+}
+
+fn options() -> Options {
+    Options::new(4).lease(LEASE)
+}
+
+#[tokio::test]
+async fn who_waits_reports_again_when_the_store_has_said_and_not_at_its_next_renewal() {
+    let (store, mut reports) =
+        Scripted::new(|report| Ok(grant(1, (report.seq == 1).then_some(PATIENCE / 400))));
+    let fleet = Fleet::join(store, "db", options()).await.unwrap();
+    assert_eq!(reports.recv().await.unwrap().seq, 1);
+    let second = timeout(PATIENCE, reports.recv()).await;
+    assert_eq!(
+        second.expect("a renewal is due in 20 minutes").unwrap().seq,
+        2
+    );
+    drop(fleet);
+}
+
+#[tokio::test]
+async fn a_share_of_more_permits_than_a_semaphore_has_is_cut() {
+    let (store, _reports) = Scripted::new(|_| Ok(grant(u32::MAX, None)));
+    let fleet = Fleet::join(store, "db", options()).await.unwrap();
+    assert_eq!(fleet.semaphore().max(), Semaphore::MAX_PERMITS);
+}
+
+#[tokio::test]
+async fn settled_waits_until_the_store_knows_all_that_it_may_have_forgotten() {
+    let (store, _reports) = Scripted::new(|_| Ok(grant(1, None)));
+    let memory = Memory::new();
+    let known = Fleet::join(memory, "db", options()).await.unwrap();
+    let complete = known.snapshot().await.unwrap();
+    assert!(complete.complete);
+    let mut incomplete = complete.clone();
+    incomplete.complete = false;
+    let snapshots = Arc::clone(&store.snapshots);
+    let fleet = Fleet::join(store, "db", options()).await.unwrap();
+    let nobody = Err(Refusal::NoFleet.into());
+    *snapshots.lock().unwrap() = [nobody, Ok(incomplete), Ok(complete)].into();
+    fleet.settled().await.unwrap();
+    assert!(snapshots.lock().unwrap().is_empty(), "it has seen the last");
+}
+
+#[tokio::test]
+async fn a_store_that_panics_leaves_nobody_waiting() {
+    let (store, _reports) = Scripted::new(|_| Ok(grant(1, None)));
+    let fleet = Fleet::join(store, "db", options()).await.unwrap();
+    let semaphore = Arc::clone(fleet.semaphore());
+    let permit = semaphore.acquire().await.unwrap();
+    assert!(matches!(fleet.set_max(3).await, Err(FleetError::Left)));
+    timeout(PATIENCE, async {
+        assert!(semaphore.acquire().await.is_err(), "it is closed");
+        // Also who waits for a state that does not come any more.
+        fleet.wait_for(State::Lost).await;
+        assert_eq!(fleet.state(), State::Left);
+        assert!(fleet.snapshot().await.is_err());
+        drop(permit);
+        fleet.leave().await;
+    })
+    .await
+    .expect("nobody waits for ever");
+}
+
+#[tokio::test]
+async fn an_attempt_that_has_failed_leaves_the_semaphore_for_the_next() {
+    let semaphore = Arc::new(Semaphore::new(9));
+    let options = options().semaphore(Arc::clone(&semaphore));
+    let (store, _reports) = Scripted::new(|_| Err(Refusal::TooManyMembers.into()));
+    let failed = Fleet::join(store, "db", options.clone()).await;
+    assert!(matches!(failed, Err(FleetError::Store(_))));
+    assert_eq!(semaphore.max(), 0);
+    let (store, _reports) = Scripted::new(|_| Ok(grant(2, None)));
+    let _fleet = Fleet::join(store, "db", options).await.unwrap();
+    assert!(!semaphore.is_closed());
+    assert_eq!(semaphore.max(), 2);
+}
