@@ -87,7 +87,7 @@ impl Shop {
                 let draw = Mutex::new(draw.fork());
                 let told = self.pool.install(|| {
                     let items = (0..20).into_par_iter().with_max_len(1);
-                    items.throttle_for_each(&*self.semaphore, |_| self.hold(1, &draw))
+                    items.throttle_for_each(&self.semaphore, |_| self.hold(1, &draw))
                 });
                 tally.ended(told.map_or(End::Closed, |()| End::Granted), since);
             }
