@@ -16,7 +16,7 @@
  * the number of releases after which one more is notified.
  *
  * -D options: USERS, HEAVY (so many of them, the last), EVENTUAL, CANCELS, RESIZES,
- * CLOSES, BUSY, LATE. BUG_... plants a mistake; `run` lists them.
+ * CLOSES, BUSY, LATE, RESERVES (newcomers leave permits to those who are overdue). BUG_... plants a mistake; `run` lists them.
  */
 
 #ifndef USERS
@@ -297,13 +297,14 @@ inline hand_over() {
     notify()
 }
 
-/* Sets r: DONE for a permit, CLOSE for closed, CONTINUE for neither. */
-inline try(n, barge) {
+/* Sets r: DONE for a permit, CLOSE for closed, CONTINUE for neither. Who passes QUEUED
+ * leaves `left`. */
+inline try(n, barge, left) {
     d_step {
         r = CONTINUE;
         if
         :: closed -> r = CLOSE
-        :: !closed && fits(n) && (!queued || barge) ->
+        :: !closed && (!queued && fits(n) || barge && fits(n + left)) ->
             taken = taken + n;
             assert(owned[me] == 0 && taken <= max);
             owned[me] = n;
@@ -314,22 +315,43 @@ inline try(n, barge) {
 }
 
 /* Argument 5: it listens; now it looks. Sets r like `try`. */
-inline look() {
+inline look(left) {
     r = CONTINUE;
     /* The word, by a load; and by a write if QUEUED is not set. */
     if
-    :: queued -> seen = closed || fits(1)
+    :: queued -> seen = closed || fits(1 + left)
     :: else ->
 #ifdef BUG_LOOK_WITHOUT_QUEUED
-        seen = closed || fits(1)
+        seen = closed || fits(1 + left)
 #else
-        d_step { seen = closed || fits(1); queued = true }
+        d_step { seen = closed || fits(1 + left); queued = true }
 #endif
     fi;
     if
-    :: seen -> seen = false; try(1, !priority)
+    :: seen -> seen = false; try(1, !priority, 0)
     :: else -> seen = false
     fi;
+}
+
+/* What a newcomer leaves: as many as compete, if it finds that somebody is overdue. */
+inline reserve() {
+#ifdef RESERVES
+    if
+    :: left = count
+    :: left = 0
+    fi
+#else
+    left = 0
+#endif
+}
+
+/* One that competed has its permit. A newcomer may have left it more than that. */
+inline tell_of_the_rest() {
+#if defined(RESERVES) && !defined(BUG_TELL_NOBODY_OF_THE_REST)
+    notify()
+#else
+    skip
+#endif
 }
 
 /* Into the line. Sets r: DONE and CLOSE as ever, CONTINUE when it waits there. */
@@ -339,7 +361,7 @@ inline enter_line(n) {
     if
     :: length > 0 && priority -> d_step { line[length] = me; length++ }
     :: else ->
-        try(n, true);
+        try(n, true, 0);
         if
         :: r == CONTINUE ->
             line_flag = true;
@@ -369,7 +391,7 @@ mtype:step = { CONTINUE, DONE, AGAIN, CLOSE };
 #define LOCALS \
     byte f = 0; byte k = 0; byte b = 0; byte m = 0; byte wakes = 0; byte returned = 0; \
     bool seen = false; bool any = false; mtype:step r = CONTINUE; bool handed = false; \
-    byte after = 0
+    byte after = 0; byte left = 0
 
 proctype user(byte me) {
     LOCALS;
@@ -383,11 +405,11 @@ proctype user(byte me) {
 #endif
 begins:
     /* By the word alone, or past QUEUED if nobody in line keeps it from that. */
-    try(need[me], false);
+    try(need[me], false, 0);
     if
     :: r == DONE -> goto has
     :: r == CLOSE -> goto over
-    :: r == CONTINUE && !priority -> try(need[me], true);
+    :: r == CONTINUE && !priority -> reserve(); try(need[me], true, left);
         if
         :: r == DONE -> goto has
         :: r == CLOSE -> goto over
@@ -408,16 +430,18 @@ begins:
 competes:
 #ifdef BUG_LISTEN_LATE
     count++;
-    look();
+    look(0);
     event_add(me);
 #else
     event_add(me);
+    reserve();
     count++;
-    look();
+    look(left);
+    left = 0;
 #endif
 end_competes:
     do
-    :: r == DONE -> count--; leave(); goto has
+    :: r == DONE -> count--; leave(); tell_of_the_rest(); goto has
     :: r == CLOSE -> count--; leave(); goto over
     :: r == CONTINUE && notified[me] && comes(me) ->
 #ifdef BUSY
@@ -428,7 +452,7 @@ end_competes:
 #endif
         /* Its notification is used up by this. */
         d_step { event_remove(me) }
-        try(1, !priority);
+        try(1, !priority, 0);
         if
         :: r != CONTINUE
 #ifdef EVENTUAL
@@ -436,7 +460,7 @@ end_competes:
             enter_line(1);
             count--;
             if
-            :: r == DONE -> goto has
+            :: r == DONE -> tell_of_the_rest(); goto has
             :: r == CLOSE -> goto over
             :: else -> goto in_line
             fi
@@ -447,7 +471,7 @@ end_competes:
             d_step { event_notify(1, true); any = false }
 #endif
 #ifndef BUG_LISTEN_AGAIN_WITHOUT_LOOK
-            look()
+            look(0)
 #endif
         fi
     :: r == CONTINUE && cancels > 0 ->
@@ -521,10 +545,10 @@ progress_watched:
 proctype resizer() {
     LOCALS;
     byte me = 0;
-    byte left = RESIZES;
+    byte times = RESIZES;
     do
-    :: left > 0 ->
-        left--;
+    :: times > 0 ->
+        times--;
         d_step { max = (max > 0 -> 0 : 2); seen = queued }
         if
         :: seen -> seen = false; hand_over()
