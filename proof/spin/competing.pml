@@ -6,10 +6,17 @@
  * it joins the line.
  *
  * Memory is sequentially consistent, as in line.pml: the fences are proof/litmus's part.
- * Those notified come in the end, so the count of `passed` (argument 6) is not modelled.
+ *
+ * Every request here ends or waits, so a cycle of states would be a call that goes on for
+ * ever. `run` looks for one too: there is none, however unfair the schedule is.
+ *
+ * BUSY is about argument 6. User 0 never comes once it is notified: its thread is busy.
+ * User 1 waits, and the last user comes and goes for ever, so there are cycles. In each in
+ * which everybody who can move does so at last, user 1 is woken again and again. LATE is
+ * the number of releases after which one more is notified.
  *
  * -D options: USERS, HEAVY (so many of them, the last), EVENTUAL, CANCELS, RESIZES,
- * CLOSES. BUG_... plants a mistake; `run` lists them.
+ * CLOSES, BUSY, LATE, RESERVES (newcomers leave permits to those who are overdue). BUG_... plants a mistake; `run` lists them.
  */
 
 #ifndef USERS
@@ -29,6 +36,18 @@
 #endif
 #ifndef CLOSES
 #define CLOSES 0
+#endif
+#ifndef LATE
+#define LATE 1
+#endif
+#ifdef BUSY
+#define comes(who) (who != 0)
+#define is_watched(who) (who == 1)
+#define is_endless(who) (who == USERS - 1)
+#else
+#define comes(who) true
+#define is_watched(who) false
+#define is_endless(who) false
 #endif
 #ifdef EVENTUAL
 #define priority line_flag
@@ -55,6 +74,10 @@ mtype:verdict = { WAITING, GRANTED, CLOSED };
 mtype:verdict told[USERS] = WAITING;
 /* How many compete. It only says whether there is somebody to notify without the lock. */
 byte count = 0;
+#ifdef BUSY
+/* Releases that notified nobody, since the last that did. */
+byte passed = 0;
+#endif
 
 /* The event: who listens, in order, and who of them is notified. */
 byte list[USERS];
@@ -89,8 +112,9 @@ inline event_remove(who) {
     k = 0;
 }
 
-/* So many are notified, with those who are already; or one more. */
+/* So many are notified, with those who are already; or one more. Sets `any`. */
 inline event_notify(n, more) {
+    any = false;
     k = 0;
     b = 0;
     do
@@ -102,7 +126,7 @@ inline event_notify(n, more) {
     do
     :: k < listeners && b > 0 ->
         if
-        :: !notified[list[k]] -> notified[list[k]] = true; b--
+        :: !notified[list[k]] -> notified[list[k]] = true; any = true; b--
         :: else
         fi;
         k++
@@ -138,6 +162,7 @@ inline leave() {
 #endif
         :: else
         fi;
+        any = false;
         seen = false;
         k = 0;
     }
@@ -158,8 +183,23 @@ inline notify() {
             m = m - 1;
 #endif
             event_notify(m, false);
-            m = 0
+            m = 0;
+#ifndef BUSY
+            any = false
         }
+#else
+        }
+        after = (any -> 0 : passed + 1);
+        if
+        :: after > LATE ->
+            after = 0;
+#ifndef BUG_NOTIFY_NO_MORE
+            d_step { event_notify(1, true) }
+#endif
+        :: else
+        fi;
+        d_step { passed = after; after = 0; any = false }
+#endif
     :: else
     fi;
 }
@@ -257,13 +297,14 @@ inline hand_over() {
     notify()
 }
 
-/* Sets r: DONE for a permit, CLOSE for closed, CONTINUE for neither. */
-inline try(n, barge) {
+/* Sets r: DONE for a permit, CLOSE for closed, CONTINUE for neither. Who passes QUEUED
+ * leaves `left`. */
+inline try(n, barge, left) {
     d_step {
         r = CONTINUE;
         if
         :: closed -> r = CLOSE
-        :: !closed && fits(n) && (!queued || barge) ->
+        :: !closed && (!queued && fits(n) || barge && fits(n + left)) ->
             taken = taken + n;
             assert(owned[me] == 0 && taken <= max);
             owned[me] = n;
@@ -274,22 +315,43 @@ inline try(n, barge) {
 }
 
 /* Argument 5: it listens; now it looks. Sets r like `try`. */
-inline look() {
+inline look(left) {
     r = CONTINUE;
     /* The word, by a load; and by a write if QUEUED is not set. */
     if
-    :: queued -> seen = closed || fits(1)
+    :: queued -> seen = closed || fits(1 + left)
     :: else ->
 #ifdef BUG_LOOK_WITHOUT_QUEUED
-        seen = closed || fits(1)
+        seen = closed || fits(1 + left)
 #else
-        d_step { seen = closed || fits(1); queued = true }
+        d_step { seen = closed || fits(1 + left); queued = true }
 #endif
     fi;
     if
-    :: seen -> seen = false; try(1, !priority)
+    :: seen -> seen = false; try(1, !priority, 0)
     :: else -> seen = false
     fi;
+}
+
+/* What a newcomer leaves: as many as compete, if it finds that somebody is overdue. */
+inline reserve() {
+#ifdef RESERVES
+    if
+    :: left = count
+    :: left = 0
+    fi
+#else
+    left = 0
+#endif
+}
+
+/* One that competed has its permit. A newcomer may have left it more than that. */
+inline tell_of_the_rest() {
+#if defined(RESERVES) && !defined(BUG_TELL_NOBODY_OF_THE_REST)
+    notify()
+#else
+    skip
+#endif
 }
 
 /* Into the line. Sets r: DONE and CLOSE as ever, CONTINUE when it waits there. */
@@ -299,7 +361,7 @@ inline enter_line(n) {
     if
     :: length > 0 && priority -> d_step { line[length] = me; length++ }
     :: else ->
-        try(n, true);
+        try(n, true, 0);
         if
         :: r == CONTINUE ->
             line_flag = true;
@@ -328,18 +390,26 @@ mtype:step = { CONTINUE, DONE, AGAIN, CLOSE };
 
 #define LOCALS \
     byte f = 0; byte k = 0; byte b = 0; byte m = 0; byte wakes = 0; byte returned = 0; \
-    bool seen = false; mtype:step r = CONTINUE; bool handed = false
+    bool seen = false; bool any = false; mtype:step r = CONTINUE; bool handed = false; \
+    byte after = 0; byte left = 0
 
 proctype user(byte me) {
     LOCALS;
     byte cancels = CANCELS;
     need[me] = (me >= USERS - HEAVY -> 2 : 1);
+#ifdef BUSY
+    if
+    :: !comes(me) -> goto competes
+    :: else
+    fi;
+#endif
+begins:
     /* By the word alone, or past QUEUED if nobody in line keeps it from that. */
-    try(need[me], false);
+    try(need[me], false, 0);
     if
     :: r == DONE -> goto has
     :: r == CLOSE -> goto over
-    :: r == CONTINUE && !priority -> try(need[me], true);
+    :: r == CONTINUE && !priority -> reserve(); try(need[me], true, left);
         if
         :: r == DONE -> goto has
         :: r == CLOSE -> goto over
@@ -357,23 +427,32 @@ proctype user(byte me) {
         fi
     :: else
     fi;
+competes:
 #ifdef BUG_LISTEN_LATE
     count++;
-    look();
+    look(0);
     event_add(me);
 #else
     event_add(me);
+    reserve();
     count++;
-    look();
+    look(left);
+    left = 0;
 #endif
 end_competes:
     do
-    :: r == DONE -> count--; leave(); goto has
+    :: r == DONE -> count--; leave(); tell_of_the_rest(); goto has
     :: r == CLOSE -> count--; leave(); goto over
-    :: r == CONTINUE && notified[me] ->
+    :: r == CONTINUE && notified[me] && comes(me) ->
+#ifdef BUSY
+        if
+        :: is_watched(me) -> progress_is_woken: skip
+        :: else
+        fi;
+#endif
         /* Its notification is used up by this. */
         d_step { event_remove(me) }
-        try(1, !priority);
+        try(1, !priority, 0);
         if
         :: r != CONTINUE
 #ifdef EVENTUAL
@@ -381,15 +460,18 @@ end_competes:
             enter_line(1);
             count--;
             if
-            :: r == DONE -> goto has
+            :: r == DONE -> tell_of_the_rest(); goto has
             :: r == CLOSE -> goto over
             :: else -> goto in_line
             fi
 #endif
         :: r == CONTINUE ->
             event_add(me);
+#ifdef BUG_PASS_ON_WHAT_IS_OF_NO_USE
+            d_step { event_notify(1, true); any = false }
+#endif
 #ifndef BUG_LISTEN_AGAIN_WITHOUT_LOOK
-            look()
+            look(0)
 #endif
         fi
     :: r == CONTINUE && cancels > 0 ->
@@ -408,8 +490,8 @@ end_waits:
 has:
     r = CONTINUE;
     if
-    :: keeps[me] = true; goto over
-    :: skip
+    :: !is_endless(me) -> keeps[me] = true; goto over
+    :: true
     fi;
     seen = false;
     if
@@ -444,17 +526,29 @@ has:
         fi
     fi;
 over:
+#ifdef BUSY
+    if
+    :: is_endless(me) && !closed -> handed = false; r = CONTINUE; goto begins
+    :: is_watched(me) ->
+        /* What it has waited for has come: there is nothing else to see. */
+end_watched:
+progress_watched:
+        false
+    :: else
+    fi
+#else
     skip
+#endif
 }
 
 /* A pause, and its end; or the other way round. */
 proctype resizer() {
     LOCALS;
     byte me = 0;
-    byte left = RESIZES;
+    byte times = RESIZES;
     do
-    :: left > 0 ->
-        left--;
+    :: times > 0 ->
+        times--;
         d_step { max = (max > 0 -> 0 : 2); seen = queued }
         if
         :: seen -> seen = false; hand_over()
@@ -482,7 +576,7 @@ proctype closer() {
     line_flag = false;
     tell(CLOSED);
 #ifndef BUG_CLOSE_TELLS_THE_LINE_ONLY
-    d_step { event_notify(USERS, false) }
+    d_step { event_notify(USERS, false); any = false }
 #endif
 }
 
@@ -522,6 +616,8 @@ init {
 #if CLOSES
         run closer();
 #endif
+#ifndef BUSY
         run judge()
+#endif
     }
 }

@@ -7,6 +7,9 @@
  * between two of them is merged with the next. Memory is sequentially consistent:
  * orderings are for loom and for proof/litmus.
  *
+ * Every request here ends or waits, so a cycle of states would be a call that goes on for
+ * ever. `run` looks for one too: there is none, however unfair the schedule is.
+ *
  * Tickets are places in `order`, which no one ever leaves but for good. How a ticket
  * and `served` tell a verdict is not modelled: `told` stands for it.
  *
@@ -357,7 +360,11 @@ inline serve() {
         :: r == STEP_ASIDE ->
             d_step { place[f] = ASIDE; f = NONE; count_aside(); aside_count = b; b = 0 }
 #ifndef WITHOUT_LOOK_OF_STEP_ASIDE
+#ifdef BUG_REJOIN_TOO_EARLY
+            d_step { line_rejoin(max + 1); any = false }
+#else
             d_step { line_rejoin(max); any = false }
+#endif
 #endif
         :: r == GIVE_BACK ->
 #ifndef BUG_LOSE_WHAT_IS_LEFT

@@ -26,7 +26,7 @@ mod waiter;
 
 use history::Recorder;
 use script::{Hands, Spice, end};
-use waiter::{Kind, Waiter};
+use waiter::{Count, Kind};
 
 /// With more than there are cores, few calls would overlap.
 const THREADS: usize = 2;
@@ -189,4 +189,14 @@ fn resizing_in_competition() {
 #[test]
 fn closing_in_competition() {
     holds(&COMPETING, Spice::Closes);
+}
+
+#[test]
+fn everything_in_order() {
+    holds(&[Kind::Fifo], Spice::Everything);
+}
+
+#[test]
+fn everything_in_competition() {
+    holds(&COMPETING, Spice::Everything);
 }

@@ -17,6 +17,18 @@ pub enum Spice {
     Plain,
     Resizes,
     Closes,
+    /// All of it.
+    Everything,
+}
+
+impl Spice {
+    fn resizes(self) -> bool {
+        matches!(self, Self::Resizes | Self::Everything)
+    }
+
+    fn closes(self) -> bool {
+        matches!(self, Self::Closes | Self::Everything)
+    }
 }
 
 impl Hands {
@@ -44,15 +56,19 @@ impl Hands {
                 self.poll(r, waiter);
             }
             6 if !self.waiters.is_empty() => {
-                r.drop(self.waiters.swap_remove(below(self.waiters.len())));
+                let waiter = self.waiters.swap_remove(below(self.waiters.len()));
+                match below(2) {
+                    0 => r.drop(waiter),
+                    _ => self.permits.extend(r.expire(waiter)),
+                }
             }
-            7 if spice == Spice::Resizes => r.set_max(below(5)),
-            8 if spice == Spice::Resizes => match below(3) {
+            7 if spice.resizes() && (!spice.closes() || below(4) > 0) => r.set_max(below(5)),
+            8 if spice.resizes() => match below(3) {
                 0 => r.add_permits(1),
                 1 => r.forget_permits(1),
                 _ => self.permits.pop().into_iter().for_each(|p| r.forget(p)),
             },
-            7 if spice == Spice::Closes => r.close(),
+            7 if spice.closes() => r.close(),
             9 => r.read(),
             _ if !self.permits.is_empty() => {
                 let at = below(self.permits.len());

@@ -56,3 +56,8 @@ fn resizing_in_competition() {
 fn closing() {
     explore(4000, || scripts(Kind::any(), 4, 3, Spice::Closes));
 }
+
+#[test]
+fn everything_at_once() {
+    explore(4000, || scripts(Kind::any(), 4, 3, Spice::Everything));
+}

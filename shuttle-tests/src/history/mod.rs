@@ -16,16 +16,22 @@
 //! served the line.
 
 use std::{
+    future::Future,
+    mem,
+    pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
-    task::Poll,
+    task::{Context, Poll, Waker},
 };
 
-use dynaphore::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use dynaphore::{
+    AcquireTimeoutError, OwnedSemaphorePermit, Semaphore, TryAcquireError,
+    future::AcquireOwnedUntil,
+};
 
-use crate::{Kind, Waiter, lock};
+use crate::{Count, Kind, lock};
 
 mod model;
 mod search;
@@ -107,11 +113,13 @@ pub struct Recorder {
     records: Arc<Mutex<Vec<Record>>>,
 }
 
-/// A waiter with its name.
+/// A waiter with its name, and a deadline that comes when it is told so.
 pub struct Named {
     id: Id,
     n: usize,
-    waiter: Waiter,
+    future: Pin<Box<AcquireOwnedUntil<Deadline>>>,
+    deadline: Deadline,
+    woken: Arc<Count>,
     /// The wake-ups before its last poll.
     heard: usize,
 }
@@ -119,7 +127,38 @@ pub struct Named {
 impl Named {
     /// Has it been woken since it was last polled?
     pub fn is_woken(&self) -> bool {
-        self.waiter.woken() > self.heard
+        self.woken.get() > self.heard
+    }
+
+    fn poll(&mut self) -> Poll<Result<OwnedSemaphorePermit, AcquireTimeoutError>> {
+        self.heard = self.woken.get();
+        let waker = Waker::from(Arc::clone(&self.woken));
+        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+}
+
+/// A deadline. A poll of the request looks at it between two calls: one that finds no
+/// permits, and one that gives up, which may find that there are some after all.
+#[derive(Clone)]
+struct Deadline {
+    is_over: Arc<AtomicBool>,
+    moment: Arc<AtomicUsize>,
+    /// When it was found to be over.
+    found: Arc<AtomicUsize>,
+}
+
+const NEVER: usize = usize::MAX;
+
+impl Future for Deadline {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if !self.is_over.load(SeqCst) {
+            return Poll::Pending;
+        }
+        // The end of the first call, and the beginning of the second.
+        self.found.store(self.moment.fetch_add(2, SeqCst), SeqCst);
+        Poll::Ready(())
     }
 }
 
@@ -160,10 +199,18 @@ impl Recorder {
     }
 
     pub fn waiter(&self, n: usize) -> Named {
+        let deadline = Deadline {
+            is_over: Arc::default(),
+            moment: Arc::clone(&self.moment),
+            found: Arc::new(AtomicUsize::new(NEVER)),
+        };
+        let request = Arc::clone(&self.semaphore).acquire_many_owned(n as u32);
         Named {
             id: self.ids.fetch_add(1, SeqCst),
             n,
-            waiter: Waiter::new(&self.semaphore, n as u32),
+            future: Box::pin(request.until(deadline.clone())),
+            deadline,
+            woken: Arc::default(),
             heard: 0,
         }
     }
@@ -171,9 +218,8 @@ impl Recorder {
     /// The waiter comes back as long as it waits.
     pub fn poll(&self, mut named: Named) -> (Option<Named>, Option<OwnedSemaphorePermit>) {
         let Named { id, n, .. } = named;
-        named.heard = named.waiter.woken();
         let (permit, got) = self.record(|_| {
-            let (permit, got) = match named.waiter.poll() {
+            let (permit, got) = match named.poll() {
                 Poll::Pending => (None, Answer::No),
                 Poll::Ready(Ok(permit)) => (Some(permit), Answer::Granted),
                 Poll::Ready(Err(_)) => (None, Answer::Closed),
@@ -183,8 +229,40 @@ impl Recorder {
         (Some(named).filter(|_| got == Answer::No), permit)
     }
 
-    pub fn drop(&self, Named { id, waiter, .. }: Named) {
-        self.record(|_| (drop(waiter), Call::Drop { id }));
+    /// Polls the waiter for the last time: its deadline has come.
+    pub fn expire(&self, mut named: Named) -> Option<OwnedSemaphorePermit> {
+        named.deadline.is_over.store(true, SeqCst);
+        let mut begun = self.moment.fetch_add(1, SeqCst);
+        let answer = named.poll();
+        let ended = self.moment.fetch_add(1, SeqCst);
+        let Named { id, n, .. } = named;
+        let poll = |got| Call::Poll { id, n, got };
+        let (permit, last) = match answer {
+            Poll::Ready(Ok(permit)) => (Some(permit), poll(Answer::Granted)),
+            Poll::Ready(Err(AcquireTimeoutError::Timeout)) => (None, Call::Drop { id }),
+            Poll::Ready(Err(_)) => (None, poll(Answer::Closed)),
+            Poll::Pending => unreachable!("it waits no longer than this"),
+        };
+        let mut records = lock(&self.records);
+        let found = named.deadline.found.load(SeqCst);
+        if found != NEVER {
+            let before = mem::replace(&mut begun, found + 1);
+            records.push(Record {
+                call: poll(Answer::No),
+                begun: before,
+                ended: found,
+            });
+        }
+        records.push(Record {
+            call: last,
+            begun,
+            ended,
+        });
+        permit
+    }
+
+    pub fn drop(&self, Named { id, future, .. }: Named) {
+        self.record(|_| (drop(future), Call::Drop { id }));
     }
 
     pub fn release(&self, permit: OwnedSemaphorePermit) {
