@@ -22,7 +22,11 @@
 
 use std::fmt;
 
-use crate::sync::{AcqRel, Acquire, AtomicU64, Relaxed, const_fn};
+#[cfg(dynaphore_shuttle)]
+use super::trace::AtomicU64;
+#[cfg(not(dynaphore_shuttle))]
+use crate::sync::AtomicU64;
+use crate::sync::{AcqRel, Acquire, Relaxed, const_fn};
 
 /// The largest `max`, and the largest count in one request.
 pub(crate) const MAX_PERMITS: u32 = (1 << MAX_SHIFT) - 1;
@@ -37,6 +41,12 @@ const COUNT: u64 = MAX_PERMITS as u64;
 pub(crate) struct State(u64);
 
 impl State {
+    /// For traces, which see it before it is one.
+    #[cfg(dynaphore_shuttle)]
+    pub(super) const fn of(word: u64) -> Self {
+        Self(word)
+    }
+
     const fn open(max: u32) -> Self {
         Self((max as u64) << MAX_SHIFT)
     }
