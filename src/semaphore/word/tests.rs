@@ -119,3 +119,39 @@ fn every_change_of_max_keeps_the_flags() {
     assert!(word.load().is_closed() && !word.load().is_queued());
     assert_eq!(word.load().max(), 8);
 }
+
+#[test]
+#[cfg(feature = "rayon")]
+fn permits_that_are_taken_over_max_stop_at_the_largest_count() {
+    let word = Word::new(1);
+    assert!(word.acquire_over(MAX_PERMITS - 1));
+    assert!(!word.acquire_over(2));
+    assert!(word.acquire_over(1));
+    assert_eq!(word.load().active(), MAX_PERMITS);
+    assert!(!word.acquire_over(1));
+    let closed = Word::new(1);
+    closed.close();
+    assert!(!closed.acquire_over(1));
+}
+
+#[test]
+#[cfg(feature = "rayon")]
+fn a_word_is_calm_while_nothing_stands_against_it() {
+    let word = Word::new(1);
+    let calm = word
+        .load()
+        .calm()
+        .expect("open, nobody in line, not in debt");
+    assert!(word.load().is_still(calm));
+    assert_eq!(word.try_acquire(1, || u32::MAX), Take::Acquired);
+    assert!(word.load().is_calm());
+    assert!(!word.load().is_still(calm));
+    let _ = word.set_max(0, None);
+    assert!(!word.load().is_calm(), "in debt");
+    let _ = word.set_max(1, None);
+    let _ = word.set_queued();
+    assert!(!word.load().is_calm(), "somebody is in line");
+    word.clear_queued(0);
+    word.close();
+    assert!(!word.load().is_calm(), "closed");
+}
