@@ -91,8 +91,10 @@ impl Source {
 
     fn fence(&self, file: &'static str, names: &str, nth: usize) -> Step {
         let ours = self.find(file, names, nth);
-        let event_fences = file == QUEUE && !self.files[EVENT].0.contains(".relaxed()");
         // event-listener documents one in `listen`, and one in `notify` that is not `relaxed`.
+        // The one in `serve` is ours.
+        let event_fences =
+            file == QUEUE && names != "serve" && !self.files[EVENT].0.contains(".relaxed()");
         Fence(if event_fences {
             Some(Ordering::SeqCst)
         } else {

@@ -16,7 +16,8 @@
 //! | `--build` | only builds |
 //! | `--report` | only writes what is known to `proof/mutants.md` |
 //! | `--orderings`, `--conditions` | only these |
-//! | `--without-models` | no loom: what survives is tried again without this option |
+//! | `--units` | only unit tests: what survives is tried again without this option |
+//! | `--without-models` | no loom, likewise |
 //! | `--again` | those that have survived are tried again |
 //! | `--limit SECONDS` | models that take longer are left out, 120 unless told otherwise |
 //! | `--for SECONDS` | begins no more changes after so long |
@@ -49,8 +50,17 @@ mod tree;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// An outcome that is not the last word.
+/// Outcomes that are not the last word.
+const NO_SUITE: &str = "survives; only unit tests were run";
 const NO_MODEL: &str = "survives; no loom model was run";
+
+/// What a change is tried by.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum By {
+    Units,
+    Suites,
+    Models,
+}
 
 struct Options {
     list: bool,
@@ -58,7 +68,7 @@ struct Options {
     report: bool,
     orderings: bool,
     conditions: bool,
-    without_models: bool,
+    by: By,
     again: bool,
     limit: u64,
     all: Option<Duration>,
@@ -73,7 +83,7 @@ fn options() -> Result<Options, Failure> {
         report: false,
         orderings: false,
         conditions: false,
-        without_models: false,
+        by: By::Models,
         again: false,
         limit: 120,
         all: None,
@@ -91,7 +101,8 @@ fn options() -> Result<Options, Failure> {
             "--report" => options.report = true,
             "--orderings" => options.orderings = true,
             "--conditions" => options.conditions = true,
-            "--without-models" => options.without_models = true,
+            "--units" => options.by = By::Units,
+            "--without-models" => options.by = By::Suites,
             "--again" => options.again = true,
             "--limit" => options.limit = number()?,
             "--for" => options.all = Some(Duration::from_secs(number()?)),
@@ -121,7 +132,8 @@ impl Options {
     fn go_on_after(&self, outcome: Option<&String>) -> bool {
         match outcome.map(String::as_str) {
             None => true,
-            Some(NO_MODEL) => !self.without_models,
+            Some(NO_SUITE) => self.by > By::Units,
+            Some(NO_MODEL) => self.by > By::Suites,
             Some(outcome) => self.again && outcome.starts_with("survives"),
         }
     }
@@ -158,7 +170,7 @@ fn main() -> Result<(), Failure> {
     if left.is_empty() {
         return Ok(());
     }
-    let tree = Tree::of(root, &mutants, !options.without_models)?;
+    let tree = Tree::of(root, &mutants, options.by)?;
     if options.build {
         return Ok(());
     }
@@ -167,7 +179,7 @@ fn main() -> Result<(), Failure> {
         tests: tests::find(&tree)?,
         tree,
         limit: Duration::from_secs(options.limit),
-        without_models: options.without_models,
+        by: options.by,
     };
     let file = fs::OpenOptions::new()
         .create(true)
@@ -220,7 +232,7 @@ struct Judges<'a> {
     tree: Tree,
     tests: Vec<Test>,
     limit: Duration,
-    without_models: bool,
+    by: By,
 }
 
 impl Judges<'_> {
@@ -253,8 +265,10 @@ impl Judges<'_> {
                 }
             }
         }
-        if self.without_models {
-            return Ok(NO_MODEL.to_owned());
+        match self.by {
+            By::Units => return Ok(NO_SUITE.to_owned()),
+            By::Suites => return Ok(NO_MODEL.to_owned()),
+            By::Models => {}
         }
         for model in &models {
             if model.took > self.limit {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use crate::{Failure, NO_MODEL, changes::Mutant};
+use crate::{Failure, NO_MODEL, NO_SUITE, changes::Mutant};
 
 /// Why some are expected to survive.
 struct Reasons(Vec<Vec<String>>);
@@ -30,10 +30,11 @@ impl Reasons {
     }
 }
 
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 7] = [
     "caught",
     "survive with a reason",
     "survive",
+    "survive, and only unit tests were run",
     "survive, and no model was run",
     "do not build",
     "not tried",
@@ -56,6 +57,7 @@ pub(crate) fn write(
             Some(outcome) if outcome.starts_with("caught") => "caught",
             Some(outcome) if outcome.starts_with("does not build") => "do not build",
             Some(_) if reason.is_some() => "survive with a reason",
+            Some(NO_SUITE) => "survive, and only unit tests were run",
             Some(NO_MODEL) => "survive, and no model was run",
             Some(_) => "survive",
         };

@@ -9,7 +9,7 @@ use std::{
 
 use proof::source::schemata;
 
-use crate::{Failure, changes::Mutant};
+use crate::{By, Failure, changes::Mutant};
 
 /// The change that is in force, by its number.
 pub(crate) const MUTANT: &str = "DYNAPHORE_MUTANT";
@@ -41,7 +41,7 @@ pub(crate) struct Program {
 
 impl Tree {
     /// What git knows or would know of `root`, with all of `mutants` that can be built.
-    pub(crate) fn of(root: &Path, mutants: &[Mutant], with_models: bool) -> Result<Self, Failure> {
+    pub(crate) fn of(root: &Path, mutants: &[Mutant], by: By) -> Result<Self, Failure> {
         // Not under a workspace.
         let folder = env::temp_dir().join("dynaphore-mutants");
         let listed = Command::new("git")
@@ -62,13 +62,15 @@ impl Tree {
             all: 0,
             programs: vec![],
         };
-        let suites = SUITES.iter().flat_map(|suite| ["--test", suite]);
-        let tests: Vec<_> = ["--lib"].into_iter().chain(suites).collect();
+        let mut tests = vec!["--lib"];
+        if by > By::Units {
+            tests.extend(SUITES.iter().flat_map(|suite| ["--test", suite]));
+        }
         let mut left_out = BTreeSet::new();
         loop {
             tree.write(mutants, &left_out)?;
             let mut at_fault = tree.build(".", &tests)?;
-            if with_models && at_fault.is_empty() {
+            if by == By::Models && at_fault.is_empty() {
                 at_fault = tree.build(MODELS, &["--tests"])?;
             }
             if at_fault.is_empty() {
