@@ -110,6 +110,9 @@ pub use error::{AcquireError, AcquireTimeoutError, SetMaxError, TryAcquireError}
 pub use keyed::{KeyedBuilder, KeyedPermit, KeyedSemaphore, OwnedKeyedPermit, ToKey};
 #[cfg(feature = "pool")]
 pub use pool::{Counts, Lease, LeasePool};
+#[cfg(dynaphore_shuttle)]
+#[doc(hidden)]
+pub use semaphore::trace;
 pub use semaphore::{
     Borrowed, Builder, Fairness, Lent, Order, OwnedSemaphorePermit, Resize, Semaphore,
     SemaphorePermit, Snapshot, Unclaimed,

@@ -47,6 +47,9 @@ mod stats;
 mod throttled;
 #[cfg(feature = "stats")]
 mod times;
+#[cfg(dynaphore_shuttle)]
+#[doc(hidden)]
+pub mod trace;
 mod until;
 #[cfg(feature = "stats")]
 mod waiting;

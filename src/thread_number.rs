@@ -7,7 +7,7 @@
 
 use std::sync::OnceLock;
 
-use crate::sync::{AcqRel, AtomicU64, Relaxed, Release};
+use crate::sync::{Acquire, AtomicU64, Relaxed, Release};
 
 /// How many threads at once may have a number of their own.
 pub(crate) const NUMBERS: usize = WORDS * 64;
@@ -26,8 +26,8 @@ impl Numbers {
                 let free = bits.trailing_ones();
                 // ORDERING: Acquire, pairs with the Release in `give_back`: the
                 // counts that the number's last owner left are those that this
-                // one goes on from. Release is for symmetry's sake only.
-                bits = word.fetch_or(1 << free, AcqRel);
+                // one goes on from.
+                bits = word.fetch_or(1 << free, Acquire);
                 if bits & (1 << free) == 0 {
                     return Some(index * 64 + free as usize);
                 }

@@ -16,7 +16,7 @@
  * -D options: USERS, ROUNDS (requests of each), RESIZES, LEAST and MOST (what max may
  * become), MAX (at first), WEIGHT (largest request), CANCELS, REPOLLS, FORGETS, CLOSES,
  * WATCHERS, MANY (wakers that one critical section may grant).
- * BUG_... plants a mistake; `run` lists them.
+ * BUG_... plants a mistake; `run` lists them. TRACE allows only what a trace has, `trace.h`.
  */
 
 #ifndef USERS
@@ -94,6 +94,65 @@ byte owned[USERS];
 bool keeps[USERS]; /* for ever */
 bool returns[USERS]; /* aside, until a growth that has come lets it rejoin */
 
+#ifndef TRACE
+#define PROVIDED
+#define WORD skip
+#define UNLOCK locked = false
+#else
+byte at = 0; /* So many events of the trace have happened. */
+byte actor;
+bool changes = false; /* Who has the lock changes something. */
+bool refused = false; /* The model has done something else. */
+bool accepted = false;
+mtype:place beside = ASIDE; /* C does not know the name. */
+
+#define PROVIDED provided (!refused)
+/* The word may have been changed. */
+#define WORD actor = me; c_code { see_word(); }
+#define UNLOCK d_step { actor = me; c_code { see_line(); }; locked = false; changes = false }
+
+c_code {
+    \#include "trace.h"
+
+    int is_line(struct seen *seen)
+    {
+        int line[PLACES][3] = { { 0 } }, i;
+        for (i = 0; i < now.length; i++) {
+            line[i][0] = now.order[i];
+            line[i][1] = now.need[now.order[i]];
+            line[i][2] = now.place[now.order[i]] == now.beside;
+        }
+        return now.length == seen->length && !memcmp(line, seen->line, sizeof line);
+    }
+
+    void see_word(void)
+    {
+        int word[4] = { now.taken, now.max, now.queued, now.closed };
+        struct seen *event = next(now.at, now.actor, USERS, 'W');
+        /* Not only when the lock is let go: there is no point in going on. */
+        if (!now.changes && !is_line(&seen[now.at]))
+            now.refused = 1;
+        if (!memcmp(word, seen[now.at].word, sizeof word))
+            return;
+        if (event && !memcmp(word, event->word, sizeof word))
+            now.at++;
+        else
+            now.refused = 1;
+    }
+
+    void see_line(void)
+    {
+        struct seen *event = next(now.at, now.actor, USERS, 'L');
+        if (is_line(&seen[now.at]))
+            return;
+        if (event && now.changes && is_line(event))
+            now.at++;
+        else
+            now.refused = 1;
+    }
+}
+#endif
+
 #define fits(n) (taken + (n) <= max)
 #define too_large(n) ((n) > max && max > 0)
 #define settled (taken <= max)
@@ -116,7 +175,24 @@ inline check_grant(who, in_line) {
     k = 0;
 }
 
+#ifndef TRACE
 #define enter_lock() atomic { !locked -> locked = true }
+#define is_woken (woken[me] & (1 << newest))
+#define may_cancel atomic { cancels > 0 -> cancels-- }
+#else
+/* Wakers are not in traces: everybody looks when it likes. */
+#define is_woken true
+#define may_cancel true
+/* One who takes the lock to change something does so next, or changes nothing. */
+#define enter_lock() atomic { \
+        !locked -> locked = true; actor = me; \
+        c_code { now.changes = next(now.at, now.actor, USERS, 'K') != NULL; }; \
+        if \
+        :: changes -> at++ \
+        :: changes = false \
+        fi \
+    }
+#endif
 
 /* Local in what follows: f, k, a, r, wakes, n_wakes, more, m, b, seen. */
 
@@ -235,6 +311,10 @@ inline publish() {
 }
 
 inline leave_lock_and_wake() {
+#ifdef TRACE
+    d_step { wakes = 0; n_wakes = 0 }
+    UNLOCK;
+#else
     locked = false;
     d_step {
         k = 0;
@@ -251,6 +331,7 @@ inline leave_lock_and_wake() {
         wakes = 0;
         n_wakes = 0;
     }
+#endif
 }
 
 /* With the lock taken. `me` holds `returned` permits that it gives back, or is NOBODY. */
@@ -271,7 +352,7 @@ inline serve() {
         d_step {
             line_rejoin(m);
             if
-            :: any -> queued = true
+            :: any -> queued = true; WORD
             :: else
             fi;
             any = false;
@@ -341,7 +422,7 @@ inline serve() {
                             queued = false;
 #endif
                             r = DONE
-                        :: else
+                        :: else -> r = LOOK
                         fi
                     :: else -> r = GIVE_BACK
                     fi
@@ -350,12 +431,21 @@ inline serve() {
             fi;
             f = (r == STEP_ASIDE -> f : NONE);
             a = 0;
+            WORD
         }
         if
         :: r == DONE ->
             break
         :: r == AGAIN -> more = true; break
         :: r == CONTINUE
+        :: r == LOOK ->
+            /* Whoever frees a permit comes here, so the next one is not looked at, not even
+               whether it needs more than max. */
+            d_step { r = (taken < max -> CONTINUE : DONE) }
+            if
+            :: r == DONE -> break
+            :: else
+            fi
         :: r == REJOIN -> d_step { line_rejoin(max); any = false }
         :: r == STEP_ASIDE ->
             d_step { place[f] = ASIDE; f = NONE; count_aside(); aside_count = b; b = 0 }
@@ -374,6 +464,7 @@ inline serve() {
                 :: returned > 0 -> owned[me] = 0
                 :: else
                 fi;
+                WORD
             }
 #endif
             returned = 0;
@@ -473,6 +564,7 @@ inline release() {
             :: else
             fi;
             owned[me] = 0;
+            WORD
         }
         if
         :: r == AGAIN -> r = CONTINUE; hand_over()
@@ -494,6 +586,7 @@ inline forget() {
         max = (max > owned[me] -> max - owned[me] : 0);
         owned[me] = 0;
         seen = queued;
+        WORD
     }
     if
     :: seen || aside_count > 0 || is_watched -> seen = false; hand_over()
@@ -501,20 +594,23 @@ inline forget() {
     fi;
 }
 
-mtype:step = { CONTINUE, DONE, AGAIN, REJOIN, STEP_ASIDE, GIVE_BACK };
+mtype:step = { CONTINUE, DONE, AGAIN, LOOK, REJOIN, STEP_ASIDE, GIVE_BACK };
 
 #define LOCALS \
     byte f = NONE; byte k = 0; byte a = 0; byte b = 0; byte m = 0; byte n_wakes = 0; \
     byte wakes = 0; byte returned = 0; bool more = false; bool any = false; \
     bool seen = false; byte goal = 0; mtype:step r = CONTINUE; bool handed = false
 
-proctype user(byte me) {
+proctype user(byte me) PROVIDED {
     LOCALS;
     byte rounds = 0;
     byte cancels = CANCELS;
     byte repolls = REPOLLS;
     bit newest = 0;
 
+#ifdef TRACE
+    d_step { c_code { now.need[Puser->me] = needs[Puser->me]; } }
+#else
     atomic {
         need[me] = 1;
         do
@@ -522,6 +618,7 @@ proctype user(byte me) {
         :: break
         od
     }
+#endif
     do
     :: rounds < ROUNDS ->
         handed = false;
@@ -537,6 +634,7 @@ proctype user(byte me) {
                     assert(owned[me] == 0);
                     owned[me] = need[me];
                     check_grant(me, false);
+                    WORD;
                     r = AGAIN
                 :: else
                 fi
@@ -577,6 +675,7 @@ proctype user(byte me) {
                     fi
                 fi;
                 b = 0;
+                WORD
             }
             if
             :: r == STEP_ASIDE ->
@@ -603,17 +702,17 @@ proctype user(byte me) {
             fi
         od;
         publish();
-        locked = false;
+        UNLOCK;
         if
-        :: r == AGAIN -> r = CONTINUE; goto has
+        :: r == AGAIN -> r = CONTINUE; handed = true; goto has
         :: r == GIVE_BACK -> r = CONTINUE; goto over
         :: r == DONE -> r = CONTINUE
         fi;
         /* It waits. */
 end_waits:
         do
-        :: told[me] == GRANTED && (woken[me] & (1 << newest)) -> handed = true; break
-        :: told[me] == CLOSED && (woken[me] & (1 << newest)) -> break
+        :: told[me] == GRANTED && is_woken -> handed = true; break
+        :: told[me] == CLOSED && is_woken -> break
         :: repolls > 0 && !woken[me] ->
             /* Polled with another waker. */
             repolls--;
@@ -623,17 +722,16 @@ end_waits:
                 newest = 1;
                 enter_lock();
                 if
-                :: place[me] != OUT -> waker[me] = newest; locked = false
+                :: place[me] != OUT -> waker[me] = newest; UNLOCK
                 :: else ->
-                    locked = false;
+                    UNLOCK;
 #ifndef BUG_REGISTER_TOO_LATE
                     assert(told[me] != WAITING);
                     handed = true; break
 #endif
                 fi
             fi
-        :: cancels > 0 ->
-            cancels--;
+        :: may_cancel ->
             if
             :: told[me] == GRANTED -> handed = true; break
             :: told[me] == CLOSED -> break
@@ -646,6 +744,7 @@ end_waits:
                         seen = (f == me);
                         f = NONE;
                         take_out(me);
+                        WORD
                     }
 #ifndef BUG_CANCEL_SERVES_NOBODY
                     if
@@ -658,15 +757,15 @@ end_waits:
                             -> notify()
 #endif
                         fi
-                    :: else -> publish(); locked = false
+                    :: else -> publish(); UNLOCK
                     fi;
 #else
                     seen = false;
-                    publish(); locked = false;
+                    publish(); UNLOCK;
 #endif
                     goto over
                 :: else ->
-                    locked = false;
+                    UNLOCK;
                     assert(told[me] != WAITING);
 #ifdef BUG_CANCEL_KEEPS
                     goto over
@@ -690,7 +789,9 @@ end_waits:
 has:
         if
         :: release()
+#ifndef TRACE
         :: keeps[me] = true; goto stop
+#endif
 #if FORGETS
         :: me == 0 -> forget()
 #endif
@@ -710,7 +811,7 @@ stop:
     skip
 }
 
-proctype resizer() {
+proctype resizer() PROVIDED {
     LOCALS;
     byte me = NOBODY;
     byte left = RESIZES;
@@ -737,6 +838,7 @@ proctype resizer() {
                 :: else
                 fi;
 #endif
+                WORD;
                 a = 0;
                 k = 0;
                 do
@@ -754,7 +856,7 @@ proctype resizer() {
                 d_step {
                     line_rejoin(m);
                     if
-                    :: any -> queued = true
+                    :: any -> queued = true; WORD
                     :: else
                     fi;
                     any = false;
@@ -763,10 +865,10 @@ proctype resizer() {
             :: else -> m = 0
             fi;
             publish();
-            locked = false;
+            UNLOCK;
             hand_over()
         :: else ->
-            d_step { max = to; seen = queued }
+            d_step { max = to; seen = queued; WORD }
 #ifdef BUG_RESIZER_LOOKS_AT_QUEUED_ONLY
             if
             :: seen -> seen = false; hand_over()
@@ -783,10 +885,18 @@ proctype resizer() {
     od
 }
 
-proctype closer() {
+proctype closer() PROVIDED {
     LOCALS;
     byte me = NOBODY;
+#ifdef TRACE
+    /* Where nobody has ever waited there is no lock to take. */
+    if
+    :: enter_lock(); d_step { closed = true; WORD }; UNLOCK
+    :: d_step { closed = true; WORD }
+    fi;
+#else
     closed = true;
+#endif
     do
     ::  enter_lock();
         d_step {
@@ -800,7 +910,7 @@ proctype closer() {
                 :: else
                 fi;
                 if
-                :: f == NONE -> queued = false; break
+                :: f == NONE -> queued = false; WORD; break
                 :: else ->
                     take_out(f);
                     staged[f] = CLOSED;
@@ -849,6 +959,13 @@ gone:
     d_step { listening[mine] = false; notified[mine] = false }
 }
 
+#ifdef TRACE
+proctype reader() PROVIDED {
+    d_step { c_expr { now.at == events } -> accepted = true }
+    assert(!accepted)
+}
+#endif
+
 /* When nobody can move any more: is that right? */
 proctype judge() {
     byte k = 0;
@@ -864,7 +981,7 @@ proctype judge() {
             /* It waits for permits that are not there, and for nothing else. */
             assert(!closed);
             assert(!fits(need[f]));
-            assert(!too_large(need[f]))
+            assert(!too_large(need[f]) || taken >= max)
         :: else
         fi;
         k = 0;
@@ -903,6 +1020,11 @@ init {
         run watcher(0);
         run watcher(1);
 #endif
+#ifdef TRACE
+        c_code { read_trace(USERS, MAX); };
+        run reader()
+#else
         run judge()
+#endif
     }
 }

@@ -1,7 +1,8 @@
 //! Finds atomic operations and conditions in source text, by pattern: code that is
-//! formatted by rustfmt, in which orderings are named without a path.
+//! formatted by rustfmt, in which orderings are named without a path. Makes one text in
+//! which a switch picks the change that is in force.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 /// How an operation is ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,7 +77,7 @@ pub struct Site {
     pub ordering: Ordering,
     /// The name of the ordering, in the text.
     pub at: Range<usize>,
-    /// The call, in the text, from the name of the operation on.
+    /// The call, in the text, from the name of the operation on, or from that of its path.
     pub call: Range<usize>,
 }
 
@@ -259,7 +260,15 @@ fn call_of(code: &str, at: &Range<usize>) -> Option<(Range<usize>, String, usize
         depth == 0
     })?;
     let name = code[name_start..open].to_owned();
-    Some((name_start..open + close + 1, name, place))
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let path = code[..name_start].trim_end_matches(is_part).len();
+    // A method is called on something that is no path.
+    let start = if code[..name_start].ends_with("::") {
+        path
+    } else {
+        name_start
+    };
+    Some((start..open + close + 1, name, place))
 }
 
 /// Each ordering made weaker, and each condition made another one.
@@ -304,7 +313,8 @@ pub fn changes(text: &str) -> Vec<Change> {
     ] {
         for (start, _) in code.match_indices(from) {
             let line = line_of(text, start);
-            if line.contains(" let ") && from.contains("&&") {
+            let is_closure = code[..start].ends_with([',', '(', '=']);
+            if is_closure || line.contains(" let ") && from.contains("&&") {
                 continue;
             }
             changes.push(Change {
@@ -322,7 +332,8 @@ pub fn changes(text: &str) -> Vec<Change> {
             continue;
         };
         let asked = &code[condition..end];
-        if asked.contains("let ") || asked.contains("=>") {
+        // What is asked when the code is built is no condition.
+        if asked.contains("let ") || asked.contains("=>") || asked.starts_with("cfg!(") {
             continue;
         }
         for by in ["true", "false"] {
@@ -338,7 +349,126 @@ pub fn changes(text: &str) -> Vec<Change> {
             });
         }
     }
+    number_those_alike(&mut changes);
     changes
+}
+
+/// Two in one line may say the same of themselves.
+fn number_those_alike(changes: &mut [Change]) {
+    let mut times: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for Change { function, what, .. } in changes {
+        let times = times.entry((function.clone(), what.clone())).or_default();
+        *times += 1;
+        if *times > 1 {
+            *what += &format!(" ({times})");
+        }
+    }
+}
+
+/// A function that is in no other one.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Its `const`, if that is right before the `fn`.
+    pub is_const: Option<Range<usize>>,
+    /// From brace to brace.
+    pub body: Range<usize>,
+}
+
+/// All of them that have a body, in the order in which they are written.
+pub fn functions(text: &str) -> Vec<Function> {
+    let code = code(text);
+    let mut found: Vec<Function> = vec![];
+    for start in words(&code, "fn") {
+        let is_inside = found.last().is_some_and(|f| start < f.body.end);
+        // The type of a function has no name.
+        let is_named = code[start + 2..].starts_with(' ');
+        if is_inside || !is_named {
+            continue;
+        }
+        let mut depth = 0;
+        let open = code[start..].find(|c| {
+            match c {
+                '(' | '[' => depth += 1,
+                ')' | ']' => depth -= 1,
+                _ => {}
+            }
+            depth == 0 && (c == '{' || c == ';')
+        });
+        let Some(open) = open.map(|open| start + open) else {
+            continue;
+        };
+        if code[open..].starts_with(';') {
+            continue;
+        }
+        let close = code[open..].find(|c| {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => {}
+            }
+            depth == 0
+        });
+        let Some(close) = close.map(|close| open + close + 1) else {
+            continue;
+        };
+        let is_const = code[..start]
+            .ends_with("const ")
+            .then(|| start - "const ".len()..start);
+        found.push(Function {
+            is_const,
+            body: open..close,
+        });
+    }
+    found
+}
+
+/// The text with each of these numbered changes in a copy of its function's body, which
+/// `switch`, called with that function's number, picks. Functions are numbered from `first`
+/// on; says, too, which number each change's function has. `None` for those outside of all
+/// functions, which are left out.
+///
+/// A function with changes is not `const` any more.
+pub fn schemata(
+    text: &str,
+    changes: &[(u32, &Change)],
+    switch: &str,
+    first: usize,
+) -> (String, Vec<Option<usize>>) {
+    let functions = functions(text);
+    let of = |change: &Change| {
+        functions
+            .iter()
+            .position(|f| f.body.contains(&change.at.start))
+    };
+    let numbers = changes
+        .iter()
+        .map(|(_, change)| of(change).map(|at| first + at))
+        .collect();
+    let mut switched = String::new();
+    let mut end = 0;
+    for (at, Function { is_const, body }) in functions.iter().enumerate() {
+        let mine: Vec<_> = changes.iter().filter(|(_, c)| of(c) == Some(at)).collect();
+        if mine.is_empty() {
+            continue;
+        }
+        let is_const = is_const.clone().unwrap_or(body.start..body.start);
+        switched += &text[end..is_const.start];
+        switched += &text[is_const.end..body.start];
+        switched += &format!("{{ match {switch}({}) {{\n", first + at);
+        for (number, change) in mine {
+            switched += &format!("{number} => ");
+            switched += &text[body.start..change.at.start];
+            switched += &change.by;
+            switched += &text[change.at.end..body.end];
+            switched += "\n";
+        }
+        switched += "_ => ";
+        switched += &text[body.clone()];
+        switched += "\n} }";
+        end = body.end;
+    }
+    switched += &text[end..];
+    (switched, numbers)
 }
 
 fn line_of(text: &str, at: usize) -> &str {
@@ -380,6 +510,56 @@ fn one(&self) {
                 ("one", 2, Kind::Write, AcqRel),
                 ("one", 3, Kind::Load, Acquire),
             ]
+        );
+    }
+
+    #[test]
+    fn a_fence_is_taken_out_with_its_path() {
+        let text = "fn f() {\n    crate::sync::fence(SeqCst);\n}\n";
+        let gone = changes(text).into_iter().find(|change| change.by == "()");
+        assert_eq!(
+            gone.map(|change| &text[change.at]),
+            Some("crate::sync::fence(SeqCst)")
+        );
+    }
+
+    #[test]
+    fn a_switch_picks_one_change_of_a_function() {
+        let text = "
+const fn f(x: [u8; 2]) -> bool {
+    fn g() {}
+    x[0] == x[1]
+}
+fn h() -> bool {
+    1 < 2
+}
+";
+        let changes = changes(text);
+        let numbered: Vec<_> = (1..).zip(&changes).collect();
+        let (switched, functions) = schemata(text, &numbered, "at", 7);
+        assert_eq!(functions, [Some(7), Some(8)]);
+        assert_eq!(
+            switched,
+            "
+fn f(x: [u8; 2]) -> bool { match at(7) {
+1 => {
+    fn g() {}
+    x[0] != x[1]
+}
+_ => {
+    fn g() {}
+    x[0] == x[1]
+}
+} }
+fn h() -> bool { match at(8) {
+2 => {
+    1 <= 2
+}
+_ => {
+    1 < 2
+}
+} }
+"
         );
     }
 

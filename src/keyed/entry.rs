@@ -18,7 +18,7 @@ use std::fmt;
 
 use crate::{
     semaphore::{Goal, Semaphore},
-    sync::{AcqRel, Acquire, AtomicU64, Relaxed},
+    sync::{Acquire, AtomicU64, Relaxed, Release},
 };
 
 /// One key that is in use.
@@ -122,21 +122,22 @@ impl Users {
     pub(super) fn leave_waiting(&self) -> Left {
         // ORDERING: Release, pairs with the Acquire in `are_none`: whoever finds
         // this one gone sees the permits that it has been granted, and sees what
-        // it did before when it removes the entry. Acquire: the last one sees to
-        // the removal for those who went before.
-        Left::of(self.0.fetch_sub(WAITER, AcqRel) - WAITER)
+        // it did before when it removes the entry. No Acquire: the last one, too,
+        // removes the entry only after `are_none`. That reads this write or a later
+        // one, and those carry on what each has released that went before.
+        Left::of(self.0.fetch_sub(WAITER, Release) - WAITER)
     }
 
     /// One permit that stands for none less: it is dropped, or stands for some.
     pub(super) fn leave_empty(&self) -> Left {
         // ORDERING: as in `leave_waiting`.
-        Left::of(self.0.fetch_sub(EMPTY, AcqRel) - EMPTY)
+        Left::of(self.0.fetch_sub(EMPTY, Release) - EMPTY)
     }
 
     /// The key follows the default again.
     pub(super) fn clear_override(&self) -> Left {
         // ORDERING: as in `leave_waiting`.
-        Left::of(self.0.fetch_and(!OVERRIDE, AcqRel) & !OVERRIDE)
+        Left::of(self.0.fetch_and(!OVERRIDE, Release) & !OVERRIDE)
     }
 
     #[inline]

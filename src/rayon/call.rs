@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     AcquireError, Snapshot,
-    sync::{AcqRel, Acquire, AtomicUsize, Instant, Mutex, MutexGuard, Relaxed, SeqCst, fence},
+    sync::{Acquire, AtomicUsize, Instant, Mutex, MutexGuard, Relaxed, Release, SeqCst, fence},
 };
 
 /// After this a nested call goes ahead of the line, and over max.
@@ -80,8 +80,8 @@ impl<J: Job> Queue<J> {
 
     fn add(&self, job: &J) -> MutexGuard<'_, VecDeque<(u32, u64, J)>> {
         let jobs = locked(&self.jobs);
-        // ORDERING: the Release half pairs with the Acquire in `len`.
-        self.len.fetch_add(job.len(), AcqRel);
+        // ORDERING: Release, pairs with the Acquire in `len`.
+        self.len.fetch_add(job.len(), Release);
         jobs
     }
 
@@ -108,7 +108,7 @@ impl<J: Job> Queue<J> {
             None => jobs.pop_front()?.2,
         };
         // ORDERING: as in `add`.
-        self.len.fetch_sub(job.len(), AcqRel);
+        self.len.fetch_sub(job.len(), Release);
         Some((need, job))
     }
 

@@ -35,6 +35,8 @@ use std::{
 pub(super) use self::claims::{Grant, Task};
 use self::{claims::Claims, told::Told};
 use super::order::Discipline;
+#[cfg(dynaphore_shuttle)]
+use super::trace::Place;
 
 mod claims;
 mod told;
@@ -540,6 +542,25 @@ impl Line {
     pub(super) fn take_back(&mut self, grant: Grant, waker: Option<Waker>) {
         self.claims.remove(grant.ticket);
         self.put_back(grant.ticket, grant.need, waker);
+    }
+}
+
+/// What traces show.
+#[cfg(dynaphore_shuttle)]
+impl Line {
+    /// All that wait, by ticket.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let place = |entry: &Entry, is_aside| Place {
+            ticket: entry.ticket.0,
+            need: entry.need,
+            is_aside,
+        };
+        let living = self.ring.iter().filter(|entry| entry.waker.is_some());
+        let in_line = living.chain(self.rejoined.values());
+        let mut places: Vec<_> = in_line.map(|entry| place(entry, false)).collect();
+        places.extend(self.aside.values().map(|entry| place(entry, true)));
+        places.sort_by_key(|place| place.ticket);
+        places
     }
 }
 

@@ -147,17 +147,21 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 
+#[cfg(dynaphore_shuttle)]
+use super::trace::{Mutex, MutexGuard};
 use super::{
     fairness::{Fairness, Policy},
     line::{Figures, Line, Removed, Task, Ticket, Verdict},
     word::{State, Take, Word},
 };
+#[cfg(not(dynaphore_shuttle))]
+use crate::sync::{Mutex, MutexGuard};
 use crate::{
     event::{Event, Listener},
     foreign::Deferred,
     sync::{
-        Acquire, AtomicBool, AtomicU64, AtomicUsize, Clock, Lazy, Mutex, MutexGuard, Relaxed,
-        Release, SeqCst, const_fn, fence,
+        Acquire, AtomicBool, AtomicU64, AtomicUsize, Clock, Lazy, Relaxed, Release, SeqCst,
+        const_fn, fence,
     },
 };
 

@@ -22,7 +22,11 @@
 
 use std::fmt;
 
-use crate::sync::{AcqRel, Acquire, AtomicU64, Relaxed, const_fn};
+#[cfg(dynaphore_shuttle)]
+use super::trace::AtomicU64;
+#[cfg(not(dynaphore_shuttle))]
+use crate::sync::AtomicU64;
+use crate::sync::{AcqRel, Acquire, Relaxed, const_fn};
 
 /// The largest `max`, and the largest count in one request.
 pub(crate) const MAX_PERMITS: u32 = (1 << MAX_SHIFT) - 1;
@@ -37,6 +41,12 @@ const COUNT: u64 = MAX_PERMITS as u64;
 pub(crate) struct State(u64);
 
 impl State {
+    /// For traces, which see it before it is one.
+    #[cfg(dynaphore_shuttle)]
+    pub(super) const fn of(word: u64) -> Self {
+        Self(word)
+    }
+
     const fn open(max: u32) -> Self {
         Self((max as u64) << MAX_SHIFT)
     }
@@ -583,5 +593,41 @@ mod tests {
         assert_eq!(word.forget_available(2, u32::MAX), 2);
         assert!(word.load().is_closed() && !word.load().is_queued());
         assert_eq!(word.load().max(), 8);
+    }
+
+    #[test]
+    #[cfg(feature = "rayon")]
+    fn permits_that_are_taken_over_max_stop_at_the_largest_count() {
+        let word = Word::new(1);
+        assert!(word.acquire_over(MAX_PERMITS - 1));
+        assert!(!word.acquire_over(2));
+        assert!(word.acquire_over(1));
+        assert_eq!(word.load().active(), MAX_PERMITS);
+        assert!(!word.acquire_over(1));
+        let closed = Word::new(1);
+        closed.close();
+        assert!(!closed.acquire_over(1));
+    }
+
+    #[test]
+    #[cfg(feature = "rayon")]
+    fn a_word_is_calm_while_nothing_stands_against_it() {
+        let word = Word::new(1);
+        let calm = word
+            .load()
+            .calm()
+            .expect("open, nobody in line, not in debt");
+        assert!(word.load().is_still(calm));
+        assert_eq!(word.try_acquire(1, || u32::MAX), Take::Acquired);
+        assert!(word.load().is_calm());
+        assert!(!word.load().is_still(calm));
+        let _ = word.set_max(0, None);
+        assert!(!word.load().is_calm(), "in debt");
+        let _ = word.set_max(1, None);
+        let _ = word.set_queued();
+        assert!(!word.load().is_calm(), "somebody is in line");
+        word.clear_queued(0);
+        word.close();
+        assert!(!word.load().is_calm(), "closed");
     }
 }

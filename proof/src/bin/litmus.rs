@@ -23,6 +23,19 @@ const BARRIER: &str = "src/generation/barrier.rs";
 const WORD: &str = "src/semaphore/word.rs";
 const EVENT: &str = "src/event.rs";
 const QUEUE: &str = "src/semaphore/queue.rs";
+const KEY: &str = "src/keyed/entry.rs";
+const LEASE: &str = "src/pool/entry.rs";
+const PARK: &str = "src/park.rs";
+const NUMBERS: &str = "src/thread_number.rs";
+const PACE: &str = "src/semaphore/pace.rs";
+const CALL: &str = "src/rayon/call.rs";
+const LEAF: &str = "src/rayon/leaf.rs";
+const WAIT: &str = "src/rayon/wait.rs";
+
+const FILES: [&str; 15] = [
+    TRACKER, STRIPES, PENDING, BARRIER, WORD, QUEUE, EVENT, KEY, LEASE, PARK, NUMBERS, PACE, CALL,
+    LEAF, WAIT,
+];
 
 type Key = (&'static str, String, usize);
 
@@ -35,7 +48,7 @@ struct Source {
 
 impl Source {
     fn of(root: &Path) -> Self {
-        let files = [TRACKER, STRIPES, PENDING, BARRIER, WORD, QUEUE, EVENT].map(|file| {
+        let files = FILES.map(|file| {
             let path = root.join(file);
             let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
             let sites = sites(&text);
@@ -78,8 +91,10 @@ impl Source {
 
     fn fence(&self, file: &'static str, names: &str, nth: usize) -> Step {
         let ours = self.find(file, names, nth);
-        let event_fences = file == QUEUE && !self.files[EVENT].0.contains(".relaxed()");
         // event-listener documents one in `listen`, and one in `notify` that is not `relaxed`.
+        // The one in `serve` is ours.
+        let event_fences =
+            file == QUEUE && names != "serve" && !self.files[EVENT].0.contains(".relaxed()");
         Fence(if event_fences {
             Some(Ordering::SeqCst)
         } else {
@@ -515,8 +530,104 @@ fn queue(s: &Source) -> Vec<Litmus> {
     ]
 }
 
+/// What stands on the semaphore, and what it stands on.
+fn others(s: &Source) -> Vec<Litmus> {
+    let (data, at) = (0, 1);
+    // Whoever reads what the first has written sees what that did before.
+    let shows = |written: Step, read: Step| {
+        vec![
+            vec![Store(data, Relaxed, 1), written],
+            vec![read, Load(data, Relaxed, 0)],
+        ]
+    };
+    let are_none = |value| Load(at, s.at(KEY, "are_none", 0), value);
+    let leaves = |name, from| Change(at, s.at(KEY, name, 0), from, from + 1);
+    let sets_aside = |place| Change(place, s.at(CALL, "add", 0), 0, 1);
+    let sees_aside = |place, value| Load(place, s.at(CALL, "len", 0), value);
+    let tends = || s.fence(CALL, "tend", 0);
+    vec![
+        (
+            "who finds nobody at a key does not see what a waiter did that has gone",
+            vec![
+                vec![Store(data, Relaxed, 1), leaves("leave_waiting", 0)],
+                vec![leaves("leave_waiting", 1)],
+                vec![are_none(2), Load(data, Relaxed, 0)],
+            ],
+        ),
+        (
+            "the same, of one who had a permit that stands for none",
+            shows(leaves("leave_empty", 0), are_none(1)),
+        ),
+        (
+            "the same, of who gave the key its own max",
+            shows(leaves("clear_override", 0), are_none(1)),
+        ),
+        (
+            "who sees a lease gone does not see what led to it",
+            shows(
+                Store(at, s.at(LEASE, "set_tally", 0), 1),
+                Load(at, s.at(LEASE, "tally", 0), 1),
+            ),
+        ),
+        (
+            "a thread that is woken does not see what for",
+            shows(
+                Store(at, s.at(PARK, "wake_by_ref", 0), 1),
+                Change(at, s.at(PARK, "sleep", 0), 1, 2),
+            ),
+        ),
+        (
+            "a thread does not go on from the counts of its number's last owner",
+            shows(
+                Change(at, s.at(NUMBERS, "give_back", 0), 0, 1),
+                Change(at, s.at(NUMBERS, "take", 1), 1, 2),
+            ),
+        ),
+        (
+            "who times a permit does not see what the last one has left",
+            shows(
+                Store(at, s.at(PACE, "time_next", 8), 1),
+                Change(at, s.at(PACE, "time", 1), 1, 2),
+            ),
+        ),
+        (
+            "who sees a job set aside does not see what was done before",
+            shows(sets_aside(at), sees_aside(at, 1)),
+        ),
+        (
+            "who sees a job taken does not see what was done before",
+            shows(Change(at, s.at(CALL, "take", 0), 0, 1), sees_aside(at, 1)),
+        ),
+        (
+            "of who sets a job aside and who gives a permit back neither sees the other",
+            vec![
+                vec![sets_aside(0), tends(), s.sees_word(1, 0)],
+                vec![s.gives_back(1, 0, 1), tends(), sees_aside(0, 0)],
+            ],
+        ),
+        (
+            "of two at the source the later one does not see what the other has set aside",
+            vec![
+                vec![sets_aside(0), tends(), Change(1, Relaxed, 0, 1)],
+                vec![
+                    Change(1, Relaxed, 1, 2),
+                    s.fence(LEAF, "read_on", 1),
+                    sees_aside(0, 0),
+                ],
+            ],
+        ),
+        (
+            "who goes on with what was lent does not see what the lender did",
+            shows(
+                Store(at, s.at(WAIT, "wake", 0), 1),
+                Load(at, s.at(WAIT, "is_there", 0), 1),
+            ),
+        ),
+    ]
+}
+
 fn all(source: &Source) -> Vec<Litmus> {
-    [tracker(source), word(source), queue(source)].concat()
+    [tracker(source), word(source), queue(source), others(source)].concat()
 }
 
 /// What is possible and must not be.
