@@ -11,6 +11,9 @@ const MAX_POWER: u8 = 42;
 
 /// A distribution of times.
 ///
+/// It is not the core's `Times`: nobody but a semaphore can add to that one, and it does not
+/// know the squares that [`error`](Self::error) needs.
+///
 /// # Examples
 ///
 /// ```

@@ -122,19 +122,56 @@ fn failures_lower_max() {
     }
 }
 
+/// The same server, but each request takes three times as long.
+fn slow(max: u32) -> Window {
+    let window = busy(max);
+    let served = window.served / 3;
+    let hold = window.holds.mean().unwrap() * 3;
+    Window {
+        served,
+        holds: times(served, hold),
+        ..window
+    }
+}
+
+/// A base that rose by steps of a tenth would need a dozen comparisons, at a max of 4.
+#[test]
+fn the_base_of_gradient_jumps_to_that_of_a_slower_server() {
+    let mut gradient = Gradient::default();
+    let mut max = after(&mut gradient, 10, 100);
+    let mut maxima = Vec::new();
+    for _ in 0..50 {
+        max = gradient.window(&slow(max)).clamp(1, 512);
+        maxima.push(max);
+    }
+    let lowest = *maxima.iter().min().unwrap();
+    assert!(lowest < 10, "it looks like a queue at first: {maxima:?}");
+    let last = maxima[49];
+    assert!((16..=32).contains(&last), "{maxima:?}");
+}
+
+#[test]
+fn a_queue_does_not_disprove_a_base_seen_with_fewer_requests() {
+    let mut gradient = Gradient::default();
+    let early = after(&mut gradient, 2, 200);
+    let late = after(&mut gradient, early, 2000);
+    assert!(late + 1 >= early, "{early} {late}");
+}
+
+#[test]
+fn gradient_watches_four_windows_before_it_moves() {
+    let mut gradient = Gradient::default();
+    // The first window that tells is let pass.
+    for _ in 0..4 {
+        assert_eq!(gradient.window(&busy(10)), 10);
+    }
+    assert_eq!(gradient.window(&busy(10)), 10);
+    assert!(gradient.window(&busy(10)) > 10);
+}
+
 #[test]
 fn gradient_believes_in_a_slower_server_and_forgets_it_again() {
     let mut gradient = Gradient::default();
-    let slow = |max| {
-        let window = busy(max);
-        let served = window.served / 3;
-        let hold = window.holds.mean().unwrap() * 3;
-        Window {
-            served,
-            holds: times(served, hold),
-            ..window
-        }
-    };
     let mut max = after(&mut gradient, 10, 100);
     let before = max;
     for _ in 0..300 {
