@@ -30,11 +30,11 @@ const NUMBERS: &str = "src/thread_number.rs";
 const PACE: &str = "src/semaphore/pace.rs";
 const CALL: &str = "src/rayon/call.rs";
 const LEAF: &str = "src/rayon/leaf.rs";
-const WAIT: &str = "src/rayon/wait.rs";
+const PARKER: &str = "src/rayon/parker.rs";
 
 const FILES: [&str; 15] = [
     TRACKER, STRIPES, PENDING, BARRIER, WORD, QUEUE, EVENT, KEY, LEASE, PARK, NUMBERS, PACE, CALL,
-    LEAF, WAIT,
+    LEAF, PARKER,
 ];
 
 type Key = (&'static str, String, usize);
@@ -619,8 +619,8 @@ fn others(s: &Source) -> Vec<Litmus> {
         (
             "who goes on with what was lent does not see what the lender did",
             shows(
-                Store(at, s.at(WAIT, "wake", 0), 1),
-                Load(at, s.at(WAIT, "is_there", 0), 1),
+                Store(at, s.at(PARKER, "wake", 0), 1),
+                Load(at, s.at(PARKER, "is_there", 0), 1),
             ),
         ),
     ]
