@@ -164,11 +164,14 @@ fn claim_against_grant_and_siblings_poll() {
     });
 }
 
+/// Its thread returns it, and what it has made of its permit.
+type Polling<T> = JoinHandle<(Waiter, Option<T>)>;
+
 /// One of a task that waits; a thread that gives the permit back, and one that polls another
 /// future of the task, which does `then` with its permit.
 fn kept_beside_release_and_sibling<T: 'static>(
     then: fn(OwnedSemaphorePermit) -> T,
-) -> (Arc<Semaphore>, Waiter, JoinHandle<()>, JoinHandle<(Waiter, Option<T>)>) {
+) -> (Arc<Semaphore>, Waiter, JoinHandle<()>, Polling<T>) {
     let s = by_task(1);
     let held = take(&s, 1);
     let waker = Waker::from(Arc::new(Count::default()));
