@@ -17,6 +17,27 @@ fn by_task(max: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::builder(max).grant_to_tasks(true).build())
 }
 
+/// A permit that is held, and two futures of one task that wait for it.
+fn two_of_a_task() -> (Arc<Semaphore>, OwnedSemaphorePermit, Waker, [Waiter; 2]) {
+    let s = by_task(1);
+    let held = take(&s, 1);
+    let waker = Waker::from(Arc::new(Count::default()));
+    let two = [(); 2].map(|()| {
+        let mut waiter = Waiter::new(&s, 1);
+        assert!(waiter.poll_with(&waker).is_pending());
+        waiter
+    });
+    (s, held, waker, two)
+}
+
+/// Polled once by its task, and to the end as a task of its own.
+fn polled_or_waited(mut asked: Waiter, waker: &Waker) {
+    match asked.poll_with(waker) {
+        Poll::Ready(permit) => drop(permit.unwrap()),
+        Poll::Pending => drop(asked.wait().unwrap()),
+    }
+}
+
 /// A permit comes back while a task that keeps a future in line asks with another one: it has
 /// that, whichever was granted.
 #[test]
@@ -43,20 +64,11 @@ fn grant_against_siblings_poll() {
 #[test]
 fn claim_against_siblings_poll() {
     model(3, || {
-        let s = by_task(1);
-        let held = take(&s, 1);
-        let waker = Waker::from(Arc::new(Count::default()));
-        let mut kept = Waiter::new(&s, 1);
-        assert!(kept.poll_with(&waker).is_pending());
-        let mut asked = Waiter::new(&s, 1);
-        assert!(asked.poll_with(&waker).is_pending());
+        let (s, held, waker, [kept, asked]) = two_of_a_task();
         drop(held);
         // Each waits as a task of its own in the end.
         let claim = spawn(move || drop(kept.wait().unwrap()));
-        match asked.poll_with(&waker) {
-            Poll::Ready(permit) => drop(permit.unwrap()),
-            Poll::Pending => drop(asked.wait().unwrap()),
-        }
+        polled_or_waited(asked, &waker);
         claim.join().unwrap();
         assert_at_rest(&s, 1);
     });
@@ -73,11 +85,7 @@ fn cancel_of_the_granted_against_siblings_poll() {
         assert!(kept.poll_with(&waker).is_pending());
         drop(held);
         let cancel = spawn(move || drop(kept));
-        let mut asked = Waiter::new(&s, 1);
-        match asked.poll_with(&waker) {
-            Poll::Ready(permit) => drop(permit.unwrap()),
-            Poll::Pending => drop(asked.wait().unwrap()),
-        }
+        polled_or_waited(Waiter::new(&s, 1), &waker);
         cancel.join().unwrap();
         assert_at_rest(&s, 1);
     });
@@ -88,13 +96,7 @@ fn cancel_of_the_granted_against_siblings_poll() {
 #[test]
 fn cancel_of_the_asking_against_release() {
     model(3, || {
-        let s = by_task(1);
-        let held = take(&s, 1);
-        let waker = Waker::from(Arc::new(Count::default()));
-        let mut kept = Waiter::new(&s, 1);
-        assert!(kept.poll_with(&waker).is_pending());
-        let mut asked = Waiter::new(&s, 1);
-        assert!(asked.poll_with(&waker).is_pending());
+        let (s, held, waker, [kept, mut asked]) = two_of_a_task();
         let release = spawn(move || drop(held));
         if let Poll::Ready(permit) = asked.poll_with(&waker) {
             drop(permit.unwrap());
@@ -111,13 +113,7 @@ fn cancel_of_the_asking_against_release() {
 #[test]
 fn close_against_siblings_poll() {
     model(3, || {
-        let s = by_task(1);
-        let held = take(&s, 1);
-        let waker = Waker::from(Arc::new(Count::default()));
-        let mut kept = Waiter::new(&s, 1);
-        assert!(kept.poll_with(&waker).is_pending());
-        let mut asked = Waiter::new(&s, 1);
-        assert!(asked.poll_with(&waker).is_pending());
+        let (s, held, waker, [kept, mut asked]) = two_of_a_task();
         drop(held);
         let theirs = s.clone();
         let close = spawn(move || theirs.close());
@@ -172,13 +168,7 @@ type Polling<T> = JoinHandle<(Waiter, Option<T>)>;
 fn kept_beside_release_and_sibling<T: 'static>(
     then: fn(OwnedSemaphorePermit) -> T,
 ) -> (Arc<Semaphore>, Waiter, JoinHandle<()>, Polling<T>) {
-    let s = by_task(1);
-    let held = take(&s, 1);
-    let waker = Waker::from(Arc::new(Count::default()));
-    let mut kept = Waiter::new(&s, 1);
-    assert!(kept.poll_with(&waker).is_pending());
-    let mut asked = Waiter::new(&s, 1);
-    assert!(asked.poll_with(&waker).is_pending());
+    let (s, held, waker, [kept, mut asked]) = two_of_a_task();
     let release = spawn(move || drop(held));
     let asked = spawn(move || match asked.poll_with(&waker) {
         Poll::Ready(permit) => (asked, Some(then(permit.unwrap()))),

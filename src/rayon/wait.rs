@@ -74,12 +74,16 @@ impl Wait {
 
     /// Looks for other jobs no more often than `every` so long, or never.
     pub(super) fn looking_every(every: Option<Duration>) -> Self {
+        Self::with(Arc::default(), every)
+    }
+
+    fn with(parker: Arc<Parker>, every: Option<Duration>) -> Self {
         let own = match frames::change_waits(1).saturating_sub(SHALLOW) {
             0 => Duration::ZERO,
             doublings => Duration::from_millis(1 << doublings.min(20)),
         };
         Self {
-            parker: Arc::default(),
+            parker,
             is_worker: rayon::current_thread_index().is_some(),
             every: every.map(|every| every.max(own)),
             looked: Instant::now(),
@@ -202,7 +206,7 @@ fn lend() -> bool {
     if COUNT.load(Relaxed) == 0 || frames::are_none() {
         return false;
     }
-    let mut wait = Wait::new();
+    let parker = Arc::default();
     let lent = locked(&PLEAS).iter_mut().find_map(|plea| {
         if plea.loan.is_some() {
             return None;
@@ -211,7 +215,7 @@ fn lend() -> bool {
         if borrowed.permits < plea.least {
             return None;
         }
-        let lender = Awaited::new(&wait.parker);
+        let lender = Awaited::new(&parker);
         plea.loan = Some(Loan {
             permits: borrowed.permits,
             lender: Arc::clone(&lender),
@@ -222,6 +226,8 @@ fn lend() -> bool {
     let Some((id, borrowed, lender)) = lent else {
         return false;
     };
+    // Only now: who finds nobody to lend to, which is often, waits for nothing.
+    let mut wait = Wait::with(parker, Some(Duration::ZERO));
     let _suspended = Entered::waiting(id, borrowed.number, borrowed.permits, &lender, None);
     while !lender.is_there() {
         if !wait.look() {

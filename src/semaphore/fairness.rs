@@ -92,9 +92,8 @@ impl Policy {
     }
 
     const fn noted(self) -> Self {
-        let is_usual = matches!(self.order, Order::Fifo) && self.overdue.is_never();
         Self {
-            has_discipline: self.by_task || (self.is_fifo() && !is_usual),
+            has_discipline: self.by_task || self.discipline().looks_at_clock(),
             ..self
         }
     }

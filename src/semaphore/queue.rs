@@ -320,17 +320,17 @@ impl Queue {
 
     #[inline(never)]
     fn reserved_under_eventual(&self) -> u32 {
-        let Some(shared) = self.shared.get() else {
-            return 0;
-        };
+        self.shared.get().map_or(0, |shared| {
+            self.reserved_beside(shared, shared.competing.count.load(Relaxed))
+        })
+    }
+
+    /// How many free permits are for the line, or for `waiting` that compete, one of which is
+    /// overdue.
+    fn reserved_beside(&self, shared: &Shared, waiting: usize) -> u32 {
         if self.line_has_priority(shared) {
             return u32::MAX;
         }
-        self.reserved_for_overdue(shared, shared.competing.count.load(Relaxed))
-    }
-
-    /// How many free permits are for `waiting` that compete, if one of them is overdue.
-    fn reserved_for_overdue(&self, shared: &Shared, waiting: usize) -> u32 {
         let passed = shared.competing.passed.load(Relaxed);
         if waiting == 0 || passed < LATE_AFTER || self.policy.by_task() || !self.is_overdue(shared)
         {
@@ -403,13 +403,10 @@ impl Queue {
         };
         let others = shared.enter(max_waiting, since);
         let counted = others.is_some();
-        let reserved = match others {
-            Some(_) if self.policy.fairness == Fairness::Barging => 0,
-            Some(others) if !self.line_has_priority(shared) => {
-                self.reserved_for_overdue(shared, others)
-            }
-            _ => self.reserved(),
-        };
+        let reserved = others.map_or_else(
+            || self.reserved(),
+            |others| self.reserved_beside(shared, others),
+        );
         let (verdict, mut deferred) = match self.look(word, shared, reserved, counted) {
             Verdict::Waiting if counted => self.compete(word, &mut waiter, waker),
             verdict if !counted => (verdict, Deferred::default()),
