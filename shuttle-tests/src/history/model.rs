@@ -126,6 +126,20 @@ impl Model {
             .chain((rejoined != *self).then_some(rejoined))
     }
 
+    /// Has a call that serves done all that it must? With no permit free it need not look at
+    /// a front that is too large: whoever frees one does.
+    pub(super) fn is_served(&self) -> bool {
+        let may_stay = |at: usize| self.is_too_large(self.line[at].n) && !self.fits(1);
+        let done = !self.closed && self.front().is_some_and(may_stay);
+        done && !self.line.iter().any(|place| self.returns(place))
+            || self.serve(false).next().is_none()
+    }
+
+    /// It has stepped aside though max has grown since.
+    fn returns(&self, place: &Place) -> bool {
+        place.stands == Stands::JustAside && place.n <= self.max
+    }
+
     fn serve_front(&self, growing: bool) -> Option<Self> {
         let mut next = self.clone();
         if self.closed {
@@ -145,8 +159,7 @@ impl Model {
             return (self.queued && !self.competes).then_some(next);
         };
         let Place { id, n, .. } = self.line[at];
-        let returns = |place: &Place| place.stands == Stands::JustAside && place.n <= self.max;
-        if self.line.iter().any(returns) {
+        if self.line.iter().any(|place| self.returns(place)) {
             // Not past one that may come before it.
             return None;
         }
