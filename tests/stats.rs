@@ -458,6 +458,31 @@ fn who_is_told_may_use_the_semaphore_and_panic() {
     assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
 }
 
+/// It replaces itself while it is told, so it goes when it returns, and what it owns panics.
+#[test]
+fn who_is_told_may_panic_when_it_is_dropped() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("dropped"));
+        }
+    }
+    let semaphore = Arc::new(semaphore(1));
+    let (weak, owned) = (Arc::downgrade(&semaphore), Panics);
+    semaphore.stats().warn_after(Duration::ZERO, move |_| {
+        let _ = &owned;
+        let semaphore = weak.upgrade().unwrap();
+        semaphore.stats().warn_after(Duration::MAX, |_| {});
+    });
+    let held = semaphore.try_acquire();
+    let mut waiter = spawn(semaphore.acquire());
+    assert_pending!(waiter.poll());
+    thread::sleep(Duration::from_millis(1));
+    drop(held);
+    drop(assert_ready!(waiter.poll()).unwrap());
+    assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+}
+
 #[test]
 fn a_time_out_that_a_waker_interrupts_waits_no_longer() {
     struct Panics;

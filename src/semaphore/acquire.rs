@@ -40,9 +40,11 @@ impl Semaphore {
     /// # Errors
     ///
     /// The future returns [`Closed`](crate::AcquireError::Closed) if the
-    /// semaphore is closed, or is closed while it waits, and
+    /// semaphore is closed, or is closed while it waits,
     /// [`TooManyWaiters`](crate::AcquireError::TooManyWaiters) if it would have to
-    /// wait and [may not](crate::Builder::max_waiting).
+    /// wait and [may not](crate::Builder::max_waiting), and
+    /// [`Overdue`](crate::AcquireError::Overdue) if it has waited for
+    /// [too long](crate::Builder::overdue).
     ///
     /// # Cancel safety
     ///
@@ -409,9 +411,10 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             Arrival::Closed => Poll::Ready(self.finish(Err(AcquireError::Closed))),
             Arrival::TooMany => Poll::Ready(self.finish(Err(AcquireError::TooManyWaiters))),
             Arrival::Waits(waiter) => {
-                *self.waiter = Some(waiter);
+                // First, so that a panic finds it here and gives the place up.
+                let waiter = self.waiter.insert(waiter);
                 self.since = semaphore.begins_to_wait();
-                if semaphore.queue.look_after_arrival(&semaphore.word) {
+                if semaphore.queue.look_after_arrival(&semaphore.word, waiter) {
                     return self.poll(waker);
                 }
                 Poll::Pending

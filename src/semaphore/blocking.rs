@@ -71,7 +71,10 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed, or is closed while it waits.
+    /// [`Closed`](AcquireError::Closed) if the semaphore is closed, or is closed while it waits,
+    /// [`TooManyWaiters`](AcquireError::TooManyWaiters) if it would have to wait and
+    /// [may not](crate::Builder::max_waiting), and [`Overdue`](AcquireError::Overdue) if it has
+    /// waited for [too long](crate::Builder::overdue).
     ///
     /// # Panics
     ///

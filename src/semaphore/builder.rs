@@ -163,7 +163,8 @@ impl Builder {
     /// Time alone does nothing. Who is overdue is told when a permit comes back, when max
     /// changes and when another request begins to wait, before anybody is served: nobody
     /// gets a permit for which it has waited for too long. One for more than max is not told
-    /// while it stands aside, nor after that.
+    /// while it stands aside, nor after that; nor is one that was served in time, and is back
+    /// since another one of [its task](Self::grant_to_tasks) has its permits.
     ///
     /// It costs nothing where a permit is there. To tell one takes the same few steps however
     /// many there are, and two bits are kept of each until it has heard. (In time, a million
@@ -210,8 +211,8 @@ impl Builder {
     /// and with it `join_all` of more than 30, makes one for each future, so nothing can be
     /// seen there: [`unclaimed`](Semaphore::unclaimed) shows that a grant is not taken.
     ///
-    /// The other one must have been granted as many permits as are asked for, or as many as are
-    /// missing from the free ones when it is one's turn; one, that is, not several together.
+    /// The other one must have been granted at least as many permits as are asked for: one,
+    /// that is, not several together.
     ///
     /// A permit that is there costs what it did. One that waits takes the lock some more times,
     /// so a permit that is handed over costs two to three times as much.

@@ -21,12 +21,12 @@ use crate::error::AcquireTimeoutError;
 /// How long one will wait, as an estimate.
 impl Semaphore {
     /// How long a request for `n` permits will probably wait that comes now. An estimate: as
-    /// many requests as [wait](Self::waiting), taken for one permit each, and `n`, times the
-    /// mean hold of the last interval, divided by max. Holds that are longer than before, and
+    /// many requests as [wait](Self::waiting) and ask for no more than max, taken for one permit
+    /// each, and `n`, times the mean hold of the last interval, divided by max. Holds that are longer than before, and
     /// requests for several, make it too short; that some give up makes it too long. In another
     /// order than first in, first out, it is what all wait on average.
     ///
-    /// `None` if nobody waits, and while there is no such figure: without
+    /// `None` if it need not wait for others, and while there is no such figure: without
     /// [statistics](crate::Builder::stats), before an [interval](crate::Stats::take) has been
     /// taken in which a permit came back, with [generations](crate::Builder::generations), whose
     /// permits are not timed, and if `n` is more than max.
@@ -40,8 +40,10 @@ impl Semaphore {
     #[must_use]
     pub fn expected_wait(&self, n: u32) -> Option<Duration> {
         let hold = self.optional.counters()?.mean_hold()?;
-        let (waiting, max) = (self.waiting(), self.max());
-        if waiting == 0 || n as usize > max {
+        let (now, max) = (self.word.load(), self.max());
+        let waiting = self.waiting().saturating_sub(self.queue.aside());
+        let is_there = now.available(self.queue.reserved()) >= n;
+        if waiting == 0 || is_there || n as usize > max {
             return None;
         }
         let permits = waiting as u128 + u128::from(n);
@@ -59,8 +61,7 @@ impl Semaphore {
     /// # Errors
     ///
     /// [`WouldTimeOut`](AcquireTimeoutError::WouldTimeOut), which the
-    /// [statistics](crate::Interval::would_time_out) count. Never if nobody waits, or there is
-    /// no estimate.
+    /// [statistics](crate::Interval::would_time_out) count. Never if there is no estimate.
     ///
     /// # Examples
     ///
@@ -246,6 +247,31 @@ mod tests {
         let _held = semaphore.try_acquire().unwrap();
         assert_eq!(semaphore.expected_wait(1), None);
         assert!(semaphore.acquire().by(Instant::now()).is_ok());
+    }
+
+    #[test]
+    fn nobody_is_refused_who_need_not_wait() {
+        use crate::Fairness::{Barging, Fifo};
+        for fairness in [Fifo, Barging] {
+            let semaphore = held_for_an_hour(Semaphore::builder(2).fairness(fairness));
+            let _aside = waiting(&semaphore, 3);
+            assert_eq!(
+                semaphore.check_deadline(1, soon()),
+                Ok(()),
+                "only one aside"
+            );
+            let held = semaphore.try_acquire_many(2).unwrap();
+            assert_eq!(
+                semaphore.check_deadline(1, soon()),
+                Ok(()),
+                "only one aside"
+            );
+            let _line = waiting(&semaphore, 1);
+            assert_eq!(semaphore.check_deadline(0, soon()), Ok(()), "of nothing");
+            assert!(semaphore.check_deadline(1, soon()).is_err());
+            drop(held);
+            assert_eq!(semaphore.check_deadline(1, soon()), Ok(()), "two are free");
+        }
     }
 
     #[test]

@@ -76,6 +76,26 @@ struct Loan {
     lender: Mutex<Option<Borrowed>>,
 }
 
+impl Loan {
+    fn lender(&mut self) -> Option<Borrowed> {
+        let lender = self.lender.get_mut();
+        lender.unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// One loan after the other: a chain of them may be longer than the stack.
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let mut lender = self.lender();
+        while let Some(Borrowed { permit, loan, .. }) = lender {
+            drop(permit);
+            lender = loan
+                .and_then(Arc::into_inner)
+                .and_then(|mut loan| loan.lender());
+        }
+    }
+}
+
 /// A permit that is borrowed from a loan, or, if there was one first, of the semaphore
 /// itself. Given back when this is dropped.
 ///
@@ -169,7 +189,11 @@ impl Borrowed {
     pub fn lend(self) -> Lent {
         let n = self.permit.num_permits();
         Lent(Arc::new(Loan {
-            room: Arc::new(Semaphore::new(n)),
+            room: Arc::new(
+                Semaphore::builder(n)
+                    .grant_to_tasks(self.semaphore.queue.grants_to_tasks())
+                    .build(),
+            ),
             semaphore: self.semaphore.clone(),
             n: n as u32,
             lender: Mutex::new(Some(self)),

@@ -532,12 +532,6 @@ impl Line {
         self.claims.unclaimed()
     }
 
-    /// Is the holder of `ticket` the next in line?
-    pub(super) fn is_next(&self, ticket: Ticket) -> bool {
-        let next = self.next_rejoined();
-        next.or_else(|| self.next_in_ring().map(|entry| entry.ticket)) == Some(ticket)
-    }
-
     /// Another one has what was granted to the one in line that is to be woken by `waker`.
     pub(super) fn take_back(&mut self, grant: Grant, waker: Option<Waker>) {
         self.claims.remove(grant.ticket);

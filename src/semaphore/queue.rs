@@ -6,7 +6,8 @@
 //! several stand in line. Under `Eventual` a request for one competes until it has
 //! waited for the bound; then it joins the line, and nobody passes that. One that is
 //! overdue may have been woken and not have come, while some permits came back: until it
-//! comes, a newcomer takes a permit only if enough are left for all that compete.
+//! comes, a newcomer that asks for one permit takes it only if enough are left for all that
+//! compete.
 //!
 //! # The line
 //!
@@ -302,6 +303,11 @@ impl Queue {
         self.policy.is_fifo()
     }
 
+    /// Does a grant belong to a task?
+    pub(crate) fn grants_to_tasks(&self) -> bool {
+        self.policy.by_task()
+    }
+
     /// Does whoever is woken have its permits, unless the word was closed?
     #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
     pub(crate) fn hands_over(&self) -> bool {
@@ -376,6 +382,13 @@ impl Queue {
         })
     }
 
+    /// Those of them who ask for more than max. Nobody waits for them.
+    #[cfg(feature = "stats")]
+    pub(crate) fn aside(&self) -> usize {
+        let shared = self.shared.get();
+        shared.map_or(0, |shared| shared.read_mostly.aside.load(Relaxed))
+    }
+
     /// Takes `need` permits, or a place among those who wait, if these are fewer than
     /// `max_waiting`.
     #[inline]
@@ -397,27 +410,22 @@ impl Queue {
     fn begin_to_compete(&self, word: &Word, max_waiting: u32, waker: &Waker) -> Arrival {
         let shared = self.shared.force();
         let since = self.now(shared);
-        let mut waiter = Waiter::Competing {
-            listener: shared.competing.event.listen(waker),
-            since,
-        };
+        let listener = shared.competing.event.listen(waker);
         let others = shared.enter(max_waiting, since);
         let counted = others.is_some();
         let reserved = others.map_or_else(
             || self.reserved(),
             |others| self.reserved_beside(shared, others),
         );
-        let (verdict, mut deferred) = match self.look(word, shared, reserved, counted) {
-            Verdict::Waiting if counted => self.compete(word, &mut waiter, waker),
-            verdict if !counted => (verdict, Deferred::default()),
-            verdict => (verdict, self.leave_served(word, shared)),
-        };
+        let verdict = self.look(word, shared, reserved, counted);
         if counted && verdict == Verdict::Waiting {
-            return Arrival::Waits(waiter);
+            return Arrival::Waits(Waiter::Competing { listener, since });
         }
-        if let Waiter::Competing { listener, .. } = waiter {
-            deferred.merge(self.leave(listener));
+        let mut deferred = Deferred::default();
+        if counted {
+            deferred.merge(self.leave_served(word, shared));
         }
+        deferred.merge(self.leave(listener));
         match verdict {
             Verdict::Closed => Arrival::Closed,
             Verdict::Granted => Arrival::Acquired(deferred),
@@ -557,42 +565,44 @@ impl Queue {
         // All that the line knows are clones, and clones may look different from their original.
         let task = Task::of(&spare);
         let mut spare = Some(spare);
-        let mut takes = None;
-        let mut known = None;
+        let mut taken = None;
         let mut deferred = shared.wake_while(|line, wakes| {
-            let takes = *takes.get_or_insert_with(|| {
-                let takes = Self::transfer(line, word, ticket, task, &mut spare);
-                takes.map(|removed| known = removed).is_some()
-            });
-            !takes || shared.serve(line, word, &mut 0, wakes, !self.is_fifo())
+            let taken =
+                taken.get_or_insert_with(|| Self::transfer(line, word, ticket, task, &mut spare));
+            taken.is_none() || shared.serve(line, word, &mut 0, wakes, !self.is_fifo())
         });
         deferred.run(|| drop(spare));
-        deferred.run(|| drop(known));
         deferred.merge(self.notify(shared, word));
+        let Some((need, known)) = taken.flatten() else {
+            deferred.resume();
+            return false;
+        };
+        deferred.run(|| drop(known));
+        if deferred.resumes() {
+            // The polled one waits nowhere any more, and does not learn that it has permits.
+            let _ = word.give_back(need);
+            deferred.merge(self.serve_all(word, 0));
+        }
         deferred.resume();
-        takes == Some(true)
+        true
     }
 
-    /// Returns the waker that was known of the one with `ticket`, if that has the permits now.
+    /// How many permits the polled one has now, and the waker that was known of it, if it has
+    /// any.
     fn transfer(
         line: &mut Line,
         word: &Word,
         ticket: Option<Ticket>,
         task: Task,
         spare: &mut Option<Waker>,
-    ) -> Option<Option<Waker>> {
-        let grant = line.unclaimed_by(task)?;
+    ) -> Option<(u32, Option<Waker>)> {
         let need = match ticket {
+            // Nobody is put back into a line that has closed.
+            None if word.load().is_closed() => return None,
             None => 1,
             Some(ticket) => line.need_of(ticket)?,
         };
-        if need > grant.need {
-            let fits = ticket.is_some_and(|ticket| line.is_next(ticket))
-                && word.hand_over(grant.need, need, false, None) == Take::Acquired;
-            if !fits {
-                return None;
-            }
-        }
+        let grant = line.unclaimed_by(task).filter(|grant| grant.need >= need)?;
         let removed = ticket.and_then(|ticket| line.remove(ticket));
         line.take_back(grant, spare.take());
         // One is in line, if nobody was before.
@@ -600,7 +610,7 @@ impl Queue {
         if need < grant.need {
             let _ = word.give_back(grant.need - need);
         }
-        Some(removed.and_then(|removed| removed.waker))
+        Some((need, removed.and_then(|removed| removed.waker)))
     }
 
     /// How many grants have not been claimed, and for how many microseconds the oldest.
@@ -645,8 +655,11 @@ impl Queue {
                 if word.load().fits(1) && self.reserved() == 0 {
                     verdict = self.try_once(word, shared);
                 }
-                if verdict == Verdict::Waiting && self.policy.by_task() {
-                    verdict = self.compete_by_task(word, waker);
+                if verdict == Verdict::Waiting
+                    && self.policy.by_task()
+                    && self.take_over(word, None, waker)
+                {
+                    verdict = Verdict::Granted;
                 }
                 break;
             }
@@ -683,15 +696,6 @@ impl Queue {
         Deferred::default()
     }
 
-    #[cold]
-    fn compete_by_task(&self, word: &Word, waker: &Waker) -> Verdict {
-        if !word.load().is_closed() && self.take_over(word, None, waker) {
-            Verdict::Granted
-        } else {
-            Verdict::Waiting
-        }
-    }
-
     /// Argument 5: it listens; now it looks. A newcomer leaves `reserved`. One that does not
     /// wait only looks.
     fn look(&self, word: &Word, shared: &Shared, reserved: u32, waits: bool) -> Verdict {
@@ -720,7 +724,14 @@ impl Queue {
         let (verdict, deferred) = match self.enter_line(word, 1, Entrant::Competed, waker) {
             Arrival::Waits(place) => {
                 *waiter = place;
-                return (Verdict::Waiting, Deferred::default());
+                let verdict = match *waiter {
+                    // The wake-up that brought it here may have told of a grant to its task.
+                    Waiter::InLine(ticket) if self.policy.by_task() => {
+                        self.poll_by_task(word, ticket, waker)
+                    }
+                    _ => Verdict::Waiting,
+                };
+                return (verdict, Deferred::default());
             }
             Arrival::Acquired(deferred) => (Verdict::Granted, deferred),
             Arrival::Closed => (Verdict::Closed, Deferred::default()),
@@ -741,14 +752,18 @@ impl Queue {
     /// Hands `returned` permits to those who wait: 0 for a resizer, or for a releaser
     /// whose permits are back in the word.
     #[inline(never)]
-    pub(crate) fn hand_over(&self, word: &Word, mut returned: u32) {
+    pub(crate) fn hand_over(&self, word: &Word, returned: u32) {
+        self.serve_all(word, returned).resume();
+    }
+
+    #[inline]
+    fn serve_all(&self, word: &Word, mut returned: u32) -> Deferred {
         let shared = self.shared.force();
         shared
             .wake_while(|line, wakes| {
                 shared.serve(line, word, &mut returned, wakes, !self.is_fifo())
             })
             .merged(self.notify(shared, word))
-            .resume();
     }
 
     /// Permits came back to the word while somebody waited.
@@ -932,8 +947,9 @@ impl Queue {
         let ticket = match waiter {
             Waiter::InLine(ticket) => ticket,
             Waiter::Competing { listener, .. } => {
-                shared.leave();
-                self.leave(listener).resume();
+                // One that unwinds may have used its notification up: argument 5a.
+                let woken = self.leave_served(word, shared);
+                woken.merged(self.leave(listener)).resume();
                 return Verdict::Waiting;
             }
         };
@@ -984,15 +1000,16 @@ impl Queue {
         }
     }
 
-    /// One has come into the line. With a discipline it may be the next, or its task may have
-    /// permits, and the time may have come for others. Says whether there is one.
+    /// `waiter` has come. Where the line has a discipline it may be the next, or its task may
+    /// have permits, and the time may have come for others. Says whether it has to be polled: an
+    /// event wakes nobody who has not been.
     #[inline]
-    pub(crate) fn look_after_arrival(&self, word: &Word) -> bool {
+    pub(crate) fn look_after_arrival(&self, word: &Word, waiter: &Waiter) -> bool {
         let looks = self.policy.has_discipline();
         if looks && self.policy.discipline().looks_at_clock() {
             self.hand_over(word, 0);
         }
-        looks
+        looks || matches!(waiter, Waiter::Competing { .. })
     }
 
     /// One that competed gives its place up, and passes its notification on if it has not

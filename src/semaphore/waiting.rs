@@ -9,10 +9,11 @@
 use std::{
     collections::BTreeSet,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+use crate::foreign::Deferred;
 
 type Tell = Arc<dyn Fn(Duration) + Send + Sync>;
 
@@ -41,13 +42,15 @@ struct Late(Option<(Tell, Vec<Duration>)>);
 impl Late {
     fn tell(self) {
         let Some((tell, waits)) = self.0 else { return };
+        // Somebody is about to get permits, or to give them up: it must go on.
+        let mut panics = Deferred::default();
         for wait in waits {
-            // Somebody is about to get permits, or to give them up: it must go on.
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| tell(wait))) {
-                // To drop it would be to run foreign code again.
-                mem::forget(panic);
-            }
+            panics.run(|| tell(wait));
         }
+        // It may be the last.
+        panics.run(|| drop(tell));
+        // To drop them would be to run foreign code again.
+        mem::forget(panics);
     }
 }
 

@@ -13,7 +13,7 @@ use dynaphore::{AcquireError, Fairness, Order, Semaphore, SemaphorePermit};
 use futures::{FutureExt, future::join_all, poll};
 use tokio::{join, select, sync::oneshot, task::yield_now};
 
-use super::common::{FAIRNESSES, Random, Wakes, watchdog};
+use super::common::{FAIRNESSES, Random, Wakes, panic_of, watchdog};
 
 const SEEDS: usize = 1_000;
 
@@ -101,6 +101,23 @@ fn a_future_that_is_kept_holds_up_nobody_of_its_task() {
         drop(semaphore.acquire().await.unwrap());
         drop(kept.await.unwrap());
     });
+}
+
+/// Polls `kept` again when `wakes` has counted something new, as its task would: how often
+/// that came to `Ready`.
+fn polled_when_woken<'a>(
+    kept: &mut Kept<'a>,
+    wakes: &Wakes,
+    waker: &Waker,
+    seen: &mut usize,
+) -> Option<SemaphorePermit<'a>> {
+    while wakes.count() > *seen {
+        *seen = wakes.count();
+        if let Poll::Ready(permit) = polled(kept, waker) {
+            return Some(permit.unwrap());
+        }
+    }
+    None
 }
 
 /// The newer one is polled first, in any order, and the older ones are not.
@@ -219,39 +236,18 @@ fn of_a_larger_grant_the_rest_goes_on() {
     assert_eq!(semaphore.active(), 0);
 }
 
+/// It would have to be topped up, and its task woken whenever that can be done.
 #[test]
-fn a_smaller_grant_does_with_what_is_free_for_the_next_only() {
+fn a_smaller_grant_is_left_alone() {
     let semaphore = semaphore(3, Fairness::Fifo);
     let held = semaphore.try_acquire_many(3).unwrap();
-    let ((_, mine), (_, theirs)) = (Wakes::new(), Wakes::new());
+    let (_, mine) = Wakes::new();
     let mut kept = waits(&semaphore, 1, &mine);
-    let other = waits(&semaphore, 3, &theirs);
     drop(held);
-    let mut asked = waits(&semaphore, 2, &mine);
-    assert!(
-        polled(&mut asked, &mine).is_pending(),
-        "another task is before it"
-    );
+    let mut asked = waits(&semaphore, 3, &mine);
     assert_eq!(semaphore.active(), 1);
-    drop(other);
-    // Served by the line: one was granted, two are free.
-    let permit = granted(&mut asked, &mine);
     drop(granted(&mut kept, &mine));
-    drop(permit);
-
-    let held = semaphore.try_acquire_many(2).unwrap();
-    let third = semaphore.try_acquire().unwrap();
-    let mut kept = waits(&semaphore, 1, &mine);
-    drop(third);
-    let mut asked: Kept<'_> = Box::pin(semaphore.acquire_many(2));
-    assert!(
-        polled(&mut asked, &mine).is_pending(),
-        "one is granted, none is free"
-    );
-    drop(held);
-    let permit = granted(&mut asked, &mine);
-    drop(granted(&mut kept, &mine));
-    drop(permit);
+    drop(granted(&mut asked, &mine));
     assert_eq!(semaphore.active(), 0);
 }
 
@@ -398,4 +394,56 @@ fn at_random_nothing_is_lost() {
 #[test]
 fn only_one_that_grants_to_tasks_knows_what_is_unclaimed() {
     assert_eq!(Semaphore::new(1).unclaimed(), None);
+}
+
+/// The wake-up that tells its task of the grant is used up by one that has waited for the bound
+/// and joins the line. It looks for the grant there.
+#[test]
+fn one_that_joins_the_line_takes_what_its_task_has() {
+    let builder = Semaphore::builder(2).fairness(Fairness::Eventual);
+    let bound = Duration::from_millis(1);
+    let semaphore = builder.bound(bound).grant_to_tasks(true).build();
+    let held = semaphore.try_acquire_many(2).unwrap();
+    let ((wakes, mine), (_, theirs)) = (Wakes::new(), Wakes::new());
+    let mut kept = waits(&semaphore, 2, &mine);
+    let mut asked = waits(&semaphore, 1, &mine);
+    let mut other = waits(&semaphore, 2, &theirs);
+    std::thread::sleep(2 * bound);
+    let mut seen = wakes.count();
+    drop(held);
+    let permit = polled_when_woken(&mut asked, &wakes, &mine, &mut seen);
+    drop(permit.expect("its task has two permits"));
+    drop(granted(&mut kept, &mine));
+    drop(granted(&mut other, &theirs));
+    assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+}
+
+struct Panics;
+
+impl std::task::Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker");
+    }
+}
+
+/// What is left of a grant goes to one whose waker panics.
+#[test]
+fn a_waker_that_panics_while_a_grant_is_taken_loses_nothing() {
+    let builder = Semaphore::builder(2).grant_to_tasks(true);
+    // Who is put back comes after the other one.
+    let newest_first = builder.order(Order::Lifo);
+    for builder in [newest_first, builder.fairness(Fairness::Barging)] {
+        let semaphore = builder.build();
+        let held = semaphore.try_acquire_many(2).unwrap();
+        let (_, mine) = Wakes::new();
+        let mut kept = waits(&semaphore, 2, &mine);
+        drop(held);
+        let other = waits(&semaphore, 1, &Waker::from(Arc::new(Panics)));
+        let mut asked: Kept<'_> = Box::pin(semaphore.acquire());
+        panic_of(|| drop(polled(&mut asked, &mine)));
+        drop((asked, other));
+        drop(granted(&mut kept, &mine));
+        assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+        drop(semaphore.try_acquire_many(2).unwrap());
+    }
 }

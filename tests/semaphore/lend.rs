@@ -197,3 +197,34 @@ fn what_was_lent_before_the_end_serves_until_the_end() {
     drop(back);
     assert_eq!(semaphore.active(), 0);
 }
+
+/// A loan's own line is cured of futurelocks where the semaphore's is.
+#[test]
+fn a_kept_future_of_a_loan_holds_up_nobody_of_its_task() {
+    let semaphore = Arc::new(Semaphore::builder(1).grant_to_tasks(true).build());
+    let lent = lent(&semaphore, 1);
+    let held = assert_ready_ok!(spawn(lent.acquire()).poll());
+    tokio_test::block_on(async {
+        let mut kept = Box::pin(lent.acquire());
+        assert!(futures::poll!(&mut kept).is_pending());
+        drop(held);
+        let asked = futures::poll!(Box::pin(lent.acquire()));
+        assert!(asked.is_ready(), "its task has what was granted");
+        drop(asked);
+        assert!(futures::poll!(&mut kept).is_ready());
+    });
+    drop(lent);
+    assert_eq!(semaphore.active(), 0);
+}
+
+#[test]
+fn a_long_chain_of_loans_needs_no_stack() {
+    let semaphore = Arc::new(Semaphore::new(1));
+    let mut chain = lent(&semaphore, 1);
+    for _ in 0..100_000 {
+        let borrowed = assert_ready_ok!(spawn(chain.acquire()).poll());
+        chain = borrowed.lend();
+    }
+    drop(chain);
+    assert_eq!(semaphore.active(), 0);
+}

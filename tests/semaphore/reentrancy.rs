@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::common::watchdog;
-use dynaphore::{OwnedSemaphorePermit, Semaphore};
+use dynaphore::{Fairness, OwnedSemaphorePermit, Semaphore};
 use futures::FutureExt;
 use hooked::{Hooked, Moment};
 
@@ -349,4 +349,30 @@ fn a_chain_of_wakers_that_release_when_woken_serves_everybody() {
         }
         assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
     });
+}
+
+/// A clone of the waker closes the semaphore while one that competes looks for what its task
+/// has been granted. The other one would go back into a line that nobody serves any more.
+#[test]
+fn nobody_is_put_back_into_a_line_that_has_closed() {
+    let semaphore = Semaphore::builder(2).fairness(Fairness::Barging);
+    let semaphore = Arc::new(semaphore.grant_to_tasks(true).build());
+    let held = semaphore.try_acquire_many(2).unwrap();
+    let (hooked, waker) = Hooked::new();
+    let mut cx = Context::from_waker(&waker);
+    let mut kept = Box::pin(semaphore.acquire_many(2));
+    assert!(kept.as_mut().poll(&mut cx).is_pending());
+    drop(held);
+    // The first clone listens.
+    let (closed, again) = (semaphore.clone(), hooked.clone());
+    hooked.arm(Moment::Clone, move || {
+        again.arm(Moment::Clone, move || closed.close());
+    });
+    let mut asked = Box::pin(semaphore.acquire());
+    drop(asked.as_mut().poll(&mut cx));
+    assert!(semaphore.is_closed());
+    drop(asked);
+    assert!(kept.as_mut().poll(&mut cx).is_ready());
+    drop(kept);
+    assert_eq!(semaphore.active(), 0);
 }

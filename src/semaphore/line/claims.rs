@@ -7,25 +7,27 @@
 //!
 //! The rule: a future is polled, and would wait. If another one of its task has a grant that it
 //! has not claimed, and that is large enough, the polled one has the permits, and the other
-//! stands in line again where it stood. A smaller grant does if the rest is free and the polled
-//! one is the next.
+//! stands in line again where it stood. A smaller grant is left alone.
 //!
 //! # Why that is right
 //!
 //! 1. *Order.* The grant came when it was the turn of this task. The other one has its ticket
-//!    still, so it is before all that came later. What is free is taken in turn only. So
-//!    nobody of another task is passed.
+//!    still, so it is before all that came later. So nobody of another task is passed.
 //! 2. *Claim against take-over.* Both happen under the lock, and a claim reads and forgets its
 //!    verdict in one critical section. Whoever is second finds nothing.
 //! 3. *Permits.* The polled one takes what was granted, and what is left of it is handed to the
 //!    line in the same critical section. The word knows of nothing else.
 //! 4. *Cancel.* One that is dropped is in line or has its grant, and that is looked up in one
 //!    critical section, so it is in one of the two.
-//! 5. *Close.* The other one is in line again. If the closer has been there already, the polled
-//!    one is in line no more, and takes nothing.
+//! 5. *Close.* The other one is in line again, and the closer finds it. If the closer has been
+//!    there already, the polled one takes nothing: it is in line no more, or it competes and
+//!    sees CLOSED under the lock.
 //! 6. *Wake-ups.* QUEUED is set, since one is in line. The one that is there again is woken by
 //!    the waker that is polled. If another task has it by now, it has yet to poll it there, and
-//!    brings its own.
+//!    brings its own. A grant wakes its task once. Whatever that polls then, and would wait,
+//!    looks for the grant; so does one that competed and comes into the line.
+//! 7. *Panics.* The polled one waits nowhere any more while wakers of others run. If one
+//!    panics, its permits go back before the panic goes on.
 
 use std::{cmp::Reverse, collections::BTreeMap, collections::BTreeSet, task::Waker};
 

@@ -82,8 +82,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let ended = self.child.try_wait();
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            let said = self.child.stdout.take().map(io::read_to_string);
+            eprintln!("redis-server on port {}: {ended:?}, {said:?}", self.port);
+        }
     }
 }
 
@@ -114,7 +119,7 @@ fn spawn(port: u16, arguments: &[String]) -> io::Result<Child> {
             "no",
         ])
         .args(arguments)
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .spawn()
 }
 
