@@ -1,6 +1,10 @@
 //! What all adapters have in common: the figures, as calls of somebody else's instruments.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use dynaphore::Times;
 
@@ -13,52 +17,60 @@ pub(crate) type Attributes = Vec<(&'static str, String)>;
 pub(crate) trait Instruments {
     fn gauge(&mut self, name: &'static str, attributes: Attributes, value: f64);
 
-    /// It has come to `total`, by `more`.
-    fn counter(&mut self, name: &'static str, attributes: Attributes, total: u64, more: u64);
+    /// There are `more`.
+    fn counter(&mut self, name: &'static str, attributes: Attributes, more: u64);
 
     /// `count` more times of so many `seconds`.
     fn times(&mut self, name: &'static str, attributes: &Attributes, seconds: f64, count: u64);
-
-    /// So many more times of no length. They may be very many.
-    fn zeros(&mut self, name: &'static str, attributes: &Attributes, count: u64);
 }
 
 /// Emits what has changed since it last did.
 #[derive(Debug)]
 pub(crate) struct Emitter {
     registry: Arc<Registry>,
-    before: HashMap<Arc<str>, Arc<Requests>>,
-    rejections_before: HashMap<(Arc<str>, &'static str), u64>,
+    /// What has been told of each source, whatever its name.
+    requests: HashMap<u64, Arc<Requests>>,
+    rejections: HashMap<(u64, &'static str), u64>,
+    gauges: HashSet<(&'static str, Attributes)>,
 }
 
 impl Emitter {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
         Self {
             registry,
-            before: HashMap::new(),
-            rejections_before: HashMap::new(),
+            requests: HashMap::new(),
+            rejections: HashMap::new(),
+            gauges: HashSet::new(),
         }
     }
 
     pub(crate) fn emit(&mut self, to: &mut impl Instruments) {
-        let (mut before, mut rejections_before) = (HashMap::new(), HashMap::new());
+        let mut told = Self::new(Arc::clone(&self.registry));
         for figures in self.registry.figures() {
-            gauges(&figures, to);
+            for (name, attributes, value) in gauges(&figures) {
+                self.gauges.remove(&(name, attributes.clone()));
+                to.gauge(name, attributes.clone(), value);
+                told.gauges.insert((name, attributes));
+            }
             if let Some(requests) = &figures.requests {
-                let last = self.before.remove(&figures.name).unwrap_or_default();
+                let last = self.requests.remove(&figures.source).unwrap_or_default();
                 changes(&figures, requests, &last, to);
-                before.insert(Arc::clone(&figures.name), Arc::clone(requests));
+                told.requests.insert(figures.source, Arc::clone(requests));
             }
             for &(reason, total) in figures.rejections.iter().flatten() {
-                let of = (Arc::clone(&figures.name), reason);
-                let last = self.rejections_before.remove(&of).unwrap_or_default();
+                let of = (figures.source, reason);
+                let last = self.rejections.remove(&of).unwrap_or_default();
                 let attributes = with(&figures, "reason", reason);
                 let more = total.saturating_sub(last);
-                to.counter("dynaphore.permit.rejections", attributes, total, more);
-                rejections_before.insert(of, total);
+                to.counter("dynaphore.permit.rejections", attributes, more);
+                told.rejections.insert(of, total);
             }
         }
-        (self.before, self.rejections_before) = (before, rejections_before);
+        // Who records them goes on telling the last value of each that it has been told.
+        for (name, attributes) in self.gauges.drain() {
+            to.gauge(name, attributes, 0.0);
+        }
+        *self = told;
     }
 }
 
@@ -79,44 +91,37 @@ fn with(figures: &Figures, name: &'static str, value: &str) -> Attributes {
     attributes
 }
 
-fn gauges(figures: &Figures, to: &mut impl Instruments) {
+fn gauges(figures: &Figures) -> Vec<(&'static str, Attributes, f64)> {
     let all = || attributes(figures);
+    let mut gauges = Vec::new();
     if let Some(permits) = figures.permits {
         for (state, count) in [("used", permits.used), ("idle", permits.idle)] {
             let attributes = with(figures, "state", state);
-            to.gauge("dynaphore.permit.count", attributes, count as f64);
+            gauges.push(("dynaphore.permit.count", attributes, count as f64));
         }
-        to.gauge("dynaphore.permit.max", all(), permits.max as f64);
+        gauges.push(("dynaphore.permit.max", all(), permits.max as f64));
     }
     if let Some(pending) = figures.pending {
-        to.gauge("dynaphore.permit.pending_requests", all(), pending as f64);
+        gauges.push(("dynaphore.permit.pending_requests", all(), pending as f64));
     }
     if let Some(wait) = figures.longest_wait {
-        to.gauge("dynaphore.permit.longest_wait", all(), wait.as_secs_f64());
+        gauges.push(("dynaphore.permit.longest_wait", all(), wait.as_secs_f64()));
     }
     if let Some(keys) = figures.keys {
-        to.gauge("dynaphore.permit.keys", all(), keys as f64);
+        gauges.push(("dynaphore.permit.keys", all(), keys as f64));
     }
+    gauges
 }
 
 fn changes(figures: &Figures, now: &Requests, last: &Requests, to: &mut impl Instruments) {
     let all = attributes(figures);
     for ((outcome, total), (_, before)) in now.outcomes().into_iter().zip(last.outcomes()) {
         let attributes = with(figures, "outcome", outcome);
-        // Less than before: it is another one by the same name.
-        let more = total.saturating_sub(before);
-        to.counter("dynaphore.permit.requests", attributes, total, more);
+        to.counter("dynaphore.permit.requests", attributes, total - before);
     }
-    let more = now.timed_out.saturating_sub(last.timed_out);
-    to.counter(
-        "dynaphore.permit.timeouts",
-        all.clone(),
-        now.timed_out,
-        more,
-    );
+    let more = now.timed_out - last.timed_out;
+    to.counter("dynaphore.permit.timeouts", all.clone(), more);
 
-    let zeros = now.at_once().saturating_sub(last.at_once());
-    to.zeros("dynaphore.permit.wait_time", &all, zeros);
     for (time, count) in since(&now.waits, &last.waits) {
         to.times(
             "dynaphore.permit.wait_time",

@@ -49,6 +49,9 @@ impl MetricsFacade {
     /// the recorder that the program has installed. A time is told as the upper bound of its
     /// bucket, at most one part in 64 too large.
     ///
+    /// Recorders take each time by itself, and many keep it until they are asked. So
+    /// `wait_time` is of those only that had to wait, unlike in the text format.
+    ///
     /// # Panics
     ///
     /// As [`Registry::figures`].
@@ -73,18 +76,12 @@ impl Instruments for Facade {
         metrics::gauge!(name, &attributes).set(value);
     }
 
-    fn counter(&mut self, name: &'static str, attributes: Attributes, total: u64, _: u64) {
-        metrics::counter!(name, &attributes).absolute(total);
+    fn counter(&mut self, name: &'static str, attributes: Attributes, more: u64) {
+        metrics::counter!(name, &attributes).increment(more);
     }
 
     fn times(&mut self, name: &'static str, attributes: &Attributes, seconds: f64, count: u64) {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         metrics::histogram!(name, attributes).record_many(seconds, count);
-    }
-
-    fn zeros(&mut self, name: &'static str, attributes: &Attributes, count: u64) {
-        if count > 0 {
-            self.times(name, attributes, 0.0, count);
-        }
     }
 }

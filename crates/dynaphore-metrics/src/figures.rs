@@ -45,6 +45,8 @@ pub struct Figures {
     /// How many requests were turned away before they came to a semaphore or in its line, by
     /// reason, as [`Registry::add_rejections`](crate::Registry::add_rejections) was told to ask.
     pub rejections: Option<Vec<(&'static str, u64)>>,
+    /// Where they come from: not twice the same in one registry, whatever names are reused.
+    pub(crate) source: u64,
 }
 
 /// How many permits there are, all numbers of one moment but for a class, whose keys are read
@@ -73,7 +75,8 @@ pub struct Permits {
     pub max: usize,
 }
 
-/// How requests have ended since the semaphore was added to the registry.
+/// How requests have ended since the semaphore was made, but for the
+/// [intervals](dynaphore::Stats::take) that somebody else has taken.
 ///
 /// # Examples
 ///

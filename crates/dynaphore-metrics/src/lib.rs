@@ -49,7 +49,7 @@
 //! | `dynaphore.permit.use_time` | histogram, seconds | | how long permits were held that are back: of permits that follow each other in microseconds [some stand for several](dynaphore::Interval::holds) |
 //!
 //! The longest wait, the counters and the histograms are there for semaphores that keep
-//! [statistics](dynaphore::Builder::stats), and what is counted is so from when these were added. Outcomes are
+//! [statistics](dynaphore::Builder::stats), and count from when these were made. Outcomes are
 //! `acquired`, `rejected` (a call that only tried), `timed_out`, `cancelled`,
 //! `too_many_waiters`, `overdue`, `would_time_out` and `closed`.
 //!

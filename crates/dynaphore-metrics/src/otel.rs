@@ -125,7 +125,7 @@ impl Instruments for Instrumented {
         gauge.record(value, &pairs(&attributes));
     }
 
-    fn counter(&mut self, name: &'static str, attributes: Attributes, _: u64, more: u64) {
+    fn counter(&mut self, name: &'static str, attributes: Attributes, more: u64) {
         let make = || self.meter.u64_counter(name).with_unit(unit(name)).build();
         let counter = self.counters.entry(name).or_insert_with(make);
         counter.add(more, &pairs(&attributes));
@@ -137,6 +137,4 @@ impl Instruments for Instrumented {
         let pairs = pairs(attributes);
         (0..count).for_each(|_| histogram.record(seconds, &pairs));
     }
-
-    fn zeros(&mut self, _: &'static str, _: &Attributes, _: u64) {}
 }

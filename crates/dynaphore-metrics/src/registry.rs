@@ -56,7 +56,12 @@ pub struct Registry {
     sources: Mutex<Sources>,
 }
 
-type Sources = BTreeMap<(Arc<str>, What), Arc<dyn Source>>;
+#[derive(Default)]
+struct Sources {
+    by_name: BTreeMap<(Arc<str>, What), (u64, Arc<dyn Source>)>,
+    /// How many have been added so far.
+    added: u64,
+}
 
 /// What a source tells of. There is one of each by a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -200,7 +205,7 @@ impl Registry {
     /// never falls; it is asked at each reading.
     ///
     /// This is for what stands before a semaphore and turns requests away by itself, such as the
-    /// layer of `dynaphore-tower`, whose `rejections()` has the counts.
+    /// layer of `dynaphore-tower`: its `Rejections::by_reason` has the counts.
     ///
     /// # Errors
     ///
@@ -247,8 +252,8 @@ impl Registry {
     pub fn remove(&self, name: &str) -> bool {
         // Dropped with the lock free: it may be the last to hold its semaphore.
         let mut sources = self.lock();
-        let removed =
-            [What::Permits, What::Rejections].map(|what| sources.remove(&(Arc::from(name), what)));
+        let removed = [What::Permits, What::Rejections]
+            .map(|what| sources.by_name.remove(&(Arc::from(name), what)));
         drop(sources);
         removed.iter().any(Option::is_some)
     }
@@ -272,10 +277,14 @@ impl Registry {
     /// ```
     #[must_use]
     pub fn figures(&self) -> Vec<Figures> {
-        let sources = self.lock().clone();
+        let sources = self.lock().by_name.clone();
         let mut figures = Vec::with_capacity(sources.len());
-        for ((name, _), source) in sources {
+        for ((name, _), (number, source)) in sources {
+            let first = figures.len();
             source.read(&name, &mut figures);
+            for of_source in &mut figures[first..] {
+                of_source.source = number;
+            }
         }
         figures
     }
@@ -305,10 +314,12 @@ impl Registry {
     }
 
     fn insert(&self, name: &str, what: What, source: Arc<dyn Source>) -> Result<(), NameTaken> {
-        match self.lock().entry((name.into(), what)) {
+        let Sources { by_name, added } = &mut *self.lock();
+        match by_name.entry((name.into(), what)) {
             Entry::Occupied(_) => Err(NameTaken(name.into())),
             Entry::Vacant(place) => {
-                place.insert(source);
+                *added += 1;
+                place.insert((*added, source));
                 Ok(())
             }
         }
@@ -326,7 +337,7 @@ impl fmt::Debug for Registry {
         match self.sources.try_lock() {
             Ok(sources) => f
                 .debug_set()
-                .entries(sources.keys().map(|(name, _)| name))
+                .entries(sources.by_name.keys().map(|(name, _)| name))
                 .finish(),
             Err(_) => f.write_str("<locked>"),
         }

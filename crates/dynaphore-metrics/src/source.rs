@@ -31,6 +31,7 @@ fn nothing(name: &Arc<str>) -> Figures {
         keys: None,
         requests: None,
         rejections: None,
+        source: 0,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dynaphore::Semaphore;
+use dynaphore::{KeyedSemaphore, Semaphore};
 use dynaphore_metrics::{OpenTelemetry, Registry};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::{
@@ -71,4 +71,34 @@ fn a_meter_is_told_sums_and_each_time_once() {
     assert_eq!(get("timeouts in {timeout}", ""), Some(0.0));
     assert_eq!(get("wait_time in s", ""), Some(1.0), "who had to wait");
     assert_eq!(get("use_time in s", ""), Some(2.0));
+}
+
+/// A meter goes on telling the last value of a gauge.
+#[test]
+fn what_has_gone_is_zero() {
+    let keyed = Arc::new(KeyedSemaphore::<u32>::new(2));
+    let registry = Arc::new(Registry::new());
+    registry.add_keyed("t", keyed.clone(), |_| "all").unwrap();
+    let exporter = InMemoryMetricExporter::default();
+    let reader = PeriodicReader::builder(exporter.clone()).build();
+    let provider = SdkMeterProvider::builder().with_reader(reader).build();
+    let mut to = OpenTelemetry::new(registry, provider.meter("dynaphore"));
+    let held = keyed.try_acquire(&1).unwrap();
+    to.emit();
+    drop(held);
+    to.emit();
+    provider.force_flush().unwrap();
+    let mut told = 0;
+    for export in exporter.get_finished_metrics().unwrap() {
+        for metric in export.scope_metrics().flat_map(|scope| scope.metrics()) {
+            let AggregatedMetrics::F64(MetricData::Gauge(gauge)) = metric.data() else {
+                panic!("{:?}", metric.data());
+            };
+            for point in gauge.data_points() {
+                assert_eq!(point.value(), 0.0, "{}: {:?}", metric.name(), point);
+                told += 1;
+            }
+        }
+    }
+    assert_eq!(told, 5, "used, idle, max, pending and keys");
 }

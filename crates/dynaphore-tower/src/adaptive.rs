@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use crate::{
     LimitLayer, Permits, Reason,
     options::Deadline,
-    permits::{Found, Told, sealed},
+    permits::{Found, Told, refuses, sealed},
 };
 
 /// Permits of an [`Adaptive`]. See [`LimitLayer::adaptive`].
@@ -86,8 +86,8 @@ impl<Req> LimitLayer<Req> {
     ///
     /// # Panics
     ///
-    /// The services' futures do where `adaptive`'s
-    /// [hook](dynaphore_adaptive::Adaptive::on_change) does.
+    /// The services' futures, and with [`until_body_ends`](Self::until_body_ends) the bodies,
+    /// do where `adaptive`'s [hook](dynaphore_adaptive::Adaptive::on_change) does.
     ///
     /// # Examples
     ///
@@ -129,6 +129,7 @@ impl<Req, F: Clone> Permits<Req> for Steered<F> {
         let outcome = self.outcome.clone();
         match self.adaptive.acquire_many(n).try_now() {
             Ok(request) => Found::Permit(SteeredPermit::new(request, outcome)),
+            Err(_) if refuses(self.adaptive.semaphore(), n) => Found::Refused(Reason::Closed),
             Err(acquire) => Found::Nothing((acquire, outcome)),
         }
     }

@@ -76,6 +76,12 @@ pub enum Found<P, A> {
     Refused(Reason),
 }
 
+/// Is it closed? It counts the request that it refuses.
+#[cold]
+pub(crate) fn refuses(semaphore: &Semaphore, n: u32) -> bool {
+    semaphore.is_closed() && semaphore.try_acquire_many(n).is_err()
+}
+
 impl sealed::Sealed for Arc<Semaphore> {}
 
 // What is kept of a request that has found nothing is small, and not the future that did: it
@@ -89,6 +95,7 @@ impl<Req> Permits<Req> for Arc<Semaphore> {
     fn try_acquire(&mut self, _: &Req, n: u32) -> Found<OwnedSemaphorePermit, Self::Acquire> {
         match self.acquire_many(n).try_now() {
             Ok(permit) => Found::Permit(permit.into_owned(Self::clone(self))),
+            Err(_) if refuses(self, n) => Found::Refused(Reason::Closed),
             Err(_) => Found::Nothing((Self::clone(self), n)),
         }
     }
@@ -111,6 +118,7 @@ impl<Req> Permits<Req> for &'static Semaphore {
     fn try_acquire(&mut self, _: &Req, n: u32) -> Found<Self::Permit, Self::Acquire> {
         match self.acquire_many(n).try_now() {
             Ok(permit) => Found::Permit(permit),
+            Err(_) if refuses(self, n) => Found::Refused(Reason::Closed),
             Err(_) => Found::Nothing((self, n)),
         }
     }
@@ -226,15 +234,8 @@ impl<Req> Permits<Req> for Reserve {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.reserved.is_none() {
-            let permit = ready!(self.semaphore.poll_acquire(cx));
-            self.reserved = Some(permit.ok_or_else(|| {
-                let closed = self.semaphore.as_ref().is_closed();
-                let error = match closed {
-                    true => AcquireTimeoutError::Closed,
-                    false => AcquireTimeoutError::TooManyWaiters,
-                };
-                error.into()
-            }));
+            let permit = ready!(self.semaphore.poll_for(cx, 1));
+            self.reserved = Some(permit.map_err(Reason::from));
         }
         Poll::Ready(())
     }

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use dynaphore::{OwnedSemaphorePermit, Semaphore, future::AcquireOwned};
+use dynaphore::{AcquireError, OwnedSemaphorePermit, Semaphore, future::AcquireOwned};
 
 /// A semaphore for code that polls, such as an implementation of `Service` or `Stream`.
 ///
@@ -68,8 +68,9 @@ impl PollSemaphore {
         self.semaphore
     }
 
-    /// Polls for a permit: `None` if the semaphore is closed, or
-    /// [may not have one more waiting](dynaphore::Builder::max_waiting).
+    /// Polls for a permit: `None` if the semaphore is closed,
+    /// [may not have one more waiting](dynaphore::Builder::max_waiting), or has kept this one
+    /// waiting for [too long](dynaphore::Builder::overdue).
     ///
     /// When this returns `Pending`, the task of the last call is woken when there is
     /// something new.
@@ -82,19 +83,28 @@ impl PollSemaphore {
     ///
     /// # Panics
     ///
-    /// When `permits` is larger than [`Semaphore::MAX_PERMITS`].
+    /// When `permits` is larger than [`Semaphore::MAX_PERMITS`]. A place in line is kept then.
+    #[track_caller]
     pub fn poll_acquire_many(
         &mut self,
         cx: &mut Context<'_>,
         permits: u32,
     ) -> Poll<Option<OwnedSemaphorePermit>> {
-        if self.waits() && self.permits != permits {
-            self.end_wait();
-        }
-        if !self.waits() {
+        self.poll_for(cx, permits).map(Result::ok)
+    }
+
+    /// The same, and why there is none.
+    #[track_caller]
+    pub(crate) fn poll_for(
+        &mut self,
+        cx: &mut Context<'_>,
+        permits: u32,
+    ) -> Poll<Result<OwnedSemaphorePermit, AcquireError>> {
+        if !self.waits() || self.permits != permits {
             let acquire = Arc::clone(&self.semaphore).acquire_many_owned(permits);
+            self.end_wait();
             match acquire.try_now() {
-                Ok(permit) => return Poll::Ready(Some(permit)),
+                Ok(permit) => return Poll::Ready(Ok(permit)),
                 Err(acquire) => {
                     let wait = self.wait.get_or_insert_with(|| Box::pin(None));
                     wait.set(Some(acquire));
@@ -108,7 +118,7 @@ impl PollSemaphore {
             .and_then(|wait| wait.as_mut().as_pin_mut());
         let answer = ready!(wait.expect("just put there").poll(cx));
         self.end_wait();
-        Poll::Ready(answer.ok())
+        Poll::Ready(answer)
     }
 
     fn waits(&self) -> bool {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use dynaphore::{AcquireTimeoutError, error::KeyedAcquireTimeoutError};
+use dynaphore::{AcquireError, AcquireTimeoutError, error::KeyedAcquireTimeoutError};
 
 /// Why a request was turned away.
 ///
@@ -82,6 +82,16 @@ impl From<AcquireTimeoutError> for Reason {
             AcquireTimeoutError::Timeout | AcquireTimeoutError::WouldTimeOut => Self::Timeout,
             AcquireTimeoutError::TooManyWaiters => Self::TooManyWaiting,
             AcquireTimeoutError::Overdue => Self::Overdue,
+            _ => Self::Closed,
+        }
+    }
+}
+
+impl From<AcquireError> for Reason {
+    fn from(error: AcquireError) -> Self {
+        match error {
+            AcquireError::TooManyWaiters => Self::TooManyWaiting,
+            AcquireError::Overdue => Self::Overdue,
             _ => Self::Closed,
         }
     }
@@ -211,11 +221,12 @@ mod tonic {
 
     use super::Rejected;
 
-    /// `RESOURCE_EXHAUSTED`, with `grpc-retry-pushback-ms`, which gRPC clients know.
+    /// `RESOURCE_EXHAUSTED`, with `grpc-retry-pushback-ms`, rounded up, which gRPC clients know.
     impl From<Rejected> for Status {
         fn from(rejected: Rejected) -> Self {
             let mut status = Self::resource_exhausted(rejected.to_string());
-            let millis = i32::try_from(rejected.retry_after.as_millis()).unwrap_or(i32::MAX);
+            let millis = rejected.retry_after.as_nanos().div_ceil(1_000_000);
+            let millis = i32::try_from(millis).unwrap_or(i32::MAX);
             let metadata = status.metadata_mut();
             metadata.insert("grpc-retry-pushback-ms", MetadataValue::from(millis));
             status

@@ -594,3 +594,31 @@ const _: () = {
     }
     let _ = assert;
 };
+
+#[test]
+fn who_comes_to_a_closed_semaphore_is_told_so_whatever_else_is_the_matter() {
+    let s = Arc::new(Semaphore::builder(1).stats(true).build());
+    s.close();
+    let mut service = serving!(LimitLayer::new(s.clone()).max_waiting(0));
+    let answer = assert_ready!(spawn(service.call(oneshot::channel().1)).poll());
+    assert_eq!(reason(answer), Reason::Closed);
+    assert_eq!(s.stats().blocking_take().closed, 1);
+}
+
+#[test]
+fn a_reservation_that_is_overdue_says_so() {
+    let builder = Semaphore::builder(1).overdue(Duration::ZERO, Duration::ZERO);
+    let s = Arc::new(builder.build());
+    let held = s.try_acquire().unwrap();
+    let mut service = serving!(LimitLayer::new(s.clone()).reserve());
+    let mut ready = spawn(poll_fn(|cx| service.poll_ready(cx)));
+    // With no patience at all the look that follows its arrival may tell it already.
+    let told = ready.poll().is_ready() || {
+        drop(held);
+        ready.poll().is_ready()
+    };
+    assert!(told);
+    drop(ready);
+    let answer = assert_ready!(spawn(service.call(oneshot::channel().1)).poll());
+    assert_eq!(reason(answer), Reason::Overdue);
+}

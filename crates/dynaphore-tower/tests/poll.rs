@@ -42,6 +42,19 @@ fn another_number_of_permits_is_another_place() {
 }
 
 #[test]
+fn a_number_that_is_too_large_panics_and_the_place_is_kept() {
+    let (s, mut p) = poll_semaphore(1);
+    let _held = s.try_acquire().unwrap();
+    assert_pending!(spawn(poll_fn(|cx| p.poll_acquire(cx))).poll());
+    let too_many = Semaphore::MAX_PERMITS as u32 + 1;
+    let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        drop(spawn(poll_fn(|cx| p.poll_acquire_many(cx, too_many))).poll());
+    }));
+    assert!(polled.is_err());
+    assert_eq!(s.waiting(), 1);
+}
+
+#[test]
 fn dropping_it_gives_up_its_place_and_a_clone_has_none() {
     let (s, mut p) = poll_semaphore(0);
     assert_pending!(spawn(poll_fn(|cx| p.poll_acquire(cx))).poll());
