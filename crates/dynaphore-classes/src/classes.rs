@@ -1,36 +1,74 @@
-//! Who waits in which class, and how a permit finds its way there.
+//! Who waits in which class, and how permits find their way there.
 //!
-//! The semaphore knows no classes. One request stands in its line for all who wait here, the
-//! *scout*: an ordinary future, which this module polls with a waker of its own. When it is
-//! granted, whoever gave the permit back runs that waker, and with it [`Inner::dispatch`]:
-//! the class whose turn it is ([`shares`](crate::shares)) is found then, not before, and the
-//! first who waits in it has the permit. Then the next scout is sent, until one has to wait.
-//! So max, resizing, pausing and closing are the semaphore's, and so is its order: whoever
-//! uses it beside us stands in the same line.
+//! The semaphore knows no classes. Who waits here does not stand in its line: one request of
+//! ours does, for all. It is an ordinary future, which this module polls with a waker of its
+//! own. When it is granted, whoever gave the permits back runs that waker, and with it
+//! [`Inner::dispatch`]: whose turn it is ([`shares`](crate::shares)) is found then, not before.
+//! Then the next request is made, until one has to wait. So max, resizing, pausing and closing
+//! are the semaphore's, and so is the order between us and whoever uses it beside us.
 //!
 //! | who | does what |
 //! |---|---|
-//! | arrival | takes a permit if the semaphore has one that nobody waits for; else joins its class under the lock, and dispatches |
-//! | permit that comes back | counts its use, under the lock if somebody waits; then releases, which may wake the scout |
-//! | scout's waker | dispatches |
-//! | dispatcher | polls the scout; gives each permit that comes to the next in turn; sends no scout if nobody waits |
+//! | arrival | takes permits if the semaphore has them and nobody waits; else joins its class under the lock, and dispatches |
+//! | permits that come back | count their use, under the lock if somebody waits; then they are released, which may wake the dispatcher |
+//! | waker of a request | dispatches |
+//! | dispatcher | polls the requests; shares out what comes; asks for nothing if nobody waits |
 //! | waiter that gives up | leaves its class under the lock, and dispatches; what it was granted and has not fetched comes back |
 //!
-//! *One dispatcher at a time, and no lock while it polls.* A poll, or a drop, of the scout
+//! # For how many permits the request is
+//!
+//! For as many as the one needs whose turn it is. So the semaphore's own line holds free permits
+//! back until these are there, as it does for anybody, and we hold none: a shrink, a pause and
+//! `idle` see no permit that is not used. A heavy request is not starved by light ones, in its
+//! class or in another.
+//!
+//! Once made, the request is not made anew because the turn has changed: so we keep our place
+//! in the semaphore's line. When it is granted, permits go to whose turn it is then, one after
+//! the other. If what is left is too few for the next, it goes back, and the next request is
+//! for that one. What the classes before it may use until its turn comes is bounded, so it comes.
+//!
+//! # A request for more than max
+//!
+//! The semaphore moves a request aside that needs more than max, and tells nobody. Lighter ones
+//! must not wait behind it here. So if anybody waits who needs less than the *first* request
+//! asks for, there is a *second* behind it, for the least that anybody needs. In line, it is
+//! granted when the first has been or has stepped aside. Then the one that is too heavy steps
+//! aside here as well (`line.rs`), and the first is made anew. A second is never made before
+//! its first.
+//!
+//! If all that wait are aside, the first is for the lightest of them. It is aside too, and the
+//! semaphore lets it back into line when max allows it.
+//!
+//! # A semaphore with another order
+//!
+//! Where the newest goes first, or permits are competed for, the second may be granted although
+//! the first is not aside. Then light requests pass heavy ones, as they do in that semaphore:
+//! the permits are shared out between those for whom they are enough. (With grants to tasks it
+//! may take over what the first was granted a moment ago. The effect is the same.)
+//!
+//! # Why nothing is lost
+//!
+//! *One dispatcher at a time, and no lock while it polls.* A poll, or a drop, of a request
 //! may run wakers, which may come back to us. Who dispatches adds one to `signals`. If that
 //! was zero, it is the dispatcher: it does a round, takes off what it has seen, and does
 //! another while something is left. Everybody else leaves at once: the dispatcher has not
 //! taken off what they have added, so it does a round that begins after that.
 //!
-//! *No wake-up is lost.* After a round that began after the last signal, either nobody waits
-//! here, or the scout has been polled in vain with our waker: then it stands in the
-//! semaphore's line, and will be woken. Whoever joins signals after it has joined.
+//! *No wake-up.* After a round that began after the last signal, either nobody waits here, or
+//! a request for the least that anybody needs, and one for whose turn it is, have been polled
+//! in vain with our waker. So they stand in the semaphore's line, or aside, and we will be
+//! woken as soon as it grants one. Whoever joins signals after it has joined. If max allows
+//! anybody, it allows the lightest, and its request is not aside.
 //!
-//! *No permit is lost.* It is in the scout, or in a round's hands, or told to one ticket, or
-//! fetched. A round that finds nobody gives it back.
+//! *A round ends.* Each request that is granted serves somebody, but for a first that was for
+//! fewer permits than the one needs whose turn it is by then: that is made anew for more.
+//! Each request that fails tells one of those who wait.
+//!
+//! *No permit.* It is in a request, or in a round's hands, or told to one ticket, or fetched.
+//! What a round has left it gives back.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fmt,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -43,14 +81,17 @@ use std::{
         },
     },
     task::{Context, Poll, Wake, Waker},
-    time::Instant,
 };
 
 use dynaphore::{
     AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError, future::AcquireOwned,
 };
 
-use crate::shares::Shares;
+use crate::{
+    clock::Clock,
+    line::{Line, Place, Wanted},
+    shares::Shares,
+};
 
 /// A semaphore whose permits are shared out between classes of requests.
 ///
@@ -60,14 +101,22 @@ use crate::shares::Shares;
 ///
 /// # Fairness
 ///
-/// Within a class, first in, first out. Between classes, by use: the next permit is for the
+/// Within a class, first in, first out. Between classes, by use: the next permits are for the
 /// class that has used least for its share, and an idle class saves up one hold at most. So
-/// one that comes back has the next permit. And none starves: with `s` of `S` shares, permits
-/// that are held for `h` and a max of `m`, a class is served again after
-/// `h * S / (s * m)` and two holds at the latest, while permits come back.
+/// one that comes back has the next permits. Free permits are kept together for a request for
+/// several whose turn it is; one for more than max holds up nobody, and has its place again
+/// once max allows it.
+///
+/// A class is sure of its share, whatever the others ask for, and none starves: with `s` of
+/// `S` shares, permits that are held for `h` and a max of `m`, a class is served again after
+/// `h * S / (s * m)` and two holds at the latest, while permits come back. Where requests are
+/// for up to `w` permits, that is `w * h * S / (s * (m - w + 1))` and four holds: permits stay
+/// free while they are kept together.
 ///
 /// The semaphore's own line stays what it is. Whoever acquires from it directly stands in it
-/// beside all classes: best nobody does.
+/// beside all classes, in order of arrival: best nobody does. If in that line later requests
+/// pass earlier ones ([`Order`](dynaphore::Order), [`Fairness`](dynaphore::Fairness)), light
+/// requests may pass heavy ones here too.
 ///
 /// # Examples
 ///
@@ -97,30 +146,43 @@ struct Inner {
     active: Box<[AtomicU32]>,
     /// How many wait: a hint for those who need not take the lock.
     waiting: AtomicUsize,
-    line: Mutex<Line>,
+    line: Mutex<Told>,
     /// Calls of `dispatch` whose round is not over.
     signals: AtomicUsize,
     /// For the dispatcher only.
-    scout: Mutex<Option<Pin<Box<AcquireOwned>>>>,
-    /// From when time is counted.
-    start: Instant,
+    asked: Mutex<Asked>,
+    clock: Clock,
 }
 
-struct Line {
-    shares: Shares,
-    next: u64,
-    /// By class, in order of arrival.
-    waiting: Box<[BTreeMap<u64, Waker>]>,
-    /// What those have been told who have not fetched it.
-    told: HashMap<u64, Result<OwnedSemaphorePermit, AcquireError>>,
+/// Those who wait, and those who have been told.
+struct Told {
+    line: Line,
+    /// What those have been told who have not fetched it, by ticket.
+    told: HashMap<u64, Verdict>,
+}
+
+type Verdict = Result<OwnedSemaphorePermit, AcquireError>;
+
+/// What stands in the semaphore's line for us.
+#[derive(Default)]
+struct Asked {
+    first: Option<Request>,
+    /// Behind it.
+    second: Option<Request>,
+}
+
+struct Request {
+    need: u32,
+    acquire: Pin<Box<AcquireOwned>>,
 }
 
 impl Classes {
     /// Shares the permits of `semaphore` out between classes, each with a name and a share
     /// of 1 or more.
     ///
-    /// The semaphore is one with [`Fairness::Fifo`](dynaphore::Fairness) and no bounds on
-    /// waits: only one request waits in it, whoever waits here.
+    /// The semaphore is best one with [`Fairness::Fifo`](dynaphore::Fairness) and no bounds on
+    /// waits: one or two requests wait in it, whoever waits here. What these are told (that too
+    /// many wait, that they are overdue), one is told whose turn it is.
     ///
     /// # Panics
     ///
@@ -151,15 +213,16 @@ impl Classes {
             names: classes.iter().map(|&(name, _)| name.into()).collect(),
             active: classes.iter().map(|_| AtomicU32::new(0)).collect(),
             waiting: AtomicUsize::new(0),
-            line: Mutex::new(Line {
-                shares: Shares::new(classes.iter().map(|&(_, share)| share)),
-                next: 0,
-                waiting: classes.iter().map(|_| BTreeMap::new()).collect(),
+            line: Mutex::new(Told {
+                line: Line::new(
+                    Shares::new(classes.iter().map(|&(_, share)| share)),
+                    classes.len(),
+                ),
                 told: HashMap::new(),
             }),
             signals: AtomicUsize::new(0),
-            scout: Mutex::new(None),
-            start: Instant::now(),
+            asked: Mutex::default(),
+            clock: Clock::start(),
         }))
     }
 
@@ -185,7 +248,8 @@ impl Classes {
     /// # Errors
     ///
     /// The future returns [`Closed`](AcquireError::Closed) if the semaphore is closed, or is
-    /// closed while it waits.
+    /// closed while it waits. If the semaphore's builder was given bounds on waits, it may
+    /// return what [`Semaphore::acquire`] does by these.
     ///
     /// # Panics
     ///
@@ -214,10 +278,49 @@ impl Classes {
     /// ```
     #[track_caller]
     pub fn acquire_in(&self, class: &str) -> AcquireIn {
+        self.acquire_many_in(class, 1)
+    }
+
+    /// Waits for `n` permits in a class, and takes them all at once. Zero are had at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire_in`](Self::acquire_in).
+    ///
+    /// # Panics
+    ///
+    /// When there is no such class, or `n` is larger than
+    /// [`MAX_PERMITS`](Semaphore::MAX_PERMITS), before the future is made.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire_in`](Self::acquire_in).
+    ///
+    /// # Fairness
+    ///
+    /// As [`Classes`] says. Lighter requests that come later do not pass. While `n` is more
+    /// than max, it holds up nobody.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use dynaphore::Semaphore;
+    /// # use dynaphore_classes::Classes;
+    /// # pollster::block_on(async {
+    /// let classes = Classes::new(Arc::new(Semaphore::new(4)), &[("web", 8), ("batch", 1)]);
+    /// let permits = classes.acquire_many_in("batch", 3).await?;
+    /// assert_eq!((permits.num_permits(), classes.active("batch")), (3, 3));
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn acquire_many_in(&self, class: &str, n: u32) -> AcquireIn {
         AcquireIn {
             class: self.0.class(class),
+            need: checked(n),
             classes: self.0.clone(),
-            ticket: None,
+            place: None,
         }
     }
 
@@ -247,6 +350,37 @@ impl Classes {
         pollster::block_on(self.acquire_in(class))
     }
 
+    /// [`acquire_many_in`](Self::acquire_many_in), blocking the thread.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire_in`](Self::acquire_in).
+    ///
+    /// # Panics
+    ///
+    /// When there is no such class, or `n` is larger than
+    /// [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use dynaphore::Semaphore;
+    /// # use dynaphore_classes::Classes;
+    /// let classes = Classes::new(Arc::new(Semaphore::new(4)), &[("web", 8), ("batch", 1)]);
+    /// let permits = classes.blocking_acquire_many_in("web", 4)?;
+    /// # drop(permits);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_many_in(
+        &self,
+        class: &str,
+        n: u32,
+    ) -> Result<ClassPermit, AcquireError> {
+        pollster::block_on(self.acquire_many_in(class, n))
+    }
+
     /// Takes a permit in a class, if one is free and nobody waits in any class.
     ///
     /// # Errors
@@ -272,8 +406,37 @@ impl Classes {
     /// ```
     #[track_caller]
     pub fn try_acquire_in(&self, class: &str) -> Result<ClassPermit, TryAcquireError> {
+        self.try_acquire_many_in(class, 1)
+    }
+
+    /// Takes `n` permits in a class, if they are free and nobody waits in any class. Zero are
+    /// always had.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire_in`](Self::try_acquire_in).
+    ///
+    /// # Panics
+    ///
+    /// When there is no such class, or `n` is larger than
+    /// [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use dynaphore::Semaphore;
+    /// # use dynaphore_classes::Classes;
+    /// let classes = Classes::new(Arc::new(Semaphore::new(4)), &[("web", 8), ("batch", 1)]);
+    /// let permits = classes.try_acquire_many_in("web", 3)?;
+    /// assert!(classes.try_acquire_many_in("web", 2).is_err());
+    /// # drop(permits);
+    /// # Ok::<(), dynaphore::TryAcquireError>(())
+    /// ```
+    #[track_caller]
+    pub fn try_acquire_many_in(&self, class: &str, n: u32) -> Result<ClassPermit, TryAcquireError> {
         let class = self.0.class(class);
-        self.0.try_acquire(class)
+        self.0.try_acquire(class, checked(n))
     }
 
     /// Gives a class another share, 1 or more, from now on. What has been used so far counts
@@ -321,9 +484,9 @@ impl Classes {
             assert!(share > 0, "class {name:?} has no share");
             changes.push((self.0.class(name), share));
         }
-        let mut line = self.0.counted();
+        let mut told = self.0.counted();
         for (class, share) in changes {
-            line.shares.set_share(class, share);
+            told.line.shares.set_share(class, share);
         }
     }
 
@@ -346,7 +509,7 @@ impl Classes {
     #[track_caller]
     pub fn share(&self, class: &str) -> u32 {
         let class = self.0.class(class);
-        self.0.lock().shares.share(class)
+        self.0.lock().line.shares.share(class)
     }
 
     /// How many permits of a class are out.
@@ -372,7 +535,7 @@ impl Classes {
         self.0.active[self.0.class(class)].load(Relaxed) as usize
     }
 
-    /// How many wait in a class.
+    /// How many requests wait in a class, those for more than max included.
     ///
     /// # Panics
     ///
@@ -391,7 +554,7 @@ impl Classes {
     #[track_caller]
     pub fn waiting(&self, class: &str) -> usize {
         let class = self.0.class(class);
-        self.0.lock().shares.waiting(class)
+        self.0.lock().line.waiting(class)
     }
 }
 
@@ -423,7 +586,7 @@ impl Inner {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Line> {
+    fn lock(&self) -> MutexGuard<'_, Told> {
         // No foreign code runs under the lock, so a poisoned one is whole.
         self.line
             .lock()
@@ -431,112 +594,128 @@ impl Inner {
     }
 
     /// The lock, when all use has been counted.
-    fn counted(&self) -> MutexGuard<'_, Line> {
-        let mut line = self.lock();
-        // Over 500 years.
-        let now = self.start.elapsed().as_nanos() as u64;
-        line.shares
-            .count(now, |class| self.active[class].load(Relaxed));
-        line
+    fn counted(&self) -> MutexGuard<'_, Told> {
+        let mut told = self.lock();
+        told.line.shares.count(self.clock.now(), self.by_class());
+        told
     }
 
-    fn try_acquire(self: &Arc<Self>, class: usize) -> Result<ClassPermit, TryAcquireError> {
-        // If somebody waits here, the scout is in the semaphore's line, and this is refused.
-        let permit = self.semaphore.clone().try_acquire_owned()?;
-        self.active[class].fetch_add(1, Relaxed);
-        Ok(self.permit(class, permit))
+    /// The permits that are out.
+    fn by_class(&self) -> impl Fn(usize) -> u32 {
+        |class| self.active[class].load(Relaxed)
     }
 
-    /// The class has it already.
-    fn permit(self: &Arc<Self>, class: usize, permit: OwnedSemaphorePermit) -> ClassPermit {
+    fn max(&self) -> u32 {
+        // At most 2^31 - 1.
+        self.semaphore.max() as u32
+    }
+
+    fn try_acquire(self: &Arc<Self>, class: usize, n: u32) -> Result<ClassPermit, TryAcquireError> {
+        // If somebody is in line here, a request is in the semaphore's, and this is refused. If
+        // not, as while one is made anew, it counts as use, like any other.
+        let permits = self.semaphore.clone().try_acquire_many_owned(n)?;
+        self.active[class].fetch_add(n, Relaxed);
+        Ok(self.permit(class, permits))
+    }
+
+    /// The class has them already.
+    fn permit(self: &Arc<Self>, class: usize, permits: OwnedSemaphorePermit) -> ClassPermit {
         ClassPermit {
-            permit: Some(permit),
+            permits: Some(permits),
             class,
             classes: self.clone(),
         }
     }
 
-    /// A permit of the class comes back.
-    fn give_back(&self, class: usize, permit: OwnedSemaphorePermit) {
-        let mut line = (self.waiting.load(Relaxed) > 0).then(|| self.counted());
-        if let Some(line) = &mut line {
-            line.shares.ends(class);
+    /// Permits of the class come back.
+    fn give_back(&self, class: usize, permits: OwnedSemaphorePermit) {
+        let n = number(&permits);
+        let mut told = (self.waiting.load(Relaxed) > 0).then(|| self.counted());
+        if let Some(told) = &mut told {
+            told.line.shares.ends(class, n);
         }
-        self.active[class].fetch_sub(1, Relaxed);
-        drop(line);
-        drop(permit);
+        self.active[class].fetch_sub(n, Relaxed);
+        drop(told);
+        drop(permits);
     }
 
-    fn join(&self, class: usize, waker: Waker) -> u64 {
-        let mut line = self.counted();
-        let ticket = line.next;
-        line.next += 1;
+    fn join(&self, class: usize, need: u32, waker: Waker) -> Place {
+        let mut told = self.counted();
         let active = self.active[class].load(Relaxed);
-        line.shares.arrives(class, active);
-        line.waiting[class].insert(ticket, waker);
+        let place = told.line.join(class, need, active, waker);
         self.waiting.fetch_add(1, Relaxed);
-        ticket
+        place
     }
 
     /// One gives up. It may have been told already.
-    fn leave(&self, class: usize, ticket: u64) {
-        let mut line = self.counted();
-        let waker = line.waiting[class].remove(&ticket);
+    fn leave(&self, place: Place) {
+        let mut told = self.counted();
+        let waker = told.line.leave(place);
         if waker.is_some() {
-            line.shares.leaves(class);
             self.waiting.fetch_sub(1, Relaxed);
         }
-        let told = line.told.remove(&ticket);
-        drop(line);
+        let verdict = told.told.remove(&place.ticket);
+        drop(told);
         drop(waker);
-        if let Some(Ok(permit)) = told {
-            self.give_back(class, permit);
+        if let Some(Ok(permits)) = verdict {
+            self.give_back(place.class, permits);
         }
     }
 
-    /// What the holder of `ticket` has been told, or `waker` is woken when it is.
-    fn fetch(
-        &self,
-        class: usize,
-        ticket: u64,
-        waker: &Waker,
-    ) -> Option<Result<OwnedSemaphorePermit, AcquireError>> {
+    /// What the one at `place` has been told, or `waker` is woken when it is.
+    fn fetch(&self, place: Place, waker: &Waker) -> Option<Verdict> {
         // Cloned, and the old one dropped, with the lock free: both may run foreign code.
         let mut newest = waker.clone();
-        let mut line = self.lock();
-        let told = line.told.remove(&ticket);
-        if let Some(known) = line.waiting[class].get_mut(&ticket) {
+        let mut told = self.lock();
+        let verdict = told.told.remove(&place.ticket);
+        if let Some(known) = told.line.waker_mut(place) {
             std::mem::swap(known, &mut newest);
         }
-        drop(line);
-        told
+        drop(told);
+        verdict
     }
 
-    /// Tells whoever's turn it is. What was to be told, if nobody waits.
-    fn tell(
-        &self,
-        verdict: Result<OwnedSemaphorePermit, AcquireError>,
-    ) -> Result<(), Result<OwnedSemaphorePermit, AcquireError>> {
-        let mut line = self.counted();
-        let active = |class: usize| self.active[class].load(Relaxed);
-        let Some(class) = line.shares.next(active) else {
-            return Err(verdict);
-        };
-        let Some((ticket, waker)) = line.waiting[class].pop_first() else {
-            return Err(verdict);
-        };
-        line.shares.leaves(class);
-        if verdict.is_ok() {
-            self.active[class].fetch_add(1, Relaxed);
+    /// For how many permits to ask.
+    fn wanted(&self) -> Option<Wanted> {
+        let max = self.max();
+        self.counted().line.wanted(max, self.by_class())
+    }
+
+    /// Shares permits out that have come. What is left is given back.
+    fn share_out(&self, mut permits: OwnedSemaphorePermit, passes: bool) {
+        loop {
+            let left = number(&permits);
+            let max = self.max();
+            let mut told = self.counted();
+            let next = if passes {
+                told.line.next_that_fits(left, self.by_class())
+            } else {
+                told.line.next(left, max, self.by_class())
+            };
+            let Some((place, waker)) = next else { break };
+            let part = permits.split(place.need as usize);
+            let part = part.expect("no more than are left");
+            self.active[place.class].fetch_add(place.need, Relaxed);
+            self.tell(told, place, Ok(part), waker);
         }
-        line.told.insert(ticket, verdict);
-        self.waiting.fetch_sub(1, Relaxed);
-        drop(line);
-        waker.wake();
-        Ok(())
     }
 
-    /// Sees to it that permits go to those who wait, and that a scout waits for more.
+    /// Tells one of those who wait that there is nothing for it.
+    fn refuse(&self, error: AcquireError) {
+        let mut told = self.counted();
+        if let Some((place, waker)) = told.line.next_in_vain(self.by_class()) {
+            self.tell(told, place, Err(error), waker);
+        }
+    }
+
+    fn tell(&self, mut told: MutexGuard<'_, Told>, place: Place, verdict: Verdict, waker: Waker) {
+        told.told.insert(place.ticket, verdict);
+        self.waiting.fetch_sub(1, Relaxed);
+        drop(told);
+        waker.wake();
+    }
+
+    /// Sees to it that permits go to those who wait, and that more are asked for.
     fn dispatch(self: &Arc<Self>) {
         // ORDERING: AcqRel, with the subtraction below: a round sees what was done before
         // the signals that it takes off, and one dispatcher what the one before has left.
@@ -562,28 +741,79 @@ impl Inner {
     }
 
     fn round(self: &Arc<Self>) {
-        let take = || {
-            self.scout
+        let lock = || {
+            self.asked
                 .lock()
                 .unwrap_or_else(|poisoned| poisoned.into_inner())
         };
         let waker = Waker::from(self.clone());
-        let mut cx = Context::from_waker(&waker);
-        let mut scout = take().take();
-        while !self.lock().shares.is_quiet() {
-            let sent =
-                scout.get_or_insert_with(|| Box::pin(self.semaphore.clone().acquire_owned()));
-            let Poll::Ready(verdict) = sent.as_mut().poll(&mut cx) else {
-                *take() = scout;
-                return;
-            };
-            scout = None;
-            // What nobody wants goes back.
-            drop(self.tell(verdict));
+        let mut asked = std::mem::take(&mut *lock());
+        while let Some(Wanted { need, least }) = self.wanted() {
+            if asked.first.as_ref().is_none_or(|first| first.need != need) {
+                // A new first is not to stand behind the second.
+                asked.withdraw();
+            }
+            if let Poll::Ready(verdict) = self.ask(&mut asked.first, need, &waker) {
+                match verdict {
+                    Ok(permits) => self.share_out(permits, false),
+                    Err(error) => self.refuse(error),
+                }
+                continue;
+            }
+            if least == need {
+                asked.second = None;
+            } else if let Poll::Ready(verdict) = self.ask(&mut asked.second, least, &waker) {
+                match verdict {
+                    // If the first is not aside, the semaphore has let this one pass.
+                    Ok(permits) => self.share_out(permits, need <= self.max()),
+                    Err(error) => self.refuse(error),
+                }
+                continue;
+            }
+            *lock() = asked;
+            return;
         }
-        // Nobody waits. If it has been granted meanwhile, the permit goes back by that.
-        drop(scout);
+        // Nobody waits. What has been granted meanwhile goes back by that.
+        asked.withdraw();
     }
+
+    /// Polls a request for so many permits: this one, or a new one.
+    fn ask(&self, request: &mut Option<Request>, need: u32, waker: &Waker) -> Poll<Verdict> {
+        if request.as_ref().is_some_and(|request| request.need != need) {
+            *request = None;
+        }
+        let asked = request.get_or_insert_with(|| Request {
+            need,
+            acquire: Box::pin(self.semaphore.clone().acquire_many_owned(need)),
+        });
+        let polled = asked.acquire.as_mut().poll(&mut Context::from_waker(waker));
+        if polled.is_ready() {
+            *request = None;
+        }
+        polled
+    }
+}
+
+impl Asked {
+    /// The second first: or it would be granted what the first leaves.
+    fn withdraw(&mut self) {
+        self.second = None;
+        self.first = None;
+    }
+}
+
+/// At most 2^31 - 1.
+fn number(permits: &OwnedSemaphorePermit) -> u32 {
+    permits.num_permits() as u32
+}
+
+#[track_caller]
+fn checked(n: u32) -> u32 {
+    assert!(
+        n as usize <= Semaphore::MAX_PERMITS,
+        "a semaphore may not have more than MAX_PERMITS permits (2147483647)"
+    );
+    n
 }
 
 impl Wake for Inner {
@@ -596,7 +826,7 @@ impl Wake for Inner {
     }
 }
 
-/// A permit of a class, given back when this is dropped.
+/// Permits of a class, given back when this is dropped.
 ///
 /// # Examples
 ///
@@ -614,7 +844,7 @@ impl Wake for Inner {
 #[clippy::has_significant_drop]
 pub struct ClassPermit {
     /// Taken when it is dropped.
-    permit: Option<OwnedSemaphorePermit>,
+    permits: Option<OwnedSemaphorePermit>,
     class: usize,
     classes: Arc<Inner>,
 }
@@ -635,12 +865,29 @@ impl ClassPermit {
     pub fn class(&self) -> &str {
         &self.classes.names[self.class]
     }
+
+    /// How many permits these are: 0 to [`Semaphore::MAX_PERMITS`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use dynaphore::Semaphore;
+    /// # use dynaphore_classes::Classes;
+    /// let classes = Classes::new(Arc::new(Semaphore::new(4)), &[("web", 8), ("batch", 1)]);
+    /// assert_eq!(classes.try_acquire_many_in("web", 3).unwrap().num_permits(), 3);
+    /// ```
+    #[must_use]
+    pub fn num_permits(&self) -> usize {
+        let permits = self.permits.as_ref();
+        permits.map_or(0, OwnedSemaphorePermit::num_permits)
+    }
 }
 
 impl Drop for ClassPermit {
     fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            self.classes.give_back(self.class, permit);
+        if let Some(permits) = self.permits.take() {
+            self.classes.give_back(self.class, permits);
         }
     }
 }
@@ -649,16 +896,17 @@ impl fmt::Debug for ClassPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClassPermit")
             .field("class", &self.class())
+            .field("num_permits", &self.num_permits())
             .finish_non_exhaustive()
     }
 }
 
-/// The future of [`Classes::acquire_in`].
+/// The future of [`Classes::acquire_in`] and [`Classes::acquire_many_in`].
 ///
 /// # Cancel safety
 ///
 /// Dropping it gives up its place, or gives back what it has been granted. One that is
-/// granted its permit, and is neither polled nor dropped, keeps it from everybody else. One
+/// granted its permits, and is neither polled nor dropped, keeps them from everybody else. One
 /// that is polled after it has returned asks again.
 ///
 /// # Examples
@@ -675,7 +923,8 @@ impl fmt::Debug for ClassPermit {
 pub struct AcquireIn {
     classes: Arc<Inner>,
     class: usize,
-    ticket: Option<u64>,
+    need: u32,
+    place: Option<Place>,
 }
 
 impl Future for AcquireIn {
@@ -683,35 +932,36 @@ impl Future for AcquireIn {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let ticket = match this.ticket {
-            Some(ticket) => ticket,
+        let place = match this.place {
+            Some(place) => place,
             None => {
-                match this.classes.try_acquire(this.class) {
+                match this.classes.try_acquire(this.class, this.need) {
                     Ok(permit) => return Poll::Ready(Ok(permit)),
                     Err(TryAcquireError::Closed) => {
                         return Poll::Ready(Err(AcquireError::Closed));
                     }
                     Err(_) => {}
                 }
-                let ticket = this.classes.join(this.class, cx.waker().clone());
+                let waker = cx.waker().clone();
+                let place = this.classes.join(this.class, this.need, waker);
                 // First: if a waker panics in there, it is for `drop` to leave.
-                this.ticket = Some(ticket);
+                this.place = Some(place);
                 this.classes.dispatch();
-                ticket
+                place
             }
         };
-        let Some(told) = this.classes.fetch(this.class, ticket, cx.waker()) else {
+        let Some(told) = this.classes.fetch(place, cx.waker()) else {
             return Poll::Pending;
         };
-        this.ticket = None;
-        Poll::Ready(told.map(|permit| this.classes.permit(this.class, permit)))
+        this.place = None;
+        Poll::Ready(told.map(|permits| this.classes.permit(this.class, permits)))
     }
 }
 
 impl Drop for AcquireIn {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.classes.leave(self.class, ticket);
+        if let Some(place) = self.place.take() {
+            self.classes.leave(place);
             self.classes.dispatch();
         }
     }
@@ -721,7 +971,11 @@ impl fmt::Debug for AcquireIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AcquireIn")
             .field("class", &self.classes.names[self.class])
-            .field("waits", &self.ticket.is_some())
+            .field("need", &self.need)
+            .field("waits", &self.place.is_some())
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@
 //! | type | what it is |
 //! |---|---|
 //! | [`Classes`] | a semaphore, and the classes that share its permits |
-//! | [`ClassPermit`] | a permit, given back on drop |
-//! | [`AcquireIn`] | the future that waits for one |
+//! | [`ClassPermit`] | permits of a class, given back on drop |
+//! | [`AcquireIn`] | the future that waits for them |
 //!
 //! # Examples
 //!
@@ -30,6 +30,8 @@
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
 mod classes;
+mod clock;
+mod line;
 mod shares;
 
 pub use classes::{AcquireIn, ClassPermit, Classes};

@@ -8,20 +8,23 @@
 //!
 //! One that has wanted nothing has saved next to nothing: when it comes again, it is taken to
 //! have used as much as whoever was served last, but for one usual hold of each permit that
-//! it has, and one more. (Or one that has few waiters, and none at times, would lose its turn
-//! each time.) This is start-time fair queueing (Goyal,
+//! it has, and of each that it asks for. (Or one that has few waiters, and none at times,
+//! would lose its turn each time.) This is start-time fair queueing (Goyal,
 //! Vin and Cheng, SIGCOMM 1996), for permits that are held at the same time for times that
 //! nobody knows before.
 //!
 //! How long a class with somebody waiting is not served, while permits come back: until
 //! the others have used as much as it has. If it had one permit for a time h, with s of S
-//! shares, that is h x S / (s x max), and two holds, since nobody is stopped.
+//! shares, that is h x S / (s x max), and two holds, since nobody is stopped. With requests for
+//! up to w permits it had w of them, and the others may use no more than max - w + 1 at a time,
+//! as permits are kept together. That is w x h x S / (s x (max - w + 1)), and two holds more,
+//! in which they are kept together for the one before it and for itself.
 
 /// Parts of a nanosecond, so that many shares divide it.
 const SCALE: u128 = 1 << 20;
 
 /// Ends of holds that the mean remembers.
-const REMEMBERED: u64 = 64;
+const REMEMBERED: u32 = 64;
 
 /// One class.
 #[derive(Debug)]
@@ -29,18 +32,11 @@ struct Class {
     share: u32,
     /// Permits x nanoseconds for each share, times `SCALE`.
     used: u128,
-    /// Permits x nanoseconds, and how many holds ended, lately.
+    /// Permits x nanoseconds, how many permits came back, and how many times some did, lately.
     busy: u64,
-    ended: u64,
+    returned: u64,
+    ends: u32,
     waiting: usize,
-}
-
-impl Class {
-    /// What it uses with so many permits in a usual hold.
-    fn usual(&self, permits: u32) -> u128 {
-        let hold = self.busy / self.ended.max(1);
-        u128::from(permits) * u128::from(hold) * SCALE / u128::from(self.share)
-    }
 }
 
 /// The shares of all classes.
@@ -61,7 +57,8 @@ impl Shares {
             share,
             used: 0,
             busy: 0,
-            ended: 0,
+            returned: 0,
+            ends: 0,
             waiting: 0,
         };
         Self {
@@ -70,6 +67,23 @@ impl Shares {
             counted: 0,
             level: 0,
         }
+    }
+
+    /// What a class uses with so many permits in a usual hold: its own, or, as long as none
+    /// of its own has ended, anybody's.
+    fn usual(&self, class: usize, permits: u32) -> u128 {
+        let holds = |class: &Class| (class.busy, class.returned);
+        let own = &self.classes[class];
+        let (busy, returned) = if own.returned > 0 {
+            holds(own)
+        } else {
+            let all = self.classes.iter().map(holds);
+            all.fold((0_u64, 0), |(busy, returned), (more, ends)| {
+                (busy.saturating_add(more), returned + ends)
+            })
+        };
+        let hold = busy / returned.max(1);
+        u128::from(permits) * u128::from(hold) * SCALE / u128::from(own.share)
     }
 
     pub(crate) fn share(&self, class: usize) -> u32 {
@@ -81,12 +95,8 @@ impl Shares {
         self.classes[class].share = share;
     }
 
-    pub(crate) fn waiting(&self, class: usize) -> usize {
-        self.classes[class].waiting
-    }
-
     /// Nobody waits.
-    pub(crate) fn is_quiet(&self) -> bool {
+    fn is_quiet(&self) -> bool {
         self.waiting == 0
     }
 
@@ -104,21 +114,26 @@ impl Shares {
         }
     }
 
-    /// A hold has ended, of which the last has been counted.
-    pub(crate) fn ends(&mut self, class: usize) {
+    /// A hold of so many permits has ended, of which the last has been counted.
+    pub(crate) fn ends(&mut self, class: usize, permits: u32) {
+        if self.is_quiet() {
+            return;
+        }
         let class = &mut self.classes[class];
-        class.ended += 1;
-        if class.ended > REMEMBERED {
-            class.ended /= 2;
+        class.returned += u64::from(permits);
+        class.ends += 1;
+        if class.ends > REMEMBERED {
+            class.ends /= 2;
+            class.returned /= 2;
             class.busy /= 2;
         }
     }
 
-    /// One begins to wait. All has been counted.
-    pub(crate) fn arrives(&mut self, class: usize, active: u32) {
+    /// One begins to wait that needs so many permits. All has been counted.
+    pub(crate) fn arrives(&mut self, class: usize, active: u32, need: u32) {
+        let saved = self.usual(class, active.saturating_add(need));
         let class = &mut self.classes[class];
         if class.waiting == 0 {
-            let saved = class.usual(active.saturating_add(1));
             class.used = class.used.max(self.level.saturating_sub(saved));
         }
         class.waiting += 1;
@@ -131,23 +146,27 @@ impl Shares {
         self.waiting -= 1;
     }
 
-    /// The class that is served next, if anybody waits. All has been counted.
-    pub(crate) fn next(&mut self, active: impl Fn(usize) -> u32) -> Option<usize> {
-        let waits = |&(_, class): &(usize, &Class)| class.waiting > 0;
+    /// The class whose turn it is, of those that have somebody waiting and that `may` have it.
+    /// All has been counted.
+    pub(crate) fn next(
+        &self,
+        active: impl Fn(usize) -> u32,
+        may: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let waits = |&(at, class): &(usize, &Class)| class.waiting > 0 && may(at);
         let rank = |&(at, class): &(usize, &Class)| {
             let active = active(at);
             // Before any hold has ended, by what each holds.
             let held = u64::from(active) * u64::from(u32::MAX) / u64::from(class.share);
-            (class.used + class.usual(active), held)
+            (class.used + self.usual(at, active), held)
         };
-        let (next, class) = self
-            .classes
-            .iter()
-            .enumerate()
-            .filter(waits)
-            .min_by_key(rank)?;
-        self.level = self.level.max(class.used);
-        Some(next)
+        let classes = self.classes.iter().enumerate();
+        classes.filter(waits).min_by_key(rank).map(|(at, _)| at)
+    }
+
+    /// A class is served.
+    pub(crate) fn serves(&mut self, class: usize) {
+        self.level = self.level.max(self.classes[class].used);
     }
 }
 

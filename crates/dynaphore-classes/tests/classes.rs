@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use dynaphore::{AcquireError, Semaphore, TryAcquireError};
+use dynaphore::{AcquireError, Order, Semaphore, TryAcquireError};
 use dynaphore_classes::{AcquireIn, ClassPermit, Classes};
 use tokio_test::{
     assert_pending, assert_ready_err, assert_ready_ok,
@@ -25,6 +25,12 @@ fn classes(max: usize) -> Classes {
 
 fn waiting(classes: &Classes, class: &str) -> Spawn<AcquireIn> {
     let mut waiting = spawn(classes.acquire_in(class));
+    assert_pending!(waiting.poll());
+    waiting
+}
+
+fn waiting_for(classes: &Classes, class: &str, n: u32) -> Spawn<AcquireIn> {
+    let mut waiting = spawn(classes.acquire_many_in(class, n));
     assert_pending!(waiting.poll());
     waiting
 }
@@ -174,6 +180,172 @@ fn what_is_granted_and_not_fetched_goes_to_the_next() {
     assert_at_rest(&classes);
 }
 
+#[test]
+fn light_requests_do_not_pass_a_heavy_one_whose_turn_it_is() {
+    let classes = classes(4);
+    let mut held: Vec<_> = (0..4)
+        .map(|_| classes.try_acquire_in("web").unwrap())
+        .collect();
+    let mut heavy = waiting_for(&classes, "batch", 4);
+    let mut light = [waiting(&classes, "batch"), waiting(&classes, "web")];
+    while held.pop().is_some() {
+        assert_eq!(heavy.is_woken(), held.is_empty());
+        assert!(light.iter().all(|waiter| !waiter.is_woken()));
+        assert!(classes.try_acquire_in("web").is_err());
+    }
+    let permits = assert_ready_ok!(heavy.poll());
+    assert_eq!((permits.num_permits(), classes.active("batch")), (4, 4));
+    drop(permits);
+    for waiter in &mut light {
+        drop(assert_ready_ok!(waiter.poll()));
+    }
+    assert_at_rest(&classes);
+}
+
+#[test]
+fn when_a_heavy_head_gives_up_the_next_have_what_is_free() {
+    let classes = classes(4);
+    let held = classes.try_acquire_many_in("web", 2).unwrap();
+    let heavy = waiting_for(&classes, "batch", 4);
+    let mut light = [waiting(&classes, "batch"), waiting(&classes, "web")];
+    drop(heavy);
+    for waiter in &mut light {
+        assert!(waiter.is_woken());
+        drop(assert_ready_ok!(waiter.poll()));
+    }
+    drop(held);
+    assert_at_rest(&classes);
+}
+
+#[test]
+fn a_request_for_more_than_max_holds_up_nobody_and_keeps_its_place() {
+    let classes = classes(2);
+    let mut heavy = waiting_for(&classes, "web", 3);
+    let permit = classes.try_acquire_in("web").unwrap();
+    let light = assert_ready_ok!(spawn(classes.acquire_in("web")).poll());
+    let mut next = waiting_for(&classes, "web", 2);
+    classes.semaphore().set_max(3);
+    assert!(!heavy.is_woken() && !next.is_woken());
+    drop((permit, light));
+    drop(assert_ready_ok!(heavy.poll()));
+    drop(assert_ready_ok!(next.poll()));
+    assert_at_rest(&classes);
+}
+
+#[test]
+fn a_shrink_below_the_one_whose_turn_it_is_lets_the_others_go_on() {
+    for other in ["web", "batch"] {
+        let classes = classes(8);
+        let held = classes.try_acquire_many_in("web", 4).unwrap();
+        let mut heavy = waiting_for(&classes, "batch", 8);
+        let mut medium = waiting_for(&classes, other, 7);
+        let mut light = waiting_for(&classes, other, 2);
+        classes.semaphore().set_max(6);
+        assert!(!heavy.is_woken() && !medium.is_woken());
+        let light = assert_ready_ok!(light.poll());
+        classes.semaphore().set_max(8);
+        drop((held, light));
+        drop(assert_ready_ok!(heavy.poll()));
+        drop(assert_ready_ok!(medium.poll()));
+        assert_at_rest(&classes);
+    }
+}
+
+#[test]
+fn of_those_that_are_all_too_heavy_the_first_whom_max_allows_is_served() {
+    let classes = classes(2);
+    let mut heavy = [8, 6, 7].map(|n| waiting_for(&classes, "web", n));
+    classes.semaphore().set_max(5);
+    assert!(heavy.iter().all(|waiter| !waiter.is_woken()));
+    classes.semaphore().set_max(6);
+    drop(assert_ready_ok!(heavy[1].poll()));
+    classes.semaphore().set_max(8);
+    drop(assert_ready_ok!(heavy[0].poll()));
+    drop(assert_ready_ok!(heavy[2].poll()));
+    assert_at_rest(&classes);
+}
+
+#[test]
+fn who_waits_for_several_keeps_no_permit_from_a_pause() {
+    let classes = classes(4);
+    let mut held: Vec<_> = (0..4)
+        .map(|_| classes.try_acquire_in("web").unwrap())
+        .collect();
+    let mut heavy = waiting_for(&classes, "batch", 3);
+    let light = waiting(&classes, "web");
+    held.truncate(2);
+    classes.semaphore().set_max(0);
+    let mut idle = spawn(classes.semaphore().idle());
+    assert_pending!(idle.poll());
+    drop(held);
+    assert!(idle.poll().is_ready());
+    classes.semaphore().set_max(3);
+    drop(assert_ready_ok!(heavy.poll()));
+    drop(light);
+    assert_at_rest(&classes);
+}
+
+#[test]
+fn closing_tells_those_who_are_too_heavy_as_well() {
+    let classes = classes(2);
+    let held = classes.try_acquire_in("web").unwrap();
+    let mut line = [
+        waiting_for(&classes, "web", 3),
+        waiting_for(&classes, "web", 2),
+        waiting_for(&classes, "batch", 4),
+    ];
+    classes.semaphore().close();
+    for waiter in &mut line {
+        assert_eq!(assert_ready_err!(waiter.poll()), AcquireError::Closed);
+    }
+    drop(held);
+    assert_at_rest(&classes);
+}
+
+#[test]
+fn zero_permits_are_had_at_once() {
+    let classes = classes(1);
+    let held = classes.try_acquire_in("web").unwrap();
+    let waiter = waiting(&classes, "web");
+    let none = assert_ready_ok!(spawn(classes.acquire_many_in("web", 0)).poll());
+    assert_eq!(none.num_permits(), 0);
+    assert!(classes.try_acquire_many_in("batch", 0).is_ok());
+    drop((held, waiter, none));
+    assert_at_rest(&classes);
+}
+
+#[test]
+fn with_lifo_a_light_request_passes_a_heavy_one_and_both_are_served() {
+    let semaphore = Semaphore::builder(4).order(Order::Lifo).build();
+    let classes = Classes::new(Arc::new(semaphore), TWO);
+    let mut held: Vec<_> = (0..4)
+        .map(|_| classes.try_acquire_in("web").unwrap())
+        .collect();
+    let mut heavy = waiting_for(&classes, "batch", 4);
+    let mut light = waiting(&classes, "web");
+    held.pop();
+    let light = assert_ready_ok!(light.poll());
+    assert!(!heavy.is_woken());
+    drop((held, light));
+    drop(assert_ready_ok!(heavy.poll()));
+    assert_at_rest(&classes);
+}
+
+/// A bound of the semaphore's is about what stands in its line for us.
+#[test]
+fn where_too_many_wait_one_is_told_so() {
+    let semaphore = Semaphore::builder(4).max_waiting(1).build();
+    let classes = Classes::new(Arc::new(semaphore), TWO);
+    let held = classes.try_acquire_in("web").unwrap();
+    let mut heavy = waiting_for(&classes, "web", 4);
+    // It needs a second request.
+    let light = assert_ready_err!(spawn(classes.acquire_in("batch")).poll());
+    assert_eq!(light, AcquireError::TooManyWaiters);
+    drop(held);
+    drop(assert_ready_ok!(heavy.poll()));
+    assert_at_rest(&classes);
+}
+
 /// A waker that asks for permits itself, from inside the release.
 struct Greedy(Classes);
 
@@ -249,13 +421,34 @@ fn who_uses_the_semaphore_beside_us_is_in_the_same_line() {
 }
 
 #[test]
+fn a_turn_that_changes_keeps_our_place_in_that_line() {
+    let classes = classes(2);
+    let held = classes.try_acquire_in("web").unwrap();
+    let mut heavy = waiting_for(&classes, "web", 2);
+    let mut other = spawn(classes.semaphore().acquire_many(2));
+    assert_pending!(other.poll());
+    // It is its turn: its class has used nothing.
+    let mut light = waiting(&classes, "batch");
+    drop(held);
+    let light = assert_ready_ok!(light.poll());
+    assert_pending!(other.poll());
+    drop(light);
+    drop(assert_ready_ok!(other.poll()));
+    drop(assert_ready_ok!(heavy.poll()));
+    assert_at_rest(&classes);
+}
+
+#[test]
 fn bad_input_is_refused_before_anything_changes() {
     fn message<T>(call: impl FnOnce() -> T) -> String {
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
         let caught = catch_unwind(AssertUnwindSafe(|| drop(call())));
         std::panic::set_hook(hook);
-        *caught.unwrap_err().downcast::<String>().unwrap()
+        match caught.unwrap_err().downcast::<String>() {
+            Ok(message) => *message,
+            Err(fixed) => fixed.downcast::<&str>().unwrap().to_string(),
+        }
     }
     let classes = classes(1);
     let unknown = "no class is called \"other\"";
@@ -265,6 +458,9 @@ fn bad_input_is_refused_before_anything_changes() {
     assert_eq!(classes.share("web"), 8);
     let none = message(|| classes.set_share("web", 0));
     assert_eq!(none, "class \"web\" has no share");
+    let many = "a semaphore may not have more than MAX_PERMITS permits (2147483647)";
+    let heavy = || classes.acquire_many_in("web", 1 << 31);
+    assert_eq!(message(heavy), many);
     let semaphore = classes.semaphore().clone();
     let twice = message(|| Classes::new(semaphore, &[("a", 1), ("a", 2)]));
     assert_eq!(twice, "two classes are called \"a\"");

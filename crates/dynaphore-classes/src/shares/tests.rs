@@ -52,7 +52,7 @@ impl World {
         self.saturated[class] = true;
         self.served[class] = self.now;
         for _ in 0..self.waiters {
-            self.shares.arrives(class, self.active[class]);
+            self.shares.arrives(class, self.active[class], 1);
         }
         self.serve();
     }
@@ -85,9 +85,10 @@ impl World {
         while self.free > 0 {
             self.count();
             let active = &self.active;
-            let Some(class) = self.shares.next(|class| active[class]) else {
+            let Some(class) = self.shares.next(|class| active[class], |_| true) else {
                 break;
             };
+            self.shares.serves(class);
             self.shares.leaves(class);
             self.free -= 1;
             self.active[class] += 1;
@@ -96,7 +97,7 @@ impl World {
             let end = self.now + self.hold(class);
             self.ends.push(Reverse((end, class)));
             if self.saturated[class] {
-                self.shares.arrives(class, self.active[class]);
+                self.shares.arrives(class, self.active[class], 1);
             }
         }
     }
@@ -114,7 +115,7 @@ impl World {
             }
             self.ends.pop();
             self.count();
-            self.shares.ends(class);
+            self.shares.ends(class, 1);
             self.active[class] -= 1;
             self.free += 1;
             self.serve();
@@ -231,4 +232,21 @@ fn three_classes_have_their_shares() {
     let [first, second, third] = [0, 1, 2].map(|class| world.had[class] as f64);
     assert_about(first / second, 2.0, "first to second");
     assert_about(second / third, 2.0, "second to third");
+}
+
+#[test]
+fn a_usual_hold_is_that_of_one_permit() {
+    let mut shares = Shares::new([1, 2].into_iter());
+    shares.arrives(1, 0, 1);
+    shares.count(10 * MS, |class| [4, 0][class]);
+    shares.ends(0, 4);
+    let hold = u128::from(10 * MS) * SCALE;
+    assert_eq!(shares.usual(0, 3), 3 * hold);
+    // None of its own has ended.
+    assert_eq!(shares.usual(1, 3), 3 * hold / 2);
+    // While nobody waits, nothing counts.
+    shares.leaves(1);
+    shares.count(20 * MS, |class| [4, 0][class]);
+    shares.ends(0, 4);
+    assert_eq!(shares.usual(0, 3), 3 * hold);
 }
