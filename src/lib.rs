@@ -22,7 +22,8 @@
 //! | [`generation::Swap`] | counters and the like, read and reset as one while traffic goes on |
 #![cfg_attr(
     feature = "stats",
-    doc = "| [`Stats`], [`Interval`], [`Times`] | how requests ended and how long they waited, interval by interval |"
+    doc = "| [`Stats`], [`Interval`], [`Times`] | how requests ended and how long they waited, interval by interval |",
+    doc = "| [`LongWait`] | what is told of a wait that is long |"
 )]
 #![cfg_attr(
     feature = "keyed",
@@ -118,7 +119,7 @@ pub use semaphore::{
     SemaphorePermit, Snapshot, Unclaimed,
 };
 #[cfg(feature = "stats")]
-pub use semaphore::{Interval, Stats, Times};
+pub use semaphore::{Interval, LongWait, Stats, Times};
 
 /// The futures that the calls return, and the stream of leases, for who has to name them.
 pub mod future {

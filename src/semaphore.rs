@@ -72,6 +72,7 @@ pub use self::{
 pub use self::{
     stats::{Interval, Stats},
     times::Times,
+    waiting::LongWait,
 };
 
 #[cfg(any(feature = "keyed", feature = "pool"))]

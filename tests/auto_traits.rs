@@ -73,6 +73,7 @@ const _: () = everywhere::<Leases<String>>();
 const _: () = {
     everywhere::<Stats<'_>>();
     everywhere::<Interval>();
+    everywhere::<LongWait>();
     everywhere::<Times>();
 };
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use dynaphore::{AcquireError, AcquireTimeoutError, Fairness, Interval, Semaphore};
+use dynaphore::{AcquireError, AcquireTimeoutError, Fairness, Interval, LongWait, Semaphore};
 use tokio_test::{assert_pending, assert_ready, task::spawn};
 
 mod common;
@@ -360,7 +360,7 @@ fn the_longest_wait_is_that_of_the_first_who_still_waits() {
 }
 
 /// Waits that were told of.
-fn told(semaphore: &Semaphore, after: Duration) -> Arc<std::sync::Mutex<Vec<Duration>>> {
+fn told(semaphore: &Semaphore, after: Duration) -> Arc<std::sync::Mutex<Vec<LongWait>>> {
     let told = Arc::<std::sync::Mutex<Vec<_>>>::default();
     let list = told.clone();
     semaphore
@@ -383,7 +383,7 @@ fn a_wait_that_is_long_is_told_of_once_by_who_comes_by() {
     let mut second = spawn(semaphore.acquire());
     assert_pending!(second.poll());
     assert_eq!(count(), 1);
-    assert!(told.lock().unwrap()[0] >= 2 * after);
+    assert!(told.lock().unwrap()[0].waited >= 2 * after);
     thread::sleep(2 * after);
     let _ = semaphore.stats().longest_wait();
     assert_eq!(count(), 2, "the second, and not the first again");
@@ -428,6 +428,41 @@ fn nobody_is_told_of_a_wait_that_is_not_long() {
     let _ = semaphore.stats().longest_wait();
     drop(waiter);
     assert!(told.lock().unwrap().is_empty());
+}
+
+#[test]
+fn who_is_told_of_a_long_wait_knows_how_many_wait_and_what_is_not_taken() {
+    let soon = Duration::from_millis(1);
+    for by_task in [false, true] {
+        let semaphore = Semaphore::builder(1)
+            .stats(true)
+            .grant_to_tasks(by_task)
+            .build();
+        let held = semaphore.try_acquire().unwrap();
+        let mut kept = spawn(semaphore.acquire());
+        let mut others = [spawn(semaphore.acquire()), spawn(semaphore.acquire())];
+        assert_pending!(kept.poll());
+        for other in &mut others {
+            assert_pending!(other.poll());
+        }
+        drop(held);
+        thread::sleep(2 * soon);
+        let told = told(&semaphore, soon);
+        let _ = semaphore.stats().longest_wait();
+        let waits = told.lock().unwrap();
+        // The one that has its permit does not know it, and so it waits.
+        assert!(waits.len() == 3 && waits.iter().all(|wait| wait.waiting == 3));
+        for wait in waits.iter() {
+            let unclaimed = wait
+                .unclaimed
+                .map(|grants| (grants.requests, grants.longest));
+            match unclaimed {
+                Some((1, Some(longest))) if by_task => assert!(longest >= 2 * soon),
+                None if !by_task => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }
 
 #[test]

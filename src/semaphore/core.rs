@@ -266,7 +266,8 @@ impl Semaphore {
     fn hand_out_timed(&self, packed: Packed, at_once: bool) -> Packed {
         if self.optional.keeps_generations() || !packed.may_be_timed() {
             if at_once {
-                self.optional.count(Outcome::Acquired, Since::NEVER);
+                self.optional
+                    .count(Outcome::Acquired, Since::NEVER, &self.queue);
             }
             return packed;
         }
@@ -448,11 +449,11 @@ impl Semaphore {
 
     #[inline(never)]
     fn count(&self, outcome: Outcome, since: Since) {
-        self.optional.count(outcome, since);
+        self.optional.count(outcome, since, &self.queue);
     }
 
     /// A request begins to wait.
     pub(super) fn begins_to_wait(&self) -> Since {
-        self.optional.now()
+        self.optional.now(&self.queue)
     }
 }

@@ -6,6 +6,7 @@ use super::stats::Counters;
 use super::{
     outcome::{Outcome, Since},
     packed::Start,
+    queue::Queue,
 };
 use crate::{
     generation::{ShortToken, Tracker},
@@ -89,21 +90,23 @@ impl Optional {
 
     /// A request has ended that began to wait at `since`.
     #[inline]
-    pub(super) fn count(&self, outcome: Outcome, since: Since) {
+    pub(super) fn count(&self, outcome: Outcome, since: Since, queue: &Queue) {
         #[cfg(feature = "stats")]
         if let Some(counters) = self.counters() {
-            counters.count(outcome, since);
+            counters.count(outcome, since, queue);
         }
         #[cfg(not(feature = "stats"))]
-        let _ = (outcome, since);
+        let _ = (outcome, since, queue);
     }
 
     /// When it is, for a request that begins to wait.
-    pub(super) fn now(&self) -> Since {
+    pub(super) fn now(&self, queue: &Queue) -> Since {
         #[cfg(feature = "stats")]
         if let Some(counters) = self.counters() {
-            return counters.begins_to_wait();
+            return counters.begins_to_wait(queue);
         }
+        #[cfg(not(feature = "stats"))]
+        let _ = queue;
         Since::NEVER
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 #[cfg(feature = "stats")]
 use super::stats::Stats;
-use super::{core::Semaphore, fairness::Fairness};
+use super::{core::Semaphore, fairness::Fairness, queue::Queue};
 
 /// What a semaphore looked like at one moment.
 ///
@@ -69,7 +69,7 @@ impl Snapshot {
 
 /// What has been granted to futures that have not been polled or dropped since.
 ///
-/// Returned by [`Semaphore::unclaimed`].
+/// Returned by [`Semaphore::unclaimed`], and told with a wait that is long.
 ///
 /// # Examples
 ///
@@ -89,6 +89,14 @@ pub struct Unclaimed {
     /// How long ago the first of them was granted, in whole microseconds. `None` if there is
     /// none.
     pub longest: Option<Duration>,
+}
+
+impl Unclaimed {
+    pub(super) fn of(queue: &Queue) -> Option<Self> {
+        let (requests, micros) = queue.unclaimed()?;
+        let longest = micros.map(Duration::from_micros);
+        Some(Self { requests, longest })
+    }
 }
 
 impl fmt::Display for Snapshot {
@@ -190,9 +198,7 @@ impl Semaphore {
     /// ```
     #[must_use]
     pub fn unclaimed(&self) -> Option<Unclaimed> {
-        let (requests, micros) = self.queue.unclaimed()?;
-        let longest = micros.map(Duration::from_micros);
-        Some(Unclaimed { requests, longest })
+        Unclaimed::of(&self.queue)
     }
 
     /// How many permits [`try_acquire_many`](Self::try_acquire_many) could take
@@ -274,7 +280,12 @@ impl Semaphore {
     /// ```
     #[must_use]
     pub fn try_stats(&self) -> Option<Stats<'_>> {
-        self.optional.counters().map(Stats)
+        let Self {
+            optional, queue, ..
+        } = self;
+        optional
+            .counters()
+            .map(|counters| Stats { counters, queue })
     }
 }
 

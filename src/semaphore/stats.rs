@@ -27,8 +27,9 @@ use super::{
     outcome::{Outcome, Since},
     pace::Pace,
     packed::Start,
+    queue::Queue,
     times::{AtomicTimes, Times},
-    waiting::Waiting,
+    waiting::{LongWait, Waiting},
 };
 use crate::{
     generation::{self, Swap},
@@ -151,24 +152,24 @@ impl Counters {
     }
 
     /// A request begins to wait. It is to be counted as it ends.
-    pub(crate) fn begins_to_wait(&self) -> Since {
-        Since::at(self.waiting.begins(self.nanos()))
+    pub(super) fn begins_to_wait(&self, queue: &Queue) -> Since {
+        Since::at(self.waiting.begins(self.nanos(), queue))
     }
 
     /// A request has ended that began to wait at `since`.
     #[inline]
-    pub(crate) fn count(&self, outcome: Outcome, since: Since) {
+    pub(super) fn count(&self, outcome: Outcome, since: Since, queue: &Queue) {
         match since.nanos() {
             None => {
                 let (stripe, is_owned) = self.at_once.stripe();
                 stripe.count(outcome, is_owned);
             }
-            Some(begun) => self.count_waited(outcome, begun),
+            Some(begun) => self.count_waited(outcome, begun, queue),
         }
     }
 
     #[cold]
-    fn count_waited(&self, outcome: Outcome, begun: u64) {
+    fn count_waited(&self, outcome: Outcome, begun: u64, queue: &Queue) {
         let now = self.nanos();
         let copy = self.swap.write();
         copy.counts.add_one(outcome);
@@ -177,7 +178,7 @@ impl Counters {
         }
         // Or a callback that takes an interval would wait for this.
         drop(copy);
-        self.waiting.ends(begun, now);
+        self.waiting.ends(begun, now, queue);
     }
 
     /// A permit is handed out. If it is timed, its start.
@@ -246,7 +247,10 @@ impl Counters {
 /// assert_eq!(stats.blocking_take().acquired, 1);
 /// ```
 #[derive(Clone, Copy)]
-pub struct Stats<'a>(pub(super) &'a Counters);
+pub struct Stats<'a> {
+    pub(super) counters: &'a Counters,
+    pub(super) queue: &'a Queue,
+}
 
 impl<'a> Stats<'a> {
     /// What has been counted since the last call, or since the semaphore was
@@ -280,7 +284,7 @@ impl<'a> Stats<'a> {
     /// # });
     /// ```
     pub fn take(self) -> impl Future<Output = Interval> + Send + use<'a> {
-        let Self(counters) = self;
+        let Self { counters, .. } = self;
         counters.swap.take_with(|copy| counters.read(copy))
     }
 
@@ -295,7 +299,7 @@ impl<'a> Stats<'a> {
     /// ```
     #[must_use = "what has been taken is not counted again"]
     pub fn blocking_take(self) -> Interval {
-        let Self(counters) = self;
+        let Self { counters, .. } = self;
         counters.swap.blocking_take_with(|copy| counters.read(copy))
     }
 
@@ -312,7 +316,7 @@ impl<'a> Stats<'a> {
     /// ```
     #[must_use = "what has been taken is not counted again"]
     pub fn try_take(self) -> Option<Interval> {
-        let Self(counters) = self;
+        let Self { counters, .. } = self;
         counters.swap.try_take_with(|copy| counters.read(copy))
     }
 }
@@ -332,20 +336,19 @@ impl Stats<'_> {
     /// ```
     #[must_use]
     pub fn longest_wait(self) -> Option<Duration> {
-        let Self(counters) = self;
-        let longest = counters.waiting.longest(counters.nanos());
+        let Self { counters, queue } = self;
+        let longest = counters.waiting.longest(counters.nanos(), queue);
         longest.map(Duration::from_nanos)
     }
 
     /// From now on `tell` is told, once a wait, when somebody has waited for longer than
-    /// `after`, and for how long by then. It takes the place of one that was set before.
+    /// `after`: for how long by then, how many wait, and whether something has been granted to
+    /// somebody who does not take it. It takes the place of one that was set before.
     ///
     /// No thread and no timer watches for it. It is noticed by whoever begins to wait or ends
     /// to, that one itself included, or asks for the [longest wait](Self::longest_wait). So a
     /// wait that has ended is told of always. Where nobody comes and nobody goes, it is
     /// told of when somebody asks, as each scrape of a `dynaphore_metrics` registry does.
-    /// Whether what is waited for has been granted to somebody who does not take it,
-    /// [`Semaphore::unclaimed`](crate::Semaphore::unclaimed) says.
     ///
     /// `tell` runs in the call that has noticed, with no lock held, and keeps its caller from
     /// going on for so long. It may use the semaphore; should it
@@ -357,12 +360,15 @@ impl Stats<'_> {
     /// use std::time::Duration;
     ///
     /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
-    /// semaphore.stats().warn_after(Duration::from_secs(5), |waited| {
-    ///     eprintln!("somebody has waited for {waited:?}");
+    /// semaphore.stats().warn_after(Duration::from_secs(5), |wait| {
+    ///     eprintln!("somebody has waited for {:?}", wait.waited);
+    ///     if let Some(longest) = wait.unclaimed.and_then(|unclaimed| unclaimed.longest) {
+    ///         eprintln!("what was granted {longest:?} ago has not been taken");
+    ///     }
     /// });
     /// ```
-    pub fn warn_after(self, after: Duration, tell: impl Fn(Duration) + Send + Sync + 'static) {
-        let Self(counters) = self;
+    pub fn warn_after(self, after: Duration, tell: impl Fn(LongWait) + Send + Sync + 'static) {
+        let Self { counters, .. } = self;
         counters.waiting.warn_after(after, Arc::new(tell));
     }
 }

@@ -4,7 +4,8 @@
 //! longest wait has just looked at the clock and comes here; so it also finds those who have
 //! waited for longer than somebody wants to be told of.
 //!
-//! The lock is held by those only. What is told runs when it is free.
+//! The lock is held by those only. What is told runs when it is free, and so does the look for
+//! grants that nobody has taken, which takes the line's lock.
 
 use std::{
     collections::BTreeSet,
@@ -13,9 +14,37 @@ use std::{
     time::Duration,
 };
 
+use super::{queue::Queue, snapshot::Unclaimed};
 use crate::foreign::Deferred;
 
-type Tell = Arc<dyn Fn(Duration) + Send + Sync>;
+type Tell = Arc<dyn Fn(LongWait) + Send + Sync>;
+
+/// Somebody has waited for long: what [`Stats::warn_after`](crate::Stats::warn_after) tells.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use dynaphore::LongWait;
+///
+/// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+/// semaphore.stats().warn_after(Duration::from_secs(5), |wait: LongWait| {
+///     eprintln!("{} wait for a job, one for {:?}", wait.waiting, wait.waited);
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LongWait {
+    /// For how long.
+    pub waited: Duration,
+    /// How many requests waited when that was noticed, itself included, whatever their number
+    /// of permits.
+    pub waiting: usize,
+    /// What had been granted and not been taken, a moment later: one who keeps it is who the
+    /// others wait for. `None` unless the semaphore
+    /// [grants to tasks](crate::Builder::grant_to_tasks).
+    pub unclaimed: Option<Unclaimed>,
+}
 
 #[derive(Default)]
 pub(super) struct Waiting(Mutex<State>);
@@ -37,14 +66,22 @@ struct Warning {
 /// Those who are to be told of, when the lock is free.
 #[must_use]
 #[derive(Default)]
-struct Late(Option<(Tell, Vec<Duration>)>);
+struct Late(Option<(Tell, Vec<Duration>, usize)>);
 
 impl Late {
-    fn tell(self) {
-        let Some((tell, waits)) = self.0 else { return };
+    fn tell(self, queue: &Queue) {
+        let Some((tell, waits, waiting)) = self.0 else {
+            return;
+        };
+        let unclaimed = Unclaimed::of(queue);
         // Somebody is about to get permits, or to give them up: it must go on.
         let mut panics = Deferred::default();
-        for wait in waits {
+        for waited in waits {
+            let wait = LongWait {
+                waited,
+                waiting,
+                unclaimed,
+            };
             panics.run(|| tell(wait));
         }
         // It may be the last.
@@ -72,7 +109,8 @@ impl State {
             .map(|begun| Duration::from_nanos(now - begun))
             .collect();
         self.told = Some(last);
-        Late((!waits.is_empty()).then(|| (Arc::clone(tell), waits)))
+        let waiting = self.begun.len();
+        Late((!waits.is_empty()).then(|| (Arc::clone(tell), waits, waiting)))
     }
 }
 
@@ -83,7 +121,7 @@ impl Waiting {
     }
 
     /// One begins to wait, `now`. Returns by what it is known.
-    pub(super) fn begins(&self, now: u64) -> u64 {
+    pub(super) fn begins(&self, now: u64, queue: &Queue) -> u64 {
         let mut state = self.lock();
         // Whoever was held up on its way here has not been told of.
         let mut begun = state.told.map_or(now, |told| now.max(told + 1));
@@ -92,26 +130,26 @@ impl Waiting {
         }
         let late = state.look(now);
         drop(state);
-        late.tell();
+        late.tell(queue);
         begun
     }
 
     /// One waits no longer.
-    pub(super) fn ends(&self, begun: u64, now: u64) {
+    pub(super) fn ends(&self, begun: u64, now: u64, queue: &Queue) {
         let mut state = self.lock();
         let late = state.look(now);
         state.begun.remove(&begun);
         drop(state);
-        late.tell();
+        late.tell(queue);
     }
 
     /// How many nanoseconds the first has waited.
-    pub(super) fn longest(&self, now: u64) -> Option<u64> {
+    pub(super) fn longest(&self, now: u64, queue: &Queue) -> Option<u64> {
         let mut state = self.lock();
         let longest = state.begun.first().map(|begun| now.saturating_sub(*begun));
         let late = state.look(now);
         drop(state);
-        late.tell();
+        late.tell(queue);
         longest
     }
 
