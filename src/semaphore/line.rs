@@ -511,11 +511,7 @@ impl Line {
         if self.claims.remove(ticket) {
             return Verdict::Granted;
         }
-        let verdict = self.told.get(ticket);
-        if verdict != Verdict::Waiting {
-            self.told.forget(ticket);
-        }
-        verdict
+        self.told.hear(ticket)
     }
 
     fn is_by_task(&self) -> bool {

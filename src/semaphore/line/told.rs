@@ -49,12 +49,13 @@ impl Told {
         *self.0.entry(at).or_default() |= bits << shift;
     }
 
-    /// The holder of `ticket` has heard it.
-    pub(super) fn forget(&mut self, ticket: Ticket) {
+    /// What the holder of `ticket` has been told, who has heard it now.
+    pub(super) fn hear(&mut self, ticket: Ticket) -> Verdict {
         let (at, shift) = place(ticket);
         let Some(word) = self.0.get_mut(&at) else {
-            return;
+            return Verdict::Waiting;
         };
+        let verdict = VERDICTS[(*word >> shift & 0b11) as usize];
         *word &= !(0b11 << shift);
         if *word == 0 {
             self.0.remove(&at);
@@ -62,6 +63,7 @@ impl Told {
                 self.0 = HashMap::new();
             }
         }
+        verdict
     }
 
     /// How many have not heard, and for how many words there is room.
@@ -83,7 +85,7 @@ mod tests {
             told.tell(Ticket(at), VERDICTS[at as usize % 4]);
         }
         for at in (0..100).step_by(2) {
-            told.forget(Ticket(at));
+            let _ = told.hear(Ticket(at));
         }
         for at in 0..100 {
             let expected = VERDICTS[if at % 2 == 0 { 0 } else { at as usize % 4 }];
@@ -102,7 +104,7 @@ mod tests {
         assert_eq!(count, 1_000_000);
         assert!(room < 100_000, "{room}");
         for at in (0..1_000_000).rev() {
-            told.forget(Ticket(at));
+            assert_eq!(told.hear(Ticket(at)), Verdict::Overdue);
         }
         let (count, room) = told.len();
         assert!(count == 0 && room <= KEEP, "{count}, {room}");
