@@ -611,8 +611,9 @@ impl Inner {
     }
 
     fn try_acquire(self: &Arc<Self>, class: usize, n: u32) -> Result<ClassPermit, TryAcquireError> {
-        // If somebody is in line here, a request is in the semaphore's, and this is refused. If
-        // not, as while one is made anew, it counts as use, like any other.
+        // While somebody is in line here, a request is in the semaphore's line, and this is
+        // refused. In the moment in which that is made anew a newcomer may pass. What it uses
+        // counts for its class.
         let permits = self.semaphore.clone().try_acquire_many_owned(n)?;
         self.active[class].fetch_add(n, Relaxed);
         Ok(self.permit(class, permits))
