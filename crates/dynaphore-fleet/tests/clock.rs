@@ -163,6 +163,23 @@ fn the_share_of_a_killed_member_is_back_within_one_lease() {
 }
 
 #[test]
+fn a_member_with_the_slowest_clock_that_is_allowed_lets_go_before_it_is_forgotten() {
+    // The store's clock gains a tenth on its own.
+    let own = |now: Duration| now * 10 / 11;
+    let (now, mut ledger) = (Duration::from_secs(100), Ledger::new());
+    let mut member = One::new(1).member;
+    let report = member.report(own(now), 0, 4);
+    let (grant, _) = ledger.sync(now, &report).unwrap();
+    member.granted(own(now), report.seq, &grant);
+    member.tick(own(now + LEASE * 98 / 100));
+    assert_eq!(member.share(), MAX, "and not long before");
+    let end = now + LEASE * 99 / 100;
+    member.tick(own(end) + Duration::from_micros(1));
+    assert_eq!(member.share(), 0);
+    assert_eq!(ledger.snapshot(end).unwrap().members.len(), 1);
+}
+
+#[test]
 fn who_waits_is_told_when_the_first_of_the_others_is_forgotten() {
     let report = |id, seq, share, demand| Report {
         id,

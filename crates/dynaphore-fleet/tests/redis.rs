@@ -217,57 +217,81 @@ async fn an_answer_that_is_none_is_told() {
     ));
 }
 
-#[tokio::test]
-async fn a_crowd_of_a_hundred_thousand_members_is_refused() {
-    let server = Server::start(&[]);
-    let mut store = Redis::new(server.address()).unwrap();
-    let mut refused = 0;
-    let mut report = report(0, 1);
+/// The answer of a server that may take longer than the client waits.
+async fn answer(store: &mut Redis, id: u64) -> Result<(), Refusal> {
+    let mut report = report(id, 1);
     report.lease = Duration::from_secs(3600);
-    // Those that are in, then one of those that are not; the script reads all of it.
-    // A connection may break on a machine that does much else; the next call makes a new one.
-    let mut lost = 0;
-    for id in 0..1030 {
-        report.id = id;
-        loop {
-            match store.sync("db", &report).await {
-                Ok(_) => assert!(id < 1024),
-                Err(StoreError::Refused(Refusal::TooManyMembers)) => refused += 1,
-                Err(StoreError::Lost(_)) if lost < 3 => {
-                    lost += 1;
-                    continue;
-                }
-                Err(error) => panic!("member {id}: {error}"),
-            }
-            break;
-        }
-    }
-    assert_eq!(refused, 6);
-    assert_eq!(store.snapshot("db").await.unwrap().members.len(), 1024);
-    // One hundred thousand that somebody else has written.
-    let mut connection = server.connection();
+    let mut answer = None;
+    until("the server answers", async || {
+        report.seq += 1;
+        answer = match store.sync("db", &report).await {
+            Ok(_) => Some(Ok(())),
+            Err(StoreError::Refused(refusal)) => Some(Err(refusal)),
+            Err(StoreError::Lost(_)) => None,
+            Err(error) => panic!("{error}"),
+        };
+        answer.is_some()
+    })
+    .await;
+    answer.unwrap()
+}
+
+/// Members that somebody else has written.
+fn write_members(server: &Server, ids: std::ops::Range<u64>) {
     let mut pipe = redis::pipe();
-    for id in 0..100_000 {
+    for id in ids {
         pipe.cmd("HSET")
             .arg("dynaphore:{db}")
             .arg(format!("m:{id}"))
             .arg("1 1 0 0 0 0 9000000000000000")
             .ignore();
     }
-    pipe.exec(&mut connection).unwrap();
+    pipe.exec(&mut server.connection()).unwrap();
+}
+
+fn fields(server: &Server) -> usize {
+    redis::cmd("HLEN")
+        .arg("dynaphore:{db}")
+        .query(&mut server.connection())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn who_comes_after_1024_members_is_refused() {
+    let server = Server::start(&[]);
+    let mut store = Redis::new(server.address()).unwrap();
+    assert_eq!(answer(&mut store, 0).await, Ok(()));
+    write_members(&server, 1..1023);
+    assert_eq!(answer(&mut store, 1023).await, Ok(()));
+    let known = fields(&server);
+    for id in 1024..1030 {
+        let refused = answer(&mut store, id).await;
+        assert_eq!(refused, Err(Refusal::TooManyMembers));
+    }
+    assert_eq!(fields(&server), known);
+    // Who is in stays in.
+    assert_eq!(answer(&mut store, 1022).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_crowd_of_a_hundred_thousand_members_is_refused() {
+    // The script reads all of it, for however long that takes: else the server says meanwhile
+    // to others that it is busy.
+    let server = Server::start(&["--lua-time-limit", "0"]);
+    let mut store = Redis::new(server.address()).unwrap();
+    assert_eq!(answer(&mut store, 0).await, Ok(()));
+    write_members(&server, 1..100_000);
+    let known = fields(&server);
     let error = refusal(&server).await;
     assert!(
         matches!(
             &error,
+            // The client has waited for long enough.
             FleetError::Store(StoreError::Refused(Refusal::TooManyMembers) | StoreError::Lost(_))
         ),
         "{error}"
     );
-    let left: usize = redis::cmd("HLEN")
-        .arg("dynaphore:{db}")
-        .query(&mut connection)
-        .unwrap();
-    assert!(left >= 100_000);
+    assert_eq!(fields(&server), known);
 }
 
 fn report(id: u64, seq: u64) -> Report {

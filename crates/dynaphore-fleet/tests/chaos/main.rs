@@ -35,11 +35,11 @@ mod held;
 #[path = "../common/probe.rs"]
 mod probe;
 mod process;
+#[path = "../common/program.rs"]
+mod program;
 mod way;
 
 use std::{
-    env,
-    error::Error,
     io,
     process::{Command, ExitCode},
     sync::{Arc, Mutex},
@@ -50,6 +50,7 @@ use common::Server;
 use dynaphore_fleet::FleetSnapshot;
 use held::Held;
 use process::{Process, joined};
+use program::Failure;
 use tokio::time::sleep;
 use way::{Condition, Network, Way};
 
@@ -65,32 +66,20 @@ const LONG_HOLD: Duration = Duration::from_millis(200);
 const PARTITION: Duration = Duration::from_secs(5);
 const RESIZE: Duration = Duration::from_secs(2);
 const RESTART: Duration = Duration::from_secs(12);
-const FAULT: Duration = Duration::from_millis(400);
-
-type Failure = Box<dyn Error + Send + Sync>;
+const FAULT: Duration = Duration::from_millis(500);
+/// Turns a fleet that never is as it should be into a failure.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = env::args().skip(1).collect();
-    let runtime = tokio::runtime::Runtime::new().expect("no runtime");
-    let done = runtime.block_on(async {
-        match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            [] => chaos(10).await,
-            ["--seconds", seconds] => chaos(seconds.parse()?).await,
-            ["--member", store, fleet, grace] => {
-                let grace = Duration::from_millis(grace.parse()?);
-                process::work(store, fleet, grace).await.map(|()| true)
-            }
-            _ => Err("usage: chaos [--seconds N]".into()),
+    program::run("chaos", async |arguments| match arguments {
+        [] => chaos(10).await,
+        ["--seconds", seconds] => chaos(seconds.parse()?).await,
+        ["--member", store, fleet, grace] => {
+            let grace = Duration::from_millis(grace.parse()?);
+            process::work(store, fleet, grace).await.map(|()| true)
         }
-    });
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("chaos: {error}");
-            ExitCode::from(2)
-        }
-    }
+        _ => Err("usage: chaos [--seconds N]".into()),
+    })
 }
 
 async fn chaos(seconds: u64) -> Result<bool, Failure> {
@@ -98,14 +87,15 @@ async fn chaos(seconds: u64) -> Result<bool, Failure> {
         println!("no libfaketime: all clocks are right");
     }
     let network = Network::of_this_machine();
-    let mut good = true;
-    for (fleet, grace) in [("long", LONG_GRACE), ("short", SHORT_GRACE)] {
+    for (fleet, grace) in [("short", SHORT_GRACE), ("long", LONG_GRACE)] {
         println!("a grace of {grace:?}");
         let mut round = Round::new(network, fleet, grace).await?;
         round.run(Duration::from_secs(seconds) / 2).await?;
-        good &= round.end().await?;
+        if !round.end().await? {
+            return Ok(false);
+        }
     }
-    Ok(good)
+    Ok(true)
 }
 
 /// Numbers that look random: splitmix64.
@@ -142,8 +132,18 @@ struct Member {
     // Ends before its way does.
     process: Process,
     way: Arc<Way>,
+    /// How many faults it has had.
+    faults: usize,
     /// What ends a fault: a task of its own, which no other fault holds up.
     fault: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Member {
+    fn is_hit(&self) -> bool {
+        self.fault
+            .as_ref()
+            .is_some_and(|fault| !fault.is_finished())
+    }
 }
 
 /// A fleet, from when it starts until it is quiet again.
@@ -178,6 +178,7 @@ impl Round {
             members.push(Member {
                 process: Process::start(index, index as u64, &way, name, grace, &held)?,
                 way,
+                faults: 0,
                 fault: None,
             });
         }
@@ -200,10 +201,14 @@ impl Round {
         self.held.lock().unwrap().log(event);
     }
 
+    fn is_wrong(&self) -> bool {
+        self.held.lock().unwrap().wrong.is_some()
+    }
+
     async fn run(&mut self, time: Duration) -> Result<(), Failure> {
         let begin = Instant::now();
         let (mut resize, mut restart, mut fault) = (RESIZE, RESTART / 3, FAULT);
-        while begin.elapsed() < time {
+        while begin.elapsed() < time && !self.is_wrong() {
             if begin.elapsed() >= resize {
                 resize = begin.elapsed() + RESIZE;
                 self.resize(if self.max == MAX { 8 } else { MAX }).await;
@@ -254,17 +259,22 @@ impl Round {
         Ok(())
     }
 
+    /// Each member has each fault in turn, so that none is left out for long.
     fn fault(&mut self) -> Result<(), Failure> {
-        let index = self.random.below(MEMBERS as u64) as usize;
-        let member = &mut self.members[index];
-        if member
-            .fault
-            .as_ref()
-            .is_some_and(|fault| !fault.is_finished())
-        {
+        let fewest = self.members.iter().filter(|one| !one.is_hit());
+        let Some(fewest) = fewest.map(|one| one.faults).min() else {
             return Ok(());
-        }
-        let what = self.random.below(3) as usize;
+        };
+        let next: Vec<_> = (0..MEMBERS)
+            .filter(|&index| {
+                let one = &self.members[index];
+                !one.is_hit() && one.faults == fewest
+            })
+            .collect();
+        let index = next[self.random.below(next.len() as u64) as usize];
+        let member = &mut self.members[index];
+        let what = (index + member.faults) % 3;
+        member.faults += 1;
         let held = Arc::clone(&self.held);
         match what {
             0 => {
@@ -299,13 +309,14 @@ impl Round {
         Ok(())
     }
 
-    /// If all that is out is counted, and fits, that is the bound from here on.
-    async fn look(&mut self) {
-        let Ok(snapshot) = self.fleet.snapshot().await else {
-            return;
-        };
+    /// Compares what is held with what the server counts. If all that is out is counted, and
+    /// fits, that is the bound from here on.
+    async fn look(&mut self) -> Option<FleetSnapshot> {
+        self.held.lock().unwrap().begin_look();
+        let snapshot = self.fleet.snapshot().await.ok()?;
         let fits = snapshot.complete && snapshot.counted() <= u64::from(snapshot.max);
         let mut held = self.held.lock().unwrap();
+        held.look(&snapshot);
         if fits && Instant::now() >= self.trust && held.in_force != snapshot.max as usize {
             held.in_force = snapshot.max as usize;
             held.log(format!(
@@ -313,36 +324,41 @@ impl Round {
                 snapshot.max, snapshot.members
             ));
         }
+        Some(snapshot)
     }
 
     /// All is as it should be again. Those that were killed are forgotten after lease and grace.
     async fn end(mut self) -> Result<bool, Failure> {
-        for index in 0..MEMBERS {
-            if let Some(fault) = self.members[index].fault.take() {
-                fault.await?;
+        let known = self.is_wrong();
+        for member in &mut self.members {
+            match member.fault.take() {
+                Some(fault) if known => fault.abort(),
+                Some(fault) => fault.await?,
+                None => {}
             }
-            self.members[index].way.set(Condition::Good)?;
+            member.way.set(Condition::Good)?;
         }
-        self.held.lock().unwrap().in_force = MAX;
+        self.held.lock().unwrap().rest();
         let quiet = Instant::now();
         let is_whole = |now: &FleetSnapshot| {
             now.members.len() == MEMBERS + 1
                 && now.max as usize == MAX
                 && now.shares() == MAX as u64
         };
-        let whole = loop {
-            let now = self.fleet.snapshot().await.ok();
+        let (last, whole, idle) = loop {
+            let now = self.look().await;
             let whole = now.as_ref().is_some_and(is_whole);
-            if whole || quiet.elapsed() > Duration::from_secs(60) {
-                break whole;
+            let idle = self.held.lock().unwrap().idle();
+            let done = whole && idle.is_empty();
+            if done || self.is_wrong() || quiet.elapsed() > PATIENCE {
+                break (now, whole, idle);
             }
             if now.is_none_or(|now| now.max as usize != MAX) {
-                let _ = self.fleet.set_max(MAX).await;
+                self.resize(MAX).await;
             }
             sleep(Duration::from_millis(20)).await;
         };
         let took = quiet.elapsed();
-        let last = self.fleet.snapshot().await;
         let held = self.held.lock().unwrap();
         let [killed, stopped, cut, emptied] = self.counts;
         println!(
@@ -350,19 +366,21 @@ impl Round {
              {emptied} servers that came back empty"
         );
         println!(
-            "  {} permits, at most {} held at once; {} times a member was silent for longer than \
-             is promised",
-            held.taken, held.most, held.excused
+            "  {} permits, at most {} held at once; {} looks at what is counted; {} times a member \
+             was silent for longer than is promised",
+            held.taken, held.most, held.looks, held.excused
         );
-        match whole {
-            true => println!("  all shares add up to max {took:.1?} after the last fault"),
-            false => println!("  NEVER DO THE SHARES ADD UP TO MAX: {last:?}"),
-        }
-        if held.wrong.is_empty() {
-            println!("  never more than the max in force");
-        } else {
+        if let Some(wrong) = &held.wrong {
             held.last().iter().for_each(|line| println!("{line}"));
+            println!("  WRONG: {wrong}");
+            return Ok(false);
         }
-        Ok(held.wrong.is_empty() && whole && held.taken > 0)
+        println!("  never more than the max in force, and all that is held is counted");
+        match (whole, &idle[..]) {
+            (true, []) => println!("  all shares add up to max {took:.1?} after the last fault"),
+            (true, idle) => println!("  NEVER DO THESE TAKE A PERMIT AGAIN: {idle:?}"),
+            (false, _) => println!("  NEVER DO THE SHARES ADD UP TO MAX: {last:?}"),
+        }
+        Ok(whole && idle.is_empty())
     }
 }

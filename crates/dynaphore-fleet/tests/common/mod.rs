@@ -1,7 +1,10 @@
 //! A Redis server for a test or an example, and waiting for something without a clock.
+//!
+//! `REDIS_SERVER` names another program for it, such as `valkey-server`.
 #![allow(dead_code)]
 
 use std::{
+    env,
     hash::{BuildHasher, Hasher, RandomState},
     io,
     net::TcpListener,
@@ -107,7 +110,7 @@ fn port() -> io::Result<u16> {
 }
 
 fn spawn(port: u16, arguments: &[String]) -> io::Result<Child> {
-    Command::new("redis-server")
+    Command::new(env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into()))
         .args([
             "--port",
             &port.to_string(),
