@@ -224,6 +224,26 @@ fn nothing_grows_before_the_end_of_the_quiet_time_and_who_waits_is_told_when_tha
 }
 
 #[test]
+fn the_max_that_was_set_last_holds_after_a_loss_whoever_reports_first() {
+    let now = Duration::from_secs(100);
+    let mut world = World::new(2);
+    // The second one stands still and does not hear of it.
+    world.ones[1].runs = false;
+    world.ledger.set_max(now, MAX * 2).unwrap();
+    for _ in 0..110 {
+        world.tick();
+    }
+    for first in [0, 1] {
+        let mut ledger = Ledger::new();
+        for i in [first, 1 - first] {
+            let report = world.ones[i].member.clone().report(world.now, 0, 0);
+            ledger.sync(world.now, &report).unwrap();
+        }
+        assert_eq!(ledger.snapshot(world.now).unwrap().max, MAX * 2);
+    }
+}
+
+#[test]
 fn who_stood_still_for_longer_than_its_lease_takes_no_more_and_is_counted_at_once() {
     let mut world = World::new(2);
     world.ones[1].demand = 3;

@@ -317,14 +317,25 @@ enum Step {
         waits: u32,
         stale: bool,
         leaving: bool,
+        /// The fleet's max as the member knows it, and how new that is.
+        max: u32,
+        version: u64,
     },
     SetMax(u32),
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let version =
+        prop_oneof![8 => Just(0), 1 => (0..9_u64).prop_map(|n| NOW.as_micros() as u64 + n)];
+    let report = (
+        (0..6_u64, 0..9_u32, prop_oneof![Just(0), 0..20_u32]),
+        (prop::bool::weighted(0.1), prop::bool::weighted(0.1)),
+        (0..30_u32, version),
+    );
     prop_oneof![
-        8 => (0..6_u64, 0..9_u32, prop_oneof![Just(0), 0..20_u32], prop::bool::weighted(0.1), prop::bool::weighted(0.1))
-            .prop_map(|(id, out, waits, stale, leaving)| Step::Report { id, out, waits, stale, leaving }),
+        8 => report.prop_map(|((id, out, waits), (stale, leaving), (max, version))| Step::Report {
+            id, out, waits, stale, leaving, max, version,
+        }),
         1 => (0..30_u32).prop_map(Step::SetMax),
     ]
 }
@@ -379,6 +390,8 @@ fn the_script_does_what_the_ledger_does() {
                         waits,
                         stale,
                         leaving,
+                        max,
+                        version,
                     } => {
                         let at = id as usize;
                         seqs[at] += u64::from(!stale);
@@ -386,7 +399,8 @@ fn the_script_does_what_the_ledger_does() {
                             share: if leaving { 0 } else { shares[at] },
                             out,
                             demand: out + waits,
-                            max: 12,
+                            max,
+                            version,
                             lease: Duration::from_secs(3_000_000_000),
                             leaving,
                             ..report(id, seqs[at])
