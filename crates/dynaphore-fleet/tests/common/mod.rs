@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dynaphore_fleet::FleetError;
+
 /// Turns a hang into a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -124,6 +126,19 @@ fn spawn(port: u16, arguments: &[String]) -> io::Result<Child> {
         .args(arguments)
         .stdout(Stdio::piped())
         .spawn()
+}
+
+/// Asks again where a machine under load has taken longer than a lease lets a member wait.
+pub async fn answered<T>(
+    mut ask: impl AsyncFnMut() -> Result<T, FleetError>,
+) -> Result<T, FleetError> {
+    let start = Instant::now();
+    loop {
+        match ask().await {
+            Err(FleetError::Store(error)) if error.may_pass() && start.elapsed() < PATIENCE => {}
+            answer => return answer,
+        }
+    }
 }
 
 /// Polls until it holds.
