@@ -6,18 +6,28 @@
 //! ```
 //!
 //! Members are killed, stand still for half a lease to three, and for 5 s nothing gets through
-//! to them. The ways of half of them are bad all the time (`way.rs`). The server starts again
-//! with nothing; max is 64, 8, 64 every 2 s. With libfaketime, one member's clock is ten
-//! minutes ahead and one runs 5 % too fast.
+//! to them: each has each of these in turn. The ways of half of them are bad all the time
+//! (`way.rs`). The server starts again with nothing; max is 64, 8, 64 every 2 s. With
+//! libfaketime, the clocks of two members are ten minutes ahead and ten minutes behind, and
+//! those of two others run 5 % too fast and too slow.
 //!
-//! Half of the time is with a grace that is longer than a member stands still, half with one
-//! that is shorter than a partition: what is promised is different, and so are the mistakes
+//! Half of the time is with a grace that is shorter than a partition, half with one that is
+//! longer than a member stands still: what is promised is different, and so are the mistakes
 //! that would show.
 //!
 //! # What the probe holds against the fleet
 //!
-//! The max in force: max, or a larger one before it, until the server counts no more than
-//! max, and says that it counts all. Two things are not promised:
+//! 1. No more is held than the max in force: max, or a larger one before it, until the server
+//!    counts no more than max, and says that it counts all.
+//! 2. No member holds more than the server counts for it, and the server counts no more than
+//!    the max in force. The server is asked every 20 ms. What a member held all the while that
+//!    it was asked, it held when the server answered; and a member that the server has
+//!    forgotten may hold nothing. So a permit too many shows also where others leave so many
+//!    idle that the sum stays below max.
+//! 3. A fence is larger than all those before it, and no two lives have the same.
+//! 4. Once it is quiet, all shares add up to max, and each member takes permits again.
+//!
+//! Two things are not promised:
 //!
 //! - What a member holds that has stood still for longer than lease and grace. A machine
 //!   under load may send `SIGCONT` late, or let a process wait. So members say every
@@ -26,8 +36,40 @@
 //! - A change of max without an answer: it may be made later. The bound stays for a lease
 //!   and a grace.
 //!
-//! Fails if the probe ever saw more than the max in force, or if the shares do not add up
-//! to max once it is quiet.
+//! # What it catches
+//!
+//! Mistakes that were planted one at a time, and 60 s of this test with each, on two cores
+//! that did much else. It ends with the first thing that is wrong.
+//!
+//! | planted in | mistake | caught | after | by |
+//! |---|---|---|---|---|
+//! | member | its max stays when its lease is over | 4 of 4 | 5 to 10 s | 2 |
+//! | member | it ends its lease by its own clock of the day, when the server has said | 4 of 4 | 5 to 16 s | 2 |
+//! | member | it comes back with the fence of its first life | 4 of 4 | 7 to 8 s | 2 |
+//! | member | it does not come back when its lease is over | 3 of 3 | in the end | 4 |
+//! | server | it forgets a member when the lease is over, before the grace is | 3 of 3 | 9 to 11 s | 2 |
+//! | server | it takes a member's clock for its own | 4 of 4 | 2 to 7 s | 2 |
+//! | server | it counts a lease from what a member's clock shows | 4 of 4 | 2 to 15 s | 2 |
+//! | server | `set_max` forgets what is out | 4 of 4 | 2 to 4 s | 2 |
+//! | server | a shrink counts before it is acknowledged | 4 of 4 | 3 s | 2 |
+//! | server | what is out is not counted, only shares are | 4 of 4 | 2 to 4 s | 2 |
+//! | server | a share grows before others have given theirs back | 4 of 4 | 1 to 3 s | 1 |
+//! | server | it grants at once when it has come back empty | 4 of 4 | 5 to 6 s | 2 |
+//! | server | fences begin at 1 again when it has come back empty | 4 of 4 | 5 to 7 s | 2, 3 |
+//! | server | all who join have the same fence | 4 of 4 | 1 s | 3 |
+//! | server | it forgets nobody | 3 of 3 | in the end | 4 |
+//!
+//! What it does not catch, and what does:
+//!
+//! | mistake | why not here | caught by |
+//! |---|---|---|
+//! | a report that comes late or twice is taken (0 of 2) | over TCP one comes late only out of a connection that was given up on, seldom with less in it than is out | `model.rs`, three of its tests |
+//! | a member counts its lease from when the answer comes (0 of 2) | it waits for an answer for a third of the lease, which is less than what is left for a machine under load | `model.rs`: all that look for more than max |
+//! | the answer to an older report is applied (0 of 1) | the connection of a report that was given up on is dropped, so none comes | `model.rs`: three of its tests |
+//! | what is out is read before the share is in force (0 of 1) | there are microseconds in between | `model.rs` shows that the order matters (`what_is_out_read_too_early_is_caught`); that `driver.rs` keeps it no test sees |
+//! | the bound on drift is not taken off (0 of 1) | 5 % of a lease is less than what is left for a machine under load | `clock.rs`: `a_member_with_the_slowest_clock_that_is_allowed_lets_go_before_it_is_forgotten` |
+//! | a server that comes back empty takes an older max for the last (0 of 1) | max changes before that is known | `clock.rs`: `the_max_that_was_set_last_holds_after_a_loss_whoever_reports_first` |
+//! | a member does not note a new max (0 of 1) | the same | `redis.rs`: `a_lost_server_pauses_and_an_empty_one_goes_on_with_the_same_max` |
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -68,7 +110,7 @@ const RESIZE: Duration = Duration::from_secs(2);
 const RESTART: Duration = Duration::from_secs(12);
 const FAULT: Duration = Duration::from_millis(500);
 /// Turns a fleet that never is as it should be into a failure.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     program::run("chaos", async |arguments| match arguments {
