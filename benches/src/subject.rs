@@ -104,8 +104,8 @@ pub use self::floor::Floor;
 pub use self::keyed::{Bare, DashmapTokio, Keyed, Lockable};
 pub use self::pool::Leases;
 pub use self::semaphores::{
-    AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreGenerations,
-    DynaphoreStats, Tokio,
+    AsyncLock, Asyncband, Dynaphore, DynaphoreBarging, DynaphoreEventual, DynaphoreFleet,
+    DynaphoreGenerations, DynaphoreStats, Tokio,
 };
 pub use self::services::{DynaphoreStatic, Limits};
 pub use self::trackers::{

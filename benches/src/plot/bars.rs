@@ -12,7 +12,8 @@ use crate::subject::{FLOOR, SIZES, TOKIO};
 /// Every workload that tokio took part in, with bars up for those who are
 /// faster and down for those who are slower.
 ///
-/// Without the floor: it is no semaphore, and its bars would be the largest.
+/// Without the floor: it is no semaphore, and its bars would be the largest. Without those
+/// that have no size: the legend does not name them.
 pub fn throughput(workloads: &[(&'static str, Vec<Outcome>)]) -> Option<Plot> {
     let groups: Vec<Group> = workloads.iter().filter_map(group).collect();
     let bars = || groups.iter().flat_map(|group| &group.bars);
@@ -80,9 +81,11 @@ fn group((workload, outcomes): &(&'static str, Vec<Outcome>)) -> Option<Group> {
         // Other subjects than those of the rest: for the table only.
         return None;
     }
+    let has_size = |subject| SIZES.iter().any(|size| size().subject == subject);
     let bars: Vec<Bar> = outcomes
         .iter()
         .filter(|outcome| outcome.subject != TOKIO && outcome.subject != FLOOR)
+        .filter(|outcome| has_size(outcome.subject))
         .filter_map(|outcome| {
             Some(Bar {
                 subject: outcome.subject,
@@ -112,6 +115,7 @@ mod tests {
             outcome("dynaphore", Some(0.5)),
             outcome(TOKIO, Some(1.0)),
             outcome(FLOOR, Some(0.1)),
+            outcome("no size", Some(0.5)),
         ];
         let group = group(&("try_1t", outcomes)).expect("a group");
         assert_eq!(group.bars.len(), 1);

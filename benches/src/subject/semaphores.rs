@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use asyncband::blocking::FutureExt;
 use dynaphore::{Fairness, Semaphore};
+use dynaphore_fleet::{Fleet, Memory, Options};
 
 pub(super) const OPEN: &str = "the semaphore is never closed";
 const FREE: &str = "enough permits are free in the workload";
@@ -47,6 +48,18 @@ dynaphore! {
 dynaphore! {
     /// `dynaphore::Semaphore` that keeps statistics.
     DynaphoreStats, "dynaphore_stats": |builder| builder.stats(true)
+}
+
+subject! {
+    /// The semaphore of the only member of a fleet, whose thread renews its lease meanwhile.
+    DynaphoreFleet, "dynaphore_fleet": Fleet;
+    new(permits) {
+        let joined = Fleet::join(Memory::new(), "bench", Options::new(permits));
+        let fleet = pollster::block_on(joined).expect("nobody else is there");
+        assert_eq!(fleet.semaphore().max(), permits);
+        fleet
+    };
+    acquire(fleet) fleet.semaphore().acquire().await.expect(OPEN);
 }
 
 subject! {

@@ -14,11 +14,12 @@
 mod common;
 #[path = "../tests/common/probe.rs"]
 mod probe;
+#[path = "../tests/common/program.rs"]
+mod program;
 
 use std::{
     collections::BTreeMap,
     env,
-    error::Error,
     process::{Child, Command, ExitCode, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -27,36 +28,23 @@ use std::{
 use common::Server;
 use dynaphore_fleet::{Fleet, Memory, Options, Redis, Store};
 use probe::{Listener, Teller};
+use program::Failure;
 use tokio::time::sleep;
 
 const MAX: usize = 12;
 const LEASE: Duration = Duration::from_millis(900);
 const SECONDS: u32 = 8;
 
-type Failure = Box<dyn Error + Send + Sync>;
-
 fn main() -> ExitCode {
-    let arguments: Vec<_> = env::args().skip(1).collect();
-    let runtime = tokio::runtime::Runtime::new().expect("no runtime");
-    let done = runtime.block_on(async {
-        match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            [] => show(false).await,
-            ["--memory"] => show(true).await,
-            ["--member", store, tasks] => {
-                member(Redis::new(store)?, Teller::inherited()?, tasks.parse()?).await?;
-                Ok(true)
-            }
-            _ => Err("usage: fleet [--memory]".into()),
+    program::run("fleet", async |arguments| match arguments {
+        [] => show(false).await,
+        ["--memory"] => show(true).await,
+        ["--member", store, tasks] => {
+            member(Redis::new(*store)?, Teller::inherited()?, tasks.parse()?).await?;
+            Ok(true)
         }
-    });
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("fleet: {error}");
-            ExitCode::from(2)
-        }
-    }
+        _ => Err("usage: fleet [--memory]".into()),
+    })
 }
 
 /// Joins, and works with so many tasks until it is killed.
@@ -70,9 +58,9 @@ async fn member(store: impl Store, teller: Teller, tasks: usize) -> Result<(), F
             while let Ok(permit) = semaphore.acquire().await {
                 // The probe has counted it before the work begins, and it is out of the
                 // count before the permit is back.
-                teller.tell(b'+', 0).await?;
+                teller.tell(b'+', || 0).await?;
                 sleep(Duration::from_millis(7)).await;
-                teller.tell(b'-', 0).await?;
+                teller.tell(b'-', || 0).await?;
                 drop(permit);
             }
             Ok::<(), std::io::Error>(())

@@ -18,8 +18,7 @@ use crate::{
 /// their lease, where that is less.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The store in a Redis server, version 7. (Valkey has the same commands, and has not been
-/// tried.) A clone has connections of its own.
+/// The store in a Redis server, version 7, or in Valkey. A clone has connections of its own.
 ///
 /// Each member has two connections: one for its reports, one on which it is called.
 ///

@@ -163,6 +163,23 @@ fn the_share_of_a_killed_member_is_back_within_one_lease() {
 }
 
 #[test]
+fn a_member_with_the_slowest_clock_that_is_allowed_lets_go_before_it_is_forgotten() {
+    // The store's clock gains a tenth on its own.
+    let own = |now: Duration| now * 10 / 11;
+    let (now, mut ledger) = (Duration::from_secs(100), Ledger::new());
+    let mut member = One::new(1).member;
+    let report = member.report(own(now), 0, 4);
+    let (grant, _) = ledger.sync(now, &report).unwrap();
+    member.granted(own(now), report.seq, &grant);
+    member.tick(own(now + LEASE * 98 / 100));
+    assert_eq!(member.share(), MAX, "and not long before");
+    let end = now + LEASE * 99 / 100;
+    member.tick(own(end) + Duration::from_micros(1));
+    assert_eq!(member.share(), 0);
+    assert_eq!(ledger.snapshot(end).unwrap().members.len(), 1);
+}
+
+#[test]
 fn who_waits_is_told_when_the_first_of_the_others_is_forgotten() {
     let report = |id, seq, share, demand| Report {
         id,
@@ -204,6 +221,26 @@ fn nothing_grows_before_the_end_of_the_quiet_time_and_who_waits_is_told_when_tha
     let (grant, _) = ledger.sync(now + LEASE, &report).unwrap();
     assert_eq!((grant.share, grant.next_expiry), (MAX, None));
     assert!(ledger.snapshot(now + LEASE).unwrap().complete);
+}
+
+#[test]
+fn the_max_that_was_set_last_holds_after_a_loss_whoever_reports_first() {
+    let now = Duration::from_secs(100);
+    let mut world = World::new(2);
+    // The second one stands still and does not hear of it.
+    world.ones[1].runs = false;
+    world.ledger.set_max(now, MAX * 2).unwrap();
+    for _ in 0..110 {
+        world.tick();
+    }
+    for first in [0, 1] {
+        let mut ledger = Ledger::new();
+        for i in [first, 1 - first] {
+            let report = world.ones[i].member.clone().report(world.now, 0, 0);
+            ledger.sync(world.now, &report).unwrap();
+        }
+        assert_eq!(ledger.snapshot(world.now).unwrap().max, MAX * 2);
+    }
 }
 
 #[test]

@@ -4,38 +4,48 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Server, until};
+use common::{Server, answered, until};
 use dynaphore_fleet::{
-    Fleet, FleetError, Ledger, OnLoss, Options, Redis, Refusal, Report, State, Store, StoreError,
+    Fleet, FleetError, FleetSnapshot, Ledger, OnLoss, Options, Redis, Refusal, Report, State,
+    Store, StoreError,
 };
 use proptest::prelude::*;
 
 const LEASE: Duration = Duration::from_millis(600);
 
-async fn join(server: &Server, options: Options) -> Result<Fleet, FleetError> {
-    Fleet::join(
-        Redis::new(server.address()).unwrap(),
-        "db",
-        options.lease(LEASE),
-    )
-    .await
+async fn join(address: &str, options: Options) -> Fleet {
+    let store = Redis::new(address).unwrap();
+    let options = options.lease(LEASE);
+    let joined = answered(async || Fleet::join(store.clone(), "db", options.clone()).await).await;
+    joined.unwrap()
 }
 
-/// Why one who has time cannot join.
-async fn refusal(server: &Server) -> FleetError {
+async fn attempt(server: &Server) -> FleetError {
     let store = Redis::new(server.address()).unwrap();
     let options = Options::new(4).lease(Duration::from_secs(3600));
     Fleet::join(store, "db", options).await.unwrap_err()
 }
 
+/// Why one who has time cannot join.
+async fn refusal(server: &Server) -> FleetError {
+    let refused = answered(async || Err::<(), _>(attempt(server).await)).await;
+    refused.unwrap_err()
+}
+
+async fn set_max(fleet: &Fleet, max: usize) {
+    answered(async || fleet.set_max(max).await).await.unwrap();
+}
+
+async fn snapshot(fleet: &Fleet) -> FleetSnapshot {
+    answered(async || fleet.snapshot().await).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_lost_server_pauses_and_an_empty_one_goes_on_with_the_same_max() {
     let mut server = Server::start(&[]);
-    let a = join(&server, Options::new(3)).await.unwrap();
-    let b = join(&server, Options::new(3).on_loss(OnLoss::Keep(1)))
-        .await
-        .unwrap();
-    a.set_max(8).await.unwrap();
+    let a = join(&server.address(), Options::new(3)).await;
+    let b = join(&server.address(), Options::new(3).on_loss(OnLoss::Keep(1))).await;
+    set_max(&a, 8).await;
     until("both have their shares", async || {
         (a.semaphore().max(), b.semaphore().max()) == (4, 4)
     })
@@ -58,26 +68,27 @@ async fn a_lost_server_pauses_and_an_empty_one_goes_on_with_the_same_max() {
         a.fence() > was,
         "another life, though the server has forgotten the first"
     );
-    assert_eq!(a.snapshot().await.unwrap().max, 8);
+    assert_eq!(snapshot(&a).await.max, 8);
     drop(held);
 }
 
 #[tokio::test]
 async fn a_flushed_server_grants_no_more_than_max() {
     let server = Server::start(&[]);
-    let a = join(&server, Options::new(4)).await.unwrap();
+    let a = join(&server.address(), Options::new(4)).await;
     let held = a.semaphore().acquire_many(4).await.unwrap();
     redis::cmd("FLUSHALL")
         .exec(&mut server.connection())
         .unwrap();
     // It knows nothing of `a`.
-    let b = join(&server, Options::new(4)).await.unwrap();
+    let b = join(&server.address(), Options::new(4)).await;
     assert_eq!(b.semaphore().max(), 0);
-    until("both are there", async || {
-        b.snapshot().await.is_ok_and(|s| s.members.len() == 2)
+    until("what is out is counted", async || {
+        let now = snapshot(&b).await;
+        now.members.iter().any(|m| m.out == 4)
     })
     .await;
-    assert_eq!(b.snapshot().await.unwrap().counted(), 4);
+    assert_eq!(snapshot(&b).await.counted(), 4);
     assert!(b.semaphore().try_acquire().is_err());
     drop(held);
     let _permit = b.semaphore().acquire().await.unwrap();
@@ -173,17 +184,13 @@ async fn the_documented_rights_are_enough_and_no_other_key_is_touched() {
         .arg("+evalsha +script|load +hgetall +hset +hdel +publish +subscribe +unsubscribe +time +info +ping".split(' ').collect::<Vec<_>>())
         .exec(&mut connection)
         .unwrap();
-    let store = Redis::new(server.address_for("fleet:secret")).unwrap();
-    let a = Fleet::join(store.clone(), "db", Options::new(4).lease(LEASE))
-        .await
-        .unwrap();
-    let b = Fleet::join(store, "db", Options::new(4).lease(LEASE))
-        .await
-        .unwrap();
+    let address = server.address_for("fleet:secret");
+    let a = join(&address, Options::new(4)).await;
+    let b = join(&address, Options::new(4)).await;
     let all = a.semaphore().acquire_many(4).await.unwrap();
     drop(all);
     b.semaphore().acquire_many(4).await.unwrap().forget();
-    a.set_max(5).await.unwrap();
+    set_max(&a, 5).await;
     let log: Vec<redis::Value> = redis::cmd("ACL").arg("LOG").query(&mut connection).unwrap();
     // The client library's name for itself, which it can do without.
     let denied = log
@@ -217,57 +224,81 @@ async fn an_answer_that_is_none_is_told() {
     ));
 }
 
-#[tokio::test]
-async fn a_crowd_of_a_hundred_thousand_members_is_refused() {
-    let server = Server::start(&[]);
-    let mut store = Redis::new(server.address()).unwrap();
-    let mut refused = 0;
-    let mut report = report(0, 1);
+/// The answer of a server that may take longer than the client waits.
+async fn answer(store: &mut Redis, id: u64) -> Result<(), Refusal> {
+    let mut report = report(id, 1);
     report.lease = Duration::from_secs(3600);
-    // Those that are in, then one of those that are not; the script reads all of it.
-    // A connection may break on a machine that does much else; the next call makes a new one.
-    let mut lost = 0;
-    for id in 0..1030 {
-        report.id = id;
-        loop {
-            match store.sync("db", &report).await {
-                Ok(_) => assert!(id < 1024),
-                Err(StoreError::Refused(Refusal::TooManyMembers)) => refused += 1,
-                Err(StoreError::Lost(_)) if lost < 3 => {
-                    lost += 1;
-                    continue;
-                }
-                Err(error) => panic!("member {id}: {error}"),
-            }
-            break;
-        }
-    }
-    assert_eq!(refused, 6);
-    assert_eq!(store.snapshot("db").await.unwrap().members.len(), 1024);
-    // One hundred thousand that somebody else has written.
-    let mut connection = server.connection();
+    let mut answer = None;
+    until("the server answers", async || {
+        report.seq += 1;
+        answer = match store.sync("db", &report).await {
+            Ok(_) => Some(Ok(())),
+            Err(StoreError::Refused(refusal)) => Some(Err(refusal)),
+            Err(StoreError::Lost(_)) => None,
+            Err(error) => panic!("{error}"),
+        };
+        answer.is_some()
+    })
+    .await;
+    answer.unwrap()
+}
+
+/// Members that somebody else has written.
+fn write_members(server: &Server, ids: std::ops::Range<u64>) {
     let mut pipe = redis::pipe();
-    for id in 0..100_000 {
+    for id in ids {
         pipe.cmd("HSET")
             .arg("dynaphore:{db}")
             .arg(format!("m:{id}"))
             .arg("1 1 0 0 0 0 9000000000000000")
             .ignore();
     }
-    pipe.exec(&mut connection).unwrap();
-    let error = refusal(&server).await;
+    pipe.exec(&mut server.connection()).unwrap();
+}
+
+fn fields(server: &Server) -> usize {
+    redis::cmd("HLEN")
+        .arg("dynaphore:{db}")
+        .query(&mut server.connection())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn who_comes_after_1024_members_is_refused() {
+    let server = Server::start(&[]);
+    let mut store = Redis::new(server.address()).unwrap();
+    assert_eq!(answer(&mut store, 0).await, Ok(()));
+    write_members(&server, 1..1023);
+    assert_eq!(answer(&mut store, 1023).await, Ok(()));
+    let known = fields(&server);
+    for id in 1024..1030 {
+        let refused = answer(&mut store, id).await;
+        assert_eq!(refused, Err(Refusal::TooManyMembers));
+    }
+    assert_eq!(fields(&server), known);
+    // Who is in stays in.
+    assert_eq!(answer(&mut store, 1022).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_crowd_of_a_hundred_thousand_members_is_refused() {
+    // The script reads all of it, for however long that takes: else the server says meanwhile
+    // to others that it is busy.
+    let server = Server::start(&["--lua-time-limit", "0"]);
+    let mut store = Redis::new(server.address()).unwrap();
+    assert_eq!(answer(&mut store, 0).await, Ok(()));
+    write_members(&server, 1..100_000);
+    let known = fields(&server);
+    let error = attempt(&server).await;
     assert!(
         matches!(
             &error,
+            // The client has waited for long enough.
             FleetError::Store(StoreError::Refused(Refusal::TooManyMembers) | StoreError::Lost(_))
         ),
         "{error}"
     );
-    let left: usize = redis::cmd("HLEN")
-        .arg("dynaphore:{db}")
-        .query(&mut connection)
-        .unwrap();
-    assert!(left >= 100_000);
+    assert_eq!(fields(&server), known);
 }
 
 fn report(id: u64, seq: u64) -> Report {
@@ -293,14 +324,25 @@ enum Step {
         waits: u32,
         stale: bool,
         leaving: bool,
+        /// The fleet's max as the member knows it, and how new that is.
+        max: u32,
+        version: u64,
     },
     SetMax(u32),
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let version =
+        prop_oneof![8 => Just(0), 1 => (0..9_u64).prop_map(|n| NOW.as_micros() as u64 + n)];
+    let report = (
+        (0..6_u64, 0..9_u32, prop_oneof![Just(0), 0..20_u32]),
+        (prop::bool::weighted(0.1), prop::bool::weighted(0.1)),
+        (0..30_u32, version),
+    );
     prop_oneof![
-        8 => (0..6_u64, 0..9_u32, prop_oneof![Just(0), 0..20_u32], prop::bool::weighted(0.1), prop::bool::weighted(0.1))
-            .prop_map(|(id, out, waits, stale, leaving)| Step::Report { id, out, waits, stale, leaving }),
+        8 => report.prop_map(|((id, out, waits), (stale, leaving), (max, version))| Step::Report {
+            id, out, waits, stale, leaving, max, version,
+        }),
         1 => (0..30_u32).prop_map(Step::SetMax),
     ]
 }
@@ -355,6 +397,8 @@ fn the_script_does_what_the_ledger_does() {
                         waits,
                         stale,
                         leaving,
+                        max,
+                        version,
                     } => {
                         let at = id as usize;
                         seqs[at] += u64::from(!stale);
@@ -362,7 +406,8 @@ fn the_script_does_what_the_ledger_does() {
                             share: if leaving { 0 } else { shares[at] },
                             out,
                             demand: out + waits,
-                            max: 12,
+                            max,
+                            version,
                             lease: Duration::from_secs(3_000_000_000),
                             leaving,
                             ..report(id, seqs[at])

@@ -6,10 +6,10 @@ use std::{sync::Arc, time::Duration};
 
 #[cfg(feature = "redis-tests")]
 use common::Server;
-use common::until;
+use common::{answered, until};
 #[cfg(feature = "redis-tests")]
 use dynaphore_fleet::Redis;
-use dynaphore_fleet::{Fleet, FleetError, Memory, Options, State, Store};
+use dynaphore_fleet::{Fleet, FleetError, FleetSnapshot, Memory, Options, State, Store};
 
 const LEASE: Duration = Duration::from_millis(600);
 
@@ -17,13 +17,22 @@ fn options(max: usize) -> Options {
     Options::new(max).lease(LEASE)
 }
 
-async fn join(store: impl Store, max: usize) -> Fleet {
-    Fleet::join(store, "db", options(max)).await.unwrap()
+async fn join(store: impl Store + Clone, max: usize) -> Fleet {
+    let joined = answered(async || Fleet::join(store.clone(), "db", options(max)).await).await;
+    joined.unwrap()
+}
+
+async fn snapshot(fleet: &Fleet) -> FleetSnapshot {
+    answered(async || fleet.snapshot().await).await.unwrap()
+}
+
+async fn set_max(fleet: &Fleet, max: usize) {
+    answered(async || fleet.set_max(max).await).await.unwrap();
 }
 
 async fn shares_are(fleet: &Fleet, shares: &[u32]) {
     until("the shares are as they should be", async || {
-        let snapshot = fleet.snapshot().await.unwrap();
+        let snapshot = snapshot(fleet).await;
         let mut now: Vec<_> = snapshot.members.iter().map(|m| m.share).collect();
         now.sort_unstable();
         now == shares
@@ -84,16 +93,13 @@ async fn a_shrink_settles_when_holders_are_done<S: Store + Clone>(store: S) {
     let b = join(store, 8).await;
     shares_are(&a, &[4, 4]).await;
     let held = a.semaphore().clone().try_acquire_many_owned(4).unwrap();
-    b.set_max(2).await.unwrap();
+    set_max(&b, 2).await;
     until("the store knows what is out", async || {
-        b.snapshot().await.unwrap().out() == 4
+        snapshot(&b).await.out() == 4
     })
     .await;
-    until("b has shrunk", async || {
-        b.snapshot().await.unwrap().counted() == 4
-    })
-    .await;
-    assert_eq!(b.snapshot().await.unwrap().max, 2);
+    until("b has shrunk", async || snapshot(&b).await.counted() == 4).await;
+    assert_eq!(snapshot(&b).await.max, 2);
     {
         let mut settled = std::pin::pin!(b.settled());
         tokio::select! {
@@ -101,12 +107,12 @@ async fn a_shrink_settles_when_holders_are_done<S: Store + Clone>(store: S) {
             _ = &mut settled => panic!("four are out"),
             () = std::future::ready(()) => {}
         }
-        drop(held);
-        settled.await.unwrap();
     }
-    let snapshot = a.snapshot().await.unwrap();
+    drop(held);
+    answered(async || b.settled().await).await.unwrap();
+    let snapshot = snapshot(&a).await;
     assert!(snapshot.counted() <= 2);
-    b.set_max(6).await.unwrap();
+    set_max(&b, 6).await;
     shares_are(&a, &[3, 3]).await;
 }
 
@@ -117,7 +123,7 @@ async fn who_leaves_gives_all_back<S: Store + Clone>(store: S) {
     let semaphore = Arc::clone(b.semaphore());
     b.leave().await;
     assert!(semaphore.is_closed());
-    assert_eq!(a.snapshot().await.unwrap().members.len(), 1);
+    until("it is gone", async || snapshot(&a).await.members.len() == 1).await;
     until("a has all", async || a.semaphore().max() == 6).await;
 }
 
@@ -136,7 +142,7 @@ async fn a_dropped_member_gives_back_what_nobody_holds_and_then_the_rest<S: Stor
     );
     // Longer than a lease: it goes on to renew as long as somebody holds.
     tokio::time::sleep(LEASE * 2).await;
-    assert_eq!(a.snapshot().await.unwrap().counted(), 6);
+    assert_eq!(snapshot(&a).await.counted(), 6);
     assert!(
         a.semaphore().try_acquire().is_err(),
         "one is out over there"
@@ -158,8 +164,8 @@ async fn fences_grow<S: Store + Clone>(store: S) {
 async fn the_max_of_the_fleet_is_that_of_its_founder<S: Store + Clone>(store: S) {
     let a = join(store.clone(), 6).await;
     let b = join(store, 60).await;
-    assert_eq!(b.snapshot().await.unwrap().max, 6);
-    assert_eq!(a.snapshot().await.unwrap().max, 6);
+    assert_eq!(snapshot(&b).await.max, 6);
+    assert_eq!(snapshot(&a).await.max, 6);
 }
 
 async fn another_lease_is_refused<S: Store + Clone>(store: S) {
@@ -171,10 +177,11 @@ async fn another_lease_is_refused<S: Store + Clone>(store: S) {
 
 async fn fleets_of_other_names_are_apart<S: Store + Clone>(store: S) {
     let a = join(store.clone(), 6).await;
-    let b = Fleet::join(store, "web", options(7)).await.unwrap();
+    let b = answered(async || Fleet::join(store.clone(), "web", options(7)).await).await;
+    let b = b.unwrap();
     until("a has all", async || a.semaphore().max() == 6).await;
     until("b has all", async || b.semaphore().max() == 7).await;
-    assert_eq!(b.snapshot().await.unwrap().members.len(), 1);
+    assert_eq!(snapshot(&b).await.members.len(), 1);
 }
 
 async fn bad_names_and_options_are_told<S: Store + Clone>(store: S) {
@@ -198,7 +205,7 @@ async fn bad_names_and_options_are_told<S: Store + Clone>(store: S) {
         fleet.set_max(usize::MAX).await,
         Err(FleetError::Invalid(_))
     ));
-    assert_eq!(fleet.snapshot().await.unwrap().max, 1);
+    assert_eq!(snapshot(&fleet).await.max, 1);
 }
 
 macro_rules! suite {

@@ -11,11 +11,19 @@ use std::{
 use dynaphore_fleet::{Fleet, Options, Redis};
 use tokio::time::sleep;
 
-use super::{Failure, LEASE, LONG_HOLD, MAX, held::Held, probe, probe::Teller, way::Way};
+use super::{LEASE, LONG_HOLD, MAX, held::Held, probe, probe::Teller, program::Failure, way::Way};
 
 /// So many that two members could use all permits.
 const TASKS: usize = 40;
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+/// The clocks of the first members: what they are off by, and whether only the clock of the day
+/// is.
+const CLOCKS: [(&str, bool); 4] = [
+    ("+10m", true),
+    ("+0 x1.05", false),
+    ("-10m", true),
+    ("+0 x0.95", false),
+];
 
 /// Whether clocks can be made wrong.
 pub fn clocks() -> bool {
@@ -38,15 +46,13 @@ impl Process {
         let grace = grace.as_millis().to_string();
         let mut command = way.command(&env::current_exe()?);
         command.args(["--member", way.store(), fleet, &grace]);
-        if clocks() && index < 2 {
-            command.env("LD_PRELOAD", FAKETIME);
-            match index {
-                0 => command
-                    .env("FAKETIME", "+10m")
-                    .env("DONT_FAKE_MONOTONIC", "1"),
-                _ => command.env("FAKETIME", "+0 x1.05"),
-            };
+        if let Some((clock, of_day)) = CLOCKS.get(index).filter(|_| clocks()) {
+            command.env("LD_PRELOAD", FAKETIME).env("FAKETIME", clock);
+            if *of_day {
+                command.env("DONT_FAKE_MONOTONIC", "1");
+            }
         }
+        held.lock().unwrap().expect(number);
         let (end, listener) = probe::pair()?;
         // It is killed, so what it says then is of no use.
         let child = command.stdin(end).stderr(Stdio::null()).spawn()?;
@@ -99,9 +105,9 @@ pub async fn work(store: &str, fleet: &str, grace: Duration) -> Result<(), Failu
         tokio::spawn(async move {
             while let Ok(permit) = fleet.semaphore().acquire().await {
                 // Counted after it is taken, and out of the count before it is back.
-                teller.tell(b'+', fleet.fence()).await?;
+                teller.tell(b'+', || fleet.fence()).await?;
                 sleep(hold).await;
-                teller.tell(b'-', fleet.fence()).await?;
+                teller.tell(b'-', || fleet.fence()).await?;
                 drop(permit);
             }
             Ok::<(), io::Error>(())
@@ -109,7 +115,7 @@ pub async fn work(store: &str, fleet: &str, grace: Duration) -> Result<(), Failu
     }
     // It runs.
     loop {
-        teller.tell(b'.', fleet.fence()).await?;
+        teller.tell(b'.', || fleet.fence()).await?;
         sleep(Duration::from_millis(20)).await;
     }
 }

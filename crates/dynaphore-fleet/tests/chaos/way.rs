@@ -6,6 +6,7 @@
 
 use std::{
     io,
+    net::Ipv4Addr,
     path::Path,
     process::{self, Command, Stdio},
     sync::{
@@ -24,7 +25,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::Random;
+use super::{MEMBERS, Random};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
@@ -91,23 +92,25 @@ fn run(line: &str) -> io::Result<()> {
 struct Space {
     name: String,
     link: String,
-    host: String,
+    host: Ipv4Addr,
     by: Network,
 }
 
 impl Space {
     fn new(index: usize, by: Network) -> io::Result<Self> {
         let id = process::id();
+        // Four of the addresses that are for tests of networks (RFC 2544): others in each
+        // process, for two tests may run at once.
+        let first = 4 * ((id * MEMBERS as u32 + index as u32) % (1 << 15));
+        let address = |n| Ipv4Addr::from_bits(0xc612_0000 + first + n);
+        let (host, inside) = (address(1), address(2));
         let space = Self {
             name: format!("dynaphore-{id}-{index}"),
             link: format!("dy{id}n{index}"),
-            // Addresses that are for tests of networks (RFC 2544).
-            host: format!("198.18.{index}.1"),
+            host,
             by,
         };
-        let Self {
-            name, link, host, ..
-        } = &space;
+        let Self { name, link, .. } = &space;
         run(&format!("ip netns add {name}"))?;
         // From here on, dropping it cleans up.
         run(&format!(
@@ -115,9 +118,7 @@ impl Space {
         ))?;
         run(&format!("ip addr add {host}/30 dev {link}"))?;
         run(&format!("ip link set {link} up"))?;
-        run(&format!(
-            "ip -n {name} addr add 198.18.{index}.2/30 dev way"
-        ))?;
+        run(&format!("ip -n {name} addr add {inside}/30 dev way"))?;
         run(&format!("ip -n {name} link set way up"))?;
         Ok(space)
     }
@@ -177,7 +178,7 @@ impl Way {
         };
         let host = space
             .as_ref()
-            .map_or("127.0.0.1", |space| space.host.as_str());
+            .map_or(Ipv4Addr::LOCALHOST, |space| space.host);
         let listener = TcpListener::bind((host, 0)).await?;
         let way = Self {
             store: format!("redis://{}", listener.local_addr()?),

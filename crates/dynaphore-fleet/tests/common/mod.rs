@@ -1,13 +1,18 @@
 //! A Redis server for a test or an example, and waiting for something without a clock.
+//!
+//! `REDIS_SERVER` names another program for it, such as `valkey-server`.
 #![allow(dead_code)]
 
 use std::{
+    env,
     hash::{BuildHasher, Hasher, RandomState},
     io,
     net::TcpListener,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+
+use dynaphore_fleet::FleetError;
 
 /// Turns a hang into a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -107,7 +112,7 @@ fn port() -> io::Result<u16> {
 }
 
 fn spawn(port: u16, arguments: &[String]) -> io::Result<Child> {
-    Command::new("redis-server")
+    Command::new(env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into()))
         .args([
             "--port",
             &port.to_string(),
@@ -121,6 +126,19 @@ fn spawn(port: u16, arguments: &[String]) -> io::Result<Child> {
         .args(arguments)
         .stdout(Stdio::piped())
         .spawn()
+}
+
+/// Asks again where a machine under load has taken longer than a lease lets a member wait.
+pub async fn answered<T>(
+    mut ask: impl AsyncFnMut() -> Result<T, FleetError>,
+) -> Result<T, FleetError> {
+    let start = Instant::now();
+    loop {
+        match ask().await {
+            Err(FleetError::Store(error)) if error.may_pass() && start.elapsed() < PATIENCE => {}
+            answer => return answer,
+        }
+    }
 }
 
 /// Polls until it holds.

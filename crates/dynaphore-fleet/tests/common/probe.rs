@@ -29,11 +29,12 @@ impl Teller {
         Self::new(io::stdin().as_fd().try_clone_to_owned()?)
     }
 
-    /// Tells the probe, and waits until that has heard it.
-    pub async fn tell(&self, what: u8, number: u64) -> io::Result<()> {
+    /// Tells the probe, and waits until that has heard it. The number is read when it is this
+    /// message's turn, so one that only grows is heard to grow.
+    pub async fn tell(&self, what: u8, number: impl FnOnce() -> u64) -> io::Result<()> {
         let mut end = self.0.lock().await;
         let mut message = [what; 9];
-        message[1..].copy_from_slice(&number.to_be_bytes());
+        message[1..].copy_from_slice(&number().to_be_bytes());
         end.write_all(&message).await?;
         end.read_u8().await.map(drop)
     }
