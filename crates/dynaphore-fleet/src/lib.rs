@@ -98,9 +98,12 @@ mod ledger;
 mod member;
 mod message;
 mod options;
+#[cfg(feature = "redis")]
 mod redis;
 mod store;
 
+#[cfg(feature = "redis")]
+pub use self::redis::Redis;
 pub use self::{
     error::{FleetError, StoreError},
     fleet::{Fleet, State},
@@ -108,6 +111,5 @@ pub use self::{
     member::{Member, Terms},
     message::{FleetSnapshot, Grant, MemberSnapshot, Refusal, Report},
     options::{OnLoss, Options},
-    redis::Redis,
     store::{BoxFuture, Calls, Memory, Store},
 };
