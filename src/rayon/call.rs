@@ -123,24 +123,16 @@ impl<J: Job> Queue<J> {
     }
 }
 
-/// What is set aside, and how it is run.
-pub(super) trait Jobs<'s>: Send + Sync + Sized + 's {
-    type Source: Source + 's;
-    type Job: Job + 's;
-
+/// How jobs are run.
+pub(super) trait Work<'s, S: Source + 's>: Job + 's {
     /// Runs what was set aside, as much as the grant is good for.
-    fn work(call: &Arc<Call<'s, Self>>, scope: &Scope<'s>, grant: Grant<PermitOf<'s, Self>>);
+    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, grant: Grant<S::Permit>);
 }
 
-type PermitOf<'s, J> = <<J as Jobs<'s>>::Source as Source>::Permit;
-type ErrorOf<'s, J> = <<J as Jobs<'s>>::Source as Source>::Error;
-
 /// What the jobs of one call or scope share.
-pub(super) struct Call<'s, J: Jobs<'s>> {
-    pub(super) source: J::Source,
-    pub(super) queue: Queue<J::Job>,
-    /// What else they have in common.
-    pub(super) jobs: J,
+pub(super) struct Call<S: Source, J> {
+    pub(super) source: S,
+    pub(super) queue: Queue<J>,
     pub(super) number: u64,
     /// It is made within a throttled item.
     is_nested: bool,
@@ -150,7 +142,7 @@ pub(super) struct Call<'s, J: Jobs<'s>> {
     /// Requests of our own in the semaphore's line: 0 or 1.
     asking: AtomicUsize,
     /// Why nothing is begun any more.
-    ended: OnceLock<ErrorOf<'s, J>>,
+    ended: OnceLock<S::Error>,
     duty: Mutex<Duty>,
 }
 
@@ -263,12 +255,11 @@ impl<P: Permit> Grant<P> {
     }
 }
 
-impl<'s, J: Jobs<'s>> Call<'s, J> {
-    pub(super) fn new(source: J::Source, jobs: J, returns: bool) -> Self {
+impl<S: Source, J: Job> Call<S, J> {
+    pub(super) fn new(source: S, returns: bool) -> Self {
         Self {
             source,
             queue: Queue::default(),
-            jobs,
             number: frames::number_call(),
             is_nested: !frames::are_none(),
             returns,
@@ -280,7 +271,7 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
 
     /// The right to run what needs `n` permits, here and now, for number `number`.
     #[inline]
-    pub(super) fn admit(&self, n: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
+    pub(super) fn admit(&self, n: u32, number: u64) -> Option<Grant<S::Permit>> {
         if !frames::are_none() {
             if let Some(grant) = self.beneath(n, number) {
                 return Some(grant);
@@ -301,7 +292,7 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
 
     /// The same under the permits of what is suspended on this thread, with the rest ahead
     /// of the line if it is free: the first in line may wait for what is suspended.
-    fn beneath(&self, n: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
+    fn beneath(&self, n: u32, number: u64) -> Option<Grant<S::Permit>> {
         if n == 0 {
             return None;
         }
@@ -311,11 +302,7 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
     }
 
     /// Takes up to `most` of the next jobs, with what each needs, and makes `grant` fit.
-    pub(super) fn take(
-        &self,
-        grant: &mut Grant<PermitOf<'s, J>>,
-        most: usize,
-    ) -> Option<(u32, J::Job)> {
+    pub(super) fn take(&self, grant: &mut Grant<S::Permit>, most: usize) -> Option<(u32, J)> {
         loop {
             let (need, _) = self.queue.next()?;
             if !grant.fit(&self.source, need) {
@@ -329,7 +316,7 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
     }
 
     /// Should whoever has `grant` go on after a job?
-    pub(super) fn goes_on(&self, grant: &Grant<PermitOf<'s, J>>) -> bool {
+    pub(super) fn goes_on(&self, grant: &Grant<S::Permit>) -> bool {
         if let Some(permit) = grant.own() {
             return !permit.semaphore().is_pressed(|| self.asking());
         }
@@ -355,7 +342,7 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
     }
 
     /// Nothing is begun any more, since whoever asks is turned away.
-    pub(super) fn end(&self, error: ErrorOf<'s, J>) {
+    pub(super) fn end(&self, error: S::Error) {
         // The first reason counts.
         let _ = self.ended.set(error);
         self.queue.clear();
@@ -366,7 +353,7 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
     }
 
     /// Why not all was done, if it was not.
-    pub(super) fn ended(&self) -> Option<ErrorOf<'s, J>> {
+    pub(super) fn ended(&self) -> Option<S::Error> {
         self.ended.get().copied()
     }
 
@@ -396,7 +383,7 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
 /// Has helpers come for what is set aside: one for each that finds its permits, and one
 /// that waits, if the call does not do so itself. Called after every addition, and by
 /// everybody who stops running jobs.
-pub(super) fn tend<'s, J: Jobs<'s>>(call: &Arc<Call<'s, J>>, scope: &Scope<'s>) {
+pub(super) fn tend<'s, S: Source + 's, J: Work<'s, S>>(call: &Arc<Call<S, J>>, scope: &Scope<'s>) {
     // ORDERING: pairs with itself: of one who has added jobs and finds no permits, and
     // one who has given permits back and finds no jobs, one sees the other.
     fence(SeqCst);
@@ -421,11 +408,11 @@ pub(super) fn tend<'s, J: Jobs<'s>>(call: &Arc<Call<'s, J>>, scope: &Scope<'s>) 
 }
 
 /// Spawns a helper, with permits or to take some when it begins.
-pub(super) fn hire<'s, J: Jobs<'s>>(
-    call: &Arc<Call<'s, J>>,
+pub(super) fn hire<'s, S: Source + 's, J: Work<'s, S>>(
+    call: &Arc<Call<S, J>>,
     scope: &Scope<'s>,
     duty: &mut Duty,
-    permit: Option<PermitOf<'s, J>>,
+    permit: Option<S::Permit>,
 ) {
     duty.coming += 1;
     duty.helpers += 1;
@@ -440,12 +427,12 @@ pub(super) fn hire<'s, J: Jobs<'s>>(
 }
 
 /// The time from a helper's beginning to its end.
-struct Shift<'a, 's, J: Jobs<'s>> {
-    call: &'a Arc<Call<'s, J>>,
+struct Shift<'a, 's, S: Source + 's, J: Work<'s, S>> {
+    call: &'a Arc<Call<S, J>>,
     scope: &'a Scope<'s>,
 }
 
-impl<'s, J: Jobs<'s>> Drop for Shift<'_, 's, J> {
+impl<'s, S: Source + 's, J: Work<'s, S>> Drop for Shift<'_, 's, S, J> {
     fn drop(&mut self) {
         {
             let mut duty = self.call.duty();
@@ -458,10 +445,10 @@ impl<'s, J: Jobs<'s>> Drop for Shift<'_, 's, J> {
     }
 }
 
-fn help<'s, J: Jobs<'s>>(
-    call: &Arc<Call<'s, J>>,
+fn help<'s, S: Source + 's, J: Work<'s, S>>(
+    call: &Arc<Call<S, J>>,
     scope: &Scope<'s>,
-    permit: Option<PermitOf<'s, J>>,
+    permit: Option<S::Permit>,
 ) {
     // What lies beneath cannot go on before a helper of a scope has ended.
     let number = match call.returns {
@@ -496,11 +483,11 @@ impl<S: Source> Drop for Request<S> {
 }
 
 /// The one who waits on behalf of a call.
-struct Keeper<'a, 's, J: Jobs<'s>> {
-    call: &'a Arc<Call<'s, J>>,
+struct Keeper<'a, 's, S: Source + 's, J: Work<'s, S>> {
+    call: &'a Arc<Call<S, J>>,
     scope: &'a Scope<'s>,
     wait: Wait,
-    request: Option<Request<J::Source>>,
+    request: Option<Request<S>>,
     /// Since when it has waited for the same.
     since: Option<Instant>,
 }
@@ -508,8 +495,8 @@ struct Keeper<'a, 's, J: Jobs<'s>> {
 /// Waits on behalf of the call, as number `number`, until nothing is set aside any more
 /// (and, if the call is to return, no helper is left), or until `stop`. If somebody does
 /// so already, returns at once.
-pub(super) fn attend<'s, J: Jobs<'s>>(
-    call: &Arc<Call<'s, J>>,
+pub(super) fn attend<'s, S: Source + 's, J: Work<'s, S>>(
+    call: &Arc<Call<S, J>>,
     scope: &Scope<'s>,
     wait: Wait,
     number: u64,
@@ -551,7 +538,7 @@ pub(super) fn attend<'s, J: Jobs<'s>>(
     }
 }
 
-impl<'s, J: Jobs<'s>> Drop for Keeper<'_, 's, J> {
+impl<'s, S: Source + 's, J: Work<'s, S>> Drop for Keeper<'_, 's, S, J> {
     fn drop(&mut self) {
         self.has_nothing_to_ask_for();
         // Whoever has added a job before this has counted on this keeper: each of those
@@ -560,7 +547,7 @@ impl<'s, J: Jobs<'s>> Drop for Keeper<'_, 's, J> {
     }
 }
 
-impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
+impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
     fn has_nothing_to_ask_for(&mut self) {
         (self.request, self.since) = (None, None);
         self.call.asking.store(0, Relaxed);
@@ -582,7 +569,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
         }
     }
 
-    fn permits(&mut self, need: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
+    fn permits(&mut self, need: u32, number: u64) -> Option<Grant<S::Permit>> {
         let (call, is_worker) = (self.call, self.wait.is_worker);
         if let Some(grant) = call.beneath(need, number).filter(|_| is_worker) {
             return Some(grant);
@@ -636,7 +623,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
     }
 
     /// Stands in line for `need` permits.
-    fn ask(&mut self, need: u32) -> Option<PermitOf<'s, J>> {
+    fn ask(&mut self, need: u32) -> Option<S::Permit> {
         let call = self.call;
         self.request.take_if(|request| request.need != need);
         if self.request.is_none() && self.since.is_some() {
@@ -667,7 +654,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
     }
 
     /// There is no place in line. Whoever is refused one for want of room can still share.
-    fn is_refused(&mut self, error: ErrorOf<'s, J>) {
+    fn is_refused(&mut self, error: S::Error) {
         let call = self.call;
         let is_late = self.since.get_or_insert_with(Instant::now).elapsed() >= HOPE;
         let now = call.source.now();
@@ -678,7 +665,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
 
     /// After a long wait: under what is suspended beneath, and the rest over max. Or, in a
     /// nested call, under what is free, ahead of who waits for what is suspended.
-    fn over_max(&self, need: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
+    fn over_max(&self, need: u32, number: u64) -> Option<Grant<S::Permit>> {
         let source = &self.call.source;
         if let Some(borrowed) = frames::borrow(source.id(), number, need, None) {
             return Grant::shared(source, need, Some(borrowed), None, true);
@@ -691,7 +678,11 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
 /// Nobody runs the jobs, and there is no place to wait for permits. A call that returns
 /// does so with the error; a scope panics with it, since it has nobody else to tell. That
 /// the semaphore was closed is no surprise.
-fn turn_away<'s, J: Jobs<'s>>(call: &Arc<Call<'s, J>>, scope: &Scope<'s>, error: ErrorOf<'s, J>) {
+fn turn_away<'s, S: Source + 's, J: Work<'s, S>>(
+    call: &Arc<Call<S, J>>,
+    scope: &Scope<'s>,
+    error: S::Error,
+) {
     if call.returns || error == AcquireError::Closed.into() {
         return call.end(error);
     }

@@ -1,11 +1,11 @@
 //! Jobs in a rayon scope, which may borrow what outlives it.
 
-use std::{cell::Cell, fmt, marker::PhantomData, sync::Arc};
+use std::{cell::Cell, fmt, sync::Arc};
 
 use rayon::Scope;
 
 use super::{
-    call::{self, Call, Grant, Jobs, hire, tend},
+    call::{self, Call, Grant, Work, hire, tend},
     frames,
     source::Source,
     throttle::{Throttle, ThrottlePermit},
@@ -52,7 +52,7 @@ use crate::{AcquireError, Semaphore};
 /// assert_eq!(letters.load(Relaxed), 20);
 /// ```
 pub struct ScopeThrottle<'scope, S: Source = Arc<Semaphore>> {
-    call: Arc<Call<'scope, Boxes<'scope, S>>>,
+    call: Arc<Call<S, Job<'scope>>>,
 }
 
 type Job<'scope> = Box<dyn FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope>;
@@ -81,7 +81,7 @@ impl<S: Source + 'static> Throttle<S> {
     #[must_use]
     pub fn scoped<'scope>(&self) -> ScopeThrottle<'scope, S> {
         ScopeThrottle {
-            call: Arc::new(Call::new(self.source.clone(), Boxes(PhantomData), false)),
+            call: Arc::new(Call::new(self.source.clone(), false)),
         }
     }
 
@@ -258,14 +258,8 @@ impl<'scope, S: Source + 'scope> fmt::Debug for ScopeThrottle<'scope, S> {
 
 impl call::Job for Job<'_> {}
 
-/// Jobs in a scope.
-pub(super) struct Boxes<'s, S>(PhantomData<fn(S) -> &'s ()>);
-
-impl<'s, S: Source + 's> Jobs<'s> for Boxes<'s, S> {
-    type Source = S;
-    type Job = Job<'s>;
-
-    fn work(call: &Arc<Call<'s, Self>>, scope: &Scope<'s>, mut grant: Grant<S::Permit>) {
+impl<'s, S: Source + 's> Work<'s, S> for Job<'s> {
+    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, mut grant: Grant<S::Permit>) {
         let Some((need, job)) = call.take(&mut grant, 1) else {
             return;
         };
