@@ -95,14 +95,17 @@ impl<J: Job> Queue<J> {
             .map(|&(need, number, _)| (need, number))
     }
 
-    /// Takes up to `most` of the next ones, if `permits` are enough for each; with what
-    /// each needs.
-    pub(super) fn take(&self, most: usize, permits: u32) -> Option<(u32, J)> {
+    /// Takes up to `most` of the next ones, with what each needs, if `fits` says yes to that.
+    pub(super) fn take(&self, most: usize, fits: impl FnOnce(u32) -> bool) -> Option<(u32, J)> {
+        if self.len() == 0 {
+            return None;
+        }
         let mut jobs = locked(&self.jobs);
-        let (need, _, front) = jobs
-            .front_mut()
-            .filter(|&&mut (need, ..)| need <= permits)?;
+        let (need, _, front) = jobs.front_mut()?;
         let need = *need;
+        if !fits(need) {
+            return None;
+        }
         let job = match front.split_off(most) {
             Some(first) => first,
             None => jobs.pop_front()?.2,
@@ -161,7 +164,7 @@ pub(super) struct Duty {
 #[derive(Debug)]
 pub(super) struct Grant<P> {
     /// Left before the permits go.
-    entered: Entered,
+    _entered: Entered,
     permit: Option<P>,
     /// What of it belongs to something suspended on this thread.
     here: Option<Borrowed>,
@@ -175,7 +178,7 @@ impl<P: Permit> Grant<P> {
     pub(super) fn new(permit: P) -> Self {
         let permits = permit.permits();
         Self {
-            entered: Entered::new(permit.id(), permits),
+            _entered: Entered::new(permit.id(), permits),
             permit: Some(permit),
             here: None,
             there: None,
@@ -205,7 +208,7 @@ impl<P: Permit> Grant<P> {
         };
         let permits = shared.max(n);
         Some(Self {
-            entered: Entered::new(source.id(), permits),
+            _entered: Entered::new(source.id(), permits),
             permit,
             here,
             there: loan.map(|loan| (loan, Instant::now() + TERM)),
@@ -233,25 +236,9 @@ impl<P: Permit> Grant<P> {
         self.permit.filter(|_| !is_shared)
     }
 
-    /// Makes it a right to run what needs `n` permits: gives back what is beyond, takes
-    /// what is missing. False if that is not to be had.
-    pub(super) fn fit(&mut self, source: &impl Source<Permit = P>, n: u32) -> bool {
-        if self.permits == n || self.is_shared() {
-            return self.permits >= n;
-        }
-        if let Some(permit) = &mut self.permit {
-            if self.permits < n {
-                match source.take(n - self.permits) {
-                    Ok(more) => permit.add(more),
-                    Err(_) => return false,
-                }
-            } else {
-                drop(permit.beyond(n));
-            }
-            self.permits = n;
-            self.entered.set(n);
-        }
-        true
+    /// Is it as much as a job needs that needs `n`? What is shared may be more.
+    pub(super) fn fits(&self, n: u32) -> bool {
+        self.permits == n || self.is_shared() && self.permits > n
     }
 }
 
@@ -299,20 +286,6 @@ impl<S: Source, J: Job> Call<S, J> {
         let except = self.is_over_max().then_some(self.number);
         let borrowed = frames::borrow(self.source.id(), number, n, except)?;
         Grant::shared(&self.source, n, Some(borrowed), None, false)
-    }
-
-    /// Takes up to `most` of the next jobs, with what each needs, and makes `grant` fit.
-    pub(super) fn take(&self, grant: &mut Grant<S::Permit>, most: usize) -> Option<(u32, J)> {
-        loop {
-            let (need, _) = self.queue.next()?;
-            if !grant.fit(&self.source, need) {
-                return None;
-            }
-            if let Some(taken) = self.queue.take(most, grant.permits()) {
-                return Some(taken);
-            }
-            // Somebody else was quicker, and the next one is heavier.
-        }
     }
 
     /// Should whoever has `grant` go on after a job?
@@ -421,7 +394,7 @@ pub(super) fn hire<'s, S: Source + 's, J: Work<'s, S>>(
         // Dropped last, after the permits have gone back, also by a panic.
         let shift = Shift { call: &call, scope };
         call.duty().coming -= 1;
-        help(&call, scope, permit);
+        help(&call, scope, permit.map(Grant::new));
         drop(shift);
     });
 }
@@ -445,18 +418,20 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Drop for Shift<'_, 's, S, J> {
     }
 }
 
-fn help<'s, S: Source + 's, J: Work<'s, S>>(
+/// Runs what is set aside, under `grant` and whatever else there is. Waits for more on
+/// behalf of a scope, if nobody does.
+pub(super) fn help<'s, S: Source + 's, J: Work<'s, S>>(
     call: &Arc<Call<S, J>>,
     scope: &Scope<'s>,
-    permit: Option<S::Permit>,
+    grant: Option<Grant<S::Permit>>,
 ) {
     // What lies beneath cannot go on before a helper of a scope has ended.
     let number = match call.returns {
         true => call.number,
         false => frames::number_call(),
     };
-    if let Some(permit) = permit {
-        J::work(call, scope, Grant::new(permit));
+    if let Some(grant) = grant {
+        J::work(call, scope, grant);
     }
     while let Some((need, own)) = call.queue.next() {
         let Some(grant) = call.admit(need, number.max(own)) else {

@@ -114,13 +114,6 @@ impl Entered {
             not_send: std::marker::PhantomData,
         }
     }
-
-    /// It has so many permits from now on.
-    pub(super) fn set(&self, permits: u32) {
-        if self.is_there {
-            with_stack(|stack| stack.last_mut().map(|frame| frame.free = permits));
-        }
-    }
 }
 
 impl Drop for Entered {

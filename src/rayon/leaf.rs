@@ -14,7 +14,7 @@ use rayon::{
 };
 
 use super::{
-    call::{Call, Grant, Job, Work, attend, tend},
+    call::{Call, Grant, Job, Work, attend, help, tend},
     frames,
     parker::locked,
     source::Source,
@@ -207,7 +207,14 @@ where
 
     /// Runs what was taken, or sets it aside.
     fn settle(&mut self) {
-        let Leaves { call, weigh, .. } = self.leaves;
+        let Leaves {
+            call, scope, weigh, ..
+        } = self.leaves;
+        if call.queue.len() > 0 {
+            // That came before. In place, since nobody else might be there to do it.
+            help(call, scope, None);
+        }
+        let mut ran = self.taken.len();
         while let Some(item) = self.taken.first() {
             if call.is_over() {
                 self.taken.clear();
@@ -220,36 +227,27 @@ where
                 call.end(AcquireError::TooManyPermits.into());
                 continue;
             }
-            if !self.run(weight) {
-                self.set_aside(weight);
+            match call.admit(weight, call.number) {
+                Some(grant) => self.run(grant),
+                None => {
+                    ran = 0;
+                    self.set_aside(weight);
+                }
             }
         }
-        self.pace.done();
+        self.pace.done(ran);
     }
 
-    /// Runs what it can under one grant. False if there is none.
-    fn run(&mut self, weight: u32) -> bool {
-        let Leaves {
-            call, scope, weigh, ..
-        } = self.leaves;
-        let Some(mut grant) = call.admit(weight, call.number) else {
-            return false;
-        };
+    /// Runs what was taken, as much of it as the grant is good for.
+    fn run(&mut self, grant: Grant<S::Permit>) {
+        let Leaves { call, scope, .. } = self.leaves;
         self.setting_aside = None;
-        if weigh.is_none() && call.queue.len() > 0 {
-            // That came before.
-            if !Batch::run_some(call, scope, &mut grant, &mut self.pace) {
-                drop(grant);
-                tend(call, scope);
-                return true;
-            }
-        }
         let results = &self.leaves.results;
         let running = self.running.take();
         let folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
         // Whatever is not taken out here is dropped if `f` panics.
         let mut items = self.taken.drain(..);
-        let (folder, goes_on) = run_all(call, &grant, &mut items, self.pace.look_every(), folder);
+        let (folder, _) = run_all(call, &grant, &mut items, self.pace.look_every(), folder);
         if items.as_slice().is_empty() {
             // Keeps its memory.
             drop(items);
@@ -261,13 +259,8 @@ where
             self.taken.clear();
         }
         self.running = Some(folder);
-        if goes_on && call.queue.len() > 0 {
-            // In place, since nobody else might be there to do it.
-            Batch::run_some(call, scope, &mut grant, &mut self.pace);
-        }
         drop(grant);
         tend(call, scope);
-        true
     }
 
     /// The same without a grant, for all that was taken.
@@ -381,43 +374,28 @@ where
     T: Send + 's,
     C: UnindexedConsumer<T> + 's,
 {
-    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, mut grant: Grant<S::Permit>) {
-        Self::run_some(call, scope, &mut grant, &mut Pace::new(true));
+    /// A panic goes to the scope: whoever runs this has items of its own, which have nothing
+    /// to do with it.
+    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, grant: Grant<S::Permit>) {
+        let mut pace = Pace::new(true);
+        while let Some((need, batch)) = call.queue.take(pace.items(), |need| grant.fits(need)) {
+            let (len, look_every) = (batch.len(), pace.look_every());
+            let run = || batch.run(call, &grant, need, look_every);
+            let goes_on = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+                scope.spawn(|_| resume_unwind(panic));
+                call.goes_on(&grant)
+            });
+            if !goes_on {
+                return;
+            }
+            pace.done(len);
+            // More permits may have come free.
+            tend(call, scope);
+        }
     }
 }
 
 impl<T: Send, C: UnindexedConsumer<T>> Batch<T, C> {
-    /// Runs what was set aside under `grant`, until there is none left for it or somebody
-    /// else wants it. Says whether to go on.
-    ///
-    /// A panic goes to the scope: whoever runs this has items of its own, which have nothing
-    /// to do with it.
-    fn run_some<'s, S: Source + 's>(
-        call: &Arc<Call<S, Self>>,
-        scope: &Scope<'s>,
-        grant: &mut Grant<S::Permit>,
-        pace: &mut Pace,
-    ) -> bool
-    where
-        Self: Work<'s, S>,
-    {
-        while let Some((need, batch)) = call.take(grant, pace.items()) {
-            let look_every = pace.look_every();
-            let run = || batch.run(call, grant, need, look_every);
-            let goes_on = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-                scope.spawn(|_| resume_unwind(panic));
-                call.goes_on(grant)
-            });
-            pace.done();
-            if !goes_on {
-                return false;
-            }
-            // More permits may have come free.
-            tend(call, scope);
-        }
-        call.queue.len() == 0
-    }
-
     /// Runs the items, which need `need` permits each, and puts back what it does not come
     /// to. Says whether to go on.
     fn run<S: Source>(
@@ -514,8 +492,8 @@ impl Pace {
         self.since.elapsed() > Self::ENOUGH
     }
 
-    /// Those are done.
-    fn done(&mut self) {
+    /// Those are done, and so many of them have run.
+    fn done(&mut self, ran: usize) {
         if self.most == 1 {
             return;
         }
@@ -523,7 +501,7 @@ impl Pace {
         let took = now.duration_since(self.since);
         self.since = now;
         // So many take less than 2.5 ns each.
-        self.are_tiny = self.items == Self::MOST && took < Self::ENOUGH / 4;
+        self.are_tiny = ran >= Self::MOST && took < Self::ENOUGH / 4;
         if took < Self::ENOUGH {
             self.items = (2 * self.items).min(self.most);
         } else if took > 4 * Self::ENOUGH {

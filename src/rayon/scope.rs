@@ -259,12 +259,10 @@ impl<'scope, S: Source + 'scope> fmt::Debug for ScopeThrottle<'scope, S> {
 impl call::Job for Job<'_> {}
 
 impl<'s, S: Source + 's> Work<'s, S> for Job<'s> {
-    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, mut grant: Grant<S::Permit>) {
-        let Some((need, job)) = call.take(&mut grant, 1) else {
+    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, grant: Grant<S::Permit>) {
+        let Some((need, job)) = call.queue.take(1, |need| grant.fits(need)) else {
             return;
         };
-        // Between the look and the taking the next job may have become a lighter one.
-        grant.fit(&call.source, need);
         let grant = Cell::new(Some(grant));
         // The permits go to the next job in the scope, or back to the semaphore.
         let give_back = || {

@@ -107,9 +107,6 @@ pub trait Source: Sealed + Clone + Send + Sync + fmt::Debug {
 pub trait Permit: Send + Sized {
     fn id(&self) -> Id;
     fn permits(&self) -> u32;
-    fn add(&mut self, other: Self);
-    /// Splits off what there is beyond `n`.
-    fn beyond(&mut self, n: u32) -> Option<Self>;
     /// The one that counts it.
     fn semaphore(&self) -> &Semaphore;
 }
@@ -198,15 +195,6 @@ macro_rules! permit {
             fn permits(&self) -> u32 {
                 // At most `MAX_PERMITS`.
                 self.num_permits() as u32
-            }
-
-            fn add(&mut self, other: Self) {
-                self.merge(other);
-            }
-
-            fn beyond(&mut self, n: u32) -> Option<Self> {
-                let beyond = self.num_permits().checked_sub(n as usize)?;
-                self.split(beyond)
             }
 
             #[inline]
