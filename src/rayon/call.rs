@@ -15,7 +15,7 @@ use rayon::Scope;
 use super::{
     frames::{self, Borrowed, Entered},
     parker::{Awaited, Parker, locked},
-    source::{NotNow, Permit, Source},
+    source::{Permit, Source},
     wait::{Loan, PATIENCE, Wait},
 };
 use crate::{
@@ -265,9 +265,8 @@ impl<S: Source, J: Job> Call<S, J> {
             }
         }
         match self.source.take(n) {
-            Ok(permit) => Some(Grant::new(permit)),
-            Err(NotNow::NoPermits) => None,
-            Err(NotNow::Refused(error)) => {
+            Ok(permit) => permit.map(Grant::new),
+            Err(error) => {
                 // The scope has to be told: whoever waits for it will be.
                 if self.returns {
                     self.end(error);
@@ -583,15 +582,13 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
         }
         // What the loan has to bring, with what else there is. Whatever is beneath stays
         // as it is while this thread naps.
+        let free = max.saturating_sub(active) as u32;
         let beneath = || frames::borrow(source.id(), number, need, None);
-        let there = beneath().map_or(0, |borrowed| borrowed.permits as usize);
-        let missing = need as usize - there.min(need as usize);
         let least = match over {
             true => 1,
-            false => missing.saturating_sub(max.saturating_sub(active)).max(1),
+            false => need.saturating_sub(free + beneath().map_or(0, |here| here.permits)),
         };
-        // As a number of permits it is at most `need`.
-        let loan = self.wait.nap_starving(source.id(), number, least as u32)?;
+        let loan = self.wait.nap_starving(source.id(), number, least)?;
         let missing = need.saturating_sub(loan.permits);
         let here = frames::borrow(source.id(), number, missing, None);
         Grant::shared(source, need, here, Some(loan), over)

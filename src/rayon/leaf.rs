@@ -36,11 +36,11 @@ pub(super) type Weigh<'a, T> = &'a (dyn Fn(&T) -> u32 + Sync);
 pub(super) enum Piece<R> {
     /// They were run at once.
     Done(R),
-    /// They were set aside one after the other.
+    /// They were set aside.
     Later(Arc<Run<R>>),
 }
 
-/// What comes of such items, with the number of the first of them.
+/// What comes of the items of a batch: of some at a time, with the number of the first.
 pub(super) struct Run<R>(Mutex<Vec<(usize, R)>>);
 
 impl<R> Run<R> {
@@ -84,7 +84,6 @@ where
     fn into_folder(self) -> Self::Folder {
         let mut leaf = Leaf {
             running: None,
-            setting_aside: None,
             taken: Vec::new(),
             pieces: Vec::new(),
             pace: Pace::new(self.weigh.is_none()),
@@ -148,8 +147,6 @@ pub(super) struct Leaf<'a, 's, S: Source, T, C: Consumer<T>> {
     leaves: Leaves<'a, 's, S, T, C>,
     /// Where the results go while items are run.
     running: Option<C::Folder>,
-    /// The run of items that are being set aside, and how many they are.
-    setting_aside: Option<(Arc<Run<C::Result>>, usize)>,
     /// Items on their way.
     taken: Vec<T>,
     pieces: Vec<Piece<C::Result>>,
@@ -198,11 +195,7 @@ where
     /// Takes as many items as are to be run next.
     #[inline]
     fn fetch(&mut self, items: &mut impl Iterator<Item = T>) {
-        let (first, rest) = self.pace.parts();
-        self.taken.extend(items.by_ref().take(first));
-        if self.taken.len() == first && rest > 0 && !self.pace.is_late() {
-            self.taken.extend(items.by_ref().take(rest));
-        }
+        self.taken.extend(items.by_ref().take(self.pace.items()));
     }
 
     /// Runs what was taken, or sets it aside.
@@ -241,7 +234,6 @@ where
     /// Runs what was taken, as much of it as the grant is good for.
     fn run(&mut self, grant: Grant<S::Permit>) {
         let Leaves { call, scope, .. } = self.leaves;
-        self.setting_aside = None;
         let results = &self.leaves.results;
         let running = self.running.take();
         let folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
@@ -274,19 +266,13 @@ where
         if let Some(folder) = self.running.take() {
             self.pieces.push(Piece::Done(folder.complete()));
         }
-        let (run, first) = self.setting_aside.take().unwrap_or_else(|| {
-            let run = Arc::new(Run(Mutex::default()));
-            self.pieces.push(Piece::Later(Arc::clone(&run)));
-            (run, 0)
-        });
-        let items = mem::take(&mut self.taken).into_iter();
-        self.setting_aside = Some((Arc::clone(&run), first + items.len()));
-        let consumer = results.split_off_left();
+        let run = Arc::new(Run(Mutex::default()));
+        self.pieces.push(Piece::Later(Arc::clone(&run)));
         let batch = Batch {
             run,
-            first,
-            items,
-            consumer,
+            first: 0,
+            items: mem::take(&mut self.taken).into_iter(),
+            consumer: results.split_off_left(),
         };
         call.queue.push(weight, 0, batch);
         tend(call, scope);
@@ -341,7 +327,7 @@ where
 /// Items that were set aside together.
 pub(super) struct Batch<T, C: Consumer<T>> {
     run: Arc<Run<C::Result>>,
-    /// The number of the first in the run.
+    /// The number of the first that is left.
     first: usize,
     items: vec::IntoIter<T>,
     consumer: C,
@@ -478,18 +464,6 @@ impl Pace {
     /// How many to take next.
     fn items(&self) -> usize {
         self.items
-    }
-
-    /// The same in two parts. The second is for those that are not slow to come,
-    /// so that they do not wait for each other where they are.
-    fn parts(&self) -> (usize, usize) {
-        let first = self.items.div_ceil(4);
-        (first, self.items - first)
-    }
-
-    /// Are the items slow to come?
-    fn is_late(&self) -> bool {
-        self.since.elapsed() > Self::ENOUGH
     }
 
     /// Those are done, and so many of them have run.

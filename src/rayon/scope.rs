@@ -51,6 +51,7 @@ use crate::{AcquireError, Semaphore};
 /// });
 /// assert_eq!(letters.load(Relaxed), 20);
 /// ```
+#[derive(Clone)]
 pub struct ScopeThrottle<'scope, S: Source = Arc<Semaphore>> {
     call: Arc<Call<S, Job<'scope>>>,
 }
@@ -236,14 +237,6 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
         // Others have permits or a place in line, and it has a part in that.
         let is_closed = self.call.source.now().closed;
         is_closed.then(|| AcquireError::Closed.into())
-    }
-}
-
-impl<'scope, S: Source + 'scope> Clone for ScopeThrottle<'scope, S> {
-    fn clone(&self) -> Self {
-        Self {
-            call: Arc::clone(&self.call),
-        }
     }
 }
 

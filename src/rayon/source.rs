@@ -57,10 +57,11 @@ pub trait Source: Sealed + Clone + Send + Sync + fmt::Debug {
     #[doc(hidden)]
     fn id(&self) -> Id;
 
-    /// Takes `n` permits if nobody has to wait for that.
+    /// Takes `n` permits if nobody has to wait for that; `None` if others have them. They
+    /// can be asked for in line then.
     #[doc(hidden)]
     #[track_caller]
-    fn take(&self, n: u32) -> Result<Self::Permit, NotNow<Self::Error>>;
+    fn take(&self, n: u32) -> Result<Option<Self::Permit>, Self::Error>;
 
     /// Takes `n` permits ahead of those who wait, if so many are free, or `over` max.
     #[doc(hidden)]
@@ -129,26 +130,6 @@ impl Handle for Arc<Semaphore> {
 
     fn upgrade(weak: &Self::Weak) -> Option<Self> {
         weak.upgrade()
-    }
-}
-
-/// Why [`Source::take`] did not.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotNow<E> {
-    /// Others have the permits: they can be asked for in line.
-    NoPermits,
-    /// Whoever asks is turned away.
-    Refused(E),
-}
-
-impl From<TryAcquireError> for NotNow<AcquireError> {
-    #[inline]
-    fn from(error: TryAcquireError) -> Self {
-        match error {
-            TryAcquireError::NoPermits => Self::NoPermits,
-            TryAcquireError::Closed => Self::Refused(AcquireError::Closed),
-        }
     }
 }
 
@@ -223,8 +204,12 @@ macro_rules! plain {
         }
 
         #[inline]
-        fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
-            Ok(Self::Permit::taken(Clone::clone(self), n)?)
+        fn take(&self, n: u32) -> Result<Option<Self::Permit>, AcquireError> {
+            match Self::Permit::taken(Clone::clone(self), n) {
+                Ok(permit) => Ok(Some(permit)),
+                Err(TryAcquireError::NoPermits) => Ok(None),
+                Err(TryAcquireError::Closed) => Err(AcquireError::Closed),
+            }
         }
 
         fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {

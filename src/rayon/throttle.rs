@@ -25,7 +25,7 @@ use rayon::ThreadPool;
 use super::{
     call::Grant,
     parker::locked,
-    source::{Handle, NotNow, Permit, Source},
+    source::{Handle, Permit, Source},
 };
 use crate::{Semaphore, sync::Mutex};
 
@@ -62,10 +62,10 @@ use crate::{Semaphore, sync::Mutex};
 /// assert_eq!(receiver.iter().sum::<u64>(), 328_350);
 /// # Ok::<(), dynaphore::AcquireError>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Throttle<S: Source = Arc<Semaphore>> {
     pub(super) source: S,
-    home: Home,
+    pool: Home,
 }
 
 impl<S: Source + 'static> Throttle<S> {
@@ -88,7 +88,7 @@ impl<S: Source + 'static> Throttle<S> {
     pub fn new(source: S) -> Self {
         Self {
             source,
-            home: Home::Global,
+            pool: Home::Global,
         }
     }
 
@@ -112,7 +112,7 @@ impl<S: Source + 'static> Throttle<S> {
     pub fn in_pool(source: S, pool: Arc<ThreadPool>) -> Self {
         Self {
             source,
-            home: Home::Pool(pool),
+            pool: Home::Pool(pool),
         }
     }
 
@@ -186,21 +186,11 @@ impl<S: Source + 'static> Throttle<S> {
     where
         F: FnOnce(ThrottlePermit<'_>) + Send + 'static,
     {
-        match self.source.take(n) {
-            Ok(permit) => self.home.spawn(move || run(permit, job)),
-            Err(NotNow::NoPermits) => Waiting::start(&self.source, &self.home, n, job)?,
-            Err(NotNow::Refused(error)) => return Err(error),
+        match self.source.take(n)? {
+            Some(permit) => self.pool.spawn(move || run(permit, job)),
+            None => Waiting::start(&self.source, &self.pool, n, job)?,
         }
         Ok(())
-    }
-}
-
-impl<S: Source> fmt::Debug for Throttle<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Throttle")
-            .field("source", &self.source)
-            .field("pool", &self.home)
-            .finish()
     }
 }
 
@@ -374,7 +364,7 @@ fn run<P: Permit>(permit: P, job: impl FnOnce(ThrottlePermit<'_>)) {
 }
 
 /// The pool that the jobs of a throttle run in.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Home {
     /// rayon's own.
     Global,
@@ -423,14 +413,5 @@ impl Home {
                 let _ = PORTER.send(Box::new(job));
             }
         }
-    }
-}
-
-impl fmt::Debug for Home {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Global => "Global",
-            Self::Pool(_) => "Pool",
-        })
     }
 }

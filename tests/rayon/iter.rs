@@ -233,6 +233,41 @@ fn a_shrink_is_followed_after_one_item_among_thousands_of_small_ones() {
     });
 }
 
+/// To set an item aside takes no time, which says nothing of how long it runs.
+#[test]
+fn a_shrink_is_followed_after_one_item_among_those_that_were_set_aside() {
+    watchdog(|| {
+        let semaphore = Semaphore::new(1);
+        let held = Mutex::new(semaphore.try_acquire().ok());
+        let begun = AtomicUsize::new(0);
+        // One worker, so that they come in order, and many are set aside together.
+        let run = || {
+            let items = (0..40_000).into_par_iter().with_min_len(40_000);
+            items
+                .inspect(|&item| {
+                    if item == 20_000 {
+                        drop(held.lock().unwrap().take());
+                    }
+                })
+                .throttle_for_each(&semaphore, |item| {
+                    begun.fetch_add(1, SeqCst);
+                    if item == 300 {
+                        semaphore.set_max(0);
+                    }
+                })
+        };
+        thread::scope(|scope| {
+            let done = scope.spawn(|| pool(1).install(run));
+            until(|| semaphore.max() == 0 && semaphore.active() == 0);
+            let so_far = begun.load(SeqCst);
+            semaphore.set_max(1);
+            done.join().unwrap().unwrap();
+            assert_eq!(so_far, 301);
+        });
+        assert_eq!(begun.into_inner(), 40_000);
+    });
+}
+
 #[test]
 fn resizing_without_pause_loses_no_item() {
     in_child("resizing_without_pause_loses_no_item", || {
