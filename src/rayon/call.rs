@@ -290,7 +290,8 @@ impl<S: Source, J: Job> Call<S, J> {
     /// Should whoever has `grant` go on after a job?
     pub(super) fn goes_on(&self, grant: &Grant<S::Permit>) -> bool {
         if let Some(permit) = grant.own() {
-            return !permit.semaphore().is_pressed(|| self.asking());
+            let semaphore = permit.semaphore();
+            return semaphore.is_calm() || !semaphore.is_pressed(self.asking());
         }
         let is_own = |here: &Borrowed| here.is_request_of(self.number);
         if grant.here.as_ref().is_some_and(is_own) && self.is_over_max() {

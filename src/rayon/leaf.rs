@@ -17,7 +17,7 @@ use super::{
     call::{Call, Grant, Job, Work, attend, help, tend},
     frames,
     parker::locked,
-    source::Source,
+    source::{Permit, Source},
     wait::Wait,
 };
 use crate::{
@@ -195,7 +195,7 @@ where
     /// Takes as many items as are to be run next.
     #[inline]
     fn fetch(&mut self, items: &mut impl Iterator<Item = T>) {
-        self.taken.extend(items.by_ref().take(self.pace.items()));
+        self.taken.extend(items.by_ref().take(self.pace.items));
     }
 
     /// Runs what was taken, or sets it aside.
@@ -364,7 +364,7 @@ where
     /// to do with it.
     fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, grant: Grant<S::Permit>) {
         let mut pace = Pace::new(true);
-        while let Some((need, batch)) = call.queue.take(pace.items(), |need| grant.fits(need)) {
+        while let Some((need, batch)) = call.queue.take(pace.items, |need| grant.fits(need)) {
             let (len, look_every) = (batch.len(), pace.look_every());
             let run = || batch.run(call, &grant, need, look_every);
             let goes_on = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
@@ -416,10 +416,12 @@ fn run_all<S: Source, J: Job, T, F: Folder<T>>(
     look_every: usize,
     mut folder: F,
 ) -> (F, bool) {
+    let semaphore = grant.own().map(Permit::semaphore);
     while items.len() > 0 && !folder.full() {
         // The folder's own loop: a tight one.
         folder = folder.consume_iter(items.by_ref().take(look_every));
-        if !call.goes_on(grant) {
+        // The cheapest look there is: it counts where the items are tiny.
+        if !semaphore.is_some_and(Semaphore::is_calm) && !call.goes_on(grant) {
             return (folder, false);
         }
     }
@@ -430,6 +432,7 @@ fn run_all<S: Source, J: Job, T, F: Folder<T>>(
 /// longer, so that what is done once for them all costs little.
 #[derive(Debug)]
 struct Pace {
+    /// How many to take next, and at most.
     items: usize,
     most: usize,
     are_tiny: bool,
@@ -459,11 +462,6 @@ impl Pace {
     /// but where a look takes longer than the item.
     fn look_every(&self) -> usize {
         if self.are_tiny { 32 } else { 1 }
-    }
-
-    /// How many to take next.
-    fn items(&self) -> usize {
-        self.items
     }
 
     /// Those are done, and so many of them have run.

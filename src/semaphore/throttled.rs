@@ -83,17 +83,17 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
 
 /// What a holder wants to know again and again.
 impl Semaphore {
-    /// Should a holder that could go on give its permits back? More are out
-    /// than max, or others than the caller's `own` requests wait, or it is
-    /// closed.
+    /// May a holder go on for certain? One load tells.
     #[inline]
-    pub(crate) fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool {
-        !self.word.peek().is_calm() && self.is_pressed_now(own())
+    pub(crate) fn is_calm(&self) -> bool {
+        self.word.peek().is_calm()
     }
 
+    /// Should a holder that could go on give its permits back? More are out than max, or
+    /// others than the caller's `own` requests wait, or it is closed.
     #[cold]
     #[inline(never)]
-    fn is_pressed_now(&self, own: usize) -> bool {
+    pub(crate) fn is_pressed(&self, own: usize) -> bool {
         let state = self.word.load();
         !state.is_settled()
             || state.is_closed()
