@@ -259,10 +259,8 @@ impl<S: Source, J: Job> Call<S, J> {
     /// The right to run what needs `n` permits, here and now, for number `number`.
     #[inline]
     pub(super) fn admit(&self, n: u32, number: u64) -> Option<Grant<S::Permit>> {
-        if !frames::are_none() {
-            if let Some(grant) = self.beneath(n, number) {
-                return Some(grant);
-            }
+        if let Some(grant) = self.beneath(n, number) {
+            return Some(grant);
         }
         match self.source.take(n) {
             Ok(permit) => permit.map(Grant::new),
@@ -278,8 +276,9 @@ impl<S: Source, J: Job> Call<S, J> {
 
     /// The same under the permits of what is suspended on this thread, with the rest ahead
     /// of the line if it is free: the first in line may wait for what is suspended.
+    #[inline]
     fn beneath(&self, n: u32, number: u64) -> Option<Grant<S::Permit>> {
-        if n == 0 {
+        if n == 0 || frames::are_none() {
             return None;
         }
         let except = self.is_over_max().then_some(self.number);
@@ -330,22 +329,15 @@ impl<S: Source, J: Job> Call<S, J> {
         self.ended.get().copied()
     }
 
-    /// Does nobody run or wait for it?
-    pub(super) fn is_idle(&self) -> bool {
+    /// Is anything set aside, or with a helper?
+    pub(super) fn is_pending(&self) -> bool {
         let duty = self.duty();
-        duty.helpers == 0 && duty.keeper.is_none() && self.queue.len() == 0
-    }
-
-    /// Is nothing set aside, nor with a helper?
-    fn is_all_done(&self) -> bool {
-        let duty = self.duty();
-        duty.helpers == 0 && self.queue.len() == 0
+        duty.helpers > 0 || self.queue.len() > 0
     }
 
     /// Is there anything to wait for, and nobody who does?
     pub(super) fn needs_keeper(&self) -> bool {
-        let duty = self.duty();
-        (duty.helpers > 0 || self.queue.len() > 0) && duty.keeper.is_none()
+        self.is_pending() && self.duty().keeper.is_none()
     }
 
     pub(super) fn duty(&self) -> MutexGuard<'_, Duty> {
@@ -504,7 +496,7 @@ pub(super) fn attend<'s, S: Source + 's, J: Work<'s, S>>(
         if call.is_over() {
             call.queue.clear();
         }
-        if !call.returns || stop() || call.is_all_done() {
+        if !call.returns || stop() || !call.is_pending() {
             return;
         }
         if !keeper.wait.look() {

@@ -468,15 +468,8 @@ impl<I: ParallelIterator, S: Source> ParallelIterator for Driven<'_, I, S> {
             let _ = self.ended.set(error);
         }
         let mut whole = first.into_folder().complete();
-        for piece in pieces {
-            match piece {
-                Piece::Done(result) => whole = reducer().reduce(whole, result),
-                Piece::Later(run) => {
-                    for result in run.take() {
-                        whole = reducer().reduce(whole, result);
-                    }
-                }
-            }
+        for result in pieces.into_iter().flat_map(Piece::results) {
+            whole = reducer().reduce(whole, result);
         }
         whole
     }

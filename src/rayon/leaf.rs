@@ -41,14 +41,19 @@ pub(super) enum Piece<R> {
 }
 
 /// What comes of the items of a batch: of some at a time, with the number of the first.
-pub(super) struct Run<R>(Mutex<Vec<(usize, R)>>);
+type Run<R> = Mutex<Vec<(usize, R)>>;
 
-impl<R> Run<R> {
-    /// All, in the order of the items.
-    pub(super) fn take(&self) -> impl Iterator<Item = R> + use<R> {
-        let mut results = mem::take(&mut *locked(&self.0));
-        results.sort_unstable_by_key(|&(first, _)| first);
-        results.into_iter().map(|(_, result)| result)
+impl<R> Piece<R> {
+    /// All that has come of them, in the order of the items.
+    pub(super) fn results(self) -> Vec<R> {
+        match self {
+            Self::Done(result) => vec![result],
+            Self::Later(run) => {
+                let mut results = mem::take(&mut *locked(&run));
+                results.sort_unstable_by_key(|&(first, _)| first);
+                results.into_iter().map(|(_, result)| result).collect()
+            }
+        }
     }
 }
 
@@ -240,12 +245,8 @@ where
         // Whatever is not taken out here is dropped if `f` panics.
         let mut items = self.taken.drain(..);
         let (folder, _) = run_all(call, &grant, &mut items, self.pace.look_every(), folder);
-        if items.as_slice().is_empty() {
-            // Keeps its memory.
-            drop(items);
-        } else {
-            self.taken = items.collect();
-        }
+        let left: Vec<T> = items.collect();
+        self.taken.extend(left);
         self.full = folder.full();
         if self.full {
             self.taken.clear();
@@ -266,7 +267,7 @@ where
         if let Some(folder) = self.running.take() {
             self.pieces.push(Piece::Done(folder.complete()));
         }
-        let run = Arc::new(Run(Mutex::default()));
+        let run = Arc::<Run<_>>::default();
         self.pieces.push(Piece::Later(Arc::clone(&run)));
         let batch = Batch {
             run,
@@ -287,12 +288,8 @@ where
 {
     type Result = Vec<Piece<C::Result>>;
 
-    fn consume(mut self, item: T) -> Self {
-        self.reads = None;
-        self.taken.push(item);
-        self.settle();
-        self.read_on(Some(BESIDE));
-        self
+    fn consume(self, item: T) -> Self {
+        self.consume_iter([item])
     }
 
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, items: I) -> Self {
@@ -396,7 +393,7 @@ impl<T: Send, C: UnindexedConsumer<T>> Batch<T, C> {
         let (folder, goes_on) = run_all(call, grant, &mut self.items, look_every, folder);
         let full = folder.full();
         let result = (self.first, folder.complete());
-        locked(&self.run.0).push(result);
+        locked(&self.run).push(result);
         if !full && self.items.len() > 0 {
             self.first += total - self.items.len();
             call.queue.put_back(need, 0, self);

@@ -231,7 +231,7 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
 impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     /// Why a new job that needs `n` permits would be turned away now.
     fn would_refuse(&self, n: u32) -> Option<S::Error> {
-        if self.call.is_idle() {
+        if !self.call.is_pending() {
             return self.call.source.would_refuse(n);
         }
         // Others have permits or a place in line, and it has a part in that.

@@ -186,10 +186,20 @@ impl<S: Source + 'static> Throttle<S> {
     where
         F: FnOnce(ThrottlePermit<'_>) + Send + 'static,
     {
-        match self.source.take(n)? {
-            Some(permit) => self.pool.spawn(move || run(permit, job)),
-            None => Waiting::start(&self.source, &self.pool, n, job)?,
-        }
+        let (permit, job) = match self.source.take(n)? {
+            Some(permit) => (permit, job),
+            None => {
+                let waiting = Arc::new(Waiting::<S, F> {
+                    pool: self.pool.clone(),
+                    cell: Mutex::new(Parcel::Out(false)),
+                });
+                match waiting.poll(Box::pin(self.source.ask(n)), job)? {
+                    Some(ready) => ready,
+                    None => return Ok(()),
+                }
+            }
+        };
+        self.pool.spawn(move || run(permit, job));
         Ok(())
     }
 }
@@ -271,7 +281,7 @@ impl fmt::Debug for ThrottlePermit<'_> {
 
 /// A job that waits for its permits.
 struct Waiting<S: Source, F> {
-    home: Home,
+    pool: Home,
     cell: Mutex<Parcel<S, F>>,
 }
 
@@ -289,19 +299,6 @@ where
     S: Source + 'static,
     F: FnOnce(ThrottlePermit<'_>) + Send + 'static,
 {
-    /// Takes a place in line on behalf of `job`, which is spawned with its permits as soon
-    /// as it has them.
-    fn start(source: &S, home: &Home, need: u32, job: F) -> Result<(), S::Error> {
-        let waiting = Arc::new(Self {
-            home: home.clone(),
-            cell: Mutex::new(Parcel::Out(false)),
-        });
-        if let Some((permit, job)) = waiting.poll(Box::pin(source.ask(need)), job)? {
-            home.spawn(move || run(permit, job));
-        }
-        Ok(())
-    }
-
     /// Polls until it is parked, or has the permits. Refused, the job is dropped.
     fn poll(
         self: &Arc<Self>,
@@ -345,8 +342,8 @@ where
                 };
                 S::holds(ask.as_mut(), handle);
             }
-            let home = self.home.clone();
-            home.spawn(move || {
+            let pool = self.pool.clone();
+            pool.spawn(move || {
                 if let Ok(Some((permit, job))) = self.poll(ask, job) {
                     run(permit, job);
                 }

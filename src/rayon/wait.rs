@@ -141,7 +141,7 @@ impl Wait {
         change_pleas(|pleas| pleas.push(plea));
         self.starved = self.starved.wrapping_add(1);
         if self.starved.is_power_of_two() || self.starved % RARE == 0 {
-            rayon::spawn_broadcast(|_| FOUND_NO_PLEA.set(!lend()));
+            rayon::spawn_broadcast(|_| FOUND_NO_PLEA.with(|cell| cell.set(!lend())));
         }
         self.nap();
         change_pleas(|pleas| {
@@ -162,7 +162,7 @@ impl Drop for Wait {
 /// to answer is none. Where many starve, each would keep all the others from their naps.
 fn run_another() -> bool {
     while rayon::yield_now() == Some(Yield::Executed) {
-        if !FOUND_NO_PLEA.take() {
+        if !FOUND_NO_PLEA.with(Cell::take) {
             return true;
         }
     }
