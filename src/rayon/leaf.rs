@@ -197,12 +197,6 @@ where
         }
     }
 
-    /// Takes as many items as are to be run next.
-    #[inline]
-    fn fetch(&mut self, items: &mut impl Iterator<Item = T>) {
-        self.taken.extend(items.by_ref().take(self.pace.items));
-    }
-
     /// Runs what was taken, or sets it aside.
     fn settle(&mut self) {
         let Leaves {
@@ -298,7 +292,7 @@ where
         self.reads = None;
         while !self.full() {
             // No permit is held while the next items come into being.
-            self.fetch(&mut items);
+            self.taken.extend(items.by_ref().take(self.pace.items));
             if self.taken.is_empty() {
                 break;
             }
