@@ -24,19 +24,9 @@ use super::{
 use crate::{
     Fairness, Semaphore, Snapshot,
     error::{KeyedAcquireError, KeyedTryAcquireError},
-    rayon::source::{Handle, Id, NotNow, Permit, Sealed, Source, permit},
+    rayon::source::{Handle, Id, Permit, Sealed, Source, permit},
     semaphore::checked,
 };
-
-impl From<KeyedTryAcquireError> for NotNow<KeyedAcquireError> {
-    fn from(error: KeyedTryAcquireError) -> Self {
-        match error {
-            KeyedTryAcquireError::NoPermits => Self::NoPermits,
-            KeyedTryAcquireError::Closed => Self::Refused(KeyedAcquireError::Closed),
-            KeyedTryAcquireError::TooManyKeys => Self::Refused(KeyedAcquireError::TooManyKeys),
-        }
-    }
-}
 
 /// A key of a [`KeyedSemaphore`], borrowed: a [`Source`] of permits for
 /// [`ThrottleExt::throttle_by`](crate::throttle::ThrottleExt::throttle_by).
@@ -279,9 +269,14 @@ macro_rules! of_key {
             self.keyed.id(&*self.key)
         }
 
-        fn take(&self, n: u32) -> Result<Self::Permit, NotNow<KeyedAcquireError>> {
-            let taken = try_take(Clone::clone(&self.keyed), &*self.key, checked(n as usize));
-            Ok(Self::Permit::new(taken?))
+        fn take(&self, n: u32) -> Result<Option<Self::Permit>, KeyedAcquireError> {
+            let keyed = Clone::clone(&self.keyed);
+            match try_take(keyed, &*self.key, checked(n as usize)) {
+                Ok(permits) => Ok(Some(Self::Permit::new(permits))),
+                Err(KeyedTryAcquireError::NoPermits) => Ok(None),
+                Err(KeyedTryAcquireError::Closed) => Err(KeyedAcquireError::Closed),
+                Err(KeyedTryAcquireError::TooManyKeys) => Err(KeyedAcquireError::TooManyKeys),
+            }
         }
 
         fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {

@@ -15,7 +15,7 @@ use rayon::Scope;
 use super::{
     frames::{self, Borrowed, Entered},
     parker::{Awaited, Parker, locked},
-    source::{NotNow, Permit, Source},
+    source::{Permit, Source},
     wait::{Loan, PATIENCE, Wait},
 };
 use crate::{
@@ -95,14 +95,17 @@ impl<J: Job> Queue<J> {
             .map(|&(need, number, _)| (need, number))
     }
 
-    /// Takes up to `most` of the next ones, if `permits` are enough for each; with what
-    /// each needs.
-    pub(super) fn take(&self, most: usize, permits: u32) -> Option<(u32, J)> {
+    /// Takes up to `most` of the next ones, with what each needs, if `fits` says yes to that.
+    pub(super) fn take(&self, most: usize, fits: impl FnOnce(u32) -> bool) -> Option<(u32, J)> {
+        if self.len() == 0 {
+            return None;
+        }
         let mut jobs = locked(&self.jobs);
-        let (need, _, front) = jobs
-            .front_mut()
-            .filter(|&&mut (need, ..)| need <= permits)?;
+        let (need, _, front) = jobs.front_mut()?;
         let need = *need;
+        if !fits(need) {
+            return None;
+        }
         let job = match front.split_off(most) {
             Some(first) => first,
             None => jobs.pop_front()?.2,
@@ -123,24 +126,16 @@ impl<J: Job> Queue<J> {
     }
 }
 
-/// What is set aside, and how it is run.
-pub(super) trait Jobs<'s>: Send + Sync + Sized + 's {
-    type Source: Source + 's;
-    type Job: Job + 's;
-
+/// How jobs are run.
+pub(super) trait Work<'s, S: Source + 's>: Job + 's {
     /// Runs what was set aside, as much as the grant is good for.
-    fn work(call: &Arc<Call<'s, Self>>, scope: &Scope<'s>, grant: Grant<PermitOf<'s, Self>>);
+    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, grant: Grant<S::Permit>);
 }
 
-type PermitOf<'s, J> = <<J as Jobs<'s>>::Source as Source>::Permit;
-type ErrorOf<'s, J> = <<J as Jobs<'s>>::Source as Source>::Error;
-
 /// What the jobs of one call or scope share.
-pub(super) struct Call<'s, J: Jobs<'s>> {
-    pub(super) source: J::Source,
-    pub(super) queue: Queue<J::Job>,
-    /// What else they have in common.
-    pub(super) jobs: J,
+pub(super) struct Call<S: Source, J> {
+    pub(super) source: S,
+    pub(super) queue: Queue<J>,
     pub(super) number: u64,
     /// It is made within a throttled item.
     is_nested: bool,
@@ -150,7 +145,7 @@ pub(super) struct Call<'s, J: Jobs<'s>> {
     /// Requests of our own in the semaphore's line: 0 or 1.
     asking: AtomicUsize,
     /// Why nothing is begun any more.
-    ended: OnceLock<ErrorOf<'s, J>>,
+    ended: OnceLock<S::Error>,
     duty: Mutex<Duty>,
 }
 
@@ -169,7 +164,7 @@ pub(super) struct Duty {
 #[derive(Debug)]
 pub(super) struct Grant<P> {
     /// Left before the permits go.
-    entered: Entered,
+    _entered: Entered,
     permit: Option<P>,
     /// What of it belongs to something suspended on this thread.
     here: Option<Borrowed>,
@@ -183,7 +178,7 @@ impl<P: Permit> Grant<P> {
     pub(super) fn new(permit: P) -> Self {
         let permits = permit.permits();
         Self {
-            entered: Entered::new(permit.id(), permits),
+            _entered: Entered::new(permit.id(), permits),
             permit: Some(permit),
             here: None,
             there: None,
@@ -213,7 +208,7 @@ impl<P: Permit> Grant<P> {
         };
         let permits = shared.max(n);
         Some(Self {
-            entered: Entered::new(source.id(), permits),
+            _entered: Entered::new(source.id(), permits),
             permit,
             here,
             there: loan.map(|loan| (loan, Instant::now() + TERM)),
@@ -241,34 +236,17 @@ impl<P: Permit> Grant<P> {
         self.permit.filter(|_| !is_shared)
     }
 
-    /// Makes it a right to run what needs `n` permits: gives back what is beyond, takes
-    /// what is missing. False if that is not to be had.
-    pub(super) fn fit(&mut self, source: &impl Source<Permit = P>, n: u32) -> bool {
-        if self.permits == n || self.is_shared() {
-            return self.permits >= n;
-        }
-        if let Some(permit) = &mut self.permit {
-            if self.permits < n {
-                match source.take(n - self.permits) {
-                    Ok(more) => permit.add(more),
-                    Err(_) => return false,
-                }
-            } else {
-                drop(permit.beyond(n));
-            }
-            self.permits = n;
-            self.entered.set(n);
-        }
-        true
+    /// Is it as much as a job needs that needs `n`? What is shared may be more.
+    pub(super) fn fits(&self, n: u32) -> bool {
+        self.permits == n || self.is_shared() && self.permits > n
     }
 }
 
-impl<'s, J: Jobs<'s>> Call<'s, J> {
-    pub(super) fn new(source: J::Source, jobs: J, returns: bool) -> Self {
+impl<S: Source, J: Job> Call<S, J> {
+    pub(super) fn new(source: S, returns: bool) -> Self {
         Self {
             source,
             queue: Queue::default(),
-            jobs,
             number: frames::number_call(),
             is_nested: !frames::are_none(),
             returns,
@@ -280,16 +258,13 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
 
     /// The right to run what needs `n` permits, here and now, for number `number`.
     #[inline]
-    pub(super) fn admit(&self, n: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
-        if !frames::are_none() {
-            if let Some(grant) = self.beneath(n, number) {
-                return Some(grant);
-            }
+    pub(super) fn admit(&self, n: u32, number: u64) -> Option<Grant<S::Permit>> {
+        if let Some(grant) = self.beneath(n, number) {
+            return Some(grant);
         }
         match self.source.take(n) {
-            Ok(permit) => Some(Grant::new(permit)),
-            Err(NotNow::NoPermits) => None,
-            Err(NotNow::Refused(error)) => {
+            Ok(permit) => permit.map(Grant::new),
+            Err(error) => {
                 // The scope has to be told: whoever waits for it will be.
                 if self.returns {
                     self.end(error);
@@ -301,8 +276,9 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
 
     /// The same under the permits of what is suspended on this thread, with the rest ahead
     /// of the line if it is free: the first in line may wait for what is suspended.
-    fn beneath(&self, n: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
-        if n == 0 {
+    #[inline]
+    fn beneath(&self, n: u32, number: u64) -> Option<Grant<S::Permit>> {
+        if n == 0 || frames::are_none() {
             return None;
         }
         let except = self.is_over_max().then_some(self.number);
@@ -310,28 +286,11 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
         Grant::shared(&self.source, n, Some(borrowed), None, false)
     }
 
-    /// Takes up to `most` of the next jobs, with what each needs, and makes `grant` fit.
-    pub(super) fn take(
-        &self,
-        grant: &mut Grant<PermitOf<'s, J>>,
-        most: usize,
-    ) -> Option<(u32, J::Job)> {
-        loop {
-            let (need, _) = self.queue.next()?;
-            if !grant.fit(&self.source, need) {
-                return None;
-            }
-            if let Some(taken) = self.queue.take(most, grant.permits()) {
-                return Some(taken);
-            }
-            // Somebody else was quicker, and the next one is heavier.
-        }
-    }
-
     /// Should whoever has `grant` go on after a job?
-    pub(super) fn goes_on(&self, grant: &Grant<PermitOf<'s, J>>) -> bool {
+    pub(super) fn goes_on(&self, grant: &Grant<S::Permit>) -> bool {
         if let Some(permit) = grant.own() {
-            return !permit.semaphore().is_pressed(|| self.asking());
+            let semaphore = permit.semaphore();
+            return semaphore.is_calm() || !semaphore.is_pressed(self.asking());
         }
         let is_own = |here: &Borrowed| here.is_request_of(self.number);
         if grant.here.as_ref().is_some_and(is_own) && self.is_over_max() {
@@ -355,7 +314,7 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
     }
 
     /// Nothing is begun any more, since whoever asks is turned away.
-    pub(super) fn end(&self, error: ErrorOf<'s, J>) {
+    pub(super) fn end(&self, error: S::Error) {
         // The first reason counts.
         let _ = self.ended.set(error);
         self.queue.clear();
@@ -366,26 +325,19 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
     }
 
     /// Why not all was done, if it was not.
-    pub(super) fn ended(&self) -> Option<ErrorOf<'s, J>> {
+    pub(super) fn ended(&self) -> Option<S::Error> {
         self.ended.get().copied()
     }
 
-    /// Does nobody run or wait for it?
-    pub(super) fn is_idle(&self) -> bool {
+    /// Is anything set aside, or with a helper?
+    pub(super) fn is_pending(&self) -> bool {
         let duty = self.duty();
-        duty.helpers == 0 && duty.keeper.is_none() && self.queue.len() == 0
-    }
-
-    /// Is nothing set aside, nor with a helper?
-    fn is_all_done(&self) -> bool {
-        let duty = self.duty();
-        duty.helpers == 0 && self.queue.len() == 0
+        duty.helpers > 0 || self.queue.len() > 0
     }
 
     /// Is there anything to wait for, and nobody who does?
     pub(super) fn needs_keeper(&self) -> bool {
-        let duty = self.duty();
-        (duty.helpers > 0 || self.queue.len() > 0) && duty.keeper.is_none()
+        self.is_pending() && self.duty().keeper.is_none()
     }
 
     pub(super) fn duty(&self) -> MutexGuard<'_, Duty> {
@@ -396,7 +348,7 @@ impl<'s, J: Jobs<'s>> Call<'s, J> {
 /// Has helpers come for what is set aside: one for each that finds its permits, and one
 /// that waits, if the call does not do so itself. Called after every addition, and by
 /// everybody who stops running jobs.
-pub(super) fn tend<'s, J: Jobs<'s>>(call: &Arc<Call<'s, J>>, scope: &Scope<'s>) {
+pub(super) fn tend<'s, S: Source + 's, J: Work<'s, S>>(call: &Arc<Call<S, J>>, scope: &Scope<'s>) {
     // ORDERING: pairs with itself: of one who has added jobs and finds no permits, and
     // one who has given permits back and finds no jobs, one sees the other.
     fence(SeqCst);
@@ -421,11 +373,11 @@ pub(super) fn tend<'s, J: Jobs<'s>>(call: &Arc<Call<'s, J>>, scope: &Scope<'s>) 
 }
 
 /// Spawns a helper, with permits or to take some when it begins.
-pub(super) fn hire<'s, J: Jobs<'s>>(
-    call: &Arc<Call<'s, J>>,
+pub(super) fn hire<'s, S: Source + 's, J: Work<'s, S>>(
+    call: &Arc<Call<S, J>>,
     scope: &Scope<'s>,
     duty: &mut Duty,
-    permit: Option<PermitOf<'s, J>>,
+    permit: Option<S::Permit>,
 ) {
     duty.coming += 1;
     duty.helpers += 1;
@@ -434,18 +386,18 @@ pub(super) fn hire<'s, J: Jobs<'s>>(
         // Dropped last, after the permits have gone back, also by a panic.
         let shift = Shift { call: &call, scope };
         call.duty().coming -= 1;
-        help(&call, scope, permit);
+        help(&call, scope, permit.map(Grant::new));
         drop(shift);
     });
 }
 
 /// The time from a helper's beginning to its end.
-struct Shift<'a, 's, J: Jobs<'s>> {
-    call: &'a Arc<Call<'s, J>>,
+struct Shift<'a, 's, S: Source + 's, J: Work<'s, S>> {
+    call: &'a Arc<Call<S, J>>,
     scope: &'a Scope<'s>,
 }
 
-impl<'s, J: Jobs<'s>> Drop for Shift<'_, 's, J> {
+impl<'s, S: Source + 's, J: Work<'s, S>> Drop for Shift<'_, 's, S, J> {
     fn drop(&mut self) {
         {
             let mut duty = self.call.duty();
@@ -458,18 +410,20 @@ impl<'s, J: Jobs<'s>> Drop for Shift<'_, 's, J> {
     }
 }
 
-fn help<'s, J: Jobs<'s>>(
-    call: &Arc<Call<'s, J>>,
+/// Runs what is set aside, under `grant` and whatever else there is. Waits for more on
+/// behalf of a scope, if nobody does.
+pub(super) fn help<'s, S: Source + 's, J: Work<'s, S>>(
+    call: &Arc<Call<S, J>>,
     scope: &Scope<'s>,
-    permit: Option<PermitOf<'s, J>>,
+    grant: Option<Grant<S::Permit>>,
 ) {
     // What lies beneath cannot go on before a helper of a scope has ended.
     let number = match call.returns {
         true => call.number,
         false => frames::number_call(),
     };
-    if let Some(permit) = permit {
-        J::work(call, scope, Grant::new(permit));
+    if let Some(grant) = grant {
+        J::work(call, scope, grant);
     }
     while let Some((need, own)) = call.queue.next() {
         let Some(grant) = call.admit(need, number.max(own)) else {
@@ -496,11 +450,11 @@ impl<S: Source> Drop for Request<S> {
 }
 
 /// The one who waits on behalf of a call.
-struct Keeper<'a, 's, J: Jobs<'s>> {
-    call: &'a Arc<Call<'s, J>>,
+struct Keeper<'a, 's, S: Source + 's, J: Work<'s, S>> {
+    call: &'a Arc<Call<S, J>>,
     scope: &'a Scope<'s>,
     wait: Wait,
-    request: Option<Request<J::Source>>,
+    request: Option<Request<S>>,
     /// Since when it has waited for the same.
     since: Option<Instant>,
 }
@@ -508,8 +462,8 @@ struct Keeper<'a, 's, J: Jobs<'s>> {
 /// Waits on behalf of the call, as number `number`, until nothing is set aside any more
 /// (and, if the call is to return, no helper is left), or until `stop`. If somebody does
 /// so already, returns at once.
-pub(super) fn attend<'s, J: Jobs<'s>>(
-    call: &Arc<Call<'s, J>>,
+pub(super) fn attend<'s, S: Source + 's, J: Work<'s, S>>(
+    call: &Arc<Call<S, J>>,
     scope: &Scope<'s>,
     wait: Wait,
     number: u64,
@@ -542,7 +496,7 @@ pub(super) fn attend<'s, J: Jobs<'s>>(
         if call.is_over() {
             call.queue.clear();
         }
-        if !call.returns || stop() || call.is_all_done() {
+        if !call.returns || stop() || !call.is_pending() {
             return;
         }
         if !keeper.wait.look() {
@@ -551,7 +505,7 @@ pub(super) fn attend<'s, J: Jobs<'s>>(
     }
 }
 
-impl<'s, J: Jobs<'s>> Drop for Keeper<'_, 's, J> {
+impl<'s, S: Source + 's, J: Work<'s, S>> Drop for Keeper<'_, 's, S, J> {
     fn drop(&mut self) {
         self.has_nothing_to_ask_for();
         // Whoever has added a job before this has counted on this keeper: each of those
@@ -560,7 +514,7 @@ impl<'s, J: Jobs<'s>> Drop for Keeper<'_, 's, J> {
     }
 }
 
-impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
+impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
     fn has_nothing_to_ask_for(&mut self) {
         (self.request, self.since) = (None, None);
         self.call.asking.store(0, Relaxed);
@@ -582,7 +536,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
         }
     }
 
-    fn permits(&mut self, need: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
+    fn permits(&mut self, need: u32, number: u64) -> Option<Grant<S::Permit>> {
         let (call, is_worker) = (self.call, self.wait.is_worker);
         if let Some(grant) = call.beneath(need, number).filter(|_| is_worker) {
             return Some(grant);
@@ -621,22 +575,20 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
         }
         // What the loan has to bring, with what else there is. Whatever is beneath stays
         // as it is while this thread naps.
+        let free = max.saturating_sub(active) as u32;
         let beneath = || frames::borrow(source.id(), number, need, None);
-        let there = beneath().map_or(0, |borrowed| borrowed.permits as usize);
-        let missing = need as usize - there.min(need as usize);
         let least = match over {
             true => 1,
-            false => missing.saturating_sub(max.saturating_sub(active)).max(1),
+            false => need.saturating_sub(free + beneath().map_or(0, |here| here.permits)),
         };
-        // As a number of permits it is at most `need`.
-        let loan = self.wait.nap_starving(source.id(), number, least as u32)?;
+        let loan = self.wait.nap_starving(source.id(), number, least)?;
         let missing = need.saturating_sub(loan.permits);
         let here = frames::borrow(source.id(), number, missing, None);
         Grant::shared(source, need, here, Some(loan), over)
     }
 
     /// Stands in line for `need` permits.
-    fn ask(&mut self, need: u32) -> Option<PermitOf<'s, J>> {
+    fn ask(&mut self, need: u32) -> Option<S::Permit> {
         let call = self.call;
         self.request.take_if(|request| request.need != need);
         if self.request.is_none() && self.since.is_some() {
@@ -667,7 +619,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
     }
 
     /// There is no place in line. Whoever is refused one for want of room can still share.
-    fn is_refused(&mut self, error: ErrorOf<'s, J>) {
+    fn is_refused(&mut self, error: S::Error) {
         let call = self.call;
         let is_late = self.since.get_or_insert_with(Instant::now).elapsed() >= HOPE;
         let now = call.source.now();
@@ -678,7 +630,7 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
 
     /// After a long wait: under what is suspended beneath, and the rest over max. Or, in a
     /// nested call, under what is free, ahead of who waits for what is suspended.
-    fn over_max(&self, need: u32, number: u64) -> Option<Grant<PermitOf<'s, J>>> {
+    fn over_max(&self, need: u32, number: u64) -> Option<Grant<S::Permit>> {
         let source = &self.call.source;
         if let Some(borrowed) = frames::borrow(source.id(), number, need, None) {
             return Grant::shared(source, need, Some(borrowed), None, true);
@@ -691,7 +643,11 @@ impl<'s, J: Jobs<'s>> Keeper<'_, 's, J> {
 /// Nobody runs the jobs, and there is no place to wait for permits. A call that returns
 /// does so with the error; a scope panics with it, since it has nobody else to tell. That
 /// the semaphore was closed is no surprise.
-fn turn_away<'s, J: Jobs<'s>>(call: &Arc<Call<'s, J>>, scope: &Scope<'s>, error: ErrorOf<'s, J>) {
+fn turn_away<'s, S: Source + 's, J: Work<'s, S>>(
+    call: &Arc<Call<S, J>>,
+    scope: &Scope<'s>,
+    error: S::Error,
+) {
     if call.returns || error == AcquireError::Closed.into() {
         return call.end(error);
     }

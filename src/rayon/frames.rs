@@ -38,6 +38,14 @@ struct Frame {
     request_of: Option<u64>,
 }
 
+impl Frame {
+    /// Is there anything that something on top of it may use?
+    fn has_permits(&self) -> bool {
+        let is_held = |awaited: &Arc<Awaited>| awaited.is_there();
+        self.free > 0 && self.awaited.as_ref().is_none_or(is_held)
+    }
+}
+
 /// The number of a call that begins now. It is younger than all frames there are.
 pub(super) fn number_call() -> u64 {
     NUMBERS.fetch_add(1, Relaxed) + 1
@@ -64,6 +72,11 @@ pub(super) fn are_none() -> bool {
     with_stack(|stack| stack.is_empty()).unwrap_or(true)
 }
 
+/// Has anything that is suspended on this thread permits that nothing uses?
+pub(super) fn have_permits() -> bool {
+    with_stack(|stack| stack.iter().any(Frame::has_permits)).unwrap_or(false)
+}
+
 /// Did all that lies on this thread begin before call number `call`?
 pub(super) fn are_older_than(call: u64) -> bool {
     with_stack(|stack| stack.iter().all(|frame| frame.number < call)).unwrap_or(true)
@@ -72,7 +85,6 @@ pub(super) fn are_older_than(call: u64) -> bool {
 /// A frame of this thread, which ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Entered {
-    is_there: bool,
     not_send: std::marker::PhantomData<*const ()>,
 }
 
@@ -108,17 +120,9 @@ impl Entered {
 
     #[inline]
     fn push(frame: Frame) -> Self {
-        let pushed = with_stack(|stack| stack.push(frame));
+        with_stack(|stack| stack.push(frame));
         Self {
-            is_there: pushed.is_some(),
             not_send: std::marker::PhantomData,
-        }
-    }
-
-    /// It has so many permits from now on.
-    pub(super) fn set(&self, permits: u32) {
-        if self.is_there {
-            with_stack(|stack| stack.last_mut().map(|frame| frame.free = permits));
         }
     }
 }
@@ -126,9 +130,8 @@ impl Entered {
 impl Drop for Entered {
     #[inline]
     fn drop(&mut self) {
-        if self.is_there {
-            drop(with_stack(Vec::pop));
-        }
+        // Where there was no list for it, there is none now.
+        drop(with_stack(Vec::pop));
     }
 }
 
@@ -160,12 +163,8 @@ pub(super) fn borrow(id: Id, number: u64, most: u32, except: Option<u64>) -> Opt
     with_stack(|stack| {
         let (mut parts, mut permits, mut youngest) = (Vec::new(), 0, 0);
         for (index, frame) in stack.iter_mut().enumerate().rev() {
-            let is_held = frame
-                .awaited
-                .as_ref()
-                .is_none_or(|awaited| awaited.is_there());
             let is_out = frame.request_of.is_some() && frame.request_of == except;
-            if frame.id == id && frame.number < number && frame.free > 0 && is_held && !is_out {
+            if frame.id == id && frame.number < number && frame.has_permits() && !is_out {
                 let part = frame.free.min(most - permits);
                 frame.free -= part;
                 permits += part;

@@ -1,7 +1,6 @@
 //! Parallel iterators whose closures run under permits: the calls.
 
 use std::{
-    marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, OnceLock},
 };
@@ -13,7 +12,7 @@ use rayon::iter::{
 
 use super::{
     call::{Call, attend},
-    leaf::{Aside, Leaves, Piece, Plan},
+    leaf::{Leaves, Piece, Weigh},
     source::Source,
     wait::Wait,
 };
@@ -323,9 +322,7 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
     where
         F: Fn(I::Item) + Send + Sync,
     {
-        self.drive(None::<&fn(&I::Item) -> u32>, &f, |driven| {
-            driven.for_each(|()| {})
-        })
+        self.drive(None, |items| items.for_each(f))
     }
 
     /// [`ThrottleExt::throttle_map_collect`].
@@ -354,7 +351,7 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
         R: Send,
         C: FromParallelIterator<R>,
     {
-        self.drive(None::<&fn(&I::Item) -> u32>, &f, |driven| driven.collect())
+        self.drive(None, |items| items.map(f).collect())
     }
 
     /// [`ThrottleExt::throttle_weighted_for_each`].
@@ -381,7 +378,7 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
         W: Fn(&I::Item) -> u32 + Send + Sync,
         F: Fn(I::Item) + Send + Sync,
     {
-        self.drive(Some(&weight), &f, |driven| driven.for_each(|()| {}))
+        self.drive(Some(&weight), |items| items.for_each(f))
     }
 
     /// [`ThrottleExt::throttle_weighted_map_collect`].
@@ -409,70 +406,47 @@ impl<I: ParallelIterator, S: Source> Throttled<I, S> {
         R: Send,
         C: FromParallelIterator<R>,
     {
-        self.drive(Some(&weight), &f, |driven| driven.collect())
+        self.drive(Some(&weight), |items| items.map(f).collect())
     }
 
-    /// Runs `consume` over what `f` returns.
-    fn drive<R, W, F, C>(
+    /// Runs `consume` over the items, under their permits.
+    fn drive<C>(
         self,
-        weigh: Option<&W>,
-        f: &F,
-        consume: impl FnOnce(Driven<'_, I, S, W, F>) -> C,
-    ) -> Result<C, S::Error>
-    where
-        R: Send,
-        W: Fn(&I::Item) -> u32 + Sync,
-        F: Fn(I::Item) -> R + Send + Sync,
-    {
+        weigh: Option<Weigh<'_, I::Item>>,
+        consume: impl FnOnce(Driven<'_, I, S>) -> C,
+    ) -> Result<C, S::Error> {
         let ended = OnceLock::new();
         let consumed = consume(Driven {
             items: self.items,
             source: self.source,
             weigh,
-            f,
             ended: &ended,
         });
         ended.into_inner().map_or(Ok(consumed), Err)
     }
 }
 
-/// A `map` whose closure runs under permits.
-struct Driven<'a, I, S: Source, W, F> {
+/// The same items, of which each is consumed under its permits: what rayon does with it,
+/// such as a `map`, is done there.
+struct Driven<'a, I: ParallelIterator, S: Source> {
     items: I,
     source: S,
     /// `None` if each weighs one.
-    weigh: Option<&'a W>,
-    f: &'a F,
+    weigh: Option<Weigh<'a, I::Item>>,
     /// Why it could not run all, if it could not.
     ended: &'a OnceLock<S::Error>,
 }
 
-impl<I, S, R, W, F> ParallelIterator for Driven<'_, I, S, W, F>
-where
-    I: ParallelIterator,
-    S: Source,
-    R: Send,
-    W: Fn(&I::Item) -> u32 + Sync,
-    F: Fn(I::Item) -> R + Send + Sync,
-{
-    type Item = R;
+impl<I: ParallelIterator, S: Source> ParallelIterator for Driven<'_, I, S> {
+    type Item = I::Item;
 
-    fn drive_unindexed<C: UnindexedConsumer<R>>(self, consumer: C) -> C::Result {
+    fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
         let first = consumer.split_off_left();
         let reducer = || consumer.to_reducer();
-        let plan = Closures {
-            weigh: self.weigh,
-            f: self.f,
-            types: PhantomData,
-        };
         let at_the_source = AtomicUsize::new(0);
-        let jobs = Aside {
-            plan,
-            at_the_source,
-        };
-        let call = Arc::new(Call::new(self.source, jobs, true));
+        let call = Arc::new(Call::new(self.source, true));
         let results = consumer.split_off_left();
-        let items = self.items;
+        let (items, weigh) = (self.items, self.weigh);
         // In place: a caller that is no worker waits by itself.
         let driven = rayon::in_place_scope(|scope| {
             // A panic comes through when the others are done, as in a `join`.
@@ -480,7 +454,9 @@ where
                 items.drive_unindexed(Leaves {
                     call: &call,
                     scope,
+                    weigh,
                     results,
+                    at_the_source: &at_the_source,
                     is_indexed: false,
                 })
             }));
@@ -492,52 +468,9 @@ where
             let _ = self.ended.set(error);
         }
         let mut whole = first.into_folder().complete();
-        for piece in pieces {
-            match piece {
-                Piece::Done(result) => whole = reducer().reduce(whole, result),
-                Piece::Later(run) => {
-                    for result in run.take() {
-                        whole = reducer().reduce(whole, result);
-                    }
-                }
-            }
+        for result in pieces.into_iter().flat_map(Piece::results) {
+            whole = reducer().reduce(whole, result);
         }
         whole
-    }
-}
-
-/// The closures of one call.
-struct Closures<'a, S, T, R, C, W, F> {
-    weigh: Option<&'a W>,
-    f: &'a F,
-    types: PhantomData<fn(S, T, C) -> R>,
-}
-
-impl<S, T, R, C, W, F> Plan for Closures<'_, S, T, R, C, W, F>
-where
-    S: Source,
-    T: Send,
-    R: Send,
-    C: UnindexedConsumer<R>,
-    W: Fn(&T) -> u32 + Sync,
-    F: Fn(T) -> R + Send + Sync,
-{
-    type Source = S;
-    type Item = T;
-    type Out = R;
-    type Results = C;
-
-    fn is_uniform(&self) -> bool {
-        self.weigh.is_none()
-    }
-
-    fn weigh(&self, item: &T) -> Option<u32> {
-        let weight = self.weigh.map_or(1, |weigh| weigh(item));
-        (weight as usize <= Semaphore::MAX_PERMITS).then_some(weight)
-    }
-
-    #[inline]
-    fn run(&self, item: T) -> R {
-        (self.f)(item)
     }
 }

@@ -14,10 +14,10 @@ use rayon::{
 };
 
 use super::{
-    call::{Call, Grant, Job, Jobs, attend, tend},
+    call::{Call, Grant, Job, Work, attend, help, tend},
     frames,
     parker::locked,
-    source::{Permit as _, Source},
+    source::{Permit, Source},
     wait::Wait,
 };
 use crate::{
@@ -29,59 +29,57 @@ use crate::{
 /// one to take the leaves that other workers are about to begin.
 const BESIDE: Duration = Duration::from_millis(20);
 
-/// What is to be done, and where the results go.
-pub(super) trait Plan: Send + Sync {
-    type Source: Source;
-    type Item: Send;
-    type Out: Send;
-    type Results: UnindexedConsumer<Self::Out>;
-
-    /// Does each item weigh one?
-    fn is_uniform(&self) -> bool;
-
-    /// `None` for more than there can ever be.
-    fn weigh(&self, item: &Self::Item) -> Option<u32>;
-
-    fn run(&self, item: Self::Item) -> Self::Out;
-}
-
-type ResultOf<P> = <<P as Plan>::Results as Consumer<<P as Plan>::Out>>::Result;
-type FolderOf<P> = <<P as Plan>::Results as Consumer<<P as Plan>::Out>>::Folder;
-type PermitOf<P> = <<P as Plan>::Source as Source>::Permit;
+/// How many permits an item needs.
+pub(super) type Weigh<'a, T> = &'a (dyn Fn(&T) -> u32 + Sync);
 
 /// What has become of some items that followed each other.
 pub(super) enum Piece<R> {
     /// They were run at once.
     Done(R),
-    /// They were set aside one after the other.
+    /// They were set aside.
     Later(Arc<Run<R>>),
 }
 
-/// What comes of such items, with the number of the first of them.
-pub(super) struct Run<R>(Mutex<Vec<(usize, R)>>);
+/// What comes of the items of a batch: of some at a time, with the number of the first.
+type Run<R> = Mutex<Vec<(usize, R)>>;
 
-impl<R> Run<R> {
-    /// All, in the order of the items.
-    pub(super) fn take(&self) -> impl Iterator<Item = R> + use<R> {
-        let mut results = mem::take(&mut *locked(&self.0));
-        results.sort_unstable_by_key(|&(first, _)| first);
-        results.into_iter().map(|(_, result)| result)
+impl<R> Piece<R> {
+    /// All that has come of them, in the order of the items.
+    pub(super) fn results(self) -> Vec<R> {
+        match self {
+            Self::Done(result) => vec![result],
+            Self::Later(run) => {
+                let mut results = mem::take(&mut *locked(&run));
+                results.sort_unstable_by_key(|&(first, _)| first);
+                results.into_iter().map(|(_, result)| result).collect()
+            }
+        }
     }
 }
 
 /// Takes the items in.
-pub(super) struct Leaves<'a, 's, P: Plan> {
-    pub(super) call: &'a Arc<Call<'s, Aside<P>>>,
+pub(super) struct Leaves<'a, 's, S: Source, T, C: Consumer<T>> {
+    pub(super) call: &'a Arc<Call<S, Batch<T, C>>>,
     pub(super) scope: &'a Scope<'s>,
-    pub(super) results: P::Results,
+    /// `None` if each weighs one.
+    pub(super) weigh: Option<Weigh<'a, T>>,
+    /// Runs the items, and takes the results.
+    pub(super) results: C,
+    /// How many leaves are at a source that they have in common.
+    pub(super) at_the_source: &'a AtomicUsize,
     /// Each leaf has items of its own.
     pub(super) is_indexed: bool,
 }
 
-impl<'a, 's, P: Plan + 's> Consumer<P::Item> for Leaves<'a, 's, P> {
-    type Folder = Leaf<'a, 's, P>;
+impl<'a, 's, S, T, C> Consumer<T> for Leaves<'a, 's, S, T, C>
+where
+    S: Source + 's,
+    T: Send + 's,
+    C: UnindexedConsumer<T> + 's,
+{
+    type Folder = Leaf<'a, 's, S, T, C>;
     type Reducer = Join;
-    type Result = Vec<Piece<ResultOf<P>>>;
+    type Result = Vec<Piece<C::Result>>;
 
     fn split_at(mut self, _: usize) -> (Self, Self, Join) {
         self.is_indexed = true;
@@ -91,10 +89,9 @@ impl<'a, 's, P: Plan + 's> Consumer<P::Item> for Leaves<'a, 's, P> {
     fn into_folder(self) -> Self::Folder {
         let mut leaf = Leaf {
             running: None,
-            setting_aside: None,
             taken: Vec::new(),
             pieces: Vec::new(),
-            pace: Pace::new(self.call.jobs.plan.is_uniform()),
+            pace: Pace::new(self.weigh.is_none()),
             full: false,
             reads: None,
             leaves: self,
@@ -110,7 +107,12 @@ impl<'a, 's, P: Plan + 's> Consumer<P::Item> for Leaves<'a, 's, P> {
     }
 }
 
-impl<'s, P: Plan + 's> UnindexedConsumer<P::Item> for Leaves<'_, 's, P> {
+impl<'s, S, T, C> UnindexedConsumer<T> for Leaves<'_, 's, S, T, C>
+where
+    S: Source + 's,
+    T: Send + 's,
+    C: UnindexedConsumer<T> + 's,
+{
     fn split_off_left(&self) -> Self {
         Self {
             results: self.results.split_off_left(),
@@ -146,22 +148,25 @@ impl Drop for AtTheSource<'_> {
 }
 
 /// Takes in items one after another, and runs them or sets them aside.
-pub(super) struct Leaf<'a, 's, P: Plan> {
-    leaves: Leaves<'a, 's, P>,
+pub(super) struct Leaf<'a, 's, S: Source, T, C: Consumer<T>> {
+    leaves: Leaves<'a, 's, S, T, C>,
     /// Where the results go while items are run.
-    running: Option<FolderOf<P>>,
-    /// The run of items that are being set aside, and how many they are.
-    setting_aside: Option<(Arc<Run<ResultOf<P>>>, usize)>,
+    running: Option<C::Folder>,
     /// Items on their way.
-    taken: Vec<P::Item>,
-    pieces: Vec<Piece<ResultOf<P>>>,
+    taken: Vec<T>,
+    pieces: Vec<Piece<C::Result>>,
     pace: Pace,
     full: bool,
     /// It is at a source that it has in common with others.
     reads: Option<AtTheSource<'a>>,
 }
 
-impl<'s, P: Plan + 's> Leaf<'_, 's, P> {
+impl<'s, S, T, C> Leaf<'_, 's, S, T, C>
+where
+    S: Source + 's,
+    T: Send + 's,
+    C: UnindexedConsumer<T> + 's,
+{
     /// Goes to the source, where it may be blocked, as in `par_bridge` over a channel. If
     /// all leaves were, nobody would be left for what was set aside, whoever gives permits
     /// back: so one of them stays out meanwhile, and sees to that, looking for other jobs
@@ -170,8 +175,12 @@ impl<'s, P: Plan + 's> Leaf<'_, 's, P> {
     /// A leaf counts itself in, then looks whether anything is set aside. Whoever sets
     /// aside counts itself in later. So of two that go to the source one sees both.
     fn read_on(&mut self, looks_every: Option<Duration>) {
-        let Leaves { call, scope, .. } = self.leaves;
-        let at_the_source = &call.jobs.at_the_source;
+        let Leaves {
+            call,
+            scope,
+            at_the_source,
+            ..
+        } = self.leaves;
         while !self.leaves.is_indexed && !self.full() {
             let others = at_the_source.fetch_add(1, Relaxed);
             self.reads = Some(AtTheSource(at_the_source));
@@ -188,19 +197,16 @@ impl<'s, P: Plan + 's> Leaf<'_, 's, P> {
         }
     }
 
-    /// Takes as many items as are to be run next.
-    #[inline]
-    fn fetch(&mut self, items: &mut impl Iterator<Item = P::Item>) {
-        let (first, rest) = self.pace.parts();
-        self.taken.extend(items.by_ref().take(first));
-        if self.taken.len() == first && rest > 0 && !self.pace.is_late() {
-            self.taken.extend(items.by_ref().take(rest));
-        }
-    }
-
     /// Runs what was taken, or sets it aside.
     fn settle(&mut self) {
-        let call = self.leaves.call;
+        let Leaves {
+            call, scope, weigh, ..
+        } = self.leaves;
+        if call.queue.len() > 0 {
+            // That came before. In place, since nobody else might be there to do it.
+            help(call, scope, None);
+        }
+        let mut ran = self.taken.len();
         while let Some(item) = self.taken.first() {
             if call.is_over() {
                 self.taken.clear();
@@ -208,57 +214,40 @@ impl<'s, P: Plan + 's> Leaf<'_, 's, P> {
                 return;
             }
             // One item is taken at a time unless all weigh the same.
-            let Some(weight) = call.jobs.plan.weigh(item) else {
+            let weight = weigh.map_or(1, |weigh| weigh(item));
+            if weight as usize > Semaphore::MAX_PERMITS {
                 call.end(AcquireError::TooManyPermits.into());
                 continue;
-            };
-            if !self.run(weight) {
-                self.set_aside(weight);
+            }
+            match call.admit(weight, call.number) {
+                Some(grant) => self.run(grant),
+                None => {
+                    ran = 0;
+                    self.set_aside(weight);
+                }
             }
         }
-        self.pace.done();
+        self.pace.done(ran);
     }
 
-    /// Runs what it can under one grant. False if there is none.
-    fn run(&mut self, weight: u32) -> bool {
+    /// Runs what was taken, as much of it as the grant is good for.
+    fn run(&mut self, grant: Grant<S::Permit>) {
         let Leaves { call, scope, .. } = self.leaves;
-        let Some(mut grant) = call.admit(weight, call.number) else {
-            return false;
-        };
-        self.setting_aside = None;
-        if call.jobs.plan.is_uniform() && call.queue.len() > 0 {
-            // That came before.
-            if !Aside::run_some(call, scope, &mut grant, &mut self.pace) {
-                drop(grant);
-                tend(call, scope);
-                return true;
-            }
-        }
         let results = &self.leaves.results;
         let running = self.running.take();
         let folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
         // Whatever is not taken out here is dropped if `f` panics.
         let mut items = self.taken.drain(..);
-        let (folder, goes_on) =
-            Aside::run_all(call, &grant, &mut items, self.pace.look_every(), folder);
-        if items.as_slice().is_empty() {
-            // Keeps its memory.
-            drop(items);
-        } else {
-            self.taken = items.collect();
-        }
+        let (folder, _) = run_all(call, &grant, &mut items, self.pace.look_every(), folder);
+        let left: Vec<T> = items.collect();
+        self.taken.extend(left);
         self.full = folder.full();
         if self.full {
             self.taken.clear();
         }
         self.running = Some(folder);
-        if goes_on && call.queue.len() > 0 {
-            // In place, since nobody else might be there to do it.
-            Aside::run_some(call, scope, &mut grant, &mut self.pace);
-        }
         drop(grant);
         tend(call, scope);
-        true
     }
 
     /// The same without a grant, for all that was taken.
@@ -272,43 +261,38 @@ impl<'s, P: Plan + 's> Leaf<'_, 's, P> {
         if let Some(folder) = self.running.take() {
             self.pieces.push(Piece::Done(folder.complete()));
         }
-        let (run, first) = self.setting_aside.take().unwrap_or_else(|| {
-            let run = Arc::new(Run(Mutex::default()));
-            self.pieces.push(Piece::Later(Arc::clone(&run)));
-            (run, 0)
-        });
-        let items = mem::take(&mut self.taken).into_iter();
-        self.setting_aside = Some((Arc::clone(&run), first + items.len()));
-        let consumer = results.split_off_left();
+        let run = Arc::<Run<_>>::default();
+        self.pieces.push(Piece::Later(Arc::clone(&run)));
         let batch = Batch {
             run,
-            first,
-            items,
-            consumer,
+            first: 0,
+            items: mem::take(&mut self.taken).into_iter(),
+            consumer: results.split_off_left(),
         };
         call.queue.push(weight, 0, batch);
         tend(call, scope);
     }
 }
 
-impl<'s, P: Plan + 's> Folder<P::Item> for Leaf<'_, 's, P> {
-    type Result = Vec<Piece<ResultOf<P>>>;
+impl<'s, S, T, C> Folder<T> for Leaf<'_, 's, S, T, C>
+where
+    S: Source + 's,
+    T: Send + 's,
+    C: UnindexedConsumer<T> + 's,
+{
+    type Result = Vec<Piece<C::Result>>;
 
-    fn consume(mut self, item: P::Item) -> Self {
-        self.reads = None;
-        self.taken.push(item);
-        self.settle();
-        self.read_on(Some(BESIDE));
-        self
+    fn consume(self, item: T) -> Self {
+        self.consume_iter([item])
     }
 
-    fn consume_iter<I: IntoIterator<Item = P::Item>>(mut self, items: I) -> Self {
+    fn consume_iter<I: IntoIterator<Item = T>>(mut self, items: I) -> Self {
         let mut items = items.into_iter();
         // These are its own.
         self.reads = None;
         while !self.full() {
             // No permit is held while the next items come into being.
-            self.fetch(&mut items);
+            self.taken.extend(items.by_ref().take(self.pace.items));
             if self.taken.is_empty() {
                 break;
             }
@@ -332,15 +316,15 @@ impl<'s, P: Plan + 's> Folder<P::Item> for Leaf<'_, 's, P> {
 }
 
 /// Items that were set aside together.
-pub(super) struct Batch<P: Plan> {
-    run: Arc<Run<ResultOf<P>>>,
-    /// The number of the first in the run.
+pub(super) struct Batch<T, C: Consumer<T>> {
+    run: Arc<Run<C::Result>>,
+    /// The number of the first that is left.
     first: usize,
-    items: vec::IntoIter<P::Item>,
-    consumer: P::Results,
+    items: vec::IntoIter<T>,
+    consumer: C,
 }
 
-impl<P: Plan> Job for Batch<P> {
+impl<T: Send, C: UnindexedConsumer<T>> Job for Batch<T, C> {
     fn len(&self) -> usize {
         self.items.len()
     }
@@ -361,114 +345,85 @@ impl<P: Plan> Job for Batch<P> {
     }
 }
 
-/// What the leaves of one call have in common.
-pub(super) struct Aside<P> {
-    pub(super) plan: P,
-    /// How many leaves are at a source that they have in common.
-    pub(super) at_the_source: AtomicUsize,
-}
-
-impl<P: Plan> Aside<P> {
-    /// Runs `items` under `grant` one after the other, until there is none left or, with a
-    /// look after so many, somebody else wants it or no more results are wanted. Says
-    /// whether to go on.
-    #[inline]
-    fn run_all<'s, B: Folder<P::Out>>(
-        call: &Call<'s, Self>,
-        grant: &Grant<PermitOf<P>>,
-        items: &mut impl ExactSizeIterator<Item = P::Item>,
-        look_every: usize,
-        mut folder: B,
-    ) -> (B, bool)
-    where
-        Self: 's,
-    {
-        let semaphore = grant.own().map(|permit| permit.semaphore());
-        let mut calm = semaphore.and_then(Semaphore::calm);
-        while items.len() > 0 && !folder.full() {
-            // The folder's own loop: a tight one.
-            let some = items.by_ref().take(look_every);
-            folder = folder.consume_iter(some.map(|item| call.jobs.plan.run(item)));
-            match (semaphore, calm) {
-                (Some(semaphore), Some(now)) if semaphore.is_still(now) => continue,
-                _ if !call.goes_on(grant) => return (folder, false),
-                _ => calm = semaphore.and_then(Semaphore::calm),
-            }
-        }
-        (folder, true)
-    }
-
-    /// Runs what was set aside under `grant`, until there is none left for it or somebody
-    /// else wants it. Says whether to go on.
-    ///
+impl<'s, S, T, C> Work<'s, S> for Batch<T, C>
+where
+    S: Source + 's,
+    T: Send + 's,
+    C: UnindexedConsumer<T> + 's,
+{
     /// A panic goes to the scope: whoever runs this has items of its own, which have nothing
     /// to do with it.
-    fn run_some<'s>(
-        call: &Arc<Call<'s, Self>>,
-        scope: &Scope<'s>,
-        grant: &mut Grant<PermitOf<P>>,
-        pace: &mut Pace,
-    ) -> bool
-    where
-        Self: 's,
-    {
-        while let Some((need, batch)) = call.take(grant, pace.items()) {
-            let look_every = pace.look_every();
-            let run = || Self::run_batch(call, grant, need, batch, look_every);
+    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, grant: Grant<S::Permit>) {
+        let mut pace = Pace::new(true);
+        while let Some((need, batch)) = call.queue.take(pace.items, |need| grant.fits(need)) {
+            let (len, look_every) = (batch.len(), pace.look_every());
+            let run = || batch.run(call, &grant, need, look_every);
             let goes_on = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
                 scope.spawn(|_| resume_unwind(panic));
-                call.goes_on(grant)
+                call.goes_on(&grant)
             });
-            pace.done();
             if !goes_on {
-                return false;
+                return;
             }
+            pace.done(len);
             // More permits may have come free.
             tend(call, scope);
         }
-        call.queue.len() == 0
     }
+}
 
-    /// Runs a batch of items that need `need` permits each, and puts back what it does not
-    /// come to. Says whether to go on.
-    fn run_batch<'s>(
-        call: &Call<'s, Self>,
-        grant: &Grant<PermitOf<P>>,
+impl<T: Send, C: UnindexedConsumer<T>> Batch<T, C> {
+    /// Runs the items, which need `need` permits each, and puts back what it does not come
+    /// to. Says whether to go on.
+    fn run<S: Source>(
+        mut self,
+        call: &Call<S, Self>,
+        grant: &Grant<S::Permit>,
         need: u32,
-        mut batch: Batch<P>,
         look_every: usize,
-    ) -> bool
-    where
-        Self: 's,
-    {
-        let total = batch.len();
-        let folder = batch.consumer.split_off_left().into_folder();
-        let (folder, goes_on) = Self::run_all(call, grant, &mut batch.items, look_every, folder);
+    ) -> bool {
+        let total = self.items.len();
+        let folder = self.consumer.split_off_left().into_folder();
+        let (folder, goes_on) = run_all(call, grant, &mut self.items, look_every, folder);
         let full = folder.full();
-        let result = (batch.first, folder.complete());
-        locked(&batch.run.0).push(result);
-        if !full && batch.len() > 0 {
-            batch.first += total - batch.len();
-            call.queue.put_back(need, 0, batch);
+        let result = (self.first, folder.complete());
+        locked(&self.run).push(result);
+        if !full && self.items.len() > 0 {
+            self.first += total - self.items.len();
+            call.queue.put_back(need, 0, self);
         }
         goes_on
     }
 }
 
-impl<'s, P: Plan + 's> Jobs<'s> for Aside<P> {
-    type Source = P::Source;
-    type Job = Batch<P>;
-
-    fn work(call: &Arc<Call<'s, Self>>, scope: &Scope<'s>, mut grant: Grant<PermitOf<P>>) {
-        let mut pace = Pace::new(call.jobs.plan.is_uniform());
-        Self::run_some(call, scope, &mut grant, &mut pace);
+/// Runs `items` under `grant` one after the other, until there is none left or, with a
+/// look after so many, somebody else wants it or no more results are wanted. Says
+/// whether to go on.
+#[inline]
+fn run_all<S: Source, J: Job, T, F: Folder<T>>(
+    call: &Call<S, J>,
+    grant: &Grant<S::Permit>,
+    items: &mut impl ExactSizeIterator<Item = T>,
+    look_every: usize,
+    mut folder: F,
+) -> (F, bool) {
+    let semaphore = grant.own().map(Permit::semaphore);
+    while items.len() > 0 && !folder.full() {
+        // The folder's own loop: a tight one.
+        folder = folder.consume_iter(items.by_ref().take(look_every));
+        // The cheapest look there is: it counts where the items are tiny.
+        if !semaphore.is_some_and(Semaphore::is_calm) && !call.goes_on(grant) {
+            return (folder, false);
+        }
     }
+    (folder, true)
 }
 
 /// As many items as take about as long as [`Pace::ENOUGH`], one if one takes
 /// longer, so that what is done once for them all costs little.
 #[derive(Debug)]
 struct Pace {
+    /// How many to take next, and at most.
     items: usize,
     most: usize,
     are_tiny: bool,
@@ -500,25 +455,8 @@ impl Pace {
         if self.are_tiny { 32 } else { 1 }
     }
 
-    /// How many to take next.
-    fn items(&self) -> usize {
-        self.items
-    }
-
-    /// The same in two parts. The second is for those that are not slow to come,
-    /// so that they do not wait for each other where they are.
-    fn parts(&self) -> (usize, usize) {
-        let first = self.items.div_ceil(4);
-        (first, self.items - first)
-    }
-
-    /// Are the items slow to come?
-    fn is_late(&self) -> bool {
-        self.since.elapsed() > Self::ENOUGH
-    }
-
-    /// Those are done.
-    fn done(&mut self) {
+    /// Those are done, and so many of them have run.
+    fn done(&mut self, ran: usize) {
         if self.most == 1 {
             return;
         }
@@ -526,7 +464,7 @@ impl Pace {
         let took = now.duration_since(self.since);
         self.since = now;
         // So many take less than 2.5 ns each.
-        self.are_tiny = self.items == Self::MOST && took < Self::ENOUGH / 4;
+        self.are_tiny = ran >= Self::MOST && took < Self::ENOUGH / 4;
         if took < Self::ENOUGH {
             self.items = (2 * self.items).min(self.most);
         } else if took > 4 * Self::ENOUGH {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::sync::{Acquire, AtomicBool, Condvar, Mutex, MutexGuard, Release};
+use crate::sync::{Acquire, AtomicBool, Condvar, Mutex, MutexGuard, Release, thread_local};
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing in this module panics while a mutex of its own is locked.
@@ -20,7 +20,18 @@ pub(super) struct Parker {
     changed: Condvar,
 }
 
+thread_local! {
+    static OWN: Arc<Parker> = Arc::default();
+}
+
 impl Parker {
+    /// One for all that waits on this thread's stack: what is on top looks after what lies
+    /// beneath, whose permits it may use.
+    pub(super) fn of_this_thread() -> Arc<Self> {
+        // There is none of its own in the destructor of a thread-local value.
+        OWN.try_with(Arc::clone).unwrap_or_default()
+    }
+
     pub(super) fn unpark(&self) {
         *locked(&self.woken) = true;
         self.changed.notify_one();

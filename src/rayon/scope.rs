@@ -1,11 +1,11 @@
 //! Jobs in a rayon scope, which may borrow what outlives it.
 
-use std::{cell::Cell, fmt, marker::PhantomData, sync::Arc};
+use std::{cell::Cell, fmt, sync::Arc};
 
 use rayon::Scope;
 
 use super::{
-    call::{self, Call, Grant, Jobs, hire, tend},
+    call::{self, Call, Grant, Work, hire, tend},
     frames,
     source::Source,
     throttle::{Throttle, ThrottlePermit},
@@ -51,8 +51,9 @@ use crate::{AcquireError, Semaphore};
 /// });
 /// assert_eq!(letters.load(Relaxed), 20);
 /// ```
+#[derive(Clone)]
 pub struct ScopeThrottle<'scope, S: Source = Arc<Semaphore>> {
-    call: Arc<Call<'scope, Boxes<'scope, S>>>,
+    call: Arc<Call<S, Job<'scope>>>,
 }
 
 type Job<'scope> = Box<dyn FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope>;
@@ -81,7 +82,7 @@ impl<S: Source + 'static> Throttle<S> {
     #[must_use]
     pub fn scoped<'scope>(&self) -> ScopeThrottle<'scope, S> {
         ScopeThrottle {
-            call: Arc::new(Call::new(self.source.clone(), Boxes(PhantomData), false)),
+            call: Arc::new(Call::new(self.source.clone(), false)),
         }
     }
 
@@ -230,20 +231,12 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
 impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     /// Why a new job that needs `n` permits would be turned away now.
     fn would_refuse(&self, n: u32) -> Option<S::Error> {
-        if self.call.is_idle() {
+        if !self.call.is_pending() {
             return self.call.source.would_refuse(n);
         }
         // Others have permits or a place in line, and it has a part in that.
         let is_closed = self.call.source.now().closed;
         is_closed.then(|| AcquireError::Closed.into())
-    }
-}
-
-impl<'scope, S: Source + 'scope> Clone for ScopeThrottle<'scope, S> {
-    fn clone(&self) -> Self {
-        Self {
-            call: Arc::clone(&self.call),
-        }
     }
 }
 
@@ -258,19 +251,11 @@ impl<'scope, S: Source + 'scope> fmt::Debug for ScopeThrottle<'scope, S> {
 
 impl call::Job for Job<'_> {}
 
-/// Jobs in a scope.
-pub(super) struct Boxes<'s, S>(PhantomData<fn(S) -> &'s ()>);
-
-impl<'s, S: Source + 's> Jobs<'s> for Boxes<'s, S> {
-    type Source = S;
-    type Job = Job<'s>;
-
-    fn work(call: &Arc<Call<'s, Self>>, scope: &Scope<'s>, mut grant: Grant<S::Permit>) {
-        let Some((need, job)) = call.take(&mut grant, 1) else {
+impl<'s, S: Source + 's> Work<'s, S> for Job<'s> {
+    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, grant: Grant<S::Permit>) {
+        let Some((need, job)) = call.queue.take(1, |need| grant.fits(need)) else {
             return;
         };
-        // Between the look and the taking the next job may have become a lighter one.
-        grant.fit(&call.source, need);
         let grant = Cell::new(Some(grant));
         // The permits go to the next job in the scope, or back to the semaphore.
         let give_back = || {

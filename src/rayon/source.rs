@@ -57,10 +57,11 @@ pub trait Source: Sealed + Clone + Send + Sync + fmt::Debug {
     #[doc(hidden)]
     fn id(&self) -> Id;
 
-    /// Takes `n` permits if nobody has to wait for that.
+    /// Takes `n` permits if nobody has to wait for that; `None` if others have them. They
+    /// can be asked for in line then.
     #[doc(hidden)]
     #[track_caller]
-    fn take(&self, n: u32) -> Result<Self::Permit, NotNow<Self::Error>>;
+    fn take(&self, n: u32) -> Result<Option<Self::Permit>, Self::Error>;
 
     /// Takes `n` permits ahead of those who wait, if so many are free, or `over` max.
     #[doc(hidden)]
@@ -107,9 +108,6 @@ pub trait Source: Sealed + Clone + Send + Sync + fmt::Debug {
 pub trait Permit: Send + Sized {
     fn id(&self) -> Id;
     fn permits(&self) -> u32;
-    fn add(&mut self, other: Self);
-    /// Splits off what there is beyond `n`.
-    fn beyond(&mut self, n: u32) -> Option<Self>;
     /// The one that counts it.
     fn semaphore(&self) -> &Semaphore;
 }
@@ -132,26 +130,6 @@ impl Handle for Arc<Semaphore> {
 
     fn upgrade(weak: &Self::Weak) -> Option<Self> {
         weak.upgrade()
-    }
-}
-
-/// Why [`Source::take`] did not.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotNow<E> {
-    /// Others have the permits: they can be asked for in line.
-    NoPermits,
-    /// Whoever asks is turned away.
-    Refused(E),
-}
-
-impl From<TryAcquireError> for NotNow<AcquireError> {
-    #[inline]
-    fn from(error: TryAcquireError) -> Self {
-        match error {
-            TryAcquireError::NoPermits => Self::NoPermits,
-            TryAcquireError::Closed => Self::Refused(AcquireError::Closed),
-        }
     }
 }
 
@@ -200,15 +178,6 @@ macro_rules! permit {
                 self.num_permits() as u32
             }
 
-            fn add(&mut self, other: Self) {
-                self.merge(other);
-            }
-
-            fn beyond(&mut self, n: u32) -> Option<Self> {
-                let beyond = self.num_permits().checked_sub(n as usize)?;
-                self.split(beyond)
-            }
-
             #[inline]
             fn semaphore(&self) -> &Semaphore {
                 let $this = self;
@@ -235,8 +204,12 @@ macro_rules! plain {
         }
 
         #[inline]
-        fn take(&self, n: u32) -> Result<Self::Permit, NotNow<AcquireError>> {
-            Ok(Self::Permit::taken(Clone::clone(self), n)?)
+        fn take(&self, n: u32) -> Result<Option<Self::Permit>, AcquireError> {
+            match Self::Permit::taken(Clone::clone(self), n) {
+                Ok(permit) => Ok(Some(permit)),
+                Err(TryAcquireError::NoPermits) => Ok(None),
+                Err(TryAcquireError::Closed) => Err(AcquireError::Closed),
+            }
         }
 
         fn ahead(&self, n: u32, over: bool) -> Option<Self::Permit> {

@@ -25,7 +25,7 @@ use rayon::ThreadPool;
 use super::{
     call::Grant,
     parker::locked,
-    source::{Handle, NotNow, Permit, Source},
+    source::{Handle, Permit, Source},
 };
 use crate::{Semaphore, sync::Mutex};
 
@@ -62,10 +62,10 @@ use crate::{Semaphore, sync::Mutex};
 /// assert_eq!(receiver.iter().sum::<u64>(), 328_350);
 /// # Ok::<(), dynaphore::AcquireError>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Throttle<S: Source = Arc<Semaphore>> {
     pub(super) source: S,
-    home: Home,
+    pool: Home,
 }
 
 impl<S: Source + 'static> Throttle<S> {
@@ -88,7 +88,7 @@ impl<S: Source + 'static> Throttle<S> {
     pub fn new(source: S) -> Self {
         Self {
             source,
-            home: Home::Global,
+            pool: Home::Global,
         }
     }
 
@@ -112,7 +112,7 @@ impl<S: Source + 'static> Throttle<S> {
     pub fn in_pool(source: S, pool: Arc<ThreadPool>) -> Self {
         Self {
             source,
-            home: Home::Pool(pool),
+            pool: Home::Pool(pool),
         }
     }
 
@@ -186,21 +186,21 @@ impl<S: Source + 'static> Throttle<S> {
     where
         F: FnOnce(ThrottlePermit<'_>) + Send + 'static,
     {
-        match self.source.take(n) {
-            Ok(permit) => self.home.spawn(move || run(permit, job)),
-            Err(NotNow::NoPermits) => Waiting::start(&self.source, &self.home, n, job)?,
-            Err(NotNow::Refused(error)) => return Err(error),
-        }
+        let (permit, job) = match self.source.take(n)? {
+            Some(permit) => (permit, job),
+            None => {
+                let waiting = Arc::new(Waiting::<S, F> {
+                    pool: self.pool.clone(),
+                    cell: Mutex::new(Parcel::Out(false)),
+                });
+                match waiting.poll(Box::pin(self.source.ask(n)), job)? {
+                    Some(ready) => ready,
+                    None => return Ok(()),
+                }
+            }
+        };
+        self.pool.spawn(move || run(permit, job));
         Ok(())
-    }
-}
-
-impl<S: Source> fmt::Debug for Throttle<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Throttle")
-            .field("source", &self.source)
-            .field("pool", &self.home)
-            .finish()
     }
 }
 
@@ -281,7 +281,7 @@ impl fmt::Debug for ThrottlePermit<'_> {
 
 /// A job that waits for its permits.
 struct Waiting<S: Source, F> {
-    home: Home,
+    pool: Home,
     cell: Mutex<Parcel<S, F>>,
 }
 
@@ -299,19 +299,6 @@ where
     S: Source + 'static,
     F: FnOnce(ThrottlePermit<'_>) + Send + 'static,
 {
-    /// Takes a place in line on behalf of `job`, which is spawned with its permits as soon
-    /// as it has them.
-    fn start(source: &S, home: &Home, need: u32, job: F) -> Result<(), S::Error> {
-        let waiting = Arc::new(Self {
-            home: home.clone(),
-            cell: Mutex::new(Parcel::Out(false)),
-        });
-        if let Some((permit, job)) = waiting.poll(Box::pin(source.ask(need)), job)? {
-            home.spawn(move || run(permit, job));
-        }
-        Ok(())
-    }
-
     /// Polls until it is parked, or has the permits. Refused, the job is dropped.
     fn poll(
         self: &Arc<Self>,
@@ -355,8 +342,8 @@ where
                 };
                 S::holds(ask.as_mut(), handle);
             }
-            let home = self.home.clone();
-            home.spawn(move || {
+            let pool = self.pool.clone();
+            pool.spawn(move || {
                 if let Ok(Some((permit, job))) = self.poll(ask, job) {
                     run(permit, job);
                 }
@@ -374,7 +361,7 @@ fn run<P: Permit>(permit: P, job: impl FnOnce(ThrottlePermit<'_>)) {
 }
 
 /// The pool that the jobs of a throttle run in.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Home {
     /// rayon's own.
     Global,
@@ -423,14 +410,5 @@ impl Home {
                 let _ = PORTER.send(Box::new(job));
             }
         }
-    }
-}
-
-impl fmt::Debug for Home {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Global => "Global",
-            Self::Pool(_) => "Pool",
-        })
     }
 }

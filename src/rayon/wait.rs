@@ -18,7 +18,7 @@
 //! 3. The lender cannot return to what is suspended before the loan is back. What it runs
 //!    meanwhile lies on top, and may use the permits as soon as they are back.
 
-use std::{sync::Arc, task::Wake, time::Duration};
+use std::{cell::Cell, sync::Arc, task::Wake, time::Duration};
 
 use rayon::Yield;
 
@@ -27,7 +27,7 @@ use super::{
     parker::{Awaited, Parker, locked},
     source::Id,
 };
-use crate::sync::{AtomicUsize, Instant, Mutex, Relaxed, statics, thread};
+use crate::sync::{AtomicUsize, Instant, Mutex, Relaxed, statics, thread, thread_local};
 
 /// After this a call starves.
 pub(super) const PATIENCE: Duration = if cfg!(dynaphore_shuttle) {
@@ -39,8 +39,8 @@ pub(super) const PATIENCE: Duration = if cfg!(dynaphore_shuttle) {
 /// The longest nap.
 const NAP: Duration = Duration::from_millis(1);
 
-/// Looks are repeated at growing intervals, up to this.
-const RARE: Duration = Duration::from_millis(32);
+/// Other workers are asked to look at growing intervals, up to so many naps.
+const RARE: u32 = 32;
 
 /// So many calls on one stack look for other jobs as often as they can.
 const SHALLOW: u32 = 32;
@@ -51,6 +51,11 @@ statics! {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
 }
 
+thread_local! {
+    /// The last job that was run here on behalf of those who starve could not help.
+    static FOUND_NO_PLEA: Cell<bool> = const { Cell::new(false) };
+}
+
 /// A wait on this thread's stack.
 #[derive(Debug)]
 pub(super) struct Wait {
@@ -59,11 +64,10 @@ pub(super) struct Wait {
     /// How often other jobs are looked for; `None` for never.
     every: Option<Duration>,
     looked: Instant,
-    /// Since something was last done.
-    rounds: u32,
-    /// When the pool was last asked to look at the pleas, and when it is to be again.
-    asked: Option<Instant>,
-    again: Duration,
+    /// Naps since something was last done.
+    naps: u32,
+    /// Those of a call that starves.
+    starved: u32,
 }
 
 impl Wait {
@@ -74,62 +78,51 @@ impl Wait {
 
     /// Looks for other jobs no more often than `every` so long, or never.
     pub(super) fn looking_every(every: Option<Duration>) -> Self {
-        Self::with(Arc::default(), every)
-    }
-
-    fn with(parker: Arc<Parker>, every: Option<Duration>) -> Self {
         let own = match frames::change_waits(1).saturating_sub(SHALLOW) {
             0 => Duration::ZERO,
             doublings => Duration::from_millis(1 << doublings.min(20)),
         };
         Self {
-            parker,
+            parker: Parker::of_this_thread(),
             is_worker: rayon::current_thread_index().is_some(),
             every: every.map(|every| every.max(own)),
             looked: Instant::now(),
-            rounds: 0,
-            asked: None,
-            again: PATIENCE,
+            naps: 0,
+            starved: 0,
         }
     }
 
     /// What it waits for is another thing now.
     pub(super) fn begin_again(&mut self) {
-        (self.rounds, self.asked, self.again) = (0, None, PATIENCE);
+        (self.naps, self.starved) = (0, 0);
     }
 
     fn is_due(&mut self) -> bool {
-        match self.every {
-            None => false,
-            Some(Duration::ZERO) => true,
-            Some(every) => {
-                let now = Instant::now();
-                let is_due = now.duration_since(self.looked) >= every;
-                if is_due {
-                    self.looked = now;
-                }
-                is_due
-            }
+        let now = Instant::now();
+        let is_due = |every| now.duration_since(self.looked) >= every;
+        let is_due = self.every.is_some_and(is_due);
+        if is_due {
+            self.looked = now;
         }
+        is_due
     }
 
     /// Lends to who starves, or runs another job of the pool. False if there is neither.
     pub(super) fn look(&mut self) -> bool {
-        let found = self.is_worker
-            && (lend() || self.is_due() && rayon::yield_now() == Some(Yield::Executed));
+        let found = self.is_worker && (lend() || self.is_due() && run_another());
         if found {
-            self.rounds = 0;
+            self.naps = 0;
         }
         found
     }
 
     /// Naps until something happens, and not for long.
     pub(super) fn nap(&mut self) {
-        self.rounds = self.rounds.saturating_add(1);
-        match self.rounds {
+        self.naps = self.naps.saturating_add(1);
+        match self.naps {
             0..16 => thread::yield_now(),
-            rounds => {
-                let at_most = Duration::from_micros(50) * (1 << (rounds - 16).min(5));
+            naps => {
+                let at_most = Duration::from_micros(50) * (1 << (naps - 16).min(5));
                 self.parker.park(at_most.min(NAP));
             }
         }
@@ -146,14 +139,9 @@ impl Wait {
             parker: Arc::clone(&self.parker),
         };
         change_pleas(|pleas| pleas.push(plea));
-        let now = Instant::now();
-        if self
-            .asked
-            .is_none_or(|asked| now.duration_since(asked) >= self.again)
-        {
-            self.asked = Some(now);
-            self.again = (2 * self.again).min(RARE);
-            rayon::spawn_broadcast(|_| _ = lend());
+        self.starved = self.starved.wrapping_add(1);
+        if self.starved.is_power_of_two() || self.starved % RARE == 0 {
+            rayon::spawn_broadcast(|_| FOUND_NO_PLEA.with(|cell| cell.set(!lend())));
         }
         self.nap();
         change_pleas(|pleas| {
@@ -168,6 +156,17 @@ impl Drop for Wait {
     fn drop(&mut self) {
         frames::change_waits(-1);
     }
+}
+
+/// Runs another job of the pool, if there is one: one that looks at the pleas and finds none
+/// to answer is none. Where many starve, each would keep all the others from their naps.
+fn run_another() -> bool {
+    while rayon::yield_now() == Some(Yield::Executed) {
+        if !FOUND_NO_PLEA.with(Cell::take) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Of a call that starves.
@@ -203,10 +202,10 @@ impl Drop for Loan {
 /// Lends what is suspended on this thread to a call that starves, if there is one that it
 /// helps, and waits until it is back.
 fn lend() -> bool {
-    if COUNT.load(Relaxed) == 0 || frames::are_none() {
+    if COUNT.load(Relaxed) == 0 || !frames::have_permits() {
         return false;
     }
-    let parker = Arc::default();
+    let parker = Parker::of_this_thread();
     let lent = locked(&PLEAS).iter_mut().find_map(|plea| {
         if plea.loan.is_some() {
             return None;
@@ -227,7 +226,7 @@ fn lend() -> bool {
         return false;
     };
     // Only now: who finds nobody to lend to, which is often, waits for nothing.
-    let mut wait = Wait::with(parker, Some(Duration::ZERO));
+    let mut wait = Wait::new();
     let _suspended = Entered::waiting(id, borrowed.number, borrowed.permits, &lender, None);
     while !lender.is_there() {
         if !wait.look() {

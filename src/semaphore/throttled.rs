@@ -13,7 +13,7 @@ use super::{
     outcome::{Outcome, Since},
     packed::Held,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
-    word::{Calm, Take},
+    word::Take,
 };
 use crate::TryAcquireError;
 
@@ -83,31 +83,17 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
 
 /// What a holder wants to know again and again.
 impl Semaphore {
-    /// See [`is_still`](Self::is_still).
+    /// May a holder go on for certain? One load tells.
     #[inline]
-    pub(crate) fn calm(&self) -> Option<Calm> {
-        self.word.peek().calm()
+    pub(crate) fn is_calm(&self) -> bool {
+        self.word.peek().is_calm()
     }
 
-    /// Nothing has changed: one comparison that tells a holder that
-    /// [`is_pressed`](Self::is_pressed) is still false. If it fails, that may be so for
-    /// all that.
-    #[inline]
-    pub(crate) fn is_still(&self, calm: Calm) -> bool {
-        self.word.peek().is_still(calm)
-    }
-
-    /// Should a holder that could go on give its permits back? More are out
-    /// than max, or others than the caller's `own` requests wait, or it is
-    /// closed.
-    #[inline]
-    pub(crate) fn is_pressed(&self, own: impl FnOnce() -> usize) -> bool {
-        !self.word.peek().is_calm() && self.is_pressed_now(own())
-    }
-
+    /// Should a holder that could go on give its permits back? More are out than max, or
+    /// others than the caller's `own` requests wait, or it is closed.
     #[cold]
     #[inline(never)]
-    fn is_pressed_now(&self, own: usize) -> bool {
+    pub(crate) fn is_pressed(&self, own: usize) -> bool {
         let state = self.word.load();
         !state.is_settled()
             || state.is_closed()

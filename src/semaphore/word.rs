@@ -101,20 +101,6 @@ impl State {
         self.0 < QUEUED && self.0 & COUNT <= self.0 >> MAX_SHIFT
     }
 
-    /// The whole of it, if it is calm.
-    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-    #[inline]
-    pub(crate) fn calm(self) -> Option<Calm> {
-        self.is_calm().then_some(Calm(self.0))
-    }
-
-    /// As it was then.
-    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-    #[inline]
-    pub(crate) fn is_still(self, calm: Calm) -> bool {
-        self.0 == calm.0
-    }
-
     /// Both counts are at most 2^31 - 1, so the sum cannot overflow.
     pub(crate) const fn fits(self, n: u32) -> bool {
         self.active() + n <= self.max()
@@ -168,11 +154,6 @@ impl State {
         }
     }
 }
-
-/// A calm word.
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-#[derive(Clone, Copy)]
-pub(crate) struct Calm(u64);
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -613,14 +594,11 @@ mod tests {
     #[cfg(feature = "rayon")]
     fn a_word_is_calm_while_nothing_stands_against_it() {
         let word = Word::new(1);
-        let calm = word
-            .load()
-            .calm()
-            .expect("open, nobody in line, not in debt");
-        assert!(word.load().is_still(calm));
         assert_eq!(word.try_acquire(1, || u32::MAX), Take::Acquired);
-        assert!(word.load().is_calm());
-        assert!(!word.load().is_still(calm));
+        assert!(
+            word.load().is_calm(),
+            "open, nobody in line, no more out than max"
+        );
         let _ = word.set_max(0, None);
         assert!(!word.load().is_calm(), "in debt");
         let _ = word.set_max(1, None);

@@ -1,6 +1,7 @@
 //! Throttled parallel iterators.
 
 use std::{
+    hint::black_box,
     sync::{
         Mutex, Once,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -213,6 +214,8 @@ fn a_shrink_is_followed_after_one_item_among_thousands_of_small_ones() {
             let items = (0..100_000).into_par_iter().with_min_len(100_000);
             items.throttle_for_each(&semaphore, |item| {
                 begun.store(item + 1, SeqCst);
+                // More than 2.5 ns on any machine: a look comes after each of those.
+                black_box((0..20).fold(item, |n, _| black_box(n * 31 % 1000)));
                 if item % 20_000 == 12_345 {
                     semaphore.set_max(0);
                 }
@@ -230,6 +233,41 @@ fn a_shrink_is_followed_after_one_item_among_thousands_of_small_ones() {
             assert_eq!(begun_at_pauses, [12_346, 32_346, 52_346, 72_346, 92_346]);
         });
         assert_eq!(begun.load(SeqCst), 100_000);
+    });
+}
+
+/// To set an item aside takes no time, which says nothing of how long it runs.
+#[test]
+fn a_shrink_is_followed_after_one_item_among_those_that_were_set_aside() {
+    watchdog(|| {
+        let semaphore = Semaphore::new(1);
+        let held = Mutex::new(semaphore.try_acquire().ok());
+        let begun = AtomicUsize::new(0);
+        // One worker, so that they come in order, and many are set aside together.
+        let run = || {
+            let items = (0..40_000).into_par_iter().with_min_len(40_000);
+            items
+                .inspect(|&item| {
+                    if item == 20_000 {
+                        drop(held.lock().unwrap().take());
+                    }
+                })
+                .throttle_for_each(&semaphore, |item| {
+                    begun.fetch_add(1, SeqCst);
+                    if item == 300 {
+                        semaphore.set_max(0);
+                    }
+                })
+        };
+        thread::scope(|scope| {
+            let done = scope.spawn(|| pool(1).install(run));
+            until(|| semaphore.max() == 0 && semaphore.active() == 0);
+            let so_far = begun.load(SeqCst);
+            semaphore.set_max(1);
+            done.join().unwrap().unwrap();
+            assert_eq!(so_far, 301);
+        });
+        assert_eq!(begun.into_inner(), 40_000);
     });
 }
 
