@@ -219,7 +219,8 @@ impl Adaptive {
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<Request, AcquireError> {
         let mut arrival = self.arrives();
-        if let Ok(permit) = Arc::clone(&self.semaphore).try_acquire_owned() {
+        // One request in the semaphore's statistics too.
+        if let Ok(permit) = Arc::clone(&self.semaphore).acquire_owned().try_now() {
             return Ok(arrival.starts(permit, 1));
         }
         arrival.waits();

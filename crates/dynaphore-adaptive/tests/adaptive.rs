@@ -321,6 +321,22 @@ fn a_closed_semaphore_says_so() {
     assert!(adaptive.try_acquire().is_err());
 }
 
+#[tokio::test]
+async fn a_thread_that_blocks_is_one_request_in_the_statistics() {
+    let semaphore = Arc::new(Semaphore::builder(1).stats(true).build());
+    let adaptive = Adaptive::new(semaphore.clone(), Fixed);
+    let held = adaptive.blocking_acquire().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(adaptive.blocking_acquire().unwrap()));
+        while semaphore.snapshot().waiting == 0 {
+            std::thread::yield_now();
+        }
+        drop(held);
+    });
+    let interval = semaphore.stats().take().await;
+    assert_eq!((interval.acquired, interval.rejected), (2, 0));
+}
+
 #[test]
 fn threads_and_an_early_clock_do_no_harm() {
     let early = Instant::now().checked_sub(Duration::from_secs(1));
