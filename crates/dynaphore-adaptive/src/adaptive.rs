@@ -170,8 +170,6 @@ impl Adaptive {
     }
 
     /// Why max is not steered any more, if the controller has panicked.
-    ///
-    /// It waits for a hook that is running.
     #[must_use]
     pub fn panicked(&self) -> Option<ControllerPanicked> {
         self.shared.panicked()

@@ -296,8 +296,6 @@ where
     }
 
     /// Why the max of `key` is not steered any more, if its controller has panicked.
-    ///
-    /// It waits for a hook that is running.
     #[must_use]
     pub fn panicked(&self, key: &K) -> Option<ControllerPanicked> {
         let shared = self.get(key)?.1;

@@ -4,6 +4,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering::SeqCst},
+        mpsc,
     },
     time::{Duration, Instant},
 };
@@ -150,6 +151,24 @@ fn a_hook_may_step_and_take_permits() {
     *cell.lock().unwrap() = Some(adaptive.clone());
     let _held = hold_all(&adaptive);
     assert_eq!(adaptive.step(later()).unwrap().unwrap().to, 3);
+}
+
+/// The watchdog only makes a failure of what would hang.
+#[test]
+fn a_hook_may_ask_whether_the_controller_has_panicked() {
+    let (done, is_done) = mpsc::channel();
+    std::thread::spawn(move || {
+        let cell = Arc::new(Mutex::new(None::<Adaptive>));
+        let inside = cell.clone();
+        let adaptive = adaptive(1, Puppet::saying(3)).on_change(move |_| {
+            let adaptive = inside.lock().unwrap().take().unwrap();
+            assert_eq!(adaptive.panicked(), None);
+        });
+        *cell.lock().unwrap() = Some(adaptive.clone());
+        let _held = hold_all(&adaptive);
+        done.send(adaptive.step(later()).unwrap().unwrap().to)
+    });
+    assert_eq!(is_done.recv_timeout(Duration::from_secs(30)), Ok(3));
 }
 
 #[test]
