@@ -27,7 +27,8 @@ use crate::{
 /// max if these are fewer, or after 5 s ([`windows`](Self::windows)), and not before
 /// the time that a request takes. Max
 /// changes only at the end of a window in which a request found it in its way.
-/// Whoever sets max to 0 pauses the semaphore, and it stays so.
+/// Whoever sets max to 0 pauses the semaphore, and it stays so, but for one who does it
+/// in the nanoseconds in which a change is made: who must be sure looks at max once more.
 ///
 /// Each request takes a lock for some nanoseconds, twice.
 ///

@@ -125,6 +125,10 @@ impl Shared {
         }
         match steering.pace.decide(&window) {
             Decision::Keep => Ok(None),
+            // Who has set max meanwhile knows more than the window, and may pause. No
+            // call sets it only if it is still the same, so one who does that between
+            // this and `set_max` is overruled.
+            Decision::Change(_) if self.max() != max => Ok(None),
             Decision::Panicked(message) => {
                 let controller = steering.pace.name();
                 let panicked = ControllerPanicked {

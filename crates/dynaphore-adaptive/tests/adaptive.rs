@@ -109,6 +109,29 @@ fn a_pause_is_not_ended() {
     assert_eq!(adaptive.semaphore().max(), 0);
 }
 
+/// Sets max to 0 while it is asked.
+struct Pauses(Arc<Semaphore>);
+
+impl Controller for Pauses {
+    fn name(&self) -> &'static str {
+        "pauses"
+    }
+
+    fn window(&mut self, _: &Window) -> u32 {
+        self.0.set_max(0);
+        7
+    }
+}
+
+#[test]
+fn a_pause_that_comes_while_the_controller_runs_is_not_ended() {
+    let semaphore = Arc::new(Semaphore::new(4));
+    let adaptive = Adaptive::new(semaphore.clone(), Pauses(semaphore));
+    let _held = hold_all(&adaptive);
+    assert_eq!(adaptive.step(later()), Ok(None));
+    assert_eq!(adaptive.semaphore().max(), 0);
+}
+
 #[test]
 fn a_window_that_is_not_complete_is_left_open() {
     let puppet = Puppet::saying(7);
