@@ -196,6 +196,12 @@ impl Adaptive {
     /// Waits for `n` permits, for a request that weighs as much. It counts as one
     /// request, and as `n` active.
     ///
+    /// From then on no change makes max less than `n`, within the [bounds](Self::bounds),
+    /// so put a bound on weights that others choose. A request that weighs more than max
+    /// waits until the window ends, which lets max become its weight. Windows end with
+    /// requests: where it may be the only one, a timer has to [`step`](Self::step). One that
+    /// weighs more than the upper bound waits for ever.
+    ///
     /// # Panics
     ///
     /// When `n` is larger than [`Semaphore::MAX_PERMITS`].
@@ -220,11 +226,11 @@ impl Adaptive {
         let mut arrival = self.arrives();
         // One request in the semaphore's statistics too.
         if let Ok(permit) = Arc::clone(&self.semaphore).acquire_owned().try_now() {
-            return Ok(arrival.starts(permit, 1));
+            return Ok(arrival.starts(permit));
         }
         arrival.waits();
         let permit = Arc::clone(&self.semaphore).blocking_acquire_owned()?;
-        Ok(arrival.starts(permit, 1))
+        Ok(arrival.starts(permit))
     }
 
     /// Takes a permit if there is one and nobody waits.
@@ -236,11 +242,11 @@ impl Adaptive {
     pub fn try_acquire(&self) -> Result<Request, TryAcquireError> {
         let mut arrival = self.arrives();
         let permit = Arc::clone(&self.semaphore).try_acquire_owned()?;
-        Ok(arrival.starts(permit, 1))
+        Ok(arrival.starts(permit))
     }
 
     fn arrives(&self) -> Arrival {
-        Arrival::arrived(Arc::clone(&self.shared))
+        Arrival::arrived(Arc::clone(&self.shared), 1)
     }
 }
 

@@ -252,11 +252,11 @@ where
     pub fn blocking_acquire(&self, key: &K) -> Result<KeyedRequest<K, S>, KeyedAcquireError> {
         let mut arrival = self.arrives(key);
         if let Ok(permit) = Arc::clone(&self.keyed).try_acquire_owned(key) {
-            return Ok(arrival.starts(permit, 1));
+            return Ok(arrival.starts(permit));
         }
         arrival.waits();
         let permit = Arc::clone(&self.keyed).blocking_acquire_owned(key)?;
-        Ok(arrival.starts(permit, 1))
+        Ok(arrival.starts(permit))
     }
 
     /// Takes a permit of `key` if there is one and nobody waits.
@@ -268,7 +268,7 @@ where
     pub fn try_acquire(&self, key: &K) -> Result<KeyedRequest<K, S>, KeyedTryAcquireError> {
         let mut arrival = self.arrives(key);
         let permit = Arc::clone(&self.keyed).try_acquire_owned(key)?;
-        Ok(arrival.starts(permit, 1))
+        Ok(arrival.starts(permit))
     }
 
     /// [`Adaptive::step`](crate::Adaptive::step) for each key: the changes that were
@@ -303,7 +303,7 @@ where
     }
 
     fn arrives(&self, key: &K) -> Arrival {
-        Arrival::arrived(self.find(key).1)
+        Arrival::arrived(self.find(key).1, 1)
     }
 
     fn get(&self, key: &K) -> Option<(Arc<K>, Arc<Shared>)> {

@@ -20,6 +20,8 @@ use crate::{Outcome, steering::Shared};
 /// A request on its way to a permit. Dropped before, it has given up.
 pub(crate) struct Arrival {
     shared: Arc<Shared>,
+    /// How many permits it asks for.
+    n: u32,
     state: State,
 }
 
@@ -33,16 +35,17 @@ enum State {
 }
 
 impl Arrival {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, n: u32) -> Self {
         Self {
             shared,
+            n,
             state: State::New,
         }
     }
 
     /// One that has arrived.
-    pub(crate) fn arrived(shared: Arc<Shared>) -> Self {
-        let mut arrival = Self::new(shared);
+    pub(crate) fn arrived(shared: Arc<Shared>, n: u32) -> Self {
+        let mut arrival = Self::new(shared, n);
         arrival.arrives();
         arrival
     }
@@ -50,7 +53,7 @@ impl Arrival {
     pub(crate) fn arrives(&mut self) {
         if self.state == State::New {
             self.state = State::Arrived;
-            self.shared.tally().arrives();
+            self.shared.tally().arrives(self.n);
         }
     }
 
@@ -61,8 +64,8 @@ impl Arrival {
         }
     }
 
-    /// It has `n` permits.
-    pub(crate) fn starts<P>(&mut self, permit: P, n: u32) -> Request<P> {
+    /// It has its permits.
+    pub(crate) fn starts<P>(&mut self, permit: P) -> Request<P> {
         let now = Instant::now();
         let waited = match self.state {
             State::Waits(since) => Some(now.saturating_duration_since(since)),
@@ -70,11 +73,11 @@ impl Arrival {
         };
         self.state = State::Started;
         let since_began = self.shared.since_began(now);
-        self.shared.tally().starts(since_began, waited, n);
+        self.shared.tally().starts(since_began, waited, self.n);
         Request {
             shared: Arc::clone(&self.shared),
             permit: Some(permit),
-            n,
+            n: self.n,
             began: now,
             delay: None,
         }
@@ -103,7 +106,6 @@ pin_project! {
         #[pin]
         acquire: A,
         arrival: Arrival,
-        n: u32,
     }
 }
 
@@ -111,8 +113,7 @@ impl<A> Acquire<A> {
     pub(crate) fn new(acquire: A, shared: Arc<Shared>, n: u32) -> Self {
         Self {
             acquire,
-            arrival: Arrival::new(shared),
-            n,
+            arrival: Arrival::new(shared, n),
         }
     }
 }
@@ -139,7 +140,7 @@ impl Acquire {
     pub fn try_now(mut self) -> Result<Request, Self> {
         self.arrival.arrives();
         match self.acquire.try_now() {
-            Ok(permit) => Ok(self.arrival.starts(permit, self.n)),
+            Ok(permit) => Ok(self.arrival.starts(permit)),
             Err(acquire) => Err(Self { acquire, ..self }),
         }
     }
@@ -163,7 +164,6 @@ impl Acquire {
         Acquire {
             acquire: self.acquire.until(event),
             arrival: self.arrival,
-            n: self.n,
         }
     }
 }
@@ -181,7 +181,7 @@ where
             this.arrival.waits();
             return Poll::Pending;
         };
-        Poll::Ready(answer.map(|permit| this.arrival.starts(permit, *this.n)))
+        Poll::Ready(answer.map(|permit| this.arrival.starts(permit)))
     }
 }
 

@@ -109,12 +109,12 @@ impl Shared {
             Err(TryLockError::WouldBlock) => return Ok(None),
         };
         let max = self.max();
-        let window = {
+        let (window, heaviest) = {
             let mut tally = self.tally();
             if !steering.pace.is_due(&tally, now, max) {
                 return Ok(None);
             }
-            tally.take(now, max)
+            (tally.take(now, max), tally.heaviest())
         };
         if let Some(panicked) = self.panicked() {
             return Err(panicked);
@@ -123,7 +123,7 @@ impl Shared {
         if max == 0 {
             return Ok(None);
         }
-        match steering.pace.decide(&window) {
+        match steering.pace.decide(&window, heaviest) {
             Decision::Keep => Ok(None),
             // Who has set max meanwhile knows more than the window, and may pause. No
             // call sets it only if it is still the same, so one who does that between

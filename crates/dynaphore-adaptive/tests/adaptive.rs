@@ -1,17 +1,19 @@
 //! A semaphore that is steered.
 
 use std::{
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering::SeqCst},
         mpsc,
     },
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
 use dynaphore::Semaphore;
 use dynaphore_adaptive::{
-    Adaptive, Controller, Fixed, Gradient, Outcome, Overload, Request, Window,
+    Adaptive, Aimd, Controller, Fixed, Gradient, Outcome, Overload, Request, Window,
 };
 
 /// Answers what it is told to, and keeps what it saw.
@@ -342,6 +344,52 @@ fn a_request_of_many_permits_counts_as_so_many_active() {
     adaptive.step(later() + Duration::from_secs(60)).unwrap();
     let window = puppet.last();
     assert_eq!((window.highest_active, window.served), (1, 1));
+}
+
+fn is_pending(future: impl Future) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    pin!(future).poll(&mut context).is_pending()
+}
+
+#[test]
+fn max_does_not_fall_below_the_weight_of_a_request() {
+    let shortest = Duration::from_nanos(1);
+    let adaptive = adaptive(4, Puppet::saying(2)).windows(shortest, 1, Duration::from_secs(3600));
+    let held = adaptive.acquire_many(4).try_now().expect("there are");
+    let mut waits = pin!(adaptive.acquire_many(4));
+    assert!(is_pending(waits.as_mut()));
+    held.finish(Outcome::Overload(Overload::Rejected));
+    assert_eq!(adaptive.semaphore().max(), 4);
+    assert!(!is_pending(waits));
+}
+
+#[test]
+fn max_does_not_fall_below_a_weight_that_has_been_there_before() {
+    let adaptive = adaptive(4, Puppet::saying(2));
+    drop(adaptive.acquire_many(3).try_now().expect("there are"));
+    adaptive.step(later()).unwrap();
+    let _held = hold_all(&adaptive);
+    let change = adaptive.step(later() + Duration::from_secs(60)).unwrap();
+    assert_eq!(change.expect("changes").to, 3);
+}
+
+#[test]
+fn a_window_in_which_a_request_weighs_more_than_max_makes_room_for_it() {
+    // It holds nothing, so the controller says nothing.
+    let adaptive = adaptive(2, Aimd::default());
+    let mut waits = pin!(adaptive.acquire_many(4));
+    assert!(is_pending(waits.as_mut()));
+    let change = adaptive.step(later()).unwrap().expect("changes");
+    assert_eq!((change.from, change.to), (2, 4));
+    assert!(!is_pending(waits));
+}
+
+#[test]
+fn a_weight_does_not_lift_max_above_its_bound() {
+    let adaptive = adaptive(2, Puppet::saying(1)).bounds(1..=3);
+    let mut waits = pin!(adaptive.acquire_many(4));
+    assert!(is_pending(waits.as_mut()));
+    assert_eq!(adaptive.step(later()).unwrap().unwrap().to, 3);
 }
 
 #[tokio::test]
