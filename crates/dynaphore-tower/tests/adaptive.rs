@@ -135,6 +135,35 @@ async fn who_waits_is_served_and_told() {
     assert_eq!(window(&adaptive, &nine).served, 2);
 }
 
+/// Wants max 1, where any request that ends completes a window.
+struct One;
+
+impl Controller for One {
+    fn name(&self) -> &'static str {
+        "one"
+    }
+
+    fn window(&mut self, _: &Window) -> u32 {
+        1
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_weighs_as_much_as_max_is_served_though_max_is_to_fall() {
+    let (shortest, longest) = (Duration::from_nanos(1), Duration::from_secs(3600));
+    let adaptive = Adaptive::new(Arc::new(Semaphore::new(4)), One).windows(shortest, 1, longest);
+    let held = adaptive.try_acquire().unwrap();
+    let layer = LimitLayer::adaptive(adaptive.clone(), told).weight(|_| 4);
+    let waits = tokio::spawn(layer.layer(service_fn(echo)).oneshot(200));
+    while adaptive.semaphore().waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    held.finish(Outcome::Served);
+    let watchdog = Duration::from_secs(30);
+    let served = tokio::time::timeout(watchdog, waits).await.unwrap();
+    assert_eq!(served.unwrap().unwrap(), 200);
+}
+
 #[tokio::test]
 async fn a_request_lasts_until_its_body_ends() {
     let (adaptive, nine) = steered(1);
