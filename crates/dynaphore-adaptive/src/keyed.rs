@@ -12,7 +12,7 @@ use std::{
     ops::RangeInclusive,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicU32, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -46,8 +46,8 @@ pub type KeyedAcquire<K, S = RandomState> = Acquire<KeyedAcquireOwned<K, Arc<K>,
 struct Key<K, S> {
     keyed: Arc<KeyedSemaphore<K, S>>,
     key: Arc<K>,
-    /// Whether it has a max of its own from here.
-    set: Arc<AtomicBool>,
+    /// The max of its own that it has from here, or 0, which no controller sets.
+    set: Arc<AtomicU32>,
 }
 
 impl<K, S> Steered for Key<K, S>
@@ -60,16 +60,19 @@ where
     }
 
     fn set_max(&self, max: u32) -> bool {
-        // Under the lock of the steering.
-        self.set.store(true, Relaxed);
-        self.keyed.set_max(&*self.key, max as usize).is_ok()
+        let has_room = self.keyed.set_max(&*self.key, max as usize).is_ok();
+        if has_room {
+            // It is read when nobody has a share any more, which orders that.
+            self.set.store(max, Relaxed);
+        }
+        has_room
     }
 }
 
 struct Entry<K> {
     key: Arc<K>,
     shared: Arc<Shared>,
-    set: Arc<AtomicBool>,
+    set: Arc<AtomicU32>,
 }
 
 struct Keys<K, S> {
@@ -81,8 +84,8 @@ struct Keys<K, S> {
 ///
 /// Each key has a controller of its own, which begins with the max that the key has.
 /// A key that nobody has used for ten minutes ([`remember`](Self::remember)) is
-/// forgotten, and has the default max when it comes again. Each key that is remembered
-/// takes some 30 kB.
+/// forgotten, and has the default max when it comes again, unless somebody else has given
+/// it another max since. Each key that is remembered takes some 30 kB.
 ///
 /// Clones are the same, but for what is set on one of them afterwards.
 ///
@@ -331,7 +334,7 @@ where
 
     fn entry(&self, key: &K) -> Entry<K> {
         let key = Arc::new(key.clone());
-        let set = Arc::new(AtomicBool::new(false));
+        let set = Arc::new(AtomicU32::new(0));
         let steered = Key {
             keyed: Arc::clone(&self.keyed),
             key: Arc::clone(&key),
@@ -356,10 +359,12 @@ where
 
     fn sweep(&self, map: &mut HashMap<Arc<K>, Entry<K>>, now: Instant) {
         map.retain(|key, entry| {
-            // A request has a share.
-            let used = Arc::strong_count(&entry.shared) > 1;
+            // A request has a share. This acquires what those have done who had one.
+            let used = Arc::get_mut(&mut entry.shared).is_none();
             let keep = used || entry.shared.idle(now) < self.remember;
-            if !keep && entry.set.load(Relaxed) {
+            let set = entry.set.load(Relaxed);
+            // A max that somebody else has set since, perhaps 0 for a pause, stays.
+            if !keep && set > 0 && self.keyed.max(&**key) == set as usize {
                 self.keyed.clear_max(&**key);
             }
             keep

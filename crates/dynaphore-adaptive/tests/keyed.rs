@@ -101,6 +101,33 @@ fn a_max_that_somebody_else_has_set_is_not_cleared() {
 }
 
 #[test]
+fn a_max_that_somebody_else_has_set_after_the_controller_is_not_cleared() {
+    let adaptive = twice(4).remember(Duration::ZERO);
+    for (key, max) in [("paused", 0), ("less", 7)] {
+        drop(hold_all(&adaptive, key));
+        adaptive.step(later());
+        assert_eq!(adaptive.semaphore().set_max(&key, max), Ok(8));
+        drop(adaptive.try_acquire(&"new"));
+        assert_eq!(adaptive.semaphore().max(&key), max);
+    }
+}
+
+#[test]
+fn a_max_that_could_not_be_set_is_not_cleared() {
+    let keyed = KeyedSemaphore::builder(4).max_keys(2).build();
+    let adaptive = AdaptiveKeyed::new(Arc::new(keyed), |_: &&'static str| Twice(false));
+    let adaptive = adaptive.remember(Duration::ZERO);
+    drop(hold_all(&adaptive, "a"));
+    let others = ["b", "c"].map(|key| adaptive.semaphore().try_acquire(&key).unwrap());
+    assert_eq!(adaptive.step(later()), [], "there is no room for it");
+    drop(others);
+    // By chance the same.
+    assert_eq!(adaptive.semaphore().set_max(&"a", 8), Ok(4));
+    drop(adaptive.try_acquire(&"new"));
+    assert_eq!(adaptive.semaphore().max(&"a"), 8);
+}
+
+#[test]
 fn a_panic_stops_one_key_only_and_says_so() {
     let adaptive = twice(4);
     let _held = (hold_all(&adaptive, "panics"), hold_all(&adaptive, "works"));
