@@ -4,6 +4,10 @@
 //! are found under a lock that requests share, and that one takes alone which brings a
 //! new key. It also forgets the keys that nobody has used for a while: nobody has a
 //! share in them then, since a share is only had from the map, under that lock.
+//!
+//! No foreign code runs under the lock but a key's `Hash` and `Eq`, which no search can do
+//! without. What the caller gave is made before, and what is forgotten is cleared, which
+//! runs wakers, and dropped after.
 
 use std::{
     collections::HashMap,
@@ -75,8 +79,26 @@ struct Entry<K> {
     set: Arc<AtomicU32>,
 }
 
-struct Keys<K, S> {
-    map: HashMap<Arc<K>, Entry<K>, S>,
+impl<K> Entry<K> {
+    fn share(&self) -> (Arc<K>, Arc<Shared>) {
+        (Arc::clone(&self.key), Arc::clone(&self.shared))
+    }
+}
+
+impl<K> Clone for Entry<K> {
+    fn clone(&self) -> Self {
+        Self {
+            key: Arc::clone(&self.key),
+            shared: Arc::clone(&self.shared),
+            set: Arc::clone(&self.set),
+        }
+    }
+}
+
+type Map<K> = HashMap<Arc<K>, Entry<K>>;
+
+struct Keys<K> {
+    map: Map<K>,
     swept: Instant,
 }
 
@@ -88,6 +110,11 @@ struct Keys<K, S> {
 /// it another max since. Each key that is remembered takes some 30 kB.
 ///
 /// Clones are the same, but for what is set on one of them afterwards.
+///
+/// # Locks
+///
+/// A key's `Hash` and `Eq` run under a lock, and must not call this type. `Clone` and
+/// `Drop` of keys, controllers, hooks and wakers run outside and may.
 ///
 /// # Examples
 ///
@@ -112,7 +139,7 @@ pub struct AdaptiveKeyed<K, S = RandomState> {
     shadow: bool,
     remember: Duration,
     hook: Option<Hook<K>>,
-    keys: Arc<RwLock<Keys<K, RandomState>>>,
+    keys: Arc<RwLock<Keys<K>>>,
 }
 
 impl<K, S> Clone for AdaptiveKeyed<K, S> {
@@ -286,10 +313,7 @@ where
     pub fn step(&self, now: Instant) -> Vec<(K, Change)> {
         let entries: Vec<_> = {
             let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-            let entries = keys.map.values();
-            entries
-                .map(|entry| (Arc::clone(&entry.key), Arc::clone(&entry.shared)))
-                .collect()
+            keys.map.values().map(Entry::share).collect()
         };
         let changes = entries.into_iter().filter_map(|(key, shared)| {
             let change = shared.step(now).ok().flatten()?;
@@ -311,25 +335,37 @@ where
 
     fn get(&self, key: &K) -> Option<(Arc<K>, Arc<Shared>)> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let entry = keys.map.get(key)?;
-        Some((Arc::clone(&entry.key), Arc::clone(&entry.shared)))
+        keys.map.get(key).map(Entry::share)
     }
 
     fn find(&self, key: &K) -> (Arc<K>, Arc<Shared>) {
         if let Some(found) = self.get(key) {
             return found;
         }
-        // What the caller gave runs before the lock is taken.
+        // Dropped when the lock is free, if another request was quicker.
         let entry = self.entry(key);
         let now = Instant::now();
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let keys = &mut *keys;
-        if now.saturating_duration_since(keys.swept) >= self.remember {
-            keys.swept = now;
-            self.sweep(&mut keys.map, now);
+        let mut forgotten = Vec::new();
+        let found = {
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            let found = match keys.map.get(key) {
+                Some(found) => found.share(),
+                None => {
+                    keys.map.insert(Arc::clone(&entry.key), entry.clone());
+                    entry.share()
+                }
+            };
+            // Last, since a `Hash` that panics must not keep them from being cleared.
+            if now.saturating_duration_since(keys.swept) >= self.remember {
+                keys.swept = now;
+                self.sweep(&mut keys.map, now, &mut forgotten);
+            }
+            found
+        };
+        for entry in forgotten {
+            self.clear(&entry);
         }
-        let entry = keys.map.entry(Arc::clone(&entry.key)).or_insert(entry);
-        (Arc::clone(&entry.key), Arc::clone(&entry.shared))
+        found
     }
 
     fn entry(&self, key: &K) -> Entry<K> {
@@ -357,18 +393,26 @@ where
         }
     }
 
-    fn sweep(&self, map: &mut HashMap<Arc<K>, Entry<K>>, now: Instant) {
-        map.retain(|key, entry| {
+    /// Takes out the keys that nobody has used for long.
+    fn sweep(&self, map: &mut Map<K>, now: Instant, forgotten: &mut Vec<Entry<K>>) {
+        map.retain(|_, entry| {
             // A request has a share. This acquires what those have done who had one.
             let used = Arc::get_mut(&mut entry.shared).is_none();
             let keep = used || entry.shared.idle(now) < self.remember;
-            let set = entry.set.load(Relaxed);
-            // A max that somebody else has set since, perhaps 0 for a pause, stays.
-            if !keep && set > 0 && self.keyed.max(&**key) == set as usize {
-                self.keyed.clear_max(&**key);
+            if !keep {
+                forgotten.push(entry.clone());
             }
             keep
         });
+    }
+
+    /// Lets a key that is forgotten follow the default max again.
+    fn clear(&self, entry: &Entry<K>) {
+        let set = entry.set.load(Relaxed);
+        // A max that somebody else has set since, perhaps 0 for a pause, stays.
+        if set > 0 && self.keyed.max(&*entry.key) == set as usize {
+            self.keyed.clear_max(&*entry.key);
+        }
     }
 }
 
