@@ -208,7 +208,7 @@ impl Adaptive {
     #[track_caller]
     pub fn acquire_many(&self, n: u32) -> Acquire {
         let acquire = Arc::clone(&self.semaphore).acquire_many_owned(n);
-        Acquire::new(acquire, Arc::clone(&self.shared), n)
+        Acquire::new(acquire, Arrival::new(Arc::clone(&self.shared), n))
     }
 
     /// [`acquire`](Self::acquire) for a thread, which it blocks.
@@ -246,7 +246,9 @@ impl Adaptive {
     }
 
     fn arrives(&self) -> Arrival {
-        Arrival::arrived(Arc::clone(&self.shared), 1)
+        let mut arrival = Arrival::new(Arc::clone(&self.shared), 1);
+        arrival.arrives();
+        arrival
     }
 }
 

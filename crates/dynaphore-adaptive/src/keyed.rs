@@ -1,9 +1,10 @@
 //! A max for each key that finds itself.
 //!
-//! Each key has a tally and a controller of its own, made with its first request. They
-//! are found under a lock that requests share, and that one takes alone which brings a
-//! new key. It also forgets the keys that nobody has used for a while: nobody has a
-//! share in them then, since a share is only had from the map, under that lock.
+//! Each key has a tally and a controller of its own, made when a request first has a permit
+//! of it or a place in line. They are found under a lock that requests share, and that one
+//! takes alone which brings a new key. It also forgets the keys that nobody has used for a
+//! while: nobody has a share in them then, since a share is only had from the map, under
+//! that lock.
 //!
 //! No foreign code runs under the lock but a key's `Hash` and `Eq`, which no search can do
 //! without. What the caller gave is made before, and what is forgotten is cleared, which
@@ -110,6 +111,13 @@ struct Keys<K> {
 /// it another max since. Each key that is remembered takes some 30 kB.
 ///
 /// Clones are the same, but for what is set on one of them afterwards.
+///
+/// # Hostile keys
+///
+/// A key is remembered once a request has had a permit of it or a place in its line, so
+/// those that the semaphore [refuses](dynaphore::KeyedBuilder::max_keys) take no memory.
+/// Those that come one after the other and are served do: where strangers choose keys, let
+/// them be forgotten soon.
 ///
 /// # Locks
 ///
@@ -264,9 +272,8 @@ where
     ///
     /// That of the semaphore.
     pub fn acquire(&self, key: &K) -> KeyedAcquire<K, S> {
-        let (key, shared) = self.find(key);
-        let acquire = Arc::clone(&self.keyed).acquire_owned(key);
-        Acquire::new(acquire, shared, 1)
+        let (key, arrival) = self.arrival(key);
+        Acquire::new(Arc::clone(&self.keyed).acquire_owned(key), arrival)
     }
 
     /// [`acquire`](Self::acquire) for a thread, which it blocks.
@@ -294,7 +301,7 @@ where
     /// # Errors
     ///
     /// When there is none, the semaphore is closed, or it has no room for the key. It
-    /// counts as a request that found max in its way.
+    /// counts as a request that found max in its way, if the key is remembered.
     pub fn try_acquire(&self, key: &K) -> Result<KeyedRequest<K, S>, KeyedTryAcquireError> {
         let mut arrival = self.arrives(key);
         let permit = Arc::clone(&self.keyed).try_acquire_owned(key)?;
@@ -330,7 +337,19 @@ where
     }
 
     fn arrives(&self, key: &K) -> Arrival {
-        Arrival::arrived(self.find(key).1, 1)
+        let (_, mut arrival) = self.arrival(key);
+        arrival.arrives();
+        arrival
+    }
+
+    fn arrival(&self, key: &K) -> (Arc<K>, Arrival) {
+        if let Some((key, shared)) = self.get(key) {
+            return (key, Arrival::new(shared, 1));
+        }
+        let key = Arc::new(key.clone());
+        let (adaptive, new) = (self.clone(), Arc::clone(&key));
+        let remember = move || adaptive.find(&new);
+        (key, Arrival::of_new_key(Box::new(remember)))
     }
 
     fn get(&self, key: &K) -> Option<(Arc<K>, Arc<Shared>)> {
@@ -338,21 +357,22 @@ where
         keys.map.get(key).map(Entry::share)
     }
 
-    fn find(&self, key: &K) -> (Arc<K>, Arc<Shared>) {
-        if let Some(found) = self.get(key) {
-            return found;
+    /// Remembers the key, if it is not remembered yet.
+    fn find(&self, key: &Arc<K>) -> Arc<Shared> {
+        if let Some((_, shared)) = self.get(key) {
+            return shared;
         }
         // Dropped when the lock is free, if another request was quicker.
-        let entry = self.entry(key);
+        let entry = self.entry(Arc::clone(key));
         let now = Instant::now();
         let mut forgotten = Vec::new();
         let found = {
             let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
             let found = match keys.map.get(key) {
-                Some(found) => found.share(),
+                Some(found) => Arc::clone(&found.shared),
                 None => {
-                    keys.map.insert(Arc::clone(&entry.key), entry.clone());
-                    entry.share()
+                    keys.map.insert(Arc::clone(key), entry.clone());
+                    Arc::clone(&entry.shared)
                 }
             };
             // Last, since a `Hash` that panics must not keep them from being cleared.
@@ -368,8 +388,7 @@ where
         found
     }
 
-    fn entry(&self, key: &K) -> Entry<K> {
-        let key = Arc::new(key.clone());
+    fn entry(&self, key: Arc<K>) -> Entry<K> {
         let set = Arc::new(AtomicU32::new(0));
         let steered = Key {
             keyed: Arc::clone(&self.keyed),

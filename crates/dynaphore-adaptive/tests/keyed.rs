@@ -170,6 +170,42 @@ fn a_semaphore_with_no_room_for_a_key_says_so() {
     assert!(adaptive.blocking_acquire(&1).is_err());
 }
 
+fn is_pending(future: impl Future) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    pin!(future).poll(&mut context).is_pending()
+}
+
+#[test]
+fn a_key_that_is_refused_is_not_remembered() {
+    let keyed = Arc::new(KeyedSemaphore::builder(1).max_keys(1).build());
+    let adaptive = AdaptiveKeyed::new(keyed.clone(), |_: &u32| Fixed);
+    let _held = keyed.try_acquire(&0).unwrap();
+    for key in 1..1000 {
+        assert!(adaptive.try_acquire(&key).is_err());
+        assert!(adaptive.blocking_acquire(&key).is_err());
+        assert!(!is_pending(adaptive.acquire(&key)));
+        drop(adaptive.acquire(&key));
+    }
+    assert_eq!(adaptive.len(), 0);
+}
+
+#[test]
+fn a_key_is_remembered_by_who_waits_for_it() {
+    let adaptive = twice(1);
+    let held = adaptive
+        .semaphore()
+        .clone()
+        .try_acquire_owned(&"a")
+        .unwrap();
+    let mut waits = Box::pin(adaptive.acquire(&"a"));
+    assert!(is_pending(waits.as_mut()));
+    assert_eq!(adaptive.len(), 1);
+    // It has found max in its way, though its key was new.
+    drop(held);
+    assert!(!is_pending(waits));
+    assert_eq!(adaptive.step(later()).len(), 1);
+}
+
 /// Runs in a thread: the watchdog only makes a failure of what would hang.
 fn does_not_hang(test: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
