@@ -23,12 +23,13 @@ use crate::{
 /// controller and sets max, on whatever runtime or thread it is. Clones are the
 /// same.
 ///
-/// A window is complete after 250 ms and 100 requests, or ten for each permit of
-/// max if these are fewer, or after 5 s ([`windows`](Self::windows)), and not before
-/// the time that a request takes. Max
-/// changes only at the end of a window in which a request found it in its way.
-/// Whoever sets max to 0 pauses the semaphore, and it stays so, but for one who does it
-/// in the nanoseconds in which a change is made: who must be sure looks at max once more.
+/// A window is complete after 250 ms and 100 requests, or ten for each permit of max if
+/// these are fewer, and not before the mean time that requests took in the one before; but
+/// after 5 s in any case, also where requests take longer ([`windows`](Self::windows)).
+///
+/// Max changes only at the end of a window in which a request found it in its way. Whoever
+/// sets max to 0 pauses the semaphore, and it stays so, but for one who does it in the
+/// nanoseconds in which a change is made: who must be sure looks at max once more.
 ///
 /// Each request takes a lock for some nanoseconds, twice.
 ///
@@ -102,6 +103,9 @@ impl Adaptive {
 
     /// When a window is complete: after `shortest` and `samples` requests, or after
     /// `longest` in any case.
+    ///
+    /// Where requests take longer than `longest`, those that end in a window began before
+    /// it, and at another max perhaps.
     ///
     /// # Panics
     ///
@@ -219,8 +223,8 @@ impl Adaptive {
     ///
     /// # Panics
     ///
-    /// With the semaphore's feature `tokio`, when it is called inside a tokio
-    /// runtime.
+    /// In a tokio runtime, if the semaphore's builder was told to refuse that
+    /// (`refuse_blocking_in_runtime`, with the feature `tokio`).
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<Request, AcquireError> {
         let mut arrival = self.arrives();

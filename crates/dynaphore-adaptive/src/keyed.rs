@@ -284,7 +284,8 @@ where
     ///
     /// # Panics
     ///
-    /// With the semaphore's feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the semaphore's builder was told to refuse that
+    /// (`refuse_blocking_in_runtime`, with the feature `tokio`).
     #[track_caller]
     pub fn blocking_acquire(&self, key: &K) -> Result<KeyedRequest<K, S>, KeyedAcquireError> {
         let mut arrival = self.arrives(key);

@@ -108,7 +108,7 @@ impl Pace {
     }
 
     /// Whether the window has all it needs: enough time for requests that began
-    /// in it to have ended in it, and enough of them.
+    /// in it to have ended in it, and enough of them. The longest window ends without.
     pub(crate) fn is_due(&self, tally: &Tally, now: Duration, max: u32) -> bool {
         let length = tally.length(now);
         length >= self.settings.longest
