@@ -358,9 +358,12 @@ fn max_does_not_fall_below_the_weight_of_a_request() {
     let held = adaptive.acquire_many(4).try_now().expect("there are");
     let mut waits = pin!(adaptive.acquire_many(4));
     assert!(is_pending(waits.as_mut()));
+    // It gives its permits back, and then a window ends.
     held.finish(Outcome::Overload(Overload::Rejected));
     assert_eq!(adaptive.semaphore().max(), 4);
     assert!(!is_pending(waits));
+    let next = adaptive.acquire_many(4).try_now();
+    next.expect("there are").finish(Outcome::Served);
 }
 
 #[test]

@@ -149,19 +149,20 @@ impl Controller for One {
 }
 
 #[tokio::test]
-async fn a_request_that_weighs_as_much_as_max_is_served_though_max_is_to_fall() {
+async fn requests_that_weigh_as_much_as_max_go_on_where_the_controller_wants_less() {
     let (shortest, longest) = (Duration::from_nanos(1), Duration::from_secs(3600));
     let adaptive = Adaptive::new(Arc::new(Semaphore::new(4)), One).windows(shortest, 1, longest);
-    let held = adaptive.try_acquire().unwrap();
     let layer = LimitLayer::adaptive(adaptive.clone(), told).weight(|_| 4);
-    let waits = tokio::spawn(layer.layer(service_fn(echo)).oneshot(200));
+    let service = layer.layer(service_fn(echo));
+    let held = adaptive.acquire_many(4).try_now().expect("there are");
+    let waits = tokio::spawn(service.clone().oneshot(200));
     while adaptive.semaphore().waiting() == 0 {
         tokio::task::yield_now().await;
     }
     held.finish(Outcome::Served);
-    let watchdog = Duration::from_secs(30);
-    let served = tokio::time::timeout(watchdog, waits).await.unwrap();
-    assert_eq!(served.unwrap().unwrap(), 200);
+    assert_eq!(waits.await.unwrap().unwrap(), 200);
+    let next = tokio::time::timeout(Duration::from_secs(30), service.oneshot(200));
+    assert_eq!(next.await.expect("hangs").unwrap(), 200);
 }
 
 #[tokio::test]
