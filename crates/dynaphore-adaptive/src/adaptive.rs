@@ -23,11 +23,13 @@ use crate::{
 /// controller and sets max, on whatever runtime or thread it is. Clones are the
 /// same.
 ///
-/// A window is complete after 250 ms and 100 requests, or ten for each permit of
-/// max if these are fewer, or after 5 s ([`windows`](Self::windows)), and not before
-/// the time that a request takes. Max
-/// changes only at the end of a window in which a request found it in its way.
-/// Whoever sets max to 0 pauses the semaphore, and it stays so.
+/// A window is complete after 250 ms and 100 requests, or ten for each permit of max if
+/// these are fewer, and not before the mean time that requests took in the one before; but
+/// after 5 s in any case, also where requests take longer ([`windows`](Self::windows)).
+///
+/// Max changes only at the end of a window in which a request found it in its way. Whoever
+/// sets max to 0 pauses the semaphore, and it stays so, but for one who does it in the
+/// nanoseconds in which a change is made: who must be sure looks at max once more.
 ///
 /// Each request takes a lock for some nanoseconds, twice.
 ///
@@ -102,6 +104,9 @@ impl Adaptive {
     /// When a window is complete: after `shortest` and `samples` requests, or after
     /// `longest` in any case.
     ///
+    /// Where requests take longer than `longest`, those that end in a window began before
+    /// it, and at another max perhaps.
+    ///
     /// # Panics
     ///
     /// When `shortest` is zero or above `longest`, or `samples` is 0.
@@ -170,8 +175,6 @@ impl Adaptive {
     }
 
     /// Why max is not steered any more, if the controller has panicked.
-    ///
-    /// It waits for a hook that is running.
     #[must_use]
     pub fn panicked(&self) -> Option<ControllerPanicked> {
         self.shared.panicked()
@@ -197,13 +200,19 @@ impl Adaptive {
     /// Waits for `n` permits, for a request that weighs as much. It counts as one
     /// request, and as `n` active.
     ///
+    /// From then on no change makes max less than `n`, within the [bounds](Self::bounds),
+    /// so put a bound on weights that others choose. A request that weighs more than max
+    /// waits until the window ends, which lets max become its weight. Windows end with
+    /// requests: where it may be the only one, a timer has to [`step`](Self::step). One that
+    /// weighs more than the upper bound waits for ever.
+    ///
     /// # Panics
     ///
     /// When `n` is larger than [`Semaphore::MAX_PERMITS`].
     #[track_caller]
     pub fn acquire_many(&self, n: u32) -> Acquire {
         let acquire = Arc::clone(&self.semaphore).acquire_many_owned(n);
-        Acquire::new(acquire, Arc::clone(&self.shared), n)
+        Acquire::new(acquire, Arrival::new(Arc::clone(&self.shared), n))
     }
 
     /// [`acquire`](Self::acquire) for a thread, which it blocks.
@@ -214,17 +223,18 @@ impl Adaptive {
     ///
     /// # Panics
     ///
-    /// With the semaphore's feature `tokio`, when it is called inside a tokio
-    /// runtime.
+    /// In a tokio runtime, if the semaphore's builder was told to refuse that
+    /// (`refuse_blocking_in_runtime`, with the feature `tokio`).
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<Request, AcquireError> {
         let mut arrival = self.arrives();
-        if let Ok(permit) = Arc::clone(&self.semaphore).try_acquire_owned() {
-            return Ok(arrival.starts(permit, 1));
+        // One request in the semaphore's statistics too.
+        if let Ok(permit) = Arc::clone(&self.semaphore).acquire_owned().try_now() {
+            return Ok(arrival.starts(permit));
         }
         arrival.waits();
         let permit = Arc::clone(&self.semaphore).blocking_acquire_owned()?;
-        Ok(arrival.starts(permit, 1))
+        Ok(arrival.starts(permit))
     }
 
     /// Takes a permit if there is one and nobody waits.
@@ -236,11 +246,13 @@ impl Adaptive {
     pub fn try_acquire(&self) -> Result<Request, TryAcquireError> {
         let mut arrival = self.arrives();
         let permit = Arc::clone(&self.semaphore).try_acquire_owned()?;
-        Ok(arrival.starts(permit, 1))
+        Ok(arrival.starts(permit))
     }
 
     fn arrives(&self) -> Arrival {
-        Arrival::arrived(Arc::clone(&self.shared))
+        let mut arrival = Arrival::new(Arc::clone(&self.shared), 1);
+        arrival.arrives();
+        arrival
     }
 }
 

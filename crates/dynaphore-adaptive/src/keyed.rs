@@ -1,9 +1,14 @@
 //! A max for each key that finds itself.
 //!
-//! Each key has a tally and a controller of its own, made with its first request. They
-//! are found under a lock that requests share, and that one takes alone which brings a
-//! new key. It also forgets the keys that nobody has used for a while: nobody has a
-//! share in them then, since a share is only had from the map, under that lock.
+//! Each key has a tally and a controller of its own, made when a request first has a permit
+//! of it or a place in line. They are found under a lock that requests share, and that one
+//! takes alone which brings a new key. It also forgets the keys that nobody has used for a
+//! while: nobody has a share in them then, since a share is only had from the map, under
+//! that lock.
+//!
+//! No foreign code runs under the lock but a key's `Hash` and `Eq`, which no search can do
+//! without. What the caller gave is made before, and what is forgotten is cleared, which
+//! runs wakers, and dropped after.
 
 use std::{
     collections::HashMap,
@@ -12,7 +17,7 @@ use std::{
     ops::RangeInclusive,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicU32, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -46,8 +51,8 @@ pub type KeyedAcquire<K, S = RandomState> = Acquire<KeyedAcquireOwned<K, Arc<K>,
 struct Key<K, S> {
     keyed: Arc<KeyedSemaphore<K, S>>,
     key: Arc<K>,
-    /// Whether it has a max of its own from here.
-    set: Arc<AtomicBool>,
+    /// The max of its own that it has from here, or 0, which no controller sets.
+    set: Arc<AtomicU32>,
 }
 
 impl<K, S> Steered for Key<K, S>
@@ -60,20 +65,41 @@ where
     }
 
     fn set_max(&self, max: u32) -> bool {
-        // Under the lock of the steering.
-        self.set.store(true, Relaxed);
-        self.keyed.set_max(&*self.key, max as usize).is_ok()
+        let has_room = self.keyed.set_max(&*self.key, max as usize).is_ok();
+        if has_room {
+            // It is read when nobody has a share any more, which orders that.
+            self.set.store(max, Relaxed);
+        }
+        has_room
     }
 }
 
 struct Entry<K> {
     key: Arc<K>,
     shared: Arc<Shared>,
-    set: Arc<AtomicBool>,
+    set: Arc<AtomicU32>,
 }
 
-struct Keys<K, S> {
-    map: HashMap<Arc<K>, Entry<K>, S>,
+impl<K> Entry<K> {
+    fn share(&self) -> (Arc<K>, Arc<Shared>) {
+        (Arc::clone(&self.key), Arc::clone(&self.shared))
+    }
+}
+
+impl<K> Clone for Entry<K> {
+    fn clone(&self) -> Self {
+        Self {
+            key: Arc::clone(&self.key),
+            shared: Arc::clone(&self.shared),
+            set: Arc::clone(&self.set),
+        }
+    }
+}
+
+type Map<K> = HashMap<Arc<K>, Entry<K>>;
+
+struct Keys<K> {
+    map: Map<K>,
     swept: Instant,
 }
 
@@ -81,10 +107,22 @@ struct Keys<K, S> {
 ///
 /// Each key has a controller of its own, which begins with the max that the key has.
 /// A key that nobody has used for ten minutes ([`remember`](Self::remember)) is
-/// forgotten, and has the default max when it comes again. Each key that is remembered
-/// takes some 30 kB.
+/// forgotten, and has the default max when it comes again, unless somebody else has given
+/// it another max since. Each key that is remembered takes some 30 kB.
 ///
 /// Clones are the same, but for what is set on one of them afterwards.
+///
+/// # Hostile keys
+///
+/// A key is remembered once a request has had a permit of it or a place in its line, so
+/// those that the semaphore [refuses](dynaphore::KeyedBuilder::max_keys) take no memory.
+/// Those that come one after the other and are served do: where strangers choose keys, let
+/// them be forgotten soon.
+///
+/// # Locks
+///
+/// A key's `Hash` and `Eq` run under a lock, and must not call this type. `Clone` and
+/// `Drop` of keys, controllers, hooks and wakers run outside and may.
 ///
 /// # Examples
 ///
@@ -109,7 +147,7 @@ pub struct AdaptiveKeyed<K, S = RandomState> {
     shadow: bool,
     remember: Duration,
     hook: Option<Hook<K>>,
-    keys: Arc<RwLock<Keys<K, RandomState>>>,
+    keys: Arc<RwLock<Keys<K>>>,
 }
 
 impl<K, S> Clone for AdaptiveKeyed<K, S> {
@@ -234,9 +272,8 @@ where
     ///
     /// That of the semaphore.
     pub fn acquire(&self, key: &K) -> KeyedAcquire<K, S> {
-        let (key, shared) = self.find(key);
-        let acquire = Arc::clone(&self.keyed).acquire_owned(key);
-        Acquire::new(acquire, shared, 1)
+        let (key, arrival) = self.arrival(key);
+        Acquire::new(Arc::clone(&self.keyed).acquire_owned(key), arrival)
     }
 
     /// [`acquire`](Self::acquire) for a thread, which it blocks.
@@ -247,16 +284,17 @@ where
     ///
     /// # Panics
     ///
-    /// With the semaphore's feature `tokio`, when it is called inside a tokio runtime.
+    /// In a tokio runtime, if the semaphore's builder was told to refuse that
+    /// (`refuse_blocking_in_runtime`, with the feature `tokio`).
     #[track_caller]
     pub fn blocking_acquire(&self, key: &K) -> Result<KeyedRequest<K, S>, KeyedAcquireError> {
         let mut arrival = self.arrives(key);
         if let Ok(permit) = Arc::clone(&self.keyed).try_acquire_owned(key) {
-            return Ok(arrival.starts(permit, 1));
+            return Ok(arrival.starts(permit));
         }
         arrival.waits();
         let permit = Arc::clone(&self.keyed).blocking_acquire_owned(key)?;
-        Ok(arrival.starts(permit, 1))
+        Ok(arrival.starts(permit))
     }
 
     /// Takes a permit of `key` if there is one and nobody waits.
@@ -264,11 +302,11 @@ where
     /// # Errors
     ///
     /// When there is none, the semaphore is closed, or it has no room for the key. It
-    /// counts as a request that found max in its way.
+    /// counts as a request that found max in its way, if the key is remembered.
     pub fn try_acquire(&self, key: &K) -> Result<KeyedRequest<K, S>, KeyedTryAcquireError> {
         let mut arrival = self.arrives(key);
         let permit = Arc::clone(&self.keyed).try_acquire_owned(key)?;
-        Ok(arrival.starts(permit, 1))
+        Ok(arrival.starts(permit))
     }
 
     /// [`Adaptive::step`](crate::Adaptive::step) for each key: the changes that were
@@ -283,10 +321,7 @@ where
     pub fn step(&self, now: Instant) -> Vec<(K, Change)> {
         let entries: Vec<_> = {
             let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-            let entries = keys.map.values();
-            entries
-                .map(|entry| (Arc::clone(&entry.key), Arc::clone(&entry.shared)))
-                .collect()
+            keys.map.values().map(Entry::share).collect()
         };
         let changes = entries.into_iter().filter_map(|(key, shared)| {
             let change = shared.step(now).ok().flatten()?;
@@ -296,8 +331,6 @@ where
     }
 
     /// Why the max of `key` is not steered any more, if its controller has panicked.
-    ///
-    /// It waits for a hook that is running.
     #[must_use]
     pub fn panicked(&self, key: &K) -> Option<ControllerPanicked> {
         let shared = self.get(key)?.1;
@@ -305,35 +338,59 @@ where
     }
 
     fn arrives(&self, key: &K) -> Arrival {
-        Arrival::arrived(self.find(key).1)
+        let (_, mut arrival) = self.arrival(key);
+        arrival.arrives();
+        arrival
+    }
+
+    fn arrival(&self, key: &K) -> (Arc<K>, Arrival) {
+        if let Some((key, shared)) = self.get(key) {
+            return (key, Arrival::new(shared, 1));
+        }
+        let key = Arc::new(key.clone());
+        let (adaptive, new) = (self.clone(), Arc::clone(&key));
+        let remember = move || adaptive.find(&new);
+        (key, Arrival::of_new_key(Box::new(remember)))
     }
 
     fn get(&self, key: &K) -> Option<(Arc<K>, Arc<Shared>)> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let entry = keys.map.get(key)?;
-        Some((Arc::clone(&entry.key), Arc::clone(&entry.shared)))
+        keys.map.get(key).map(Entry::share)
     }
 
-    fn find(&self, key: &K) -> (Arc<K>, Arc<Shared>) {
-        if let Some(found) = self.get(key) {
-            return found;
+    /// Remembers the key, if it is not remembered yet.
+    fn find(&self, key: &Arc<K>) -> Arc<Shared> {
+        if let Some((_, shared)) = self.get(key) {
+            return shared;
         }
-        // What the caller gave runs before the lock is taken.
-        let entry = self.entry(key);
+        // Dropped when the lock is free, if another request was quicker.
+        let entry = self.entry(Arc::clone(key));
         let now = Instant::now();
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let keys = &mut *keys;
-        if now.saturating_duration_since(keys.swept) >= self.remember {
-            keys.swept = now;
-            self.sweep(&mut keys.map, now);
+        let mut forgotten = Vec::new();
+        let found = {
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            let found = match keys.map.get(key) {
+                Some(found) => Arc::clone(&found.shared),
+                None => {
+                    keys.map.insert(Arc::clone(key), entry.clone());
+                    Arc::clone(&entry.shared)
+                }
+            };
+            // Last, since a `Hash` that panics must not keep them from being cleared.
+            if now.saturating_duration_since(keys.swept) >= self.remember {
+                keys.swept = now;
+                self.sweep(&mut keys.map, now, &mut forgotten);
+            }
+            found
+        };
+        for entry in forgotten {
+            self.clear(&entry);
         }
-        let entry = keys.map.entry(Arc::clone(&entry.key)).or_insert(entry);
-        (Arc::clone(&entry.key), Arc::clone(&entry.shared))
+        found
     }
 
-    fn entry(&self, key: &K) -> Entry<K> {
-        let key = Arc::new(key.clone());
-        let set = Arc::new(AtomicBool::new(false));
+    fn entry(&self, key: Arc<K>) -> Entry<K> {
+        let set = Arc::new(AtomicU32::new(0));
         let steered = Key {
             keyed: Arc::clone(&self.keyed),
             key: Arc::clone(&key),
@@ -356,16 +413,26 @@ where
         }
     }
 
-    fn sweep(&self, map: &mut HashMap<Arc<K>, Entry<K>>, now: Instant) {
-        map.retain(|key, entry| {
-            // A request has a share.
-            let used = Arc::strong_count(&entry.shared) > 1;
+    /// Takes out the keys that nobody has used for long.
+    fn sweep(&self, map: &mut Map<K>, now: Instant, forgotten: &mut Vec<Entry<K>>) {
+        map.retain(|_, entry| {
+            // A request has a share. This acquires what those have done who had one.
+            let used = Arc::get_mut(&mut entry.shared).is_none();
             let keep = used || entry.shared.idle(now) < self.remember;
-            if !keep && entry.set.load(Relaxed) {
-                self.keyed.clear_max(&**key);
+            if !keep {
+                forgotten.push(entry.clone());
             }
             keep
         });
+    }
+
+    /// Lets a key that is forgotten follow the default max again.
+    fn clear(&self, entry: &Entry<K>) {
+        let set = entry.set.load(Relaxed);
+        // A max that somebody else has set since, perhaps 0 for a pause, stays.
+        if set > 0 && self.keyed.max(&*entry.key) == set as usize {
+            self.keyed.clear_max(&*entry.key);
+        }
     }
 }
 

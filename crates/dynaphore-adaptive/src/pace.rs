@@ -108,7 +108,7 @@ impl Pace {
     }
 
     /// Whether the window has all it needs: enough time for requests that began
-    /// in it to have ended in it, and enough of them.
+    /// in it to have ended in it, and enough of them. The longest window ends without.
     pub(crate) fn is_due(&self, tally: &Tally, now: Duration, max: u32) -> bool {
         let length = tally.length(now);
         length >= self.settings.longest
@@ -118,7 +118,10 @@ impl Pace {
 
     /// Asks the controller. Where the program was not limited by max, the answer
     /// is not followed.
-    pub(crate) fn decide(&mut self, window: &Window) -> Decision {
+    ///
+    /// Max is not to be below `heaviest`, the weight of a request: that would wait beside
+    /// the line, and if all did, no request would end and nobody would raise max.
+    pub(crate) fn decide(&mut self, window: &Window, heaviest: u32) -> Decision {
         if self.panicked || window.length.is_zero() {
             return Decision::Keep;
         }
@@ -130,7 +133,7 @@ impl Pace {
         match answer {
             Ok(max) => {
                 let bounds = &self.settings.bounds;
-                let max = max.clamp(*bounds.start(), *bounds.end());
+                let max = max.max(heaviest).clamp(*bounds.start(), *bounds.end());
                 if window.limited && max != window.max {
                     Decision::Change(max)
                 } else {

@@ -19,9 +19,21 @@ use crate::{Outcome, steering::Shared};
 
 /// A request on its way to a permit. Dropped before, it has given up.
 pub(crate) struct Arrival {
-    shared: Arc<Shared>,
+    counts: Counts,
+    /// How many permits it asks for.
+    n: u32,
     state: State,
 }
+
+/// Where a request counts.
+enum Counts {
+    At(Arc<Shared>),
+    /// Nowhere yet: its key is not remembered, and is not to be if the request is refused.
+    /// This remembers it.
+    Later(Box<Remember>),
+}
+
+type Remember = dyn Fn() -> Arc<Shared> + Send + Sync;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
@@ -33,48 +45,73 @@ enum State {
 }
 
 impl Arrival {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, n: u32) -> Self {
         Self {
-            shared,
+            counts: Counts::At(shared),
+            n,
             state: State::New,
         }
     }
 
-    /// One that has arrived.
-    pub(crate) fn arrived(shared: Arc<Shared>) -> Self {
-        let mut arrival = Self::new(shared);
-        arrival.arrives();
-        arrival
+    /// One whose key is not remembered before it has a permit or a place in line.
+    pub(crate) fn of_new_key(remember: Box<Remember>) -> Self {
+        Self {
+            counts: Counts::Later(remember),
+            n: 1,
+            state: State::New,
+        }
     }
 
     pub(crate) fn arrives(&mut self) {
         if self.state == State::New {
             self.state = State::Arrived;
-            self.shared.tally().arrives();
+            if let Counts::At(shared) = &self.counts {
+                shared.tally().arrives(self.n);
+            }
         }
     }
 
     pub(crate) fn waits(&mut self) {
         if self.state == State::Arrived {
             self.state = State::Waits(Instant::now());
-            self.shared.tally().waits();
+            if let Counts::At(shared) = &self.counts {
+                shared.tally().waits();
+            }
         }
     }
 
-    /// It has `n` permits.
-    pub(crate) fn starts<P>(&mut self, permit: P, n: u32) -> Request<P> {
+    /// It has a place in line or a permit: what it has done so far counts.
+    fn counts(&mut self) -> Arc<Shared> {
+        let shared = match &self.counts {
+            Counts::At(shared) => return Arc::clone(shared),
+            Counts::Later(remember) => remember(),
+        };
+        {
+            let mut tally = shared.tally();
+            tally.arrives(self.n);
+            if let State::Waits(_) = self.state {
+                tally.waits();
+            }
+        }
+        self.counts = Counts::At(Arc::clone(&shared));
+        shared
+    }
+
+    /// It has its permits.
+    pub(crate) fn starts<P>(&mut self, permit: P) -> Request<P> {
+        let shared = self.counts();
         let now = Instant::now();
         let waited = match self.state {
             State::Waits(since) => Some(now.saturating_duration_since(since)),
             _ => None,
         };
         self.state = State::Started;
-        let since_began = self.shared.since_began(now);
-        self.shared.tally().starts(since_began, waited, n);
+        let since_began = shared.since_began(now);
+        shared.tally().starts(since_began, waited, self.n);
         Request {
-            shared: Arc::clone(&self.shared),
+            shared,
             permit: Some(permit),
-            n,
+            n: self.n,
             began: now,
             delay: None,
         }
@@ -83,10 +120,13 @@ impl Arrival {
 
 impl Drop for Arrival {
     fn drop(&mut self) {
+        let Counts::At(shared) = &self.counts else {
+            return;
+        };
         match self.state {
             State::New | State::Started => {}
-            State::Arrived => self.shared.tally().gives_up(false),
-            State::Waits(_) => self.shared.tally().gives_up(true),
+            State::Arrived => shared.tally().gives_up(false),
+            State::Waits(_) => shared.tally().gives_up(true),
         }
     }
 }
@@ -103,17 +143,12 @@ pin_project! {
         #[pin]
         acquire: A,
         arrival: Arrival,
-        n: u32,
     }
 }
 
 impl<A> Acquire<A> {
-    pub(crate) fn new(acquire: A, shared: Arc<Shared>, n: u32) -> Self {
-        Self {
-            acquire,
-            arrival: Arrival::new(shared),
-            n,
-        }
+    pub(crate) fn new(acquire: A, arrival: Arrival) -> Self {
+        Self { acquire, arrival }
     }
 }
 
@@ -139,7 +174,7 @@ impl Acquire {
     pub fn try_now(mut self) -> Result<Request, Self> {
         self.arrival.arrives();
         match self.acquire.try_now() {
-            Ok(permit) => Ok(self.arrival.starts(permit, self.n)),
+            Ok(permit) => Ok(self.arrival.starts(permit)),
             Err(acquire) => Err(Self { acquire, ..self }),
         }
     }
@@ -163,7 +198,6 @@ impl Acquire {
         Acquire {
             acquire: self.acquire.until(event),
             arrival: self.arrival,
-            n: self.n,
         }
     }
 }
@@ -179,9 +213,10 @@ where
         this.arrival.arrives();
         let Poll::Ready(answer) = this.acquire.poll(cx) else {
             this.arrival.waits();
+            this.arrival.counts();
             return Poll::Pending;
         };
-        Poll::Ready(answer.map(|permit| this.arrival.starts(permit, *this.n)))
+        Poll::Ready(answer.map(|permit| this.arrival.starts(permit)))
     }
 }
 

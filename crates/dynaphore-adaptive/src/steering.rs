@@ -8,7 +8,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError},
     time::{Duration, Instant},
 };
 
@@ -45,7 +45,6 @@ pub(crate) struct Steering {
     pub(crate) pace: Pace,
     pub(crate) shadow: bool,
     pub(crate) hook: Option<Hook>,
-    panicked: Option<ControllerPanicked>,
 }
 
 /// What all requests of one semaphore, or of one key, share.
@@ -54,6 +53,8 @@ pub(crate) struct Shared {
     began: Instant,
     tally: Mutex<Tally>,
     steering: Mutex<Steering>,
+    /// Beside that lock, so that a hook may ask.
+    panicked: OnceLock<ControllerPanicked>,
 }
 
 impl Shared {
@@ -66,8 +67,8 @@ impl Shared {
                 pace,
                 shadow: false,
                 hook: None,
-                panicked: None,
             }),
+            panicked: OnceLock::new(),
         }
     }
 
@@ -86,7 +87,7 @@ impl Shared {
     }
 
     pub(crate) fn panicked(&self) -> Option<ControllerPanicked> {
-        self.steering().panicked.clone()
+        self.panicked.get().cloned()
     }
 
     /// How long no request has had a permit or given one back.
@@ -108,29 +109,33 @@ impl Shared {
             Err(TryLockError::WouldBlock) => return Ok(None),
         };
         let max = self.max();
-        let window = {
+        let (window, heaviest) = {
             let mut tally = self.tally();
             if !steering.pace.is_due(&tally, now, max) {
                 return Ok(None);
             }
-            tally.take(now, max)
+            (tally.take(now, max), tally.heaviest())
         };
-        if let Some(panicked) = &steering.panicked {
-            return Err(panicked.clone());
+        if let Some(panicked) = self.panicked() {
+            return Err(panicked);
         }
         // Max 0 is somebody's pause. To end it is not up to a controller.
         if max == 0 {
             return Ok(None);
         }
-        match steering.pace.decide(&window) {
+        match steering.pace.decide(&window, heaviest) {
             Decision::Keep => Ok(None),
+            // Who has set max meanwhile knows more than the window, and may pause. No
+            // call sets it only if it is still the same, so one who does that between
+            // this and `set_max` is overruled.
+            Decision::Change(_) if self.max() != max => Ok(None),
             Decision::Panicked(message) => {
+                let controller = steering.pace.name();
                 let panicked = ControllerPanicked {
-                    controller: steering.pace.name(),
+                    controller,
                     message,
                 };
-                steering.panicked = Some(panicked.clone());
-                Err(panicked)
+                Err(self.panicked.get_or_init(|| panicked).clone())
             }
             Decision::Change(to) => {
                 let change = Change {

@@ -15,6 +15,8 @@ pub(crate) struct Tally {
     last: Duration,
     active: u32,
     waiting: u32,
+    /// The most permits that a request has ever asked for.
+    heaviest: u32,
     /// Nanoseconds that permits have been held in this window.
     held: u128,
 }
@@ -26,9 +28,10 @@ impl Tally {
         self.last = now;
     }
 
-    /// A request asks for a permit.
-    pub(crate) fn arrives(&mut self) {
+    /// A request asks for `n` permits.
+    pub(crate) fn arrives(&mut self, n: u32) {
         self.window.arrived += 1;
+        self.heaviest = self.heaviest.max(n);
     }
 
     /// It found none, and waits.
@@ -90,6 +93,11 @@ impl Tally {
     /// How long the window is by now.
     pub(crate) fn length(&self, now: Duration) -> Duration {
         now.max(self.last) - self.began
+    }
+
+    /// The most permits that a request has ever asked for.
+    pub(crate) fn heaviest(&self) -> u32 {
+        self.heaviest
     }
 
     /// How many of its requests have ended in a way that says something.

@@ -1,16 +1,19 @@
 //! A semaphore that is steered.
 
 use std::{
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering::SeqCst},
+        mpsc,
     },
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
 use dynaphore::Semaphore;
 use dynaphore_adaptive::{
-    Adaptive, Controller, Fixed, Gradient, Outcome, Overload, Request, Window,
+    Adaptive, Aimd, Controller, Fixed, Gradient, Outcome, Overload, Request, Window,
 };
 
 /// Answers what it is told to, and keeps what it saw.
@@ -108,6 +111,29 @@ fn a_pause_is_not_ended() {
     assert_eq!(adaptive.semaphore().max(), 0);
 }
 
+/// Sets max to 0 while it is asked.
+struct Pauses(Arc<Semaphore>);
+
+impl Controller for Pauses {
+    fn name(&self) -> &'static str {
+        "pauses"
+    }
+
+    fn window(&mut self, _: &Window) -> u32 {
+        self.0.set_max(0);
+        7
+    }
+}
+
+#[test]
+fn a_pause_that_comes_while_the_controller_runs_is_not_ended() {
+    let semaphore = Arc::new(Semaphore::new(4));
+    let adaptive = Adaptive::new(semaphore.clone(), Pauses(semaphore));
+    let _held = hold_all(&adaptive);
+    assert_eq!(adaptive.step(later()), Ok(None));
+    assert_eq!(adaptive.semaphore().max(), 0);
+}
+
 #[test]
 fn a_window_that_is_not_complete_is_left_open() {
     let puppet = Puppet::saying(7);
@@ -150,6 +176,24 @@ fn a_hook_may_step_and_take_permits() {
     *cell.lock().unwrap() = Some(adaptive.clone());
     let _held = hold_all(&adaptive);
     assert_eq!(adaptive.step(later()).unwrap().unwrap().to, 3);
+}
+
+/// The watchdog only makes a failure of what would hang.
+#[test]
+fn a_hook_may_ask_whether_the_controller_has_panicked() {
+    let (done, is_done) = mpsc::channel();
+    std::thread::spawn(move || {
+        let cell = Arc::new(Mutex::new(None::<Adaptive>));
+        let inside = cell.clone();
+        let adaptive = adaptive(1, Puppet::saying(3)).on_change(move |_| {
+            let adaptive = inside.lock().unwrap().take().unwrap();
+            assert_eq!(adaptive.panicked(), None);
+        });
+        *cell.lock().unwrap() = Some(adaptive.clone());
+        let _held = hold_all(&adaptive);
+        done.send(adaptive.step(later()).unwrap().unwrap().to)
+    });
+    assert_eq!(is_done.recv_timeout(Duration::from_secs(30)), Ok(3));
 }
 
 #[test]
@@ -302,6 +346,55 @@ fn a_request_of_many_permits_counts_as_so_many_active() {
     assert_eq!((window.highest_active, window.served), (1, 1));
 }
 
+fn is_pending(future: impl Future) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    pin!(future).poll(&mut context).is_pending()
+}
+
+#[test]
+fn max_does_not_fall_below_the_weight_of_a_request() {
+    let shortest = Duration::from_nanos(1);
+    let adaptive = adaptive(4, Puppet::saying(2)).windows(shortest, 1, Duration::from_secs(3600));
+    let held = adaptive.acquire_many(4).try_now().expect("there are");
+    let mut waits = pin!(adaptive.acquire_many(4));
+    assert!(is_pending(waits.as_mut()));
+    // It gives its permits back, and then a window ends.
+    held.finish(Outcome::Overload(Overload::Rejected));
+    assert_eq!(adaptive.semaphore().max(), 4);
+    assert!(!is_pending(waits));
+    let next = adaptive.acquire_many(4).try_now();
+    next.expect("there are").finish(Outcome::Served);
+}
+
+#[test]
+fn max_does_not_fall_below_a_weight_that_has_been_there_before() {
+    let adaptive = adaptive(4, Puppet::saying(2));
+    drop(adaptive.acquire_many(3).try_now().expect("there are"));
+    adaptive.step(later()).unwrap();
+    let _held = hold_all(&adaptive);
+    let change = adaptive.step(later() + Duration::from_secs(60)).unwrap();
+    assert_eq!(change.expect("changes").to, 3);
+}
+
+#[test]
+fn a_window_in_which_a_request_weighs_more_than_max_makes_room_for_it() {
+    // It holds nothing, so the controller says nothing.
+    let adaptive = adaptive(2, Aimd::default());
+    let mut waits = pin!(adaptive.acquire_many(4));
+    assert!(is_pending(waits.as_mut()));
+    let change = adaptive.step(later()).unwrap().expect("changes");
+    assert_eq!((change.from, change.to), (2, 4));
+    assert!(!is_pending(waits));
+}
+
+#[test]
+fn a_weight_does_not_lift_max_above_its_bound() {
+    let adaptive = adaptive(2, Puppet::saying(1)).bounds(1..=3);
+    let mut waits = pin!(adaptive.acquire_many(4));
+    assert!(is_pending(waits.as_mut()));
+    assert_eq!(adaptive.step(later()).unwrap().unwrap().to, 3);
+}
+
 #[tokio::test]
 async fn a_wait_ends_with_its_event() {
     let adaptive = adaptive(1, Fixed);
@@ -319,6 +412,23 @@ fn a_closed_semaphore_says_so() {
     adaptive.semaphore().close();
     assert!(adaptive.blocking_acquire().is_err());
     assert!(adaptive.try_acquire().is_err());
+}
+
+#[tokio::test]
+async fn a_thread_that_blocks_is_one_request_in_the_statistics() {
+    let semaphore = Arc::new(Semaphore::builder(1).stats(true).build());
+    let adaptive = Adaptive::new(semaphore.clone(), Fixed);
+    let held = adaptive.blocking_acquire().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(adaptive.blocking_acquire().unwrap()));
+        while semaphore.snapshot().waiting == 0 {
+            std::thread::yield_now();
+        }
+        drop(held);
+    });
+    let interval = semaphore.stats().take().await;
+    let turned_away = interval.rejected + interval.cancelled;
+    assert_eq!((interval.acquired, turned_away), (2, 0));
 }
 
 #[test]

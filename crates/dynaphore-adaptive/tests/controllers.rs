@@ -61,6 +61,15 @@ fn latency_controllers_find_the_knee_from_below() {
 }
 
 #[test]
+fn a_window_of_no_hold_is_no_base_for_vegas() {
+    let mut vegas = Vegas::default();
+    let mut none = busy(8);
+    none.holds = times(none.served, Duration::ZERO);
+    assert_eq!(vegas.window(&none), 8);
+    assert!(vegas.window(&busy(8)) > 8, "nothing is queued");
+}
+
+#[test]
 fn queue_delay_finds_the_knee_from_above() {
     let max = after(&mut QueueDelay::default(), 200, 150);
     assert!((16..=32).contains(&max), "{max}");

@@ -1,10 +1,13 @@
 //! A max for each key.
 
 use std::{
+    pin::pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
     },
+    task::{Context, Wake, Waker},
     time::{Duration, Instant},
 };
 
@@ -101,6 +104,33 @@ fn a_max_that_somebody_else_has_set_is_not_cleared() {
 }
 
 #[test]
+fn a_max_that_somebody_else_has_set_after_the_controller_is_not_cleared() {
+    let adaptive = twice(4).remember(Duration::ZERO);
+    for (key, max) in [("paused", 0), ("less", 7)] {
+        drop(hold_all(&adaptive, key));
+        adaptive.step(later());
+        assert_eq!(adaptive.semaphore().set_max(&key, max), Ok(8));
+        drop(adaptive.try_acquire(&"new"));
+        assert_eq!(adaptive.semaphore().max(&key), max);
+    }
+}
+
+#[test]
+fn a_max_that_could_not_be_set_is_not_cleared() {
+    let keyed = KeyedSemaphore::builder(4).max_keys(2).build();
+    let adaptive = AdaptiveKeyed::new(Arc::new(keyed), |_: &&'static str| Twice(false));
+    let adaptive = adaptive.remember(Duration::ZERO);
+    drop(hold_all(&adaptive, "a"));
+    let others = ["b", "c"].map(|key| adaptive.semaphore().try_acquire(&key).unwrap());
+    assert_eq!(adaptive.step(later()), [], "there is no room for it");
+    drop(others);
+    // By chance the same.
+    assert_eq!(adaptive.semaphore().set_max(&"a", 8), Ok(4));
+    drop(adaptive.try_acquire(&"new"));
+    assert_eq!(adaptive.semaphore().max(&"a"), 8);
+}
+
+#[test]
 fn a_panic_stops_one_key_only_and_says_so() {
     let adaptive = twice(4);
     let _held = (hold_all(&adaptive, "panics"), hold_all(&adaptive, "works"));
@@ -138,6 +168,149 @@ fn a_semaphore_with_no_room_for_a_key_says_so() {
     let adaptive = AdaptiveKeyed::new(Arc::new(keyed), |_: &u32| Fixed);
     assert!(adaptive.try_acquire(&1).is_err());
     assert!(adaptive.blocking_acquire(&1).is_err());
+}
+
+fn is_pending(future: impl Future) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    pin!(future).poll(&mut context).is_pending()
+}
+
+#[test]
+fn a_key_that_is_refused_is_not_remembered() {
+    let keyed = Arc::new(KeyedSemaphore::builder(1).max_keys(1).build());
+    let adaptive = AdaptiveKeyed::new(keyed.clone(), |_: &u32| Fixed);
+    let _held = keyed.try_acquire(&0).unwrap();
+    for key in 1..1000 {
+        assert!(adaptive.try_acquire(&key).is_err());
+        assert!(adaptive.blocking_acquire(&key).is_err());
+        assert!(!is_pending(adaptive.acquire(&key)));
+        drop(adaptive.acquire(&key));
+    }
+    assert_eq!(adaptive.len(), 0);
+}
+
+#[test]
+fn a_key_is_remembered_by_who_waits_for_it() {
+    let adaptive = twice(1);
+    let held = adaptive
+        .semaphore()
+        .clone()
+        .try_acquire_owned(&"a")
+        .unwrap();
+    let mut waits = Box::pin(adaptive.acquire(&"a"));
+    assert!(is_pending(waits.as_mut()));
+    assert_eq!(adaptive.len(), 1);
+    // It has found max in its way, though its key was new.
+    drop(held);
+    assert!(!is_pending(waits));
+    assert_eq!(adaptive.step(later()).len(), 1);
+}
+
+/// Runs in a thread: the watchdog only makes a failure of what would hang.
+fn does_not_hang(test: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = mpsc::channel();
+    std::thread::spawn(move || {
+        test();
+        done.send(())
+    });
+    assert_eq!(is_done.recv_timeout(Duration::from_secs(30)), Ok(()));
+}
+
+/// Where a controller or a waker finds what it is to call.
+type Cell = Arc<OnceLock<AdaptiveKeyed<&'static str>>>;
+
+/// Looks at the keys when it is dropped.
+struct Looks(Cell, Arc<AtomicUsize>);
+
+impl Controller for Looks {
+    fn name(&self) -> &'static str {
+        "looks"
+    }
+
+    fn window(&mut self, window: &Window) -> u32 {
+        window.max / 2
+    }
+}
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        let Some(adaptive) = self.0.get() else {
+            return;
+        };
+        self.1.fetch_add(adaptive.len(), SeqCst);
+    }
+}
+
+#[test]
+fn a_controller_of_a_key_that_is_forgotten_is_dropped_without_a_lock() {
+    does_not_hang(|| {
+        let (cell, seen) = (Cell::default(), Arc::new(AtomicUsize::new(0)));
+        let (inside, counts) = (cell.clone(), seen.clone());
+        let adaptive = AdaptiveKeyed::new(Arc::new(KeyedSemaphore::new(4)), move |_| {
+            Looks(inside.clone(), counts.clone())
+        })
+        .remember(Duration::ZERO);
+        cell.set(adaptive.clone()).unwrap();
+        drop(adaptive.try_acquire(&"idle"));
+        drop(adaptive.try_acquire(&"new"));
+        assert_eq!(
+            seen.load(SeqCst),
+            1,
+            "the new one is there, the idle one is not"
+        );
+    });
+}
+
+#[test]
+fn a_controller_that_comes_too_late_is_dropped_without_a_lock() {
+    does_not_hang(|| {
+        let (cell, seen) = (Cell::default(), Arc::new(AtomicUsize::new(0)));
+        let (inside, counts) = (cell.clone(), seen.clone());
+        let made = AtomicUsize::new(0);
+        let keyed = Arc::new(KeyedSemaphore::new(4));
+        let adaptive = AdaptiveKeyed::new(keyed, move |key| {
+            if made.fetch_add(1, SeqCst) == 0 {
+                // Another request for the key is quicker.
+                drop(inside.get().unwrap().try_acquire(key));
+            }
+            Looks(inside.clone(), counts.clone())
+        });
+        cell.set(adaptive.clone()).unwrap();
+        drop(adaptive.try_acquire(&"a"));
+        assert_eq!((adaptive.len(), seen.load(SeqCst)), (1, 1));
+    });
+}
+
+/// Looks at the keys when it is woken.
+struct LooksWoken(Cell, AtomicUsize);
+
+impl Wake for LooksWoken {
+    fn wake(self: Arc<Self>) {
+        self.1.store(self.0.get().unwrap().len(), SeqCst);
+    }
+}
+
+#[test]
+fn who_fits_when_a_key_is_forgotten_is_woken_without_a_lock() {
+    does_not_hang(|| {
+        let cell = Cell::default();
+        let adaptive = AdaptiveKeyed::new(Arc::new(KeyedSemaphore::new(4)), |_: &&str| {
+            Looks(Cell::default(), Arc::default())
+        })
+        .remember(Duration::ZERO);
+        cell.set(adaptive.clone()).unwrap();
+        drop(hold_all(&adaptive, "idle"));
+        adaptive.step(later());
+        assert_eq!(adaptive.semaphore().max(&"idle"), 2);
+
+        let woken = Arc::new(LooksWoken(cell, AtomicUsize::new(0)));
+        let waker = Waker::from(woken.clone());
+        let mut waits = pin!(adaptive.semaphore().acquire_many(&"idle", 3));
+        let polled = waits.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending(), "it wants more than max");
+        drop(adaptive.try_acquire(&"new"));
+        assert_eq!(woken.1.load(SeqCst), 1);
+    });
 }
 
 #[tokio::test]

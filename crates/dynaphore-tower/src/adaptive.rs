@@ -82,7 +82,9 @@ impl<Req> LimitLayer<Req> {
     ///
     /// A request that is dropped before it is answered says nothing. With
     /// [`until_body_ends`](Self::until_body_ends) a request lasts until its body ends,
-    /// but its outcome is that of the response's head.
+    /// but its outcome is that of the response's head. With [`weight`](Self::weight) max
+    /// does not fall below what a request weighs; see
+    /// [`acquire_many`](dynaphore_adaptive::Adaptive::acquire_many).
     ///
     /// # Panics
     ///

@@ -135,6 +135,36 @@ async fn who_waits_is_served_and_told() {
     assert_eq!(window(&adaptive, &nine).served, 2);
 }
 
+/// Wants max 1, where any request that ends completes a window.
+struct One;
+
+impl Controller for One {
+    fn name(&self) -> &'static str {
+        "one"
+    }
+
+    fn window(&mut self, _: &Window) -> u32 {
+        1
+    }
+}
+
+#[tokio::test]
+async fn requests_that_weigh_as_much_as_max_go_on_where_the_controller_wants_less() {
+    let (shortest, longest) = (Duration::from_nanos(1), Duration::from_secs(3600));
+    let adaptive = Adaptive::new(Arc::new(Semaphore::new(4)), One).windows(shortest, 1, longest);
+    let layer = LimitLayer::adaptive(adaptive.clone(), told).weight(|_| 4);
+    let service = layer.layer(service_fn(echo));
+    let held = adaptive.acquire_many(4).try_now().expect("there are");
+    let waits = tokio::spawn(service.clone().oneshot(200));
+    while adaptive.semaphore().waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    held.finish(Outcome::Served);
+    assert_eq!(waits.await.unwrap().unwrap(), 200);
+    let next = tokio::time::timeout(Duration::from_secs(30), service.oneshot(200));
+    assert_eq!(next.await.expect("hangs").unwrap(), 200);
+}
+
 #[tokio::test]
 async fn a_request_lasts_until_its_body_ends() {
     let (adaptive, nine) = steered(1);

@@ -112,6 +112,8 @@ impl Controller for Vegas {
 
     fn window(&mut self, window: &Window) -> u32 {
         let hold = window.holds.mean().map(|hold| hold.as_secs_f64());
+        // Zero is a clock too coarse to tell, and as the base it would stay for good.
+        let hold = hold.filter(|hold| *hold > 0.0);
         if let Some(hold) = hold {
             let base = self.base.map_or(hold, |base| base * (1.0 + self.forget));
             self.base = Some(base.min(hold));
@@ -128,11 +130,7 @@ impl Controller for Vegas {
         let (Some(hold), Some(base)) = (hold, self.base) else {
             return window.max;
         };
-        let queue = if hold > 0.0 {
-            max * (1.0 - base / hold)
-        } else {
-            0.0
-        };
+        let queue = max * (1.0 - base / hold);
         if queue > self.high * step {
             self.slow_start = false;
             self.max.set(max - step)

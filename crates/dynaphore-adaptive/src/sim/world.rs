@@ -252,7 +252,7 @@ impl World<'_> {
         });
         let time = self.time();
         let here = &mut self.clients[client];
-        here.tally.arrives();
+        here.tally.arrives(1);
         if here.active < here.max && here.line.is_empty() {
             here.tally.starts(time, None, 1);
             self.starts(request);
@@ -373,7 +373,7 @@ impl World<'_> {
             return;
         }
         let window = here.tally.take(time, here.max);
-        match here.pace.decide(&window) {
+        match here.pace.decide(&window, here.tally.heaviest()) {
             Decision::Keep => {}
             Decision::Change(max) => here.max = max,
             Decision::Panicked(told) => panic!("{told}"),
