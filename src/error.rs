@@ -7,7 +7,7 @@
 //! | that wait for a time | [`AcquireTimeoutError`] | `KeyedAcquireTimeoutError` | `LeaseTimeoutError` |
 //! | that change max | [`SetMaxError`] | [`SetMaxError`] | [`SetMaxError`] |
 
-use std::{error::Error, fmt};
+use core::{error::Error, fmt};
 
 /// A list of reasons, each with what `Display` says of it.
 macro_rules! reasons {

@@ -75,6 +75,9 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(docsrs, doc(auto_cfg(hide(dynaphore_loom, dynaphore_shuttle))))]
+#![cfg_attr(not(feature = "std"), no_std)]
+// What only calls that block need.
+#![cfg_attr(not(feature = "std"), allow(dead_code))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
 
@@ -89,7 +92,10 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+extern crate alloc;
+
 pub mod error;
+#[cfg_attr(not(feature = "std"), path = "event/bare.rs")]
 mod event;
 mod foreign;
 pub mod generation;
@@ -102,6 +108,7 @@ mod pool;
 mod rayon;
 mod semaphore;
 mod sync;
+#[cfg_attr(not(feature = "std"), path = "sync/no_threads.rs")]
 mod thread_number;
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 pub mod throttle;

@@ -18,6 +18,7 @@ mod acquire;
 
 mod up_to;
 
+#[cfg(feature = "std")]
 mod blocking;
 
 mod resize;

@@ -1,18 +1,61 @@
-//! The primitives that the algorithms stand on: the standard library's, or
-//! loom's or shuttle's when the crate is built with `--cfg dynaphore_loom` or
-//! `--cfg dynaphore_shuttle`.
+//! The primitives that the algorithms stand on: the standard library's (`hosted.rs`), those
+//! of a program without it (`bare.rs`), or loom's or shuttle's when the crate is built with
+//! `--cfg dynaphore_loom` or `--cfg dynaphore_shuttle`.
 
-#[cfg(not(any(dynaphore_loom, dynaphore_shuttle)))]
-pub(crate) use std::{
-    sync::{
-        Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicUsize, fence},
-    },
-    thread,
+use alloc::boxed::Box;
+
+#[cfg(not(feature = "std"))]
+mod bare;
+mod clock;
+#[cfg(feature = "std")]
+mod hosted;
+#[cfg(dynaphore_shuttle)]
+mod schedule;
+
+/// What models do not look at.
+#[cfg(not(feature = "std"))]
+pub(crate) use self::bare::{
+    Map, Mutex as UnmodelledMutex, OnceLock, Panic, PoisonError, catch_unwind, give_memory_back,
+    panicking, resume_unwind,
+};
+pub(crate) use self::clock::Clock;
+#[cfg(feature = "std")]
+pub(crate) use self::hosted::{
+    Map, Mutex as UnmodelledMutex, OnceLock, Panic, PoisonError, catch_unwind, give_memory_back,
+    panicking, resume_unwind,
 };
 
+// Where the processor has none, atomics are made of what the kernel, a lock or the program
+// gives.
+#[cfg(target_has_atomic = "64")]
+pub(crate) use core::sync::atomic::AtomicU64 as Unmodelled64;
+#[cfg(target_has_atomic = "ptr")]
+pub(crate) use core::sync::atomic::AtomicUsize as UnmodelledUsize;
+#[cfg(not(target_has_atomic = "64"))]
+pub(crate) use portable_atomic::AtomicU64 as Unmodelled64;
+#[cfg(not(target_has_atomic = "ptr"))]
+pub(crate) use portable_atomic::AtomicUsize as UnmodelledUsize;
+
+#[cfg(target_has_atomic = "ptr")]
+pub(crate) use alloc::sync::Arc;
+#[cfg(not(target_has_atomic = "ptr"))]
+pub(crate) use portable_atomic_util::Arc;
+
 #[cfg(not(any(dynaphore_loom, dynaphore_shuttle)))]
-pub(crate) use Unmodelled64 as AtomicU64;
+mod unmodelled {
+    #[cfg(not(feature = "std"))]
+    pub(crate) use super::bare::{Mutex, MutexGuard};
+    #[cfg(feature = "std")]
+    pub(crate) use super::hosted::{Mutex, MutexGuard, thread};
+    pub(crate) use super::{Unmodelled64 as AtomicU64, UnmodelledUsize as AtomicUsize};
+    #[cfg(target_has_atomic = "ptr")]
+    pub(crate) use core::sync::atomic::AtomicBool;
+    pub(crate) use core::sync::atomic::fence;
+    #[cfg(not(target_has_atomic = "ptr"))]
+    pub(crate) use portable_atomic::AtomicBool;
+}
+#[cfg(not(any(dynaphore_loom, dynaphore_shuttle)))]
+pub(crate) use self::unmodelled::*;
 
 #[cfg(dynaphore_loom)]
 pub(crate) use loom::{
@@ -34,13 +77,6 @@ pub(crate) use shuttle::{
     thread, thread_local,
 };
 
-/// An `AtomicU64` at which models do not look. Where the processor has none, it is made of
-/// what the kernel or a lock gives.
-#[cfg(not(target_has_atomic = "64"))]
-pub(crate) use portable_atomic::AtomicU64 as Unmodelled64;
-#[cfg(target_has_atomic = "64")]
-pub(crate) use std::sync::atomic::AtomicU64 as Unmodelled64;
-
 /// What only the module `rayon` needs, which is not there under loom.
 #[cfg(all(feature = "rayon", not(any(dynaphore_loom, dynaphore_shuttle))))]
 pub(crate) use std::{sync::Condvar, thread_local, time::Instant};
@@ -48,22 +84,19 @@ pub(crate) use std::{sync::Condvar, thread_local, time::Instant};
 #[cfg(all(feature = "rayon", dynaphore_shuttle))]
 pub(crate) use schedule::{Condvar, Instant};
 
-#[cfg(dynaphore_shuttle)]
-mod schedule;
-
-pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 /// A boxed value that is made when it is first needed, so that whoever never
 /// needs it pays for a pointer and a flag only.
 // shuttle needs none of its own: it switches at its own primitives only, so the
 // value is made in one step.
 #[cfg(not(dynaphore_loom))]
-pub(crate) struct Lazy<T: ?Sized>(std::sync::OnceLock<Box<T>>);
+pub(crate) struct Lazy<T: ?Sized>(OnceLock<Box<T>>);
 
 #[cfg(not(dynaphore_loom))]
 impl<T: ?Sized> Lazy<T> {
     pub(crate) const fn new() -> Self {
-        Self(std::sync::OnceLock::new())
+        Self(OnceLock::new())
     }
 
     /// The value, if anybody has needed it so far.
@@ -128,87 +161,6 @@ impl<T: ?Sized> Lazy<T> {
 
     pub(crate) fn force_with(&self, _: fn() -> Box<T>) -> &T {
         &self.0
-    }
-}
-
-/// Time since it was made.
-#[cfg(not(any(
-    test,
-    dynaphore_loom,
-    dynaphore_shuttle,
-    all(target_family = "wasm", target_os = "unknown")
-)))]
-pub(crate) struct Clock(std::time::Instant);
-
-#[cfg(not(any(
-    test,
-    dynaphore_loom,
-    dynaphore_shuttle,
-    all(target_family = "wasm", target_os = "unknown")
-)))]
-impl Default for Clock {
-    fn default() -> Self {
-        Self(std::time::Instant::now())
-    }
-}
-
-#[cfg(not(any(
-    test,
-    dynaphore_loom,
-    dynaphore_shuttle,
-    all(target_family = "wasm", target_os = "unknown")
-)))]
-impl Clock {
-    pub(crate) fn nanos(&self) -> u64 {
-        // Over 500 years.
-        self.0.elapsed().as_nanos() as u64
-    }
-}
-
-/// loom knows no time: it stands still.
-#[cfg(dynaphore_loom)]
-#[derive(Default)]
-pub(crate) struct Clock;
-
-#[cfg(dynaphore_loom)]
-impl Clock {
-    pub(crate) fn nanos(&self) -> u64 {
-        0
-    }
-}
-
-/// In unit tests it stands still until a test moves it.
-#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
-#[derive(Default)]
-pub(crate) struct Clock(AtomicU64);
-
-#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
-impl Clock {
-    pub(crate) fn nanos(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-
-    pub(crate) fn set(&self, nanos: u64) {
-        self.0.store(nanos, Relaxed);
-    }
-}
-
-/// Under shuttle, where a schedule must be all that decides, and where std has no clock,
-/// each look at it takes a microsecond.
-#[cfg(any(
-    dynaphore_shuttle,
-    all(not(test), target_family = "wasm", target_os = "unknown")
-))]
-#[derive(Default)]
-pub(crate) struct Clock(AtomicU64);
-
-#[cfg(any(
-    dynaphore_shuttle,
-    all(not(test), target_family = "wasm", target_os = "unknown")
-))]
-impl Clock {
-    pub(crate) fn nanos(&self) -> u64 {
-        self.0.fetch_add(1_000, Relaxed)
     }
 }
 

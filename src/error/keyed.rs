@@ -1,6 +1,6 @@
 //! Why a permit of a key was not had.
 
-use std::{error::Error, fmt};
+use core::{error::Error, fmt};
 
 use super::{AcquireError, AcquireTimeoutError, TOO_MANY_PERMITS};
 

@@ -1,21 +1,24 @@
 //! Ending a generation, and waiting until it has drained.
 
-use std::{
+use core::{
     fmt,
     future::{Future, IntoFuture},
-    hint,
     pin::Pin,
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
+#[cfg(feature = "std")]
+use std::{hint, time::Instant};
 
 use super::{
     barrier::heavy_fence,
     tracker::{Drain, Tracker, Waiting},
 };
+#[cfg(feature = "std")]
+use crate::park;
 use crate::{
     event::Listener,
-    park::{self, Wait},
+    park::Wait,
     sync::{AcqRel, Clock, Relaxed},
 };
 
@@ -133,7 +136,10 @@ impl<'a> Pending<'a> {
     pub fn is_drained(&self) -> bool {
         self.tracker.drain(self.phase) == Drain::Done
     }
+}
 
+#[cfg(feature = "std")]
+impl Pending<'_> {
     /// Blocks the thread until all tokens of this generation, and of those
     /// before it, are gone.
     ///

@@ -37,7 +37,8 @@
 //! There are [`RING`] counts of each kind, one for each phase that may still have
 //! tokens (`tracker.rs`).
 
-use std::{num::NonZeroU16, sync::atomic::compiler_fence};
+use alloc::boxed::Box;
+use core::{num::NonZeroU16, sync::atomic::compiler_fence};
 
 use crossbeam_utils::CachePadded;
 

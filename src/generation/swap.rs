@@ -9,11 +9,8 @@
 //! take n has read and reset happens before phase n + 2 by way of the semaphore
 //! and of the tracker's phase.
 
-use std::{
-    array, fmt, mem,
-    ops::Deref,
-    sync::{Mutex, atomic::*},
-};
+use alloc::{boxed::Box, vec::Vec};
+use core::{array, fmt, ops::Deref, sync::atomic::*};
 
 use crossbeam_utils::CachePadded;
 
@@ -159,6 +156,7 @@ impl<T> Swap<T> {
     /// let lines = log.blocking_take_with(|old| old.lock().unwrap().drain(..).count());
     /// assert_eq!(lines, 1);
     /// ```
+    #[cfg(feature = "std")]
     pub fn blocking_take_with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
         let _permit = self.takers.blocking_acquire().expect("never closed");
         let (pending, old) = self.exchange();
@@ -252,6 +250,7 @@ impl<T: Take> Swap<T> {
     /// });
     /// assert_eq!(counter.blocking_take(), 1);
     /// ```
+    #[cfg(feature = "std")]
     pub fn blocking_take(&self) -> T::Taken {
         self.blocking_take_with(T::take)
     }
@@ -388,6 +387,7 @@ macro_rules! atomics {
     };
 }
 
+#[cfg(target_has_atomic = "ptr")]
 atomics!(
     AtomicBool bool,
     AtomicU8 u8,
@@ -403,12 +403,13 @@ atomics!(
 #[cfg(target_has_atomic = "64")]
 atomics!(AtomicU64 u64, AtomicI64 i64);
 
-impl<T: Default> Take for Mutex<T> {
+#[cfg(feature = "std")]
+impl<T: Default> Take for std::sync::Mutex<T> {
     type Taken = T;
 
     fn take(&self) -> T {
         let mut guard = self.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        mem::take(&mut guard)
+        std::mem::take(&mut guard)
     }
 }
 

@@ -93,7 +93,7 @@
 //! the feature `membarrier` gives, for an increment and wait of 300 to 490 ns in place
 //! of 35 to 70, and of microseconds where threads are running (`barrier.rs`).
 
-use std::{
+use core::{
     fmt,
     num::{NonZeroU16, NonZeroU32},
     ops::Range,

@@ -3,14 +3,13 @@
 //! An [`Attempt`] serves every way to wait. The futures wrap it; the blocking calls drive
 //! it with a waker that unparks their thread.
 
-use std::{
+use core::{
     fmt,
     future::Future,
     marker::PhantomPinned,
     mem::{self, ManuallyDrop},
     ops::Deref,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -31,6 +30,7 @@ use crate::{
     error::{AcquireError, TryAcquireError},
     foreign::Deferred,
     park::Wait,
+    sync::Arc,
 };
 
 /// Waiting for permits as a future.
@@ -152,6 +152,7 @@ impl Semaphore {
     /// # Ok::<(), dynaphore::AcquireError>(())
     /// # }).unwrap();
     /// ```
+    #[cfg(target_has_atomic = "ptr")]
     #[inline]
     pub fn acquire_owned(self: Arc<Self>) -> AcquireOwned {
         AcquireOwned::new(self, 1)
@@ -188,6 +189,7 @@ impl Semaphore {
     /// # Ok::<(), dynaphore::AcquireError>(())
     /// # }).unwrap();
     /// ```
+    #[cfg(target_has_atomic = "ptr")]
     #[inline]
     #[track_caller]
     pub fn acquire_many_owned(self: Arc<Self>, n: u32) -> AcquireOwned {
@@ -270,6 +272,7 @@ impl Semaphore {
     /// assert_eq!(semaphore.available_permits(), 1);
     /// # Ok::<(), dynaphore::TryAcquireError>(())
     /// ```
+    #[cfg(target_has_atomic = "ptr")]
     #[inline]
     pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
         let packed = self.try_take(1)?;
@@ -296,6 +299,7 @@ impl Semaphore {
     /// assert_eq!(semaphore.available_permits(), 1);
     /// # Ok::<(), dynaphore::TryAcquireError>(())
     /// ```
+    #[cfg(target_has_atomic = "ptr")]
     #[inline]
     #[track_caller]
     pub fn try_acquire_many_owned(

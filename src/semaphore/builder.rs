@@ -1,6 +1,6 @@
 //! Making a semaphore that is not the usual one.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use super::{
     core::{Semaphore, checked, try_checked},

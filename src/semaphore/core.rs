@@ -2,7 +2,7 @@
 //! The algorithm is in [`word`](super::word) (who may enter) and [`queue`](super::queue)
 //! (who waits, and who is next).
 
-use std::mem;
+use core::mem;
 
 use super::{
     fairness::Policy,

@@ -1,6 +1,6 @@
 //! Who gets a permit that is free while others wait for one.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use super::order::{Discipline, Order, Overdue, micros};
 

@@ -8,7 +8,7 @@
 //! *Semaphores that come and go*, used again without an allocation (`keyed/table.rs` has
 //! what that gives).
 
-use std::convert::Infallible;
+use core::convert::Infallible;
 
 use super::{core::Semaphore, packed::Held, word::Release};
 #[cfg(feature = "keyed")]

@@ -17,16 +17,18 @@
 //! - *The lender has its permits back* when it has all of the room's, which it waits for in
 //!   line behind all who asked before.
 
-use std::{
+use core::{
     fmt,
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
     task::Poll,
 };
 
-use super::{core::Semaphore, permit::OwnedSemaphorePermit};
-use crate::error::AcquireError;
+use super::{acquire::AcquireOwned, core::Semaphore, permit::OwnedSemaphorePermit};
+use crate::{
+    error::AcquireError,
+    sync::{Arc, PoisonError, UnmodelledMutex as Mutex},
+};
 
 /// Permits that are lent to what their holder waits for; see
 /// [`OwnedSemaphorePermit::lend`].
@@ -257,8 +259,8 @@ impl Lent {
     pub fn acquire(&self) -> impl Future<Output = Result<Borrowed, AcquireError>> + Send + use<> {
         let loan = self.0.clone();
         async move {
-            let near = pin!(loan.room.clone().acquire_owned());
-            let far = pin!(loan.semaphore.clone().acquire_owned());
+            let near = pin!(AcquireOwned::new(loan.room.clone(), 1));
+            let far = pin!(AcquireOwned::new(loan.semaphore.clone(), 1));
             // The place in line, what a permit from there keeps, and why there is none: a
             // closed room has none to give, and the semaphore may.
             let mut lines = [(near, Some(&loan), None), (far, None, None)];

@@ -27,10 +27,8 @@
 //! the oldest, so each look takes them from one end, and touches nobody else. No number can
 //! tell verdicts that come in such an order: all are told by name, to one at a time.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    task::Waker,
-};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use core::task::Waker;
 
 pub(super) use self::claims::{Grant, Task};
 use self::{claims::Claims, told::Told};

@@ -1,6 +1,6 @@
 //! In which order a line is served, and for how long one may wait in it.
 
-use std::time::Duration;
+use core::time::Duration;
 
 /// In which order those who stand in line are served.
 ///

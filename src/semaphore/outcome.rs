@@ -20,7 +20,7 @@ pub(crate) enum Outcome {
 
 /// When a request began to wait: known only where somebody wants to know.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Since(#[cfg(feature = "stats")] Option<std::num::NonZeroU64>);
+pub(crate) struct Since(#[cfg(feature = "stats")] Option<core::num::NonZeroU64>);
 
 impl Since {
     /// It did not.
@@ -35,7 +35,7 @@ impl Since {
     /// At so many nanoseconds by the clock of the statistics. One is added, so
     /// that there is no zero.
     pub(crate) fn at(nanos: u64) -> Self {
-        Self(std::num::NonZeroU64::MIN.checked_add(nanos))
+        Self(core::num::NonZeroU64::MIN.checked_add(nanos))
     }
 
     /// The same, if it did.

@@ -1,11 +1,12 @@
 //! Permits: what has been acquired, given back on drop.
 
-use std::{fmt, mem, ptr, sync::Arc};
+use core::{fmt, mem, ptr};
 
 use super::{
     core::Semaphore,
     packed::{Held, Packed},
 };
+use crate::sync::Arc;
 
 /// Panics of the permits, at the caller's line.
 #[track_caller]

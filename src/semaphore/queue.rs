@@ -141,7 +141,7 @@
 //! A wait on an `Event` locks its mutex three to five times; a wait in line locks twice.
 //! The line is exact after cancellations, and knows weights.
 
-use std::{
+use core::{
     mem,
     task::{Poll, Waker},
 };
@@ -223,7 +223,7 @@ struct Competing {
     count: AtomicUsize,
     event: Event,
     /// Releases that found nobody to notify, since the last that did. Some may be missed.
-    passed: std::sync::atomic::AtomicUsize,
+    passed: crate::sync::UnmodelledUsize,
     /// When the last that was served came, or the first, by the clock of `Eventual`.
     oldest: crate::sync::Unmodelled64,
 }

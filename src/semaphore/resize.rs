@@ -1,13 +1,14 @@
 //! Changing how many permits there are, waiting until all older ones are back, and closing.
 
-use std::{
+use core::{
     convert::Infallible,
     fmt,
     future::{Future, IntoFuture},
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
+#[cfg(feature = "std")]
+use std::time::Duration;
 
 use super::{
     core::{Semaphore, checked, try_checked},
@@ -349,6 +350,27 @@ impl<'a> Resize<'a> {
         ResizeDrained(self.pending.clone().into_future())
     }
 
+    /// Whether no permit is alive any more that was handed out before. Once that
+    /// is so, it stays so.
+    ///
+    /// # Memory ordering
+    ///
+    /// If so, as for [`drained`](Self::drained).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
+    /// assert!(semaphore.resize(8).is_drained());
+    /// ```
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.pending.is_drained()
+    }
+}
+
+#[cfg(feature = "std")]
+impl Resize<'_> {
     /// [`drained`](Self::drained) that blocks the thread.
     ///
     /// A thread that holds an older permit itself waits for ever.
@@ -392,24 +414,6 @@ impl<'a> Resize<'a> {
     pub fn blocking_drained_timeout(&self, timeout: Duration) -> bool {
         self.semaphore.assert_may_block();
         self.pending.wait_timeout(timeout)
-    }
-
-    /// Whether no permit is alive any more that was handed out before. Once that
-    /// is so, it stays so.
-    ///
-    /// # Memory ordering
-    ///
-    /// If so, as for [`drained`](Self::drained).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = dynaphore::Semaphore::builder(2).generations(true).build();
-    /// assert!(semaphore.resize(8).is_drained());
-    /// ```
-    #[must_use]
-    pub fn is_drained(&self) -> bool {
-        self.pending.is_drained()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading a semaphore. Nothing here blocks; only `unclaimed` takes a lock.
 
-use std::{fmt, time::Duration};
+use core::{fmt, time::Duration};
 
 #[cfg(feature = "stats")]
 use super::stats::Stats;

@@ -1,11 +1,10 @@
 //! Waiting for permits as a future, with a bound on the time that any runtime can set.
 
-use std::{
+use core::{
     fmt,
     future::Future,
     ops::Deref,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -17,7 +16,7 @@ use super::{
     packed::Held,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
 };
-use crate::{error::AcquireTimeoutError, park::Wait};
+use crate::{error::AcquireTimeoutError, park::Wait, sync::Arc};
 
 /// Waiting until something else happens.
 impl Semaphore {
@@ -127,6 +126,7 @@ impl Semaphore {
     /// # Ok::<(), AcquireTimeoutError>(())
     /// # }).unwrap();
     /// ```
+    #[cfg(target_has_atomic = "ptr")]
     pub fn acquire_owned_until<F: Future>(self: Arc<Self>, until: F) -> AcquireOwnedUntil<F> {
         self.acquire_owned().until(until)
     }
@@ -164,6 +164,7 @@ impl Semaphore {
     /// # Ok::<(), AcquireTimeoutError>(())
     /// # }).unwrap();
     /// ```
+    #[cfg(target_has_atomic = "ptr")]
     #[track_caller]
     pub fn acquire_many_owned_until<F: Future>(
         self: Arc<Self>,

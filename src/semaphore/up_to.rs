@@ -4,13 +4,16 @@
 //! that has been granted. So neither the word nor the line knows of it, and whoever waits
 //! behind is served before anybody takes more than one.
 
-use std::{future::Future, sync::Arc};
+use core::future::Future;
 
 use super::{
     core::{Semaphore, checked},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
 };
-use crate::error::{AcquireError, TryAcquireError};
+use crate::{
+    error::{AcquireError, TryAcquireError},
+    sync::Arc,
+};
 
 #[track_caller]
 fn assert_some(n: u32) -> u32 {
@@ -92,6 +95,7 @@ impl Semaphore {
     /// # Ok::<(), dynaphore::AcquireError>(())
     /// # }).unwrap();
     /// ```
+    #[cfg(target_has_atomic = "ptr")]
     #[track_caller]
     pub fn acquire_up_to_owned(
         self: Arc<Self>,
@@ -152,6 +156,7 @@ impl Semaphore {
     /// assert_eq!(both.num_permits(), 2);
     /// # Ok::<(), dynaphore::AcquireError>(())
     /// ```
+    #[cfg(feature = "std")]
     #[track_caller]
     pub fn blocking_acquire_up_to(&self, n: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
         let n = assert_some(n);

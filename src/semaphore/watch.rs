@@ -1,19 +1,19 @@
 //! Waiting for a state of the semaphore rather than for its permits.
 
-use std::{
+use core::{
     fmt,
     future::Future,
     ops::Deref,
     pin::Pin,
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
 };
+#[cfg(feature = "std")]
+use std::time::{Duration, Instant};
 
 use super::{core::Semaphore, queue::Goal};
-use crate::{
-    event::Listener,
-    park::{self, Wait, after},
-};
+#[cfg(feature = "std")]
+use crate::park::{self, after};
+use crate::{event::Listener, park::Wait};
 
 /// Waiting for a state.
 impl Semaphore {
@@ -74,6 +74,7 @@ impl Semaphore {
 }
 
 /// Blocking until the semaphore is in some state.
+#[cfg(feature = "std")]
 impl Semaphore {
     /// [`settled`](Self::settled), blocking the thread.
     ///

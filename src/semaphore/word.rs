@@ -20,7 +20,7 @@
 //! semaphore have one order, and one load is a consistent picture. All shifts
 //! and masks are in this file.
 
-use std::fmt;
+use core::fmt;
 
 #[cfg(dynaphore_shuttle)]
 use super::trace::AtomicU64;

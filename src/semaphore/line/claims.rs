@@ -29,7 +29,8 @@
 //! 7. *Panics.* The polled one waits nowhere any more while wakers of others run. If one
 //!    panics, its permits go back before the panic goes on.
 
-use std::{cmp::Reverse, collections::BTreeMap, collections::BTreeSet, task::Waker};
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::{cmp::Reverse, ptr, task::Waker};
 
 use super::Ticket;
 
@@ -46,7 +47,7 @@ impl Task {
     pub(crate) fn of(waker: &Waker) -> Self {
         Self {
             data: waker.data().addr(),
-            vtable: std::ptr::from_ref(waker.vtable()).addr(),
+            vtable: ptr::from_ref(waker.vtable()).addr(),
         }
     }
 }

@@ -4,9 +4,8 @@
 //! one after the other, from one end or the other: so a million who are overdue need a quarter
 //! of a megabyte, and the map grows, under the lock, by the 32nd part of them.
 
-use std::collections::HashMap;
-
 use super::{Ticket, Verdict};
+use crate::sync::{Map, give_memory_back};
 
 /// Tickets in a word.
 const MANY: u64 = 32;
@@ -15,7 +14,7 @@ const MANY: u64 = 32;
 const KEEP: usize = 64;
 
 #[derive(Default)]
-pub(super) struct Told(HashMap<u64, u64>);
+pub(super) struct Told(Map<u64, u64>);
 
 /// What two bits say. None are `Waiting`.
 const VERDICTS: [Verdict; 4] = [
@@ -59,8 +58,8 @@ impl Told {
         *word &= !(0b11 << shift);
         if *word == 0 {
             self.0.remove(&at);
-            if self.0.is_empty() && self.0.capacity() > KEEP {
-                self.0 = HashMap::new();
+            if self.0.is_empty() {
+                give_memory_back(&mut self.0, KEEP);
             }
         }
         verdict

@@ -1,0 +1,245 @@
+//! The event of programs without the standard library: who listens, in order, behind a lock.
+//!
+//! It promises what the one of `event.rs` does, and needs neither a parked thread nor a
+//! thread's locals. Nothing here is as fast as that one under many threads, nor has to be.
+//!
+//! One that listens is *waiting* until it is notified, and *notified* until it has seen that
+//! or gives its place up. Each move is made under the lock:
+//!
+//! | who | moves what |
+//! |---|---|
+//! | listener | comes at the end of those that wait, with its waker; takes itself out when it has been notified, or gives up |
+//! | notifier | moves the first that wait to those that are notified, and takes their wakers along; wakes when the lock is free |
+//!
+//! - *No wake-up is lost.* To listen ends with a SeqCst fence, and to notify begins with one.
+//!   So if somebody changes something and then notifies, and somebody else listens and then
+//!   looks, the one is notified or sees the change.
+//! - *Each notification is for one.* One that gives its place up, and has been notified and
+//!   not seen it, notifies another.
+//! - *Foreign code.* No waker is cloned, woken or dropped under the lock.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use core::{
+    mem,
+    task::{Poll, Waker},
+};
+
+use crate::{
+    foreign::Deferred,
+    sync::{Arc, OnceLock, PoisonError, SeqCst, UnmodelledMutex as Mutex, fence},
+};
+
+/// Something that can be waited for.
+pub(crate) struct Event {
+    /// Made when somebody listens for the first time.
+    listeners: OnceLock<Arc<Listeners>>,
+}
+
+#[derive(Default)]
+struct Listeners(Mutex<Places>);
+
+/// Places are numbered as they are taken.
+#[derive(Default)]
+struct Places {
+    next: u64,
+    waiting: BTreeMap<u64, Waker>,
+    notified: BTreeSet<u64>,
+}
+
+impl Places {
+    fn take(&mut self, waker: Waker) -> u64 {
+        let place = self.next;
+        self.next += 1;
+        self.waiting.insert(place, waker);
+        place
+    }
+
+    /// Notifies up to `n` of those that wait. Returns their wakers.
+    fn notify(&mut self, n: usize) -> Vec<Waker> {
+        let mut wakers = Vec::with_capacity(n.min(self.waiting.len()));
+        while wakers.len() < n {
+            let Some((place, waker)) = self.waiting.pop_first() else {
+                break;
+            };
+            self.notified.insert(place);
+            wakers.push(waker);
+        }
+        wakers
+    }
+}
+
+impl Listeners {
+    /// Runs `step` under the lock, in which no foreign code may run.
+    fn with<R>(&self, step: impl FnOnce(&mut Places) -> R) -> R {
+        step(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notifies as many as `how_many` says. How many these are.
+    fn notify(&self, how_many: impl FnOnce(&Places) -> usize) -> (usize, Deferred) {
+        let wakers = self.with(|places| places.notify(how_many(places)));
+        let mut deferred = Deferred::default();
+        let notified = wakers.len();
+        for waker in wakers {
+            deferred.run(|| waker.wake());
+        }
+        (notified, deferred)
+    }
+
+    fn notify_one_more(&self) -> Deferred {
+        self.notify(|_| 1).1
+    }
+}
+
+impl Event {
+    pub(crate) const fn new() -> Self {
+        Self {
+            listeners: OnceLock::new(),
+        }
+    }
+
+    /// Does nobody listen?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listeners.get().is_none_or(|listeners| {
+            listeners.with(|places| places.waiting.is_empty() && places.notified.is_empty())
+        })
+    }
+
+    /// Takes a place at the end of those that listen. A notification from now on counts,
+    /// polled or not, and wakes `waker`.
+    pub(crate) fn listen(&self, waker: &Waker) -> Listener {
+        // Cloned first: if that panics, nothing has happened.
+        let (waker, known) = (waker.clone(), waker.clone());
+        let listeners = Arc::clone(self.listeners.get_or_init(Arc::default));
+        let place = listeners.with(|places| places.take(known));
+        // ORDERING: SeqCst, pairs with the fence in `notify`.
+        fence(SeqCst);
+        Listener {
+            place: Some(place),
+            waker,
+            listeners,
+        }
+    }
+
+    /// Sees to it that at least `n` of those that listen have been notified and have not
+    /// come yet, in the order in which they began to listen. Says how many are notified by
+    /// this call.
+    pub(crate) fn notify(&self, n: usize) -> (usize, Deferred) {
+        self.notify_some(|places| n.saturating_sub(places.notified.len()))
+    }
+
+    /// Notifies one more, whoever has been notified and has not come.
+    pub(crate) fn notify_one_more(&self) -> Deferred {
+        self.notify_some(|_| 1).1
+    }
+
+    /// Notifies all that listen.
+    pub(crate) fn notify_all(&self) -> Deferred {
+        self.notify(usize::MAX).1
+    }
+
+    fn notify_some(&self, how_many: impl FnOnce(&Places) -> usize) -> (usize, Deferred) {
+        // ORDERING: SeqCst, pairs with the fence in `listen` and `listen_again`.
+        fence(SeqCst);
+        match self.listeners.get() {
+            Some(listeners) => listeners.notify(how_many),
+            None => (0, Deferred::default()),
+        }
+    }
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A place among those that listen, to be given up by [leaving](Self::leave).
+#[must_use]
+pub(crate) struct Listener {
+    /// `None` once it has been notified and has seen that.
+    place: Option<u64>,
+    /// The one that is woken.
+    waker: Waker,
+    listeners: Arc<Listeners>,
+}
+
+impl Listener {
+    /// Has it been notified? If not, `waker` is the one that is woken.
+    pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        let Some(place) = self.place else {
+            return Poll::Ready(());
+        };
+        // Cloned before the lock is taken, and dropped when it is free.
+        let mut newest = None;
+        if !self.waker.will_wake(waker) {
+            self.waker = waker.clone();
+            newest = Some(waker.clone());
+        }
+        let waits = self.listeners.with(|places| {
+            let known = places.waiting.get_mut(&place);
+            let waits = known.is_some();
+            if let (Some(known), Some(newest)) = (known, &mut newest) {
+                mem::swap(known, newest);
+            }
+            if !waits {
+                places.notified.remove(&place);
+            }
+            waits
+        });
+        if waits {
+            return Poll::Pending;
+        }
+        self.place = None;
+        Poll::Ready(())
+    }
+
+    /// Takes a new place at the end, with what it needed for the last one.
+    pub(crate) fn listen_again(&mut self, _: &Event) {
+        let waker = self.waker.clone();
+        self.place = Some(self.listeners.with(|places| places.take(waker)));
+        // ORDERING: SeqCst, pairs with the fence in `notify`.
+        fence(SeqCst);
+    }
+
+    /// Has its waker been woken since it was polled?
+    pub(crate) fn is_woken(&self) -> bool {
+        let waits = |place| {
+            self.listeners
+                .with(|places| places.waiting.contains_key(&place))
+        };
+        !self.place.is_some_and(waits)
+    }
+
+    /// Gives its place at the event up. A notification that it has not seen goes to the first
+    /// that has none.
+    pub(crate) fn leave(mut self, _: &Event) -> Deferred {
+        self.give_up()
+    }
+
+    fn give_up(&mut self) -> Deferred {
+        let Some(place) = self.place.take() else {
+            return Deferred::default();
+        };
+        let (unseen, waker) = self.listeners.with(|places| {
+            (
+                places.notified.remove(&place),
+                places.waiting.remove(&place),
+            )
+        });
+        let mut deferred = Deferred::default();
+        deferred.run(|| drop(waker));
+        if unseen {
+            deferred.merge(self.listeners.notify_one_more());
+        }
+        deferred
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.give_up().resume();
+    }
+}
