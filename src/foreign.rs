@@ -3,14 +3,16 @@
 //! It runs while no lock is held. A panic out of it waits until the books are in
 //! order and everybody else has been woken; then it goes on.
 
-use core::{mem, panic::AssertUnwindSafe};
-
-use crate::sync::{Panic, catch_unwind, panicking, resume_unwind};
+use std::{
+    any::Any,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+};
 
 /// A panic out of foreign code that waits until nothing can be lost by it.
 #[must_use = "a panic must go on at last"]
 #[derive(Default)]
-pub(crate) struct Deferred(Option<Panic>);
+pub(crate) struct Deferred(Option<Box<dyn Any + Send>>);
 
 impl Deferred {
     /// Runs `foreign` code. Of several panics the first is kept.
@@ -42,14 +44,14 @@ impl Deferred {
 
     /// Will `resume` unwind?
     pub(crate) fn resumes(&self) -> bool {
-        self.0.is_some() && !panicking()
+        self.0.is_some() && !std::thread::panicking()
     }
 
     /// Lets the panic go on, unless this thread unwinds already.
     #[inline]
     pub(crate) fn resume(self) {
         if let Some(panic) = self.0 {
-            if panicking() {
+            if std::thread::panicking() {
                 mem::forget(panic);
             } else {
                 resume_unwind(panic);

@@ -97,6 +97,7 @@ extern crate alloc;
 pub mod error;
 #[cfg_attr(not(feature = "std"), path = "event/bare.rs")]
 mod event;
+#[cfg_attr(not(feature = "std"), path = "foreign/bare.rs")]
 mod foreign;
 pub mod generation;
 #[cfg(feature = "keyed")]

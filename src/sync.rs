@@ -1,32 +1,34 @@
-//! The primitives that the algorithms stand on: the standard library's (`hosted.rs`), those
-//! of a program without it (`bare.rs`), or loom's or shuttle's when the crate is built with
-//! `--cfg dynaphore_loom` or `--cfg dynaphore_shuttle`.
+//! The primitives that the algorithms stand on: the standard library's, or without it those
+//! of `bare.rs`, or loom's or shuttle's when the crate is built with `--cfg dynaphore_loom`
+//! or `--cfg dynaphore_shuttle`.
 
 use alloc::boxed::Box;
 
 #[cfg(not(feature = "std"))]
 mod bare;
 mod clock;
-#[cfg(feature = "std")]
-mod hosted;
 #[cfg(dynaphore_shuttle)]
 mod schedule;
 
+pub(crate) use self::clock::Clock;
+
 /// What models do not look at.
 #[cfg(not(feature = "std"))]
-pub(crate) use self::bare::{
-    Map, Mutex as UnmodelledMutex, OnceLock, Panic, PoisonError, catch_unwind, give_memory_back,
-    panicking, resume_unwind,
-};
-pub(crate) use self::clock::Clock;
+pub(crate) use self::bare::{HashMap, Mutex as UnmodelledMutex, PoisonError};
 #[cfg(feature = "std")]
-pub(crate) use self::hosted::{
-    Map, Mutex as UnmodelledMutex, OnceLock, Panic, PoisonError, catch_unwind, give_memory_back,
-    panicking, resume_unwind,
+pub(crate) use std::{
+    collections::HashMap,
+    sync::{Mutex as UnmodelledMutex, PoisonError},
 };
 
-// Where the processor has none, atomics are made of what the kernel, a lock or the program
-// gives.
+/// Where the processor cannot compare and swap, portable-atomic's.
+#[cfg(target_has_atomic = "ptr")]
+pub(crate) use alloc::sync::Arc;
+#[cfg(not(target_has_atomic = "ptr"))]
+pub(crate) use portable_atomic_util::Arc;
+
+/// Atomics at which models do not look. Where the processor has none, they are made of what
+/// the kernel, a lock or the program gives.
 #[cfg(target_has_atomic = "64")]
 pub(crate) use core::sync::atomic::AtomicU64 as Unmodelled64;
 #[cfg(target_has_atomic = "ptr")]
@@ -36,23 +38,22 @@ pub(crate) use portable_atomic::AtomicU64 as Unmodelled64;
 #[cfg(not(target_has_atomic = "ptr"))]
 pub(crate) use portable_atomic::AtomicUsize as UnmodelledUsize;
 
-#[cfg(target_has_atomic = "ptr")]
-pub(crate) use alloc::sync::Arc;
-#[cfg(not(target_has_atomic = "ptr"))]
-pub(crate) use portable_atomic_util::Arc;
-
 #[cfg(not(any(dynaphore_loom, dynaphore_shuttle)))]
 mod unmodelled {
-    #[cfg(not(feature = "std"))]
-    pub(crate) use super::bare::{Mutex, MutexGuard};
-    #[cfg(feature = "std")]
-    pub(crate) use super::hosted::{Mutex, MutexGuard, thread};
     pub(crate) use super::{Unmodelled64 as AtomicU64, UnmodelledUsize as AtomicUsize};
     #[cfg(target_has_atomic = "ptr")]
     pub(crate) use core::sync::atomic::AtomicBool;
     pub(crate) use core::sync::atomic::fence;
     #[cfg(not(target_has_atomic = "ptr"))]
     pub(crate) use portable_atomic::AtomicBool;
+
+    #[cfg(not(feature = "std"))]
+    pub(crate) use super::bare::{Mutex, MutexGuard};
+    #[cfg(feature = "std")]
+    pub(crate) use std::{
+        sync::{Mutex, MutexGuard},
+        thread,
+    };
 }
 #[cfg(not(any(dynaphore_loom, dynaphore_shuttle)))]
 pub(crate) use self::unmodelled::*;
@@ -85,6 +86,11 @@ pub(crate) use std::{sync::Condvar, thread_local, time::Instant};
 pub(crate) use schedule::{Condvar, Instant};
 
 pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+
+#[cfg(not(feature = "std"))]
+use self::bare::OnceLock;
+#[cfg(all(feature = "std", not(dynaphore_loom)))]
+use std::sync::OnceLock;
 
 /// A boxed value that is made when it is first needed, so that whoever never
 /// needs it pays for a pointer and a flag only.

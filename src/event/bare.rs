@@ -29,13 +29,13 @@ use core::{
 
 use crate::{
     foreign::Deferred,
-    sync::{Arc, OnceLock, PoisonError, SeqCst, UnmodelledMutex as Mutex, fence},
+    sync::{Arc, Lazy, Mutex, PoisonError, SeqCst, fence},
 };
 
 /// Something that can be waited for.
 pub(crate) struct Event {
     /// Made when somebody listens for the first time.
-    listeners: OnceLock<Arc<Listeners>>,
+    listeners: Lazy<Arc<Listeners>>,
 }
 
 #[derive(Default)]
@@ -96,7 +96,7 @@ impl Listeners {
 impl Event {
     pub(crate) const fn new() -> Self {
         Self {
-            listeners: OnceLock::new(),
+            listeners: Lazy::new(),
         }
     }
 
@@ -112,7 +112,7 @@ impl Event {
     pub(crate) fn listen(&self, waker: &Waker) -> Listener {
         // Cloned first: if that panics, nothing has happened.
         let (waker, known) = (waker.clone(), waker.clone());
-        let listeners = Arc::clone(self.listeners.get_or_init(Arc::default));
+        let listeners = Arc::clone(self.listeners.force());
         let place = listeners.with(|places| places.take(known));
         // ORDERING: SeqCst, pairs with the fence in `notify`.
         fence(SeqCst);

@@ -1,21 +1,20 @@
-//! Without the standard library: core, alloc, and a lock that spins.
+//! Without the standard library: core, alloc, and a lock that spins. Names and signatures are
+//! std's, as far as they are used here.
 //!
 //! Nobody is known here who could put a thread to sleep. The lock is held for a few dozen
-//! instructions, and no foreign code runs meanwhile. So whoever finds it taken spins until
-//! whoever has it has run on: that one must not be kept from running. It is where a higher
-//! priority spins in its place: a handler that has interrupted it, or a task of a scheduler
-//! that preempts. `lib.rs` says what such programs do.
-//!
-//! No panic can be caught. One that comes out of a waker would leave others without their
-//! wake-up, and nobody could tell. So it aborts the program.
+//! instructions, in which no foreign code runs. Whoever finds it taken spins until its holder
+//! has run on, so that one must not be kept from running. It would be by who interrupts it,
+//! or has a higher priority, and spins: `lib.rs` says what programs do that have such.
 
 use alloc::collections::BTreeMap;
-use core::{convert::Infallible, mem};
+use core::{
+    convert::Infallible,
+    ops::{Deref, DerefMut},
+};
 
 pub(crate) use spin::MutexGuard;
 use spin::Once;
 
-/// std's, as far as it is used here.
 #[derive(Default)]
 pub(crate) struct Mutex<T>(spin::Mutex<T>);
 
@@ -30,7 +29,6 @@ impl<T> Mutex<T> {
 }
 
 /// There is none.
-#[derive(Debug)]
 pub(crate) struct PoisonError<G>(G, Infallible);
 
 impl<G> PoisonError<G> {
@@ -39,7 +37,6 @@ impl<G> PoisonError<G> {
     }
 }
 
-/// std's, as far as it is used here.
 pub(crate) struct OnceLock<T>(Once<T>);
 
 impl<T> OnceLock<T> {
@@ -58,38 +55,35 @@ impl<T> OnceLock<T> {
     }
 }
 
-/// There is no source of random numbers for a map that hashes.
-pub(crate) type Map<K, V> = BTreeMap<K, V>;
+/// A tree: there are no random numbers to hash with. It needs no memory while it is empty.
+pub(crate) struct HashMap<K, V>(BTreeMap<K, V>);
 
-/// A tree that is empty has given its memory back.
-pub(crate) fn give_memory_back(_: &mut Map<u64, u64>, _: usize) {}
-
-/// What a panic carries: nobody has ever caught one.
-pub(crate) struct Panic(Infallible);
-
-/// Runs `foreign` code. If that panics, the program aborts.
-#[inline]
-pub(crate) fn catch_unwind<R>(foreign: impl FnOnce() -> R) -> Result<R, Panic> {
-    struct Aborts;
-
-    impl Drop for Aborts {
-        fn drop(&mut self) {
-            // The second panic at once.
-            panic!("a waker has panicked, which only the feature `std` of dynaphore can catch");
-        }
+impl<K, V> HashMap<K, V> {
+    pub(crate) const fn new() -> Self {
+        Self(BTreeMap::new())
     }
 
-    let aborts = Aborts;
-    let answer = foreign();
-    mem::forget(aborts);
-    Ok(answer)
+    pub(crate) const fn capacity(&self) -> usize {
+        0
+    }
 }
 
-pub(crate) fn resume_unwind(panic: Panic) -> ! {
-    match panic.0 {}
+impl<K, V> Default for HashMap<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
-/// Nobody can tell, and nobody asks but for the sake of a panic that has been caught.
-pub(crate) const fn panicking() -> bool {
-    false
+impl<K, V> Deref for HashMap<K, V> {
+    type Target = BTreeMap<K, V>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<K, V> DerefMut for HashMap<K, V> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
 }

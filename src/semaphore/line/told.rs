@@ -5,7 +5,7 @@
 //! of a megabyte, and the map grows, under the lock, by the 32nd part of them.
 
 use super::{Ticket, Verdict};
-use crate::sync::{Map, give_memory_back};
+use crate::sync::HashMap;
 
 /// Tickets in a word.
 const MANY: u64 = 32;
@@ -14,7 +14,7 @@ const MANY: u64 = 32;
 const KEEP: usize = 64;
 
 #[derive(Default)]
-pub(super) struct Told(Map<u64, u64>);
+pub(super) struct Told(HashMap<u64, u64>);
 
 /// What two bits say. None are `Waiting`.
 const VERDICTS: [Verdict; 4] = [
@@ -58,8 +58,8 @@ impl Told {
         *word &= !(0b11 << shift);
         if *word == 0 {
             self.0.remove(&at);
-            if self.0.is_empty() {
-                give_memory_back(&mut self.0, KEEP);
+            if self.0.is_empty() && self.0.capacity() > KEEP {
+                self.0 = HashMap::new();
             }
         }
         verdict
