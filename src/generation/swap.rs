@@ -375,6 +375,7 @@ pub trait Take {
     fn take(&self) -> Self::Taken;
 }
 
+#[cfg(target_has_atomic = "ptr")]
 macro_rules! atomics {
     ($($atomic:ident $value:ty),+) => {
         $(impl Take for $atomic {

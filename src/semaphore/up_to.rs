@@ -8,12 +8,11 @@ use core::future::Future;
 
 use super::{
     core::{Semaphore, checked},
-    permit::{OwnedSemaphorePermit, SemaphorePermit},
+    permit::SemaphorePermit,
 };
-use crate::{
-    error::{AcquireError, TryAcquireError},
-    sync::Arc,
-};
+use crate::error::{AcquireError, TryAcquireError};
+#[cfg(target_has_atomic = "ptr")]
+use crate::{OwnedSemaphorePermit, sync::Arc};
 
 #[track_caller]
 fn assert_some(n: u32) -> u32 {
