@@ -12,6 +12,8 @@ mod schedule;
 
 pub(crate) use self::clock::Clock;
 
+#[cfg(not(feature = "std"))]
+pub use self::bare::mask_interrupts_with;
 /// What models do not look at.
 #[cfg(not(feature = "std"))]
 pub(crate) use self::bare::{HashMap, Mutex as UnmodelledMutex, PoisonError};

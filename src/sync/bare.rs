@@ -3,8 +3,9 @@
 //!
 //! Nobody is known here who could put a thread to sleep. The lock is held for a few dozen
 //! instructions, in which no foreign code runs. Whoever finds it taken spins until its holder
-//! has run on, so that one must not be kept from running. It would be by who interrupts it,
-//! or has a higher priority, and spins: `lib.rs` says what programs do that have such.
+//! has run on, so that one must not be kept from running. It would be by a handler that
+//! interrupts it, or a task of a higher priority, that spins. Where there are such, the
+//! program says how they are kept away meanwhile ([`mask_interrupts_with`]).
 
 use alloc::collections::BTreeMap;
 use core::{
@@ -12,11 +13,99 @@ use core::{
     ops::{Deref, DerefMut},
 };
 
-pub(crate) use spin::MutexGuard;
 use spin::Once;
+
+static MASK: Once<Mask> = Once::new();
+
+#[derive(Clone, Copy)]
+struct Mask {
+    mask: fn() -> usize,
+    unmask: fn(usize),
+}
+
+/// Says how interrupts are masked, for a program whose interrupt handlers use the same
+/// semaphores as what they interrupt. Without the feature `std` only.
+///
+/// Calls that take no lock need it not: `try_acquire` and its kin, readings, and what gives
+/// permits back while nobody waits. All others hold a lock for a few dozen instructions that
+/// spins when it is taken. A handler that has interrupted its holder would spin for ever. So
+/// `mask` is called before a lock is taken, and `unmask`, with what that has returned, when it
+/// is free again. In a program with a scheduler that preempts, and no handlers, the two may
+/// keep other tasks of the same core from running. They are called in pairs, which may nest.
+///
+/// To be called once, before there is anything to interrupt: the first call is the one that
+/// counts. Says whether it was this one.
+///
+/// # Examples
+///
+/// On a Cortex-M with one core:
+///
+/// ```ignore
+/// use cortex_m::{interrupt, register::primask};
+///
+/// fn mask() -> usize {
+///     let were_on = primask::read().is_active();
+///     interrupt::disable();
+///     usize::from(were_on)
+/// }
+///
+/// fn unmask(were_on: usize) {
+///     if were_on == 1 {
+///         // SAFETY: they were on before.
+///         unsafe { interrupt::enable() }
+///     }
+/// }
+///
+/// dynaphore::mask_interrupts_with(mask, unmask);
+/// ```
+pub fn mask_interrupts_with(mask: fn() -> usize, unmask: fn(usize)) -> bool {
+    let mut is_first = false;
+    MASK.call_once(|| {
+        is_first = true;
+        Mask { mask, unmask }
+    });
+    is_first
+}
+
+/// As long as it lives, nobody interrupts the caller who would spin.
+struct Masked(Option<(Mask, usize)>);
+
+impl Masked {
+    fn new() -> Self {
+        Self(MASK.get().map(|&how| (how, (how.mask)())))
+    }
+}
+
+impl Drop for Masked {
+    fn drop(&mut self) {
+        if let Some((how, before)) = self.0 {
+            (how.unmask)(before);
+        }
+    }
+}
 
 #[derive(Default)]
 pub(crate) struct Mutex<T>(spin::Mutex<T>);
+
+pub(crate) struct MutexGuard<'a, T> {
+    // Dropped in this order.
+    guard: spin::MutexGuard<'a, T>,
+    _masked: Masked,
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
 
 impl<T> Mutex<T> {
     pub(crate) const fn new(value: T) -> Self {
@@ -24,7 +113,11 @@ impl<T> Mutex<T> {
     }
 
     pub(crate) fn lock(&self) -> Result<MutexGuard<'_, T>, PoisonError<MutexGuard<'_, T>>> {
-        Ok(self.0.lock())
+        let masked = Masked::new();
+        Ok(MutexGuard {
+            guard: self.0.lock(),
+            _masked: masked,
+        })
     }
 }
 
@@ -51,7 +144,10 @@ impl<T> OnceLock<T> {
 
     #[inline]
     pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
-        self.0.call_once(make)
+        self.get().unwrap_or_else(|| {
+            let _masked = Masked::new();
+            self.0.call_once(make)
+        })
     }
 }
 
