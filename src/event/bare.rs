@@ -243,3 +243,6 @@ impl Drop for Listener {
         self.give_up().resume();
     }
 }
+
+#[cfg(all(test, not(dynaphore_loom)))]
+mod tests;

@@ -1,4 +1,12 @@
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+//! What both kinds of event do.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::Wake,
+};
 
 use super::*;
 
@@ -72,6 +80,7 @@ fn it_passes_it_on_beside_others_that_are_notified() {
 }
 
 /// Inside event-listener's mutex this would leave the event dead.
+#[cfg(feature = "std")]
 #[test]
 fn a_waker_that_panics_harms_neither_the_others_nor_the_event() {
     struct Panics;

@@ -11,6 +11,7 @@ use alloc::collections::BTreeMap;
 use core::{
     convert::Infallible,
     ops::{Deref, DerefMut},
+    panic::{RefUnwindSafe, UnwindSafe},
 };
 
 use spin::Once;
@@ -87,6 +88,9 @@ impl Drop for Masked {
 #[derive(Default)]
 pub(crate) struct Mutex<T>(spin::Mutex<T>);
 
+impl<T> UnwindSafe for Mutex<T> {}
+impl<T> RefUnwindSafe for Mutex<T> {}
+
 pub(crate) struct MutexGuard<'a, T> {
     // Dropped in this order.
     guard: spin::MutexGuard<'a, T>,
@@ -131,6 +135,9 @@ impl<G> PoisonError<G> {
 }
 
 pub(crate) struct OnceLock<T>(Once<T>);
+
+impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
+impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
 
 impl<T> OnceLock<T> {
     pub(crate) const fn new() -> Self {

@@ -1,0 +1,43 @@
+//! No panic can be caught without std: one that comes out of a waker aborts.
+
+use std::{
+    env,
+    pin::pin,
+    process::Command,
+    sync::Arc,
+    task::{Context, Wake, Waker},
+};
+
+use dynaphore::Semaphore;
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker's");
+    }
+}
+
+/// Run by the other one, in a process of its own.
+#[test]
+#[ignore]
+fn child() {
+    let semaphore = Semaphore::new(0);
+    let mut waiter = pin!(semaphore.acquire());
+    let waker = Waker::from(Arc::new(Panics));
+    let polled = waiter.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    let caught = std::panic::catch_unwind(|| semaphore.add_permits(1));
+    println!("it goes on: {}", caught.is_err());
+}
+
+#[test]
+fn a_waker_that_panics_aborts() {
+    let mut child = Command::new(env::current_exe().unwrap());
+    child.args(["--exact", "child", "--ignored", "--nocapture"]);
+    let output = child.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(output.stdout.windows(10).all(|text| text != b"it goes on"));
+    assert!(said.contains("dynaphore aborts"), "{said}");
+}
