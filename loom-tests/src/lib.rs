@@ -30,6 +30,7 @@
 //! | two served in one step | `two_at_once` |
 //! | who knows that the line has gone | `empty_line` |
 //! | `Eventual` and `Barging` | `fairness` |
+//! | the event of a crate without std | `bare_event` |
 //! | two that come for the last place to wait | `max_waiting` |
 //! | a grant and the other futures of its task | `futurelock` |
 //! | token against increment | `generation::token_against_increment`, `generation::increments_at_once` |

@@ -16,6 +16,13 @@ mod sync {
         atomic::{Ordering::SeqCst, fence},
     };
 
+    macro_rules! const_fn {
+        ($vis:vis fn $($function:tt)*) => {
+            $vis const fn $($function)*
+        };
+    }
+    pub(crate) use const_fn;
+
     pub(crate) struct Lazy<T>(OnceLock<T>);
 
     impl<T: Default> Lazy<T> {

@@ -11,9 +11,11 @@
 //! | listener | comes at the end of those that wait, with its waker; takes itself out when it has been notified, or gives up |
 //! | notifier | moves the first that wait to those that are notified, and takes their wakers along; wakes when the lock is free |
 //!
-//! - *No wake-up is lost.* To listen ends with a SeqCst fence, and to notify begins with one.
-//!   So if somebody changes something and then notifies, and somebody else listens and then
-//!   looks, the one is notified or sees the change.
+//! - *No wake-up is lost.* Somebody changes something and then notifies; somebody else listens
+//!   and then looks. If the notifier takes the lock later, the listener is notified. If it was
+//!   earlier, the listener sees the change. A notifier takes no lock if it finds that nobody
+//!   has ever listened. The first time, to listen therefore ends with a SeqCst fence, and to
+//!   notify begins with one: the notifier sees the listeners, or the listener the change.
 //! - *Each notification is for one.* One that gives its place up, and has been notified and
 //!   not seen it, notifies another.
 //! - *Foreign code.* No waker is cloned, woken or dropped under the lock.
@@ -29,7 +31,7 @@ use core::{
 
 use crate::{
     foreign::Deferred,
-    sync::{Arc, Lazy, Mutex, PoisonError, SeqCst, fence},
+    sync::{Arc, Lazy, Mutex, PoisonError, SeqCst, const_fn, fence},
 };
 
 /// Something that can be waited for.
@@ -94,9 +96,11 @@ impl Listeners {
 }
 
 impl Event {
-    pub(crate) const fn new() -> Self {
-        Self {
-            listeners: Lazy::new(),
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self {
+                listeners: Lazy::new(),
+            }
         }
     }
 
@@ -114,7 +118,8 @@ impl Event {
         let (waker, known) = (waker.clone(), waker.clone());
         let listeners = Arc::clone(self.listeners.force());
         let place = listeners.with(|places| places.take(known));
-        // ORDERING: SeqCst, pairs with the fence in `notify`.
+        // ORDERING: SeqCst, pairs with the fence in `notify_some`, and with that of `Queue`
+        // before `is_empty`. Who does not find the listeners made takes no lock.
         fence(SeqCst);
         Listener {
             place: Some(place),
@@ -141,7 +146,7 @@ impl Event {
     }
 
     fn notify_some(&self, how_many: impl FnOnce(&Places) -> usize) -> (usize, Deferred) {
-        // ORDERING: SeqCst, pairs with the fence in `listen` and `listen_again`.
+        // ORDERING: SeqCst, pairs with the fence in `listen`.
         fence(SeqCst);
         match self.listeners.get() {
             Some(listeners) => listeners.notify(how_many),
@@ -199,9 +204,8 @@ impl Listener {
     /// Takes a new place at the end, with what it needed for the last one.
     pub(crate) fn listen_again(&mut self, _: &Event) {
         let waker = self.waker.clone();
+        // The lock orders this and the looks of others, who find the listeners made.
         self.place = Some(self.listeners.with(|places| places.take(waker)));
-        // ORDERING: SeqCst, pairs with the fence in `notify`.
-        fence(SeqCst);
     }
 
     /// Has its waker been woken since it was polled?
