@@ -74,7 +74,10 @@ fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
         let path = entry.path();
         if path.is_dir() {
             gather(&path, files)?;
-        } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
+        } else if path.extension().is_some_and(|e| e == "rs")
+            // Those of a build without std are not in this one.
+            && !["tests.rs", "bare.rs"].iter().any(|name| path.ends_with(name))
+        {
             files.push(path);
         }
     }
