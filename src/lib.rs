@@ -59,6 +59,8 @@
 //!
 //! What is behind one carries a badge that says so, here and at each item, on docs.rs.
 //!
+//! - `std`, on by default, and switched on by each of the others but `serde`: calls that block,
+//!   and clocks. Brings event-listener. What is there without it is said below.
 //! - `keyed`, on by default: `KeyedSemaphore`. Brings equivalent, hashbrown and triomphe.
 //! - `pool`, on by default: `LeasePool`, leases of keys. Brings hashbrown.
 //! - `stream`: `LeasePool::leases`, a stream. Brings futures-core.
@@ -72,6 +74,29 @@
 //!   blocking a worker. Brings rayon.
 //! - `membarrier`: on Linux, tokens of a generation are taken without a fence, and
 //!   whoever waits for them makes a system call. Brings rustix.
+//!
+//! # Without the standard library
+//!
+//! With `default-features = false` the crate needs `core` and `alloc` only: everything above
+//! but calls that block, keys, leases, statistics and rayon. It brings spin. What differs:
+//!
+//! - *Time.* Nothing tells it. To [`Fairness::Eventual`] and [`Builder::overdue`], and to a
+//!   future that waits for a generation, each look at it takes a microsecond. The bound of a
+//!   wait is any future: [`Semaphore::acquire_until`]. (On wasm32-unknown-unknown that is so
+//!   with `std`, too.)
+//! - *The lock* of those who wait spins, for a few dozen instructions. Calls that need not
+//!   wait and wake nobody take none. Where interrupt handlers, or tasks of a scheduler that
+//!   preempts, share a semaphore with what they interrupt, the program says how they are kept
+//!   away meanwhile: `mask_interrupts_with`, which is there without `std` only.
+//! - *Panics* cannot be caught: one that comes out of a waker aborts the program.
+//! - *Threads* are not told apart. Tokens of all threads are counted in one place, so they
+//!   slow each other down.
+//! - *Atomics.* Where the target has none of 64 bits, portable-atomic makes them. Where it
+//!   cannot compare and swap, as thumbv6m, whoever builds the program says how portable-atomic
+//!   does that, by its feature `critical-section` or the cfg
+//!   `portable_atomic_unsafe_assume_single_core`. There `Arc` is portable-atomic-util's, and no
+//!   method can be called on one: [`SemaphorePermit::into_owned`] makes owned permits in place
+//!   of `acquire_owned` and its kin.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(docsrs, doc(auto_cfg(hide(dynaphore_loom, dynaphore_shuttle))))]

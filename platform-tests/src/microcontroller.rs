@@ -34,7 +34,7 @@ fn main() -> ! {
     }
     hprintln!("\ntest result: ok. {} passed; 0 failed", passed);
     debug::exit(debug::EXIT_SUCCESS);
-    loop {}
+    sleep()
 }
 
 /// Only for a microcontroller.
@@ -106,6 +106,10 @@ fn SysTick() {
 fn panic(panic: &PanicInfo<'_>) -> ! {
     hprintln!("{}", panic);
     debug::exit(debug::EXIT_FAILURE);
+    sleep()
+}
+
+fn sleep() -> ! {
     loop {
         asm::wfi();
     }

@@ -8,10 +8,12 @@ fn main() {}
 
 #[cfg(target_os = "none")]
 mod program {
-    use core::panic::PanicInfo;
+    extern crate alloc;
 
-    // Its critical sections.
-    use cortex_m as _;
+    use alloc::boxed::Box;
+    use core::{hint::black_box, panic::PanicInfo};
+
+    use cortex_m::asm;
     use cortex_m_rt::entry;
     use embedded_alloc::LlffHeap;
 
@@ -25,13 +27,17 @@ mod program {
         static mut MEMORY: [u8; HEAP_SIZE] = [0; HEAP_SIZE];
         // SAFETY: once, and nobody else knows this memory.
         unsafe { HEAP.init(MEMORY.as_mut_ptr() as usize, HEAP_SIZE) };
-        drop(core::hint::black_box(alloc::boxed::Box::new(0_u32)));
+        drop(black_box(Box::new(0_u32)));
         #[cfg(not(feature = "nothing"))]
         semaphore::use_it();
-        loop {}
+        sleep()
     }
 
-    extern crate alloc;
+    fn sleep() -> ! {
+        loop {
+            asm::wfi();
+        }
+    }
 
     #[cfg(not(feature = "nothing"))]
     mod semaphore {
@@ -58,6 +64,6 @@ mod program {
 
     #[panic_handler]
     fn panic(_: &PanicInfo<'_>) -> ! {
-        loop {}
+        sleep()
     }
 }
