@@ -123,6 +123,10 @@ impl<T> Mutex<T> {
             _masked: masked,
         })
     }
+
+    pub(crate) fn get_mut(&mut self) -> Result<&mut T, PoisonError<&mut T>> {
+        Ok(self.0.get_mut())
+    }
 }
 
 /// There is none.
