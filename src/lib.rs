@@ -99,7 +99,10 @@
 //!   of `acquire_owned` and its kin.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(docsrs, doc(auto_cfg(hide(dynaphore_loom, dynaphore_shuttle))))]
+#![cfg_attr(
+    docsrs,
+    doc(auto_cfg(hide(dynaphore_loom, dynaphore_shuttle, target_has_atomic = "ptr")))
+)]
 #![cfg_attr(not(feature = "std"), no_std)]
 // What only calls that block need.
 #![cfg_attr(not(feature = "std"), allow(dead_code))]

@@ -2,13 +2,34 @@
 
 use std::{
     env,
+    panic::{RefUnwindSafe, UnwindSafe},
     pin::pin,
     process::Command,
     sync::Arc,
     task::{Context, Wake, Waker},
 };
 
-use dynaphore::Semaphore;
+use dynaphore::{
+    OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+    future::{Acquire, AcquireOwned, Idle, ResizeDrained},
+    generation::{Pending, Token, Tracker},
+};
+
+const fn everywhere<T: Send + Sync + UnwindSafe + RefUnwindSafe>() {}
+
+/// As with std.
+const _: () = {
+    everywhere::<Semaphore>();
+    everywhere::<SemaphorePermit<'_>>();
+    everywhere::<OwnedSemaphorePermit>();
+    everywhere::<Acquire<'_>>();
+    everywhere::<AcquireOwned>();
+    everywhere::<Idle<'_>>();
+    everywhere::<ResizeDrained<'_>>();
+    everywhere::<Tracker>();
+    everywhere::<Token<'_>>();
+    everywhere::<Pending<'_>>();
+};
 
 struct Panics;
 
