@@ -27,7 +27,7 @@ struct Mask {
 /// Says how interrupts are masked, for a program whose interrupt handlers use the same
 /// semaphores as what they interrupt. Without the feature `std` only.
 ///
-/// Calls that take no lock need it not: `try_acquire` and its kin, readings, and what gives
+/// Calls that take no lock need it not: `try_acquire` and its kin, `snapshot`, and what gives
 /// permits back while nobody waits. All others hold a lock for a few dozen instructions that
 /// spins when it is taken. A handler that has interrupted its holder would spin for ever. So
 /// `mask` is called before a lock is taken, and `unmask`, with what that has returned, when it
