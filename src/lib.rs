@@ -16,6 +16,7 @@
 //! | [`Resize`] | a resize that can be waited for, until all older permits are back |
 //! | [`AcquireError`], [`TryAcquireError`], [`AcquireTimeoutError`] | why there is no permit |
 //! | [`SetMaxError`] | why max is what it was |
+//! | [`mask_interrupts_with`] | for interrupt handlers, in a program without the standard library |
 //! | [`mod@error`] | all errors, those of keys and leases too |
 //! | [`mod@future`] | the futures that the calls return, for who has to name them |
 //! | [`generation::Tracker`] | tells when nobody uses the old one of something any more |
@@ -87,7 +88,7 @@
 //! - *The lock* of those who wait spins, for a few dozen instructions. Calls that need not
 //!   wait and wake nobody take none. Where interrupt handlers, or tasks of a scheduler that
 //!   preempts, share a semaphore with what they interrupt, the program says how they are kept
-//!   away meanwhile: `mask_interrupts_with`, which is there without `std` only.
+//!   away meanwhile: [`mask_interrupts_with`].
 //! - *Panics* cannot be caught: one that comes out of a waker aborts the program.
 //! - *Threads* are not told apart. Tokens of all threads are counted in one place, so they
 //!   slow each other down.

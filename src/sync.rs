@@ -7,13 +7,13 @@ use alloc::boxed::Box;
 #[cfg(not(feature = "std"))]
 mod bare;
 mod clock;
+mod mask;
 #[cfg(dynaphore_shuttle)]
 mod schedule;
 
 pub(crate) use self::clock::Clock;
+pub use self::mask::mask_interrupts_with;
 
-#[cfg(not(feature = "std"))]
-pub use self::bare::mask_interrupts_with;
 /// What models do not look at.
 #[cfg(not(feature = "std"))]
 pub(crate) use self::bare::{HashMap, Mutex as UnmodelledMutex, PoisonError};

@@ -5,7 +5,7 @@
 //! instructions, in which no foreign code runs. Whoever finds it taken spins until its holder
 //! has run on, so that one must not be kept from running. It would be by a handler that
 //! interrupts it, or a task of a higher priority, that spins. Where there are such, the
-//! program says how they are kept away meanwhile ([`mask_interrupts_with`]).
+//! program says how they are kept away meanwhile (`mask.rs`).
 
 use alloc::collections::BTreeMap;
 use core::{
@@ -24,42 +24,8 @@ struct Mask {
     unmask: fn(usize),
 }
 
-/// Says how interrupts are masked, for a program whose interrupt handlers use the same
-/// semaphores as what they interrupt. Without the feature `std` only.
-///
-/// Calls that take no lock need it not: `try_acquire` and its kin, `snapshot`, and what gives
-/// permits back while nobody waits. All others hold a lock for a few dozen instructions that
-/// spins when it is taken. A handler that has interrupted its holder would spin for ever. So
-/// `mask` is called before a lock is taken, and `unmask`, with what that has returned, when it
-/// is free again. In a program with a scheduler that preempts, and no handlers, the two may
-/// keep other tasks of the same core from running. They are called in pairs, which may nest.
-///
-/// To be called once, before there is anything to interrupt: the first call is the one that
-/// counts. Says whether it was this one.
-///
-/// # Examples
-///
-/// On a Cortex-M with one core:
-///
-/// ```ignore
-/// use cortex_m::{interrupt, register::primask};
-///
-/// fn mask() -> usize {
-///     let were_on = primask::read().is_active();
-///     interrupt::disable();
-///     usize::from(were_on)
-/// }
-///
-/// fn unmask(were_on: usize) {
-///     if were_on == 1 {
-///         // SAFETY: they were on before.
-///         unsafe { interrupt::enable() }
-///     }
-/// }
-///
-/// dynaphore::mask_interrupts_with(mask, unmask);
-/// ```
-pub fn mask_interrupts_with(mask: fn() -> usize, unmask: fn(usize)) -> bool {
+/// See [`mask_interrupts_with`](super::mask_interrupts_with).
+pub(super) fn mask_with(mask: fn() -> usize, unmask: fn(usize)) -> bool {
     let mut is_first = false;
     MASK.call_once(|| {
         is_first = true;

@@ -1,0 +1,48 @@
+//! How a program without the standard library keeps interrupts away while a lock is held.
+
+/// Says how interrupts are masked, for a program whose interrupt handlers use the same
+/// semaphores as what they interrupt. It is for builds without the feature `std`; with it
+/// nothing is changed.
+///
+/// Calls that take no lock need it not: `try_acquire` and its kin, `snapshot`, and what gives
+/// permits back while nobody waits. All others hold a lock for a few dozen instructions that
+/// spins when it is taken. A handler that has interrupted its holder would spin for ever. So
+/// `mask` is called before a lock is taken, and `unmask`, with what that has returned, when it
+/// is free again. In a program with a scheduler that preempts, and no handlers, the two may
+/// keep other tasks of the same core from running. They are called in pairs, which may nest.
+///
+/// To be called once, before there is anything to interrupt: the first call is the one that
+/// counts. Says whether it was this one; with `std` none does.
+///
+/// # Examples
+///
+/// On a Cortex-M with one core (`platform-tests` runs this, in an emulator):
+///
+/// ```ignore
+/// use cortex_m::{interrupt, register::primask};
+///
+/// fn mask() -> usize {
+///     let were_on = primask::read().is_active();
+///     interrupt::disable();
+///     usize::from(were_on)
+/// }
+///
+/// fn unmask(were_on: usize) {
+///     if were_on == 1 {
+///         // SAFETY: they were on before.
+///         unsafe { interrupt::enable() }
+///     }
+/// }
+///
+/// dynaphore::mask_interrupts_with(mask, unmask);
+/// ```
+pub fn mask_interrupts_with(mask: fn() -> usize, unmask: fn(usize)) -> bool {
+    #[cfg(not(feature = "std"))]
+    return super::bare::mask_with(mask, unmask);
+    // A lock that is taken puts the thread to sleep.
+    #[cfg(feature = "std")]
+    {
+        let _ = (mask, unmask);
+        false
+    }
+}
