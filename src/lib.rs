@@ -157,7 +157,6 @@ pub use semaphore::{
 };
 #[cfg(feature = "stats")]
 pub use semaphore::{Interval, LongWait, Stats, Times};
-#[cfg(not(feature = "std"))]
 pub use sync::mask_interrupts_with;
 
 /// The futures that the calls return, and the stream of leases, for who has to name them.
