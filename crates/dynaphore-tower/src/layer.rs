@@ -214,8 +214,8 @@ impl<Req, P, M> LimitLayer<Req, P, M> {
 
     /// Counts in `rejections` what clients are told that are turned away, whichever bound it was.
     ///
-    /// The semaphore's own [statistics](dynaphore::Builder::stats) know only of requests that
-    /// came as far as its line, and are there for semaphores without keys.
+    /// The semaphore's own statistics know only of requests that came as far as its line, and
+    /// are there for semaphores without keys.
     ///
     /// # Examples
     ///
