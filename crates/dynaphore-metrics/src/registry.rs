@@ -58,10 +58,13 @@ pub struct Registry {
 
 #[derive(Default)]
 struct Sources {
-    by_name: BTreeMap<(Arc<str>, What), (u64, Arc<dyn Source>)>,
+    by_name: BTreeMap<(Arc<str>, What), Numbered>,
     /// How many have been added so far.
     added: u64,
 }
+
+/// A source, and which one it is of all that have been added.
+type Numbered = (u64, Arc<dyn Source>);
 
 /// What a source tells of. There is one of each by a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
