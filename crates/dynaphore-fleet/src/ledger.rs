@@ -74,6 +74,11 @@ impl Ledger {
         if report.version > self.version {
             (self.version, self.max) = (report.version, report.max);
         }
+        if self.version == 1 && self.now >= self.quiet_until {
+            // Whoever was here before has reported by now. From here on this max is newer
+            // than that of a newcomer to an empty server.
+            self.version = 2;
+        }
         let fence = fence.unwrap_or_else(|| {
             self.fence = self.next(self.fence);
             self.fence

@@ -186,6 +186,7 @@ if what == 'sync' then
   if report.version > fleet.version then
     fleet.version, fleet.max = report.version, report.max
   end
+  if fleet.version == 1 and now >= fleet.quiet then fleet.version = 2 end
   if not known then fleet.fence = math.max(now, fleet.fence + 1) end
   local bound = math.max(report.share, report.out)
   local member = {

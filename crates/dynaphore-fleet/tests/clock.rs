@@ -17,6 +17,7 @@ struct One {
     out: u32,
     demand: u32,
     runs: bool,
+    reports: u32,
 }
 
 impl One {
@@ -32,6 +33,7 @@ impl One {
             out: 0,
             demand: 0,
             runs: true,
+            reports: 0,
         }
     }
 }
@@ -40,6 +42,8 @@ struct World {
     now: Duration,
     ledger: Ledger,
     ones: Vec<One>,
+    /// The store can be reached.
+    answers: bool,
 }
 
 impl World {
@@ -49,6 +53,7 @@ impl World {
             now: Duration::from_secs(100),
             ledger: Ledger::new(),
             ones: (0..members).map(One::new).collect(),
+            answers: true,
         };
         for _ in 0..200 {
             world.tick();
@@ -91,8 +96,9 @@ impl World {
             let demand = one.demand.max(one.out);
             if one.member.is_due(self.now, one.out, demand) {
                 let report = one.member.report(self.now, one.out, demand);
+                one.reports += 1;
                 match self.ledger.sync(self.now, &report) {
-                    Ok((grant, calls)) => {
+                    Ok((grant, calls)) if self.answers => {
                         one.member.granted(self.now, report.seq, &grant);
                         for other in &mut self.ones {
                             if calls.contains(&other.member.fence()) {
@@ -100,12 +106,22 @@ impl World {
                             }
                         }
                     }
-                    Err(_) => one.member.failed(report.seq),
+                    _ => one.member.failed(report.seq),
                 }
             }
             let one = &mut self.ones[i];
             one.out = one.out.max(one.demand.min(one.member.share()));
         }
+    }
+
+    /// How many reports each sends in a lease.
+    fn reports_in_a_lease(&mut self) -> Vec<u32> {
+        self.ones.iter_mut().for_each(|one| one.reports = 0);
+        let end = self.now + LEASE;
+        while self.now < end {
+            self.tick();
+        }
+        self.ones.iter().map(|one| one.reports).collect()
     }
 
     /// How long it takes until that holds.
@@ -116,6 +132,21 @@ impl World {
             assert!(self.now - start < LEASE * 10, "never: {:?}", self.shares());
         }
         self.now - start
+    }
+}
+
+fn report(id: u64, seq: u64, share: u32, demand: u32) -> Report {
+    Report {
+        id,
+        seq,
+        share,
+        out: share,
+        demand,
+        max: MAX,
+        version: 0,
+        lease: LEASE,
+        grace: GRACE,
+        leaving: false,
     }
 }
 
@@ -181,18 +212,6 @@ fn a_member_with_the_slowest_clock_that_is_allowed_lets_go_before_it_is_forgotte
 
 #[test]
 fn who_waits_is_told_when_the_first_of_the_others_is_forgotten() {
-    let report = |id, seq, share, demand| Report {
-        id,
-        seq,
-        share,
-        out: share,
-        demand,
-        max: MAX,
-        version: 0,
-        lease: LEASE,
-        grace: GRACE,
-        leaving: false,
-    };
     let mut ledger = Ledger::new();
     let second = Duration::from_secs(1);
     let mut next = |at: u32, report| ledger.sync(second * at, &report).unwrap().0.next_expiry;
@@ -240,6 +259,33 @@ fn the_max_that_was_set_last_holds_after_a_loss_whoever_reports_first() {
             ledger.sync(world.now, &report).unwrap();
         }
         assert_eq!(ledger.snapshot(world.now).unwrap().max, MAX * 2);
+    }
+}
+
+#[test]
+fn a_newcomer_that_reports_first_to_an_empty_server_does_not_change_max() {
+    let mut now = Duration::from_secs(100);
+    for quiet in [false, true] {
+        let mut ledger = Ledger::new();
+        if quiet {
+            ledger.quiet(now, LEASE, GRACE);
+        }
+        let mut survivor = One::new(1).member;
+        for _ in 0..5 {
+            let report = survivor.report(now, 0, 0);
+            let (grant, _) = ledger.sync(now, &report).unwrap();
+            survivor.granted(now, report.seq, &grant);
+            now += LEASE / 3;
+        }
+        let mut empty = Ledger::new();
+        empty.quiet(now, LEASE, GRACE);
+        let newcomer = Report {
+            max: MAX * 6,
+            ..report(2, 1, 0, 0)
+        };
+        empty.sync(now, &newcomer).unwrap();
+        empty.sync(now, &survivor.report(now, 0, 0)).unwrap();
+        assert_eq!(empty.snapshot(now).unwrap().max, MAX, "{quiet}");
     }
 }
 
