@@ -272,10 +272,8 @@ impl Side {
 
     async fn tick(&mut self) {
         if let Some(ticks) = &mut self.ticks {
-            let asks_at = self.member.asks_at();
-            let asks_at = asks_at.and_then(|at| self.start.checked_add(at));
-            // One that has passed is dealt with.
-            match asks_at.filter(|at| *at > Instant::now()) {
+            let wakes_at = self.member.wakes_at(self.start.elapsed());
+            match wakes_at.and_then(|at| self.start.checked_add(at)) {
                 Some(at) => _ = time::timeout_at(at.into(), ticks.tick()).await,
                 None => _ = ticks.tick().await,
             }

@@ -13,6 +13,9 @@ const SHORTEST_PACE: Duration = Duration::from_millis(1);
 /// Between two reports of a member that has a right to more.
 const SHORT_PACE: Duration = Duration::from_millis(20);
 
+/// A member lets go so much before its lease is over, since a thread wakes up late.
+const RESERVE: Duration = Duration::from_millis(3);
+
 /// What a program asks of its membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Terms {
@@ -101,11 +104,12 @@ impl Member {
         self.deadline
     }
 
-    /// When others' permits may come back by themselves, and it wants them: look then,
-    /// and not later.
+    /// When to look at it next, and not later: its lease ends, or others' permits may come
+    /// back by themselves, and it wants them. What is before `now` has been dealt with.
     #[must_use]
-    pub fn asks_at(&self) -> Option<Duration> {
-        self.asks_at
+    pub fn wakes_at(&self, now: Duration) -> Option<Duration> {
+        let times = [self.deadline, self.asks_at].into_iter().flatten();
+        times.filter(|at| *at > now).min()
     }
 
     /// Lets go of a grant whose time is over. The caller puts the share in force.
@@ -223,6 +227,6 @@ impl Member {
     fn good_for(&self) -> Duration {
         let drift = self.terms.lease.as_micros() * u128::from(self.terms.drift_ppm) / 1_000_000;
         let drift = Duration::from_micros(u64::try_from(drift).unwrap_or(u64::MAX));
-        self.terms.lease.saturating_sub(drift)
+        self.terms.lease.saturating_sub(drift + RESERVE)
     }
 }

@@ -8,7 +8,7 @@ use dynaphore_fleet::{Ledger, Member, Report, Terms};
 const MAX: u32 = 10;
 const LEASE: Duration = Duration::from_secs(3);
 const GRACE: Duration = Duration::ZERO;
-/// As often as the driver looks. It also looks when a member asks for it.
+/// As often as the driver looks. It also looks when a member has to wake up.
 const TICK: Duration = Duration::from_millis(10);
 
 /// A member and its semaphore.
@@ -18,22 +18,28 @@ struct One {
     demand: u32,
     runs: bool,
     reports: u32,
+    /// How long after the end of its lease it has let go last.
+    late: Duration,
 }
 
 impl One {
-    fn new(id: u64) -> Self {
-        let terms = Terms {
+    fn terms() -> Terms {
+        Terms {
             lease: LEASE,
             grace: GRACE,
             drift_ppm: 100_000,
             kept: 0,
-        };
+        }
+    }
+
+    fn new(id: u64) -> Self {
         Self {
-            member: Member::new(id, MAX, terms),
+            member: Member::new(id, MAX, Self::terms()),
             out: 0,
             demand: 0,
             runs: true,
             reports: 0,
+            late: Duration::ZERO,
         }
     }
 }
@@ -74,25 +80,29 @@ impl World {
     fn tick(&mut self) {
         let next = self.now + TICK;
         loop {
-            let asking = self.ones.iter().filter(|one| one.runs);
-            let asking = asking.filter_map(|one| one.member.asks_at());
-            match asking.filter(|at| (self.now..next).contains(at)).min() {
-                // Wakes up at the next whole millisecond.
-                Some(at) => self.look(at + Duration::from_millis(1), true),
-                None => return self.look(next, false),
+            let waking = self.ones.iter().filter(|one| one.runs);
+            let waking = waking.filter_map(|one| one.member.wakes_at(self.now));
+            match waking.filter(|at| *at < next).min() {
+                // At the next whole millisecond.
+                Some(at) => self.look(at + Duration::from_millis(1), Some(at)),
+                None => return self.look(next.max(self.now), None),
             }
         }
     }
 
-    fn look(&mut self, now: Duration, only_who_asks: bool) {
-        self.now = now;
+    /// All look, or only who wakes up at `at`.
+    fn look(&mut self, now: Duration, at: Option<Duration>) {
+        let last = std::mem::replace(&mut self.now, now);
         for i in 0..self.ones.len() {
             let one = &mut self.ones[i];
-            let asks = one.member.asks_at().is_some_and(|at| at <= now);
-            if !one.runs || only_who_asks && !asks {
+            if !one.runs || at.is_some() && one.member.wakes_at(last) != at {
                 continue;
             }
+            let until = one.member.deadline();
             one.member.tick(self.now);
+            if let (Some(until), None) = (until, one.member.deadline()) {
+                one.late = self.now - until;
+            }
             let demand = one.demand.max(one.out);
             if one.member.is_due(self.now, one.out, demand) {
                 let report = one.member.report(self.now, one.out, demand);
@@ -208,6 +218,30 @@ fn a_member_with_the_slowest_clock_that_is_allowed_lets_go_before_it_is_forgotte
     member.tick(own(end) + Duration::from_micros(1));
     assert_eq!(member.share(), 0);
     assert_eq!(ledger.snapshot(end).unwrap().members.len(), 1);
+}
+
+#[test]
+fn a_member_that_has_lost_its_store_lets_go_before_its_lease_is_over() {
+    for offset in 0..10 {
+        let mut world = World::new(1);
+        // Its lease ends between two ticks.
+        world.now += Duration::from_millis(offset);
+        world.answers = false;
+        world.until(|world| !world.ones[0].member.is_live());
+        let late = world.ones[0].late;
+        assert!(late <= Duration::from_millis(1), "{offset}: {late:?}");
+    }
+    let terms = Terms {
+        drift_ppm: 0,
+        ..One::terms()
+    };
+    let mut member = Member::new(1, MAX, terms);
+    let sent = Duration::from_secs(100);
+    let report = member.report(sent, 0, 0);
+    let (grant, _) = Ledger::new().sync(sent, &report).unwrap();
+    member.granted(sent, report.seq, &grant);
+    let until = member.deadline().unwrap();
+    assert!(until + Duration::from_millis(1) < sent + LEASE);
 }
 
 #[test]
