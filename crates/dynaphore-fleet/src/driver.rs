@@ -150,12 +150,13 @@ impl<S: Store> Driver<S> {
             let (out, demand) = self.side.look();
             if self.side.member.is_due(self.side.now(), out, demand) {
                 let last = self.report().await;
+                let answered = last.is_ok();
                 // All is back, and the store knows, or finds out by itself.
                 let gone = leaving && self.side.look().0 == 0;
                 if gone && (last.is_ok_and(|out| out == 0) || !self.side.member.is_live()) {
                     return;
                 }
-                if self.calls.is_none() {
+                if answered && self.calls.is_none() {
                     self.listen().await;
                 }
             }
@@ -199,6 +200,8 @@ impl<S: Store> Driver<S> {
             }
             Err(error) => {
                 self.side.member.failed(report.seq);
+                // If the server has lost its power, nobody ends this connection.
+                self.calls = None;
                 *self
                     .side
                     .shared

@@ -14,7 +14,10 @@ use dynaphore_fleet::{
     State, Store, StoreError,
 };
 use futures_util::stream;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 
 /// Turns a hang into a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,6 +32,8 @@ struct Scripted {
     /// Each report that has come.
     seen: mpsc::UnboundedSender<Report>,
     snapshots: Arc<Mutex<VecDeque<Result<FleetSnapshot, StoreError>>>>,
+    /// How often somebody has begun to listen.
+    listened: watch::Sender<u32>,
 }
 
 impl Scripted {
@@ -40,6 +45,7 @@ impl Scripted {
             answer: Box::new(answer),
             seen,
             snapshots: Arc::default(),
+            listened: watch::Sender::new(0),
         };
         (store, reports)
     }
@@ -68,6 +74,8 @@ impl Store for Scripted {
     }
 
     fn calls<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<Calls, StoreError>> {
+        self.listened.send_modify(|times| *times += 1);
+        // As silent as a server that has no power any more.
         Box::pin(future::ready(Ok(Box::pin(stream::pending()) as Calls)))
     }
 }
@@ -82,6 +90,10 @@ fn grant(share: u32, next_expiry: Option<Duration>) -> Grant {
         short: false,
         next_expiry,
     }
+}
+
+fn lost() -> StoreError {
+    StoreError::Lost(Arc::new(std::io::Error::other("no answer")))
 }
 
 fn options() -> Options {
@@ -100,6 +112,20 @@ async fn who_waits_reports_again_when_the_store_has_said_and_not_at_its_next_ren
         2
     );
     drop(fleet);
+}
+
+#[tokio::test]
+async fn who_had_no_answer_listens_again() {
+    let (store, _reports) = Scripted::new(|report| match report.seq {
+        2 => Err(lost()),
+        _ => Ok(grant(1, Some(PATIENCE / 400))),
+    });
+    let mut listened = store.listened.subscribe();
+    let _fleet = Fleet::join(store, "db", options()).await.unwrap();
+    timeout(PATIENCE, listened.wait_for(|times| *times == 2))
+        .await
+        .expect("the connection on which it listens may be dead too")
+        .unwrap();
 }
 
 #[tokio::test]
