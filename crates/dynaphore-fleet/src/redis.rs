@@ -8,13 +8,15 @@ use redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
+use tokio::time::timeout;
+
 use crate::{
     error::StoreError,
     message::{FleetSnapshot, Grant, MemberSnapshot, Refusal, Report},
     store::{BoxFuture, Calls, Store},
 };
 
-/// How long a connection and an answer are waited for. Members wait for a third of
+/// How long a connection, a subscription and an answer are waited for. Members wait for a third of
 /// their lease, where that is less.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -229,8 +231,15 @@ impl Store for Redis {
 
     fn calls<'a>(&'a mut self, fleet: &'a str) -> BoxFuture<'a, Result<Calls, StoreError>> {
         Box::pin(async move {
-            let mut connection = self.client.get_async_pubsub().await?;
-            connection.subscribe(channel(fleet)).await?;
+            let subscribed = async {
+                let mut connection = self.client.get_async_pubsub().await?;
+                connection.subscribe(channel(fleet)).await?;
+                Ok::<_, RedisError>(connection)
+            };
+            // The client library waits here for ever.
+            let connection = timeout(PATIENCE, subscribed)
+                .await
+                .map_err(StoreError::lost)??;
             let calls = connection.into_on_message().map(|message| {
                 let text: String = message.get_payload().unwrap_or_default();
                 text.split(' ')

@@ -224,6 +224,16 @@ async fn an_answer_that_is_none_is_told() {
     ));
 }
 
+#[tokio::test]
+async fn a_server_that_says_nothing_is_not_listened_to_for_ever() {
+    // The system connects, and nobody answers.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("redis://{}", listener.local_addr().unwrap());
+    let mut store = Redis::new(address).unwrap();
+    let calls = tokio::time::timeout(Duration::from_secs(20), store.calls("db")).await;
+    assert!(matches!(calls, Ok(Err(StoreError::Lost(_)))));
+}
+
 /// The answer of a server that may take longer than the client waits.
 async fn answer(store: &mut Redis, id: u64) -> Result<(), Refusal> {
     let mut report = report(id, 1);
