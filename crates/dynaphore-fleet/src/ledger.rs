@@ -66,6 +66,7 @@ impl Ledger {
             return Err(Refusal::OtherLease);
         }
         let fence = known.map(|record| record.fence);
+        let was_contended = self.is_contended();
         (self.lease, self.grace) = (report.lease, report.grace);
         if self.version == 0 {
             // Older than all that anybody has set.
@@ -103,7 +104,7 @@ impl Ledger {
             } else if let Some(record) = self.members.get_mut(&report.id) {
                 record.share = 0;
             }
-            let calls = self.calls(&self.targets(), report.id);
+            let calls = self.calls(&self.targets(), report.id, was_contended);
             return Ok((self.grant(fence, 0, false, None), calls));
         }
         let targets = self.targets();
@@ -113,7 +114,7 @@ impl Ledger {
             record.share = share;
             record.counted = bound.max(share);
         }
-        let calls = self.calls(&targets, report.id);
+        let calls = self.calls(&targets, report.id, was_contended);
         let short = share < target;
         let next = (short || report.demand > share).then(|| self.next_expiry(report.id));
         Ok((self.grant(fence, share, short, next.flatten()), calls))
@@ -129,13 +130,15 @@ impl Ledger {
         if self.version == 0 {
             return Err(Refusal::NoFleet);
         }
+        let was_contended = self.is_contended();
         self.version = self.next(self.version);
         self.max = max;
         let targets = self.targets();
+        let all = !was_contended && self.is_contended();
         let concerned = self
             .members
             .iter()
-            .filter(|(id, m)| m.share != targets[*id]);
+            .filter(|(id, m)| all || m.share != targets[*id]);
         Ok(concerned.map(|(_, m)| m.fence).collect())
     }
 
@@ -257,31 +260,39 @@ impl Ledger {
         (self.now.as_micros() / self.lease.as_micros().max(1)) as u64
     }
 
-    /// Who, besides `id`, can help those who are short, or can be helped.
-    fn calls(&self, targets: &BTreeMap<u64, u32>, id: u64) -> Vec<u64> {
+    /// More is asked for than there is.
+    fn is_contended(&self) -> bool {
+        let asked: u64 = self.members.values().map(|m| u64::from(m.demand)).sum();
+        asked > u64::from(self.max)
+    }
+
+    /// Who, besides `id`, can help those who are short, or can be helped. And all, once
+    /// there is no more enough: they may have become idle since they reported.
+    fn calls(&self, targets: &BTreeMap<u64, u32>, id: u64, was_contended: bool) -> Vec<u64> {
+        let all = !was_contended && self.is_contended();
         let short =
             |id: &u64, m: &Record| m.share < m.demand.min(targets.get(id).copied().unwrap_or(0));
-        if !self.members.iter().any(|(id, m)| short(id, m)) {
+        if !all && !self.members.iter().any(|(id, m)| short(id, m)) {
             return Vec::new();
         }
         let free = self.free() > 0;
         self.members
             .iter()
             .filter(|(other, m)| {
-                **other != id && (m.share > targets[*other] || free && short(other, m))
+                let helps = m.share > targets[*other] || free && short(other, m);
+                **other != id && (all || helps)
             })
             .map(|(_, m)| m.fence)
             .collect()
     }
 
     fn grant(&self, fence: u64, share: u32, short: bool, next: Option<Duration>) -> Grant {
-        let asked: u64 = self.members.values().map(|m| u64::from(m.demand)).sum();
         Grant {
             fence,
             share,
             max: self.max,
             version: self.version,
-            contended: asked > u64::from(self.max),
+            contended: self.is_contended(),
             short,
             next_expiry: next,
         }

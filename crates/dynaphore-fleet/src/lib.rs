@@ -52,7 +52,9 @@
 //! **Nothing is left idle while somebody waits.** A report that leaves a member short of
 //! its part makes the store *call* those who have more than theirs; they let go of what
 //! they do not use, and report. A report that frees something makes it call those who
-//! are short. Calls may be lost: the next renewal, at a third of the lease, does the same.
+//! are short. One with which the fleet asks for more than max makes it call all others:
+//! from then on they know that it matters what they leave idle. Calls may be lost: the next
+//! renewal, at a third of the lease, does the same.
 //!
 //! **The share of a member that has died is back as the store forgets it.** Nobody reports
 //! then who could make the store call others. So a grant to a member that could use more

@@ -68,6 +68,12 @@ local function free()
   return math.max(left, 0)
 end
 
+local function is_contended()
+  local asked = 0
+  for _, member in pairs(members) do asked = asked + member.demand end
+  return asked > fleet.max
+end
+
 local function targets()
   local turn = math.floor(now / math.max(fleet.lease, 1)) % PRIME
   local order, wanting, targets = {}, 0, {}
@@ -124,15 +130,17 @@ local function call(fences)
   if #fences > 0 then redis.call('PUBLISH', channel, table.concat(fences, ' ')) end
 end
 
-local function call_those_who_help(targets, id)
-  local fences, anyone, some = {}, false, free() > 0
+local function call_those_who_help(targets, id, was_contended)
+  local all = not was_contended and is_contended()
+  local fences, anyone, some = {}, all, free() > 0
   local function short(member)
     return member.share < math.min(member.demand, targets[member.id] or 0)
   end
   for _, member in pairs(members) do anyone = anyone or short(member) end
   if not anyone then return end
   for field, member in pairs(members) do
-    if field ~= id and (member.share > targets[field] or some and short(member)) then
+    local helps = member.share > targets[field] or some and short(member)
+    if field ~= id and (all or helps) then
       fences[#fences + 1] = show(member.fence)
     end
   end
@@ -181,6 +189,7 @@ if what == 'sync' then
     fleet.quiet = now + report.lease + report.grace
     raw.run = run()
   end
+  local was_contended = is_contended()
   fleet.lease, fleet.grace = report.lease, report.grace
   if fleet.version == 0 then fleet.version, fleet.max = 1, report.max end
   if report.version > fleet.version then
@@ -203,21 +212,19 @@ if what == 'sync' then
       members[id] = nil
       if known then gone[#gone + 1] = id end
     end
-    call_those_who_help(targets(), id)
+    call_those_who_help(targets(), id, was_contended)
   else
     local all = targets()
     target = all[id]
     share = math.min(target, bound + free())
     member.share, member.counted = share, math.max(bound, share)
-    call_those_who_help(all, id)
+    call_those_who_help(all, id, was_contended)
     if share < target or report.demand > share then next = next_expiry(id) end
   end
   save(id)
-  local asked = 0
-  for _, one in pairs(members) do asked = asked + one.demand end
   return {
     'granted', show(member.fence), show(share), show(fleet.max), show(fleet.version),
-    asked > fleet.max and '1' or '0', share < target and '1' or '0',
+    is_contended() and '1' or '0', share < target and '1' or '0',
     show(next),
   }
 end
@@ -225,11 +232,13 @@ end
 if fleet.version == 0 then return {'nobody'} end
 
 if what == 'max' then
+  local was_contended = is_contended()
   fleet.version = math.max(now, fleet.version + 1)
   fleet.max = tonumber(ARGV[2])
-  local all, fences = targets(), {}
+  local targets, fences = targets(), {}
+  local all = not was_contended and is_contended()
   for field, member in pairs(members) do
-    if member.share ~= all[field] then fences[#fences + 1] = show(member.fence) end
+    if all or member.share ~= targets[field] then fences[#fences + 1] = show(member.fence) end
   end
   save()
   call(fences)

@@ -324,6 +324,49 @@ fn a_newcomer_that_reports_first_to_an_empty_server_does_not_change_max() {
 }
 
 #[test]
+fn who_waits_has_what_others_leave_idle_since_their_last_report_within_100_ms() {
+    // Whenever in the time between two renewals.
+    for ticks in 110..220 {
+        let mut world = World::new(2);
+        world.ones[0].demand = 5;
+        world.ones[1].demand = 5;
+        for _ in 0..ticks {
+            world.tick();
+        }
+        // Each has its half, and nobody has asked for more than there is.
+        assert_eq!((world.ones[0].out, world.ones[1].out), (5, 5));
+        world.ones[1].demand = 0;
+        world.ones[1].out = 0;
+        world.ones[0].demand = MAX;
+        let took = world.until(|world| world.ones[0].out == MAX);
+        assert!(took <= Duration::from_millis(100), "{ticks}: {took:?}");
+    }
+}
+
+#[test]
+fn who_is_told_of_a_lower_max_lets_go_of_what_it_leaves_idle() {
+    let mut world = World::new(2);
+    world.ones[0].demand = 6;
+    world.ones[1].demand = 3;
+    for _ in 0..110 {
+        world.tick();
+    }
+    assert_eq!((world.ones[0].out, world.ones[1].out), (6, 3));
+    let fences = world.ledger.set_max(world.now, 8).unwrap();
+    for one in &mut world.ones {
+        assert!(fences.contains(&one.member.fence()));
+        one.member.called();
+    }
+    for _ in 0..10 {
+        world.tick();
+    }
+    world.ones[1].demand = 0;
+    world.ones[1].out = 0;
+    let took = world.until(|world| world.ones[0].member.share() >= 6);
+    assert!(took <= Duration::from_millis(100), "{took:?}");
+}
+
+#[test]
 fn who_stood_still_for_longer_than_its_lease_takes_no_more_and_is_counted_at_once() {
     let mut world = World::new(2);
     world.ones[1].demand = 3;
