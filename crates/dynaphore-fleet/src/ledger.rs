@@ -218,44 +218,40 @@ impl Ledger {
     /// else to each the same, but for those who ask for less (max-min fairness). What
     /// nobody asks for goes to all alike. The sum is max, if there are members.
     fn targets(&self) -> BTreeMap<u64, u32> {
-        let turn = self.turn();
-        let mut order: Vec<_> = self
-            .members
-            .iter()
-            .map(|(id, m)| (m.demand, place(m.fence, turn), m.fence, *id))
-            .collect();
+        let order = self.members.iter().map(|(id, m)| (m.demand, m.fence, *id));
+        let mut order: Vec<_> = order.collect();
         order.sort_unstable();
-        let wanting = order.iter().filter(|one| one.0 > 0).count();
         let mut left = self.max;
         let mut targets = BTreeMap::new();
-        if wanting > left as usize {
-            // One each, in turn.
-            order.sort_unstable_by_key(|one| (one.0 == 0, one.1, one.2));
-            for one in &order {
-                let target = left.min(1);
-                left -= target;
-                targets.insert(one.3, target);
+        for (i, (demand, _, id)) in order.iter().enumerate() {
+            if *demand > left / (order.len() - i) as u32 {
+                break;
             }
+            left -= demand;
+            targets.insert(*id, *demand);
+        }
+        // Those who ask for more than that; all, if nobody does.
+        let mut rest = match targets.len() {
+            served if served < order.len() => order.split_off(served),
+            _ => order,
+        };
+        rest.sort_unstable_by_key(|(_, fence, _)| *fence);
+        let (n, left) = (rest.len() as u64, u64::from(left));
+        if n == 0 {
             return targets;
         }
-        let mut waiting = order.len() as u32;
-        for one in &order {
-            let target = one.0.min(left / waiting);
-            left -= target;
-            waiting -= 1;
-            targets.insert(one.3, target);
-        }
-        let mut waiting = order.len() as u32;
-        for one in &order {
-            let more = left / waiting;
-            left -= more;
-            waiting -= 1;
-            *targets.entry(one.3).or_default() += more;
+        // What cannot be shared out goes to the next ones in each turn, so that all have
+        // it equally often.
+        let (each, more) = (left / n, left % n);
+        let first = self.turn() % n * more % n;
+        for (i, (_, _, id)) in (0..).zip(rest) {
+            let one = u64::from((i + n - first) % n < more);
+            *targets.entry(id).or_default() += (each + one) as u32;
         }
         targets
     }
 
-    /// Counts leases.
+    /// Counts leases, by which what is not enough goes round.
     fn turn(&self) -> u64 {
         (self.now.as_micros() / self.lease.as_micros().max(1)) as u64
     }
@@ -297,12 +293,4 @@ impl Ledger {
             next_expiry: next,
         }
     }
-}
-
-/// Where a member stands among those who ask for as much: all move on by the same
-/// number with each lease, so that all have their turn. A product of less than 2^53,
-/// since Lua has no other numbers.
-fn place(fence: u64, turn: u64) -> u64 {
-    const PRIME: u64 = 1_000_003;
-    ((fence % PRIME) * 7_919 + (turn % PRIME) * 104_729) % PRIME
 }

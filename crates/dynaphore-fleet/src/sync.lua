@@ -8,7 +8,7 @@
 -- ARGV[1]  "sync", "max" or "snapshot", then its arguments
 
 local key, channel, what = KEYS[1], KEYS[2], ARGV[1]
-local MAX_MEMBERS, PRIME = 1024, 1000003
+local MAX_MEMBERS = 1024
 
 local function whole(text)
   if type(text) ~= 'string' or not text:match('^%d+$') or #text > 16 then return nil end
@@ -75,41 +75,29 @@ local function is_contended()
 end
 
 local function targets()
-  local turn = math.floor(now / math.max(fleet.lease, 1)) % PRIME
-  local order, wanting, targets = {}, 0, {}
-  for _, member in pairs(members) do
-    member.place = ((member.fence % PRIME) * 7919 + turn * 104729) % PRIME
-    order[#order + 1] = member
-    if member.demand > 0 then wanting = wanting + 1 end
-  end
-  local left = fleet.max
-  local function place(a, b)
-    if a.place ~= b.place then return a.place < b.place end
-    return a.fence < b.fence
-  end
-  if wanting > left then
-    table.sort(order, function(a, b)
-      if (a.demand == 0) ~= (b.demand == 0) then return b.demand == 0 end
-      return place(a, b)
-    end)
-    for _, member in ipairs(order) do
-      targets[member.id] = math.min(left, 1)
-      left = left - targets[member.id]
-    end
-    return targets
-  end
+  local order, rest, left, targets = {}, {}, fleet.max, {}
+  for _, member in pairs(members) do order[#order + 1] = member end
   table.sort(order, function(a, b)
     if a.demand ~= b.demand then return a.demand < b.demand end
-    return place(a, b)
+    return a.fence < b.fence
   end)
   for i, member in ipairs(order) do
-    targets[member.id] = math.min(member.demand, math.floor(left / (#order - i + 1)))
-    left = left - targets[member.id]
+    if #rest > 0 or member.demand > math.floor(left / (#order - i + 1)) then
+      rest[#rest + 1] = member
+    else
+      targets[member.id] = member.demand
+      left = left - member.demand
+    end
   end
-  for i, member in ipairs(order) do
-    local more = math.floor(left / (#order - i + 1))
-    targets[member.id] = targets[member.id] + more
-    left = left - more
+  if #rest == 0 then rest = order end
+  local n = #rest
+  table.sort(rest, function(a, b) return a.fence < b.fence end)
+  local more = left % n
+  local first = math.floor(now / math.max(fleet.lease, 1)) % n * more % n
+  for i, member in ipairs(rest) do
+    local after = (i - 1 + n - first) % n
+    local one = after < more and 1 or 0
+    targets[member.id] = (targets[member.id] or 0) + math.floor(left / n) + one
   end
   return targets
 end

@@ -367,6 +367,57 @@ fn who_is_told_of_a_lower_max_lets_go_of_what_it_leaves_idle() {
 }
 
 #[test]
+fn all_who_want_more_than_there_is_have_as_much_over_many_turns() {
+    const EARLIER: Duration = Duration::from_micros(658_671);
+    for (max, demands) in [
+        (1, vec![1, 1]),
+        (9, vec![7, 20]),
+        (3, vec![1; 10]),
+        (7, vec![5; 10]),
+        (16, vec![0, 9, 9, 9, 9, 9, 9, 2]),
+        (5, vec![0; 3]),
+    ] {
+        let start = LEASE * 1000;
+        let mut ledger = Ledger::new();
+        let mut seq = 0;
+        let mut ask = |now, id: usize| {
+            seq += 1;
+            let report = Report {
+                max,
+                grace: LEASE,
+                ..report(id as u64, seq, 0, demands[id])
+            };
+            ledger.sync(now, &report).unwrap().0.share
+        };
+        for id in 0..demands.len() {
+            ask(start - EARLIER * (demands.len() - id) as u32 / 4, id);
+        }
+        let mut portions = vec![0; demands.len()];
+        for turn in 0..50 {
+            // What those had who have it no more, then what each is to have.
+            for _ in 0..2 {
+                for id in 0..demands.len() {
+                    ask(start + LEASE * turn, id);
+                }
+            }
+            let shares: Vec<_> = (0..demands.len())
+                .map(|id| ask(start + LEASE * turn, id))
+                .collect();
+            assert_eq!(shares.iter().sum::<u32>(), max, "{shares:?}");
+            for (portion, share) in portions.iter_mut().zip(shares) {
+                *portion += share;
+            }
+            // Those who want the most want more than they get.
+            let most = *demands.iter().max().unwrap();
+            let alike = |id: &usize| demands[*id] == most || demands.len() == 2;
+            let alike = (0..demands.len()).filter(alike).map(|id| portions[id]);
+            let (low, high) = (alike.clone().min().unwrap(), alike.max().unwrap());
+            assert!(high - low <= 1, "{max} {demands:?}: {portions:?}");
+        }
+    }
+}
+
+#[test]
 fn who_stood_still_for_longer_than_its_lease_takes_no_more_and_is_counted_at_once() {
     let mut world = World::new(2);
     world.ones[1].demand = 3;
