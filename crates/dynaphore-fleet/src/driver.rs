@@ -111,9 +111,12 @@ impl<S: Store> Driver<S> {
         // Listens first, so that no call is missed from its first report on.
         self.listen().await;
         let first = self.report().await;
-        let failed = first.is_err();
+        let error = first.as_ref().err().cloned();
         let left = joined.send(first.map(drop)).is_err();
-        if failed {
+        if let Some(error) = error {
+            if error.may_pass() {
+                self.retract().await;
+            }
             return;
         }
         let _end = End(Arc::clone(&self.side.shared));
@@ -211,6 +214,15 @@ impl<S: Store> Driver<S> {
                 Err(error)
             }
         }
+    }
+
+    /// Leaves a fleet that it could not join: only the answer may have been lost. The
+    /// semaphore is left alone, since the next attempt may have it by now.
+    async fn retract(&mut self) {
+        self.side.member.leave();
+        let report = self.side.member.report(self.side.now(), 0, 0);
+        let call = self.store.sync(&self.name, &report);
+        let _ = time::timeout(self.patience, call).await;
     }
 
     async fn listen(&mut self) {

@@ -129,6 +129,18 @@ async fn who_had_no_answer_listens_again() {
 }
 
 #[tokio::test]
+async fn who_cannot_join_gives_back_what_it_may_have_been_granted() {
+    let (store, mut reports) = Scripted::new(|_| Err(lost()));
+    let failed = Fleet::join(store, "db", options()).await;
+    assert!(matches!(failed, Err(FleetError::Store(_))));
+    assert!(!reports.recv().await.unwrap().leaving);
+    let last = reports.recv().await.expect("the store hears of it");
+    assert!(last.leaving);
+    assert_eq!((last.seq, last.share, last.out), (2, 0, 0));
+    assert!(reports.recv().await.is_none(), "it tries that once");
+}
+
+#[tokio::test]
 async fn a_share_of_more_permits_than_a_semaphore_has_is_cut() {
     let (store, _reports) = Scripted::new(|_| Ok(grant(u32::MAX, None)));
     let fleet = Fleet::join(store, "db", options()).await.unwrap();
