@@ -35,6 +35,9 @@ pub struct Ledger {
     quiet_until: Duration,
     now: Duration,
     members: BTreeMap<u64, Record>,
+    /// The last report of each that has left, and until when it is kept: one that comes
+    /// later, and was sent before, brings nobody back.
+    departed: BTreeMap<u64, (u64, Duration)>,
 }
 
 /// An answer, and the fences of those who should report soon.
@@ -55,7 +58,9 @@ impl Ledger {
     pub fn sync(&mut self, now: Duration, report: &Report) -> Result<Answer, Refusal> {
         self.tick(now);
         let known = self.members.get(&report.id);
-        if known.is_some_and(|record| record.seq >= report.seq) {
+        let departed = self.departed.get(&report.id).map(|departed| departed.0);
+        let last = known.map(|record| record.seq).or(departed);
+        if last.is_some_and(|seq| seq >= report.seq) {
             return Err(Refusal::Stale);
         }
         if known.is_none() && self.members.len() >= MAX_MEMBERS {
@@ -101,6 +106,8 @@ impl Ledger {
             // Nothing is granted to it. What it has out stays counted.
             if bound == 0 {
                 self.members.remove(&report.id);
+                let until = self.after(report.lease, report.grace);
+                self.departed.insert(report.id, (report.seq, until));
             } else if let Some(record) = self.members.get_mut(&report.id) {
                 record.share = 0;
             }
@@ -185,6 +192,7 @@ impl Ledger {
     fn tick(&mut self, now: Duration) {
         self.now = self.now.max(now);
         self.members.retain(|_, record| record.until > self.now);
+        self.departed.retain(|_, (_, until)| *until > self.now);
     }
 
     /// Larger than `last`, and than all that a store with the same clock has given

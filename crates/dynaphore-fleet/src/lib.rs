@@ -38,7 +38,8 @@
 //! 3. A grant that is lost raises `counted` and no max. One that shrinks leaves `counted`
 //!    as it was: the next report, which has the lower share in force, is the
 //!    acknowledgement. The member sends that at once.
-//! 4. A report that comes twice, or after a later one, is ignored by its `seq`. One that
+//! 4. A report that comes twice, or after a later one, is ignored by its `seq`. The store
+//!    keeps that of a member that has left for a lease and a grace. One that
 //!    overtakes nothing but was given up on is harmless: its grant is never applied, and
 //!    between it and the next report the member has raised nothing.
 //! 5. A report is sent before the store reads its clock. The member counts its lease from

@@ -2,8 +2,9 @@
 -- than 2^53.
 --
 -- KEYS[1]  the hash of the fleet: `format`, `max`, `version`, `lease`, `grace`, `fence`,
---          `quiet`, `now`, `run`, and for each member `m:<id>`, which is
---          "fence seq share counted out demand until". Times are in microseconds.
+--          `quiet`, `now`, `run`, for each member `m:<id>`, which is
+--          "fence seq share counted out demand until", and for who has left `l:<id>`,
+--          which is "seq until". Times are in microseconds.
 -- KEYS[2]  the channel on which members are called
 -- ARGV[1]  "sync", "max" or "snapshot", then its arguments
 
@@ -22,7 +23,7 @@ local function show(n) return string.format('%.0f', n) end
 
 -- Read and check all of it before anything is changed.
 local flat = redis.call('HGETALL', key)
-local fleet, members, count = {}, {}, 0
+local fleet, members, departed, count = {}, {}, {}, 0
 local raw = {}
 for i = 1, #flat, 2 do raw[flat[i]] = flat[i + 1] end
 if #flat > 0 and raw.format ~= '1' then
@@ -40,6 +41,13 @@ for field, value in pairs(raw) do
       id = field, fence = parts[1], seq = parts[2], share = parts[3],
       counted = parts[4], out = parts[5], demand = parts[6], till = parts[7],
     }
+  elseif field:sub(1, 2) == 'l:' then
+    local seq, till = value:match('^(%d+) (%d+)$')
+    seq, till = whole(seq), whole(till)
+    if not (seq and till) then
+      return {'foreign', 'who has left is not two numbers: ' .. field:sub(1, 40)}
+    end
+    departed[field] = {seq = seq, till = till}
   elseif field ~= 'format' and field ~= 'run' then
     fleet[field] = whole(value)
     if not fleet[field] then return {'foreign', 'not a number: ' .. field:sub(1, 40)} end
@@ -60,6 +68,10 @@ for field, member in pairs(members) do
   if member.till <= now then gone[#gone + 1] = field else count = count + 1 end
 end
 for _, field in ipairs(gone) do members[field] = nil end
+for field, one in pairs(departed) do
+  if one.till <= now then gone[#gone + 1] = field end
+end
+for _, field in ipairs(gone) do departed[field] = nil end
 
 local function free()
   if now < fleet.quiet then return 0 end
@@ -164,8 +176,9 @@ if what == 'sync' then
   local report = {}
   for i, name in ipairs(names) do report[name] = tonumber(ARGV[i + 2]) end
   local id = 'm:' .. ARGV[2]
-  local known = members[id]
-  if known and known.seq >= report.seq then return {'stale'} end
+  local known, departing = members[id], 'l:' .. ARGV[2]
+  local last = known or departed[departing]
+  if last and last.seq >= report.seq then return {'stale'} end
   if not known and count >= MAX_MEMBERS then return {'members'} end
   local others = count - (known and 1 or 0)
   if others > 0 and (fleet.lease ~= report.lease or fleet.grace ~= report.grace) then
@@ -199,6 +212,7 @@ if what == 'sync' then
     if bound == 0 then
       members[id] = nil
       if known then gone[#gone + 1] = id end
+      redis.call('HSET', key, departing, show(report.seq) .. ' ' .. show(member.till))
     end
     call_those_who_help(targets(), id, was_contended)
   else

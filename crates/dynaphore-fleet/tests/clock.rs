@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dynaphore_fleet::{Ledger, Member, Report, Terms};
+use dynaphore_fleet::{Ledger, Member, Refusal, Report, Terms};
 
 const MAX: u32 = 10;
 const LEASE: Duration = Duration::from_secs(3);
@@ -414,6 +414,28 @@ fn all_who_want_more_than_there_is_have_as_much_over_many_turns() {
             let (low, high) = (alike.clone().min().unwrap(), alike.max().unwrap());
             assert!(high - low <= 1, "{max} {demands:?}: {portions:?}");
         }
+    }
+}
+
+#[test]
+fn a_report_that_comes_after_a_later_one_with_which_its_member_left_is_ignored() {
+    for joined in [false, true] {
+        let mut ledger = Ledger::new();
+        let now = Duration::from_secs(100);
+        if joined {
+            ledger.sync(now, &report(1, 1, 0, 4)).unwrap();
+        }
+        let leaving = Report {
+            leaving: true,
+            ..report(1, 3, 0, 0)
+        };
+        ledger.sync(now, &leaving).unwrap();
+        let late = ledger.sync(now, &report(1, 2, 0, 4));
+        assert_eq!(late, Err(Refusal::Stale), "{joined}");
+        assert_eq!(ledger.sync(now, &leaving), Err(Refusal::Stale));
+        assert!(ledger.snapshot(now).unwrap().members.is_empty());
+        // It is not kept for ever.
+        assert!(ledger.sync(now + LEASE, &report(1, 2, 0, 4)).is_ok());
     }
 }
 

@@ -115,6 +115,9 @@ async fn what_is_no_fleet_is_told_and_left_alone() {
         with(["m:1", "1 2 3 4 5 6"]),
         with(["m:1", "1 2 3 4 5 6 nan"]),
         with(["m:1", "1 2 3 4 5 6 7 8"]),
+        with(["l:1", "1"]),
+        with(["l:1", "1 2 3"]),
+        with(["l:1", "1 -2"]),
         with(["m:\u{0}\u{fffd}", "\r\n"]),
     ] {
         let server = Server::start(&[]);
