@@ -85,6 +85,8 @@ impl Ledger {
             // than that of a newcomer to an empty server.
             self.version = 2;
         }
+        // This store may have lost what it gave out.
+        self.fence = self.fence.max(report.fence);
         let fence = fence.unwrap_or_else(|| {
             self.fence = self.next(self.fence);
             self.fence

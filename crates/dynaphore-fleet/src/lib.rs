@@ -84,7 +84,8 @@
 //! for a lease and a grace. By then each member has reported or let go. The max that was
 //! set last comes with the reports, for its version is that of the time when it was set.
 //! One that nobody has set has version 1 for that long, and then 2. So a newcomer that
-//! founds the fleet again brings no max of its own.
+//! founds the fleet again brings no max of its own. The last fence comes with the reports
+//! too, so a server's clock that was put back before gives no lower one to them.
 //! A server's clock that is put back stands still for the ledger until it has caught up:
 //! nobody is forgotten meanwhile. Not covered: a *server's* clock that is put forward, and
 //! two servers that both take themselves for the primary: each grants up to max.

@@ -184,6 +184,7 @@ impl Member {
             demand,
             max: self.max,
             version: self.version,
+            fence: self.fence,
             lease: self.terms.lease,
             grace: self.terms.grace,
             leaving: self.leaving,

@@ -23,6 +23,8 @@ pub struct Report {
     pub max: u32,
     /// How new that is; 0 is what the member was told by its program.
     pub version: u64,
+    /// The number of the member's last life; 0 before the first.
+    pub fence: u64,
     /// How long a grant is good.
     pub lease: Duration,
     /// For how long after that what was out stays counted.

@@ -174,6 +174,7 @@ impl Store for Redis {
                 report.lease.as_micros().to_string(),
                 report.grace.as_micros().to_string(),
                 u8::from(report.leaving).to_string(),
+                report.fence.to_string(),
             ];
             let answer = self.run(fleet, &arguments).await?;
             let [fence, share, max, version, contended, short, next] =

@@ -172,7 +172,9 @@ local function save(id)
 end
 
 if what == 'sync' then
-  local names = {'seq', 'share', 'out', 'demand', 'max', 'version', 'lease', 'grace', 'leaving'}
+  local names = {
+    'seq', 'share', 'out', 'demand', 'max', 'version', 'lease', 'grace', 'leaving', 'fence',
+  }
   local report = {}
   for i, name in ipairs(names) do report[name] = tonumber(ARGV[i + 2]) end
   local id = 'm:' .. ARGV[2]
@@ -197,6 +199,7 @@ if what == 'sync' then
     fleet.version, fleet.max = report.version, report.max
   end
   if fleet.version == 1 and now >= fleet.quiet then fleet.version = 2 end
+  fleet.fence = math.max(fleet.fence, report.fence)
   if not known then fleet.fence = math.max(now, fleet.fence + 1) end
   local bound = math.max(report.share, report.out)
   local member = {

@@ -154,6 +154,7 @@ fn report(id: u64, seq: u64, share: u32, demand: u32) -> Report {
         demand,
         max: MAX,
         version: 0,
+        fence: 0,
         lease: LEASE,
         grace: GRACE,
         leaving: false,
@@ -437,6 +438,20 @@ fn a_report_that_comes_after_a_later_one_with_which_its_member_left_is_ignored()
         // It is not kept for ever.
         assert!(ledger.sync(now + LEASE, &report(1, 2, 0, 4)).is_ok());
     }
+}
+
+#[test]
+fn a_fence_does_not_fall_when_a_server_comes_back_empty_with_its_clock_put_back() {
+    let mut member = One::new(1).member;
+    let mut fences = Vec::new();
+    for seconds in [100, 7] {
+        let now = Duration::from_secs(seconds);
+        let report = member.report(now, 0, 0);
+        let (grant, _) = Ledger::new().sync(now, &report).unwrap();
+        member.granted(now, report.seq, &grant);
+        fences.push(grant.fence);
+    }
+    assert!(fences[1] > fences[0], "{fences:?}");
 }
 
 #[test]

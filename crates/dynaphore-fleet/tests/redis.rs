@@ -323,6 +323,7 @@ fn report(id: u64, seq: u64) -> Report {
         demand: 0,
         max: 0,
         version: 0,
+        fence: 0,
         lease: LEASE,
         grace: Duration::ZERO,
         leaving: false,
@@ -421,6 +422,7 @@ fn the_script_does_what_the_ledger_does() {
                             demand: out + waits,
                             max,
                             version,
+                            fence: version,
                             lease: Duration::from_secs(3_000_000_000),
                             leaving,
                             ..report(id, seqs[at])
