@@ -124,8 +124,9 @@ impl Ledger {
             record.counted = bound.max(share);
         }
         let calls = self.calls(&targets, report.id, was_contended);
-        let short = share < target;
-        let next = (short || report.demand > share).then(|| self.next_expiry(report.id));
+        let next = (share < target || report.demand > share).then(|| self.next_expiry(report.id));
+        // While nothing grows it has nothing to ask for.
+        let short = share < target && self.now >= self.quiet_until;
         Ok((self.grant(fence, share, short, next.flatten()), calls))
     }
 

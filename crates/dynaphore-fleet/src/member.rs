@@ -10,8 +10,13 @@ const PACE: Duration = Duration::from_millis(10);
 /// Between two reports, where the store's clock has said when to ask.
 const SHORTEST_PACE: Duration = Duration::from_millis(1);
 
-/// Between two reports of a member that has a right to more.
+/// Between two reports of a member that has a right to more, and needs it.
 const SHORT_PACE: Duration = Duration::from_millis(20);
+
+/// Between two reports where the first had no answer. Twice as long after each more, up
+/// to the second.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LAST_PAUSE: Duration = Duration::from_millis(320);
 
 /// A member lets go so much before its lease is over, since a thread wakes up late.
 const RESERVE: Duration = Duration::from_millis(3);
@@ -48,6 +53,8 @@ pub struct Member {
     told_out: u32,
     contended: bool,
     short: bool,
+    /// How long to wait after a report that had no answer.
+    pause: Option<Duration>,
     /// When others' permits may come back by themselves.
     asks_at: Option<Duration>,
     /// It has a shrink to acknowledge, or is called.
@@ -74,6 +81,7 @@ impl Member {
             told_out: 0,
             contended: false,
             short: false,
+            pause: None,
             asks_at: None,
             urgent: true,
             leaving: false,
@@ -144,9 +152,11 @@ impl Member {
         let idle = self.contended && demand < self.share;
         // If it has asked for more than it got, asking for still more changes nothing.
         let wants_more = demand > self.share && self.told_demand <= self.share;
-        let pace = if self.urgent || idle || wants_more || over_max {
+        let pace = if let Some(pause) = self.pause {
+            pause.min(self.terms.lease / 3)
+        } else if self.urgent || idle || wants_more || over_max {
             PACE
-        } else if self.short {
+        } else if self.short && demand > self.share {
             SHORT_PACE
         } else {
             self.terms.lease / 3
@@ -197,6 +207,7 @@ impl Member {
             return;
         };
         self.open = false;
+        self.pause = None;
         if grant.version > self.version {
             (self.version, self.max) = (grant.version, grant.max);
         }
@@ -218,9 +229,8 @@ impl Member {
     pub fn failed(&mut self, seq: u64) {
         if seq == self.seq {
             self.open = false;
-            // Again after a while, not at once.
-            self.urgent = false;
-            self.short = true;
+            let longer = self.pause.map_or(FIRST_PAUSE, |pause| pause * 2);
+            self.pause = Some(longer.min(LAST_PAUSE));
         }
     }
 

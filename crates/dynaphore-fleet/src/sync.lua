@@ -229,7 +229,7 @@ if what == 'sync' then
   save(id)
   return {
     'granted', show(member.fence), show(share), show(fleet.max), show(fleet.version),
-    is_contended() and '1' or '0', share < target and '1' or '0',
+    is_contended() and '1' or '0', share < target and now >= fleet.quiet and '1' or '0',
     show(next),
   }
 end

@@ -61,7 +61,8 @@ impl World {
             ones: (0..members).map(One::new).collect(),
             answers: true,
         };
-        for _ in 0..200 {
+        // Idle ones get theirs at the second renewal.
+        for _ in 0..310 {
             world.tick();
         }
         assert_eq!(world.shares().iter().sum::<u32>(), MAX);
@@ -438,6 +439,50 @@ fn a_report_that_comes_after_a_later_one_with_which_its_member_left_is_ignored()
         // It is not kept for ever.
         assert!(ledger.sync(now + LEASE, &report(1, 2, 0, 4)).is_ok());
     }
+}
+
+#[test]
+fn who_has_all_it_can_use_reports_no_more_often_than_it_has_to() {
+    for members in 2..=16 {
+        let mut world = World::new(members);
+        for _ in 0..30 {
+            world.tick();
+        }
+        world.ones.push(One::new(members));
+        for _ in 0..5 {
+            // Three renewals, and an acknowledgement where shares have moved.
+            let reports = world.reports_in_a_lease();
+            assert!(
+                reports.iter().all(|&reports| reports <= 6),
+                "{members}: {reports:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn who_waits_for_the_end_of_the_quiet_time_does_not_ask_before() {
+    let mut world = World::new(3);
+    world.ledger = Ledger::new();
+    world.ledger.quiet(world.now, LEASE, GRACE);
+    world.ones.push(One::new(3));
+    world.ones.iter_mut().for_each(|one| one.demand = MAX);
+    // Renewals, what it wants, a call, the end, and an acknowledgement.
+    let reports = world.reports_in_a_lease();
+    assert!(reports.iter().all(|&reports| reports <= 8), "{reports:?}");
+}
+
+#[test]
+fn a_store_that_has_no_answer_is_asked_less_and_less_often() {
+    let mut world = World::new(2);
+    world.answers = false;
+    world.ones[0].demand = MAX;
+    let _ = world.reports_in_a_lease();
+    let reports = world.reports_in_a_lease();
+    assert!(
+        reports.iter().all(|reports| (6..=12).contains(reports)),
+        "{reports:?}"
+    );
 }
 
 #[test]
