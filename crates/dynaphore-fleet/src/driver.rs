@@ -163,6 +163,8 @@ impl<S: Store> Driver<S> {
                     self.listen().await;
                 }
             }
+            // Who has dropped the future does not wait.
+            unsettled.retain(|one| !one.is_closed());
             if !unsettled.is_empty() && asked.elapsed() >= SETTLED {
                 asked = Instant::now();
                 match self

@@ -141,6 +141,28 @@ async fn who_cannot_join_gives_back_what_it_may_have_been_granted() {
 }
 
 #[tokio::test]
+async fn who_waits_no_more_until_all_has_settled_has_the_store_asked_no_more() {
+    let (store, _reports) = Scripted::new(|_| Ok(grant(1, None)));
+    let snapshots = Arc::clone(&store.snapshots);
+    let left = || snapshots.lock().unwrap().len();
+    let fleet = Fleet::join(store, "db", options()).await.unwrap();
+    let nobody = || Err(Refusal::NoFleet.into());
+    snapshots.lock().unwrap().extend((0..9_999).map(|_| nobody()));
+    {
+        let mut settled = std::pin::pin!(fleet.settled());
+        while left() == 9_999 {
+            let waited = timeout(Duration::from_millis(1), settled.as_mut()).await;
+            assert!(waited.is_err(), "it has not settled");
+        }
+    }
+    // What the thread has begun is over when it answers.
+    assert!(fleet.snapshot().await.is_err());
+    let before = left();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(left(), before);
+}
+
+#[tokio::test]
 async fn a_share_of_more_permits_than_a_semaphore_has_is_cut() {
     let (store, _reports) = Scripted::new(|_| Ok(grant(u32::MAX, None)));
     let fleet = Fleet::join(store, "db", options()).await.unwrap();
