@@ -218,7 +218,7 @@ impl Member {
         self.asks_at = grant
             .next_expiry
             .map(|left| sent.saturating_add(left.max(SHORTEST_PACE)));
-        self.deadline = Some(sent + self.good_for());
+        self.deadline = Some(sent.saturating_add(self.good_for()));
         // A shrink is acknowledged at once.
         self.urgent |= grant.share < self.share;
         self.share = if self.leaving { 0 } else { grant.share };

@@ -1,5 +1,5 @@
 -- What ledger.rs does, on a hash in Redis, by Redis's clock. Numbers are whole and less
--- than 2^53.
+-- than 2^53 - 2^32: so one and a number of permits or a lease more is exact too.
 --
 -- KEYS[1]  the hash of the fleet: `format`, `max`, `version`, `lease`, `grace`, `fence`,
 --          `quiet`, `now`, `run`, for each member `m:<id>`, which is
@@ -13,12 +13,14 @@ local MAX_MEMBERS = 1024
 
 local function whole(text)
   if type(text) ~= 'string' or not text:match('^%d+$') or #text > 16 then return nil end
-  return tonumber(text)
+  local n = tonumber(text)
+  return n < 2^53 - 2^32 and n or nil
 end
 -- Permits: less than 2^32.
 local function permits(n) return n and n < 4294967296 end
--- Which server process this is.
-local function run() return redis.call('INFO', 'server'):match('run_id:(%x+)') or '' end
+-- Which server process this is. Where that is not told, a restart would go unnoticed.
+local run = redis.call('INFO', 'server'):match('run_id:(%x+)')
+if not run then return redis.error_reply('ERR the server does not tell its run_id') end
 local function show(n) return string.format('%.0f', n) end
 
 -- Read and check all of it before anything is changed.
@@ -188,9 +190,9 @@ if what == 'sync' then
   end
   -- Another server process than the last time, or an empty one: it may have forgotten
   -- members.
-  if raw.run ~= run() then
+  if raw.run ~= run then
     fleet.quiet = now + report.lease + report.grace
-    raw.run = run()
+    raw.run = run
   end
   local was_contended = is_contended()
   fleet.lease, fleet.grace = report.lease, report.grace
@@ -251,7 +253,7 @@ if what == 'max' then
 end
 
 -- A snapshot changes nothing.
-local complete = raw.run == run() and now >= fleet.quiet
+local complete = raw.run == run and now >= fleet.quiet
 local answer = {'snapshot', show(fleet.max), complete and '1' or '0'}
 for _, member in pairs(members) do
   answer[#answer + 1] = table.concat({

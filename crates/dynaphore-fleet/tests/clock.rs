@@ -346,6 +346,23 @@ fn who_waits_has_what_others_leave_idle_since_their_last_report_within_100_ms() 
 }
 
 #[test]
+fn a_lease_and_a_time_may_be_as_long_as_there_are() {
+    let terms = Terms {
+        lease: Duration::MAX,
+        ..One::terms()
+    };
+    let mut member = Member::new(1, MAX, terms);
+    let report = member.report(LEASE, 0, 0);
+    let (grant, _) = Ledger::new().sync(LEASE, &report).unwrap();
+    member.granted(LEASE, report.seq, &grant);
+    assert!(member.is_live());
+    let mut member = Member::new(1, MAX, One::terms());
+    let report = member.report(Duration::MAX, 0, 0);
+    member.granted(Duration::MAX, report.seq, &grant);
+    assert_eq!(member.deadline(), None, "it is over at once");
+}
+
+#[test]
 fn who_is_told_of_a_lower_max_lets_go_of_what_it_leaves_idle() {
     let mut world = World::new(2);
     world.ones[0].demand = 6;

@@ -107,6 +107,7 @@ async fn what_is_no_fleet_is_told_and_left_alone() {
         with(["max", "-3"]),
         with(["max", "99999999999999999999999999"]),
         with(["max", "4294967296"]),
+        with(["now", "9007194959773696"]),
         with(["m:1", "1 1 4294967296 0 0 0 9000000000000000"]),
         with(["max", "0x10"]),
         with(["lease", "1.5"]),

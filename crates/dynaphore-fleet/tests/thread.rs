@@ -4,7 +4,10 @@
 use std::{
     collections::VecDeque,
     future,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -184,6 +187,22 @@ async fn settled_waits_until_the_store_knows_all_that_it_may_have_forgotten() {
     *snapshots.lock().unwrap() = [nobody, Ok(incomplete), Ok(complete)].into();
     fleet.settled().await.unwrap();
     assert!(snapshots.lock().unwrap().is_empty(), "it has seen the last");
+}
+
+#[tokio::test]
+async fn a_clock_may_use_the_store_that_reads_it() {
+    let itself = Arc::new(OnceLock::<Memory>::new());
+    let (known, busy) = (Arc::clone(&itself), AtomicBool::new(false));
+    let store = Memory::with_clock(move || {
+        if !busy.swap(true, Relaxed) {
+            known.get().unwrap().forget_all(LEASE, Duration::ZERO);
+            busy.store(false, Relaxed);
+        }
+        Duration::ZERO
+    });
+    assert!(itself.set(store.clone()).is_ok());
+    let joined = timeout(PATIENCE, Fleet::join(store, "db", options())).await;
+    joined.expect("nobody holds the store").unwrap();
 }
 
 #[tokio::test]
