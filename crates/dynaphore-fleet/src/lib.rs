@@ -90,11 +90,21 @@
 //! nobody is forgotten meanwhile. Not covered: a *server's* clock that is put forward, and
 //! two servers that both take themselves for the primary: each grants up to max.
 //!
-//! **A member stood still for longer than its lease** (`SIGSTOP`, a laptop's lid, a
-//! machine that is moved). Nobody can take permits from one who does not run. When it goes
-//! on, it has the permits it had, and until its thread has run (within 10 ms, if there is a
-//! processor) it may take more. Meanwhile the store has given its share to others. Where
-//! that matters, set a grace, or let the resource check the [fence](Fleet::fence).
+//! **The first to report to an empty server has another lease.** The fleet has that one
+//! then, and members with the old one are refused. If the new one is shorter, the store may
+//! grant what they still have. So give all members the same lease and grace, and to change
+//! them end all members first.
+//!
+//! **A member stood still for longer than its lease** (`SIGSTOP`, a machine that is moved or
+//! sleeps). Nobody can take permits from one who does not run. When it goes on, it has the
+//! permits it had, and until its thread has run (at once, if there is a processor) it may
+//! take more. Meanwhile the store has given its share to others. Where that matters, set a
+//! grace, or let the resource check the [fence](Fleet::fence).
+//!
+//! **A machine slept, and its monotonic clock does not count that** (`Instant`, on Linux and
+//! macOS; on a virtual machine it depends). To such a member no time has passed. It may take
+//! more until its next report is answered, that is for a third of the lease; if the store
+//! cannot be reached, for what was left of the lease.
 #![forbid(unsafe_code)]
 
 mod driver;

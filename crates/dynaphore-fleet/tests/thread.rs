@@ -150,7 +150,10 @@ async fn who_waits_no_more_until_all_has_settled_has_the_store_asked_no_more() {
     let left = || snapshots.lock().unwrap().len();
     let fleet = Fleet::join(store, "db", options()).await.unwrap();
     let nobody = || Err(Refusal::NoFleet.into());
-    snapshots.lock().unwrap().extend((0..9_999).map(|_| nobody()));
+    snapshots
+        .lock()
+        .unwrap()
+        .extend((0..9_999).map(|_| nobody()));
     {
         let mut settled = std::pin::pin!(fleet.settled());
         while left() == 9_999 {
