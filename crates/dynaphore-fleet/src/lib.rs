@@ -39,14 +39,14 @@
 //!    as it was: the next report, which has the lower share in force, is the
 //!    acknowledgement. The member sends that at once.
 //! 4. A report that comes twice, or after a later one, is ignored by its `seq`. The store
-//!    keeps that of a member that has left for a lease and a grace. One that
-//!    overtakes nothing but was given up on is harmless: its grant is never applied, and
-//!    between it and the next report the member has raised nothing.
+//!    keeps that of a member that has left for a lease and a grace. One that overtakes
+//!    nothing but was given up on is harmless: its grant is never applied, and between it
+//!    and the next report the member has raised nothing.
 //! 5. A report is sent before the store reads its clock. The member counts its lease from
 //!    the sending, less the bound on drift and 3 ms for its thread to wake up, and puts its
 //!    max to 0 then. So by the store's clock this is before `until` less grace, whatever
-//!    the member's clock shows: only its rate matters. From there on it takes nothing, and what is still out has the grace to
-//!    come back, and stays counted meanwhile.
+//!    the member's clock shows: only its rate matters. From there on it takes nothing, and
+//!    what is still out has the grace to come back, and stays counted meanwhile.
 //! 6. A member that joins again reports what is still out from its last life, and that is
 //!    counted at once, above max if need be: nothing grows until it fits.
 //!

@@ -7,7 +7,6 @@ use redis::{
     Client, IntoConnectionInfo, RedisError, Script,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
-
 use tokio::time::timeout;
 
 use crate::{
@@ -16,8 +15,8 @@ use crate::{
     store::{BoxFuture, Calls, Store},
 };
 
-/// How long a connection, a subscription and an answer are waited for. Members wait for a third of
-/// their lease, where that is less.
+/// How long a connection, a subscription and an answer are waited for. Members wait for a
+/// third of their lease, where that is less.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The store in a Redis server, version 7, or in Valkey. A clone has connections of its own.
