@@ -111,9 +111,12 @@ impl<S: Store> Driver<S> {
         // Listens first, so that no call is missed from its first report on.
         self.listen().await;
         let first = self.report().await;
-        let failed = first.is_err();
+        let error = first.as_ref().err().cloned();
         let left = joined.send(first.map(drop)).is_err();
-        if failed {
+        if let Some(error) = error {
+            if error.may_pass() {
+                self.retract().await;
+            }
             return;
         }
         let _end = End(Arc::clone(&self.side.shared));
@@ -150,15 +153,18 @@ impl<S: Store> Driver<S> {
             let (out, demand) = self.side.look();
             if self.side.member.is_due(self.side.now(), out, demand) {
                 let last = self.report().await;
+                let answered = last.is_ok();
                 // All is back, and the store knows, or finds out by itself.
                 let gone = leaving && self.side.look().0 == 0;
                 if gone && (last.is_ok_and(|out| out == 0) || !self.side.member.is_live()) {
                     return;
                 }
-                if self.calls.is_none() {
+                if answered && self.calls.is_none() {
                     self.listen().await;
                 }
             }
+            // Who has dropped the future does not wait.
+            unsettled.retain(|one| !one.is_closed());
             if !unsettled.is_empty() && asked.elapsed() >= SETTLED {
                 asked = Instant::now();
                 match self
@@ -199,6 +205,8 @@ impl<S: Store> Driver<S> {
             }
             Err(error) => {
                 self.side.member.failed(report.seq);
+                // If the server has lost its power, nobody ends this connection.
+                self.calls = None;
                 *self
                     .side
                     .shared
@@ -208,6 +216,15 @@ impl<S: Store> Driver<S> {
                 Err(error)
             }
         }
+    }
+
+    /// Leaves a fleet that it could not join: only the answer may have been lost. The
+    /// semaphore is left alone, since the next attempt may have it by now.
+    async fn retract(&mut self) {
+        self.side.member.leave();
+        let report = self.side.member.report(self.side.now(), 0, 0);
+        let call = self.store.sync(&self.name, &report);
+        let _ = time::timeout(self.patience, call).await;
     }
 
     async fn listen(&mut self) {
@@ -272,10 +289,8 @@ impl Side {
 
     async fn tick(&mut self) {
         if let Some(ticks) = &mut self.ticks {
-            let asks_at = self.member.asks_at();
-            let asks_at = asks_at.and_then(|at| self.start.checked_add(at));
-            // One that has passed is dealt with.
-            match asks_at.filter(|at| *at > Instant::now()) {
+            let wakes_at = self.member.wakes_at(self.start.elapsed());
+            match wakes_at.and_then(|at| self.start.checked_add(at)) {
                 Some(at) => _ = time::timeout_at(at.into(), ticks.tick()).await,
                 None => _ = ticks.tick().await,
             }

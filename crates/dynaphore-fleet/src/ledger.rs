@@ -35,6 +35,9 @@ pub struct Ledger {
     quiet_until: Duration,
     now: Duration,
     members: BTreeMap<u64, Record>,
+    /// The last report of each that has left, and until when it is kept: one that comes
+    /// later, and was sent before, brings nobody back.
+    departed: BTreeMap<u64, (u64, Duration)>,
 }
 
 /// An answer, and the fences of those who should report soon.
@@ -55,7 +58,9 @@ impl Ledger {
     pub fn sync(&mut self, now: Duration, report: &Report) -> Result<Answer, Refusal> {
         self.tick(now);
         let known = self.members.get(&report.id);
-        if known.is_some_and(|record| record.seq >= report.seq) {
+        let departed = self.departed.get(&report.id).map(|departed| departed.0);
+        let last = known.map(|record| record.seq).or(departed);
+        if last.is_some_and(|seq| seq >= report.seq) {
             return Err(Refusal::Stale);
         }
         if known.is_none() && self.members.len() >= MAX_MEMBERS {
@@ -66,6 +71,7 @@ impl Ledger {
             return Err(Refusal::OtherLease);
         }
         let fence = known.map(|record| record.fence);
+        let was_contended = self.is_contended();
         (self.lease, self.grace) = (report.lease, report.grace);
         if self.version == 0 {
             // Older than all that anybody has set.
@@ -74,6 +80,13 @@ impl Ledger {
         if report.version > self.version {
             (self.version, self.max) = (report.version, report.max);
         }
+        if self.version == 1 && self.now >= self.quiet_until {
+            // Whoever was here before has reported by now. From here on this max is newer
+            // than that of a newcomer to an empty server.
+            self.version = 2;
+        }
+        // This store may have lost what it gave out.
+        self.fence = self.fence.max(report.fence);
         let fence = fence.unwrap_or_else(|| {
             self.fence = self.next(self.fence);
             self.fence
@@ -95,10 +108,12 @@ impl Ledger {
             // Nothing is granted to it. What it has out stays counted.
             if bound == 0 {
                 self.members.remove(&report.id);
+                let until = self.after(report.lease, report.grace);
+                self.departed.insert(report.id, (report.seq, until));
             } else if let Some(record) = self.members.get_mut(&report.id) {
                 record.share = 0;
             }
-            let calls = self.calls(&self.targets(), report.id);
+            let calls = self.calls(&self.targets(), report.id, was_contended);
             return Ok((self.grant(fence, 0, false, None), calls));
         }
         let targets = self.targets();
@@ -108,9 +123,10 @@ impl Ledger {
             record.share = share;
             record.counted = bound.max(share);
         }
-        let calls = self.calls(&targets, report.id);
-        let short = share < target;
-        let next = (short || report.demand > share).then(|| self.next_expiry(report.id));
+        let calls = self.calls(&targets, report.id, was_contended);
+        let next = (share < target || report.demand > share).then(|| self.next_expiry(report.id));
+        // While nothing grows it has nothing to ask for.
+        let short = share < target && self.now >= self.quiet_until;
         Ok((self.grant(fence, share, short, next.flatten()), calls))
     }
 
@@ -124,13 +140,15 @@ impl Ledger {
         if self.version == 0 {
             return Err(Refusal::NoFleet);
         }
+        let was_contended = self.is_contended();
         self.version = self.next(self.version);
         self.max = max;
         let targets = self.targets();
+        let all = !was_contended && self.is_contended();
         let concerned = self
             .members
             .iter()
-            .filter(|(id, m)| m.share != targets[*id]);
+            .filter(|(id, m)| all || m.share != targets[*id]);
         Ok(concerned.map(|(_, m)| m.fence).collect())
     }
 
@@ -177,6 +195,7 @@ impl Ledger {
     fn tick(&mut self, now: Duration) {
         self.now = self.now.max(now);
         self.members.retain(|_, record| record.until > self.now);
+        self.departed.retain(|_, (_, until)| *until > self.now);
     }
 
     /// Larger than `last`, and than all that a store with the same clock has given
@@ -210,83 +229,79 @@ impl Ledger {
     /// else to each the same, but for those who ask for less (max-min fairness). What
     /// nobody asks for goes to all alike. The sum is max, if there are members.
     fn targets(&self) -> BTreeMap<u64, u32> {
-        let turn = self.turn();
-        let mut order: Vec<_> = self
-            .members
-            .iter()
-            .map(|(id, m)| (m.demand, place(m.fence, turn), m.fence, *id))
-            .collect();
+        let order = self.members.iter().map(|(id, m)| (m.demand, m.fence, *id));
+        let mut order: Vec<_> = order.collect();
         order.sort_unstable();
-        let wanting = order.iter().filter(|one| one.0 > 0).count();
         let mut left = self.max;
         let mut targets = BTreeMap::new();
-        if wanting > left as usize {
-            // One each, in turn.
-            order.sort_unstable_by_key(|one| (one.0 == 0, one.1, one.2));
-            for one in &order {
-                let target = left.min(1);
-                left -= target;
-                targets.insert(one.3, target);
+        for (i, (demand, _, id)) in order.iter().enumerate() {
+            if *demand > left / (order.len() - i) as u32 {
+                break;
             }
+            left -= demand;
+            targets.insert(*id, *demand);
+        }
+        // Those who ask for more than that; all, if nobody does.
+        let mut rest = match targets.len() {
+            served if served < order.len() => order.split_off(served),
+            _ => order,
+        };
+        rest.sort_unstable_by_key(|(_, fence, _)| *fence);
+        let (n, left) = (rest.len() as u64, u64::from(left));
+        if n == 0 {
             return targets;
         }
-        let mut waiting = order.len() as u32;
-        for one in &order {
-            let target = one.0.min(left / waiting);
-            left -= target;
-            waiting -= 1;
-            targets.insert(one.3, target);
-        }
-        let mut waiting = order.len() as u32;
-        for one in &order {
-            let more = left / waiting;
-            left -= more;
-            waiting -= 1;
-            *targets.entry(one.3).or_default() += more;
+        // What cannot be shared out goes to the next ones in each turn, so that all have
+        // it equally often.
+        let (each, more) = (left / n, left % n);
+        let first = self.turn() % n * more % n;
+        for (i, (_, _, id)) in (0..).zip(rest) {
+            let one = u64::from((i + n - first) % n < more);
+            *targets.entry(id).or_default() += (each + one) as u32;
         }
         targets
     }
 
-    /// Counts leases.
+    /// Counts leases, by which what is not enough goes round.
     fn turn(&self) -> u64 {
         (self.now.as_micros() / self.lease.as_micros().max(1)) as u64
     }
 
-    /// Who, besides `id`, can help those who are short, or can be helped.
-    fn calls(&self, targets: &BTreeMap<u64, u32>, id: u64) -> Vec<u64> {
+    /// More is asked for than there is.
+    fn is_contended(&self) -> bool {
+        let asked: u64 = self.members.values().map(|m| u64::from(m.demand)).sum();
+        asked > u64::from(self.max)
+    }
+
+    /// Who, besides `id`, can help those who are short, or can be helped. And all, once
+    /// there is no more enough: they may have become idle since they reported.
+    fn calls(&self, targets: &BTreeMap<u64, u32>, id: u64, was_contended: bool) -> Vec<u64> {
+        let all = !was_contended && self.is_contended();
         let short =
             |id: &u64, m: &Record| m.share < m.demand.min(targets.get(id).copied().unwrap_or(0));
-        if !self.members.iter().any(|(id, m)| short(id, m)) {
+        if !all && !self.members.iter().any(|(id, m)| short(id, m)) {
             return Vec::new();
         }
         let free = self.free() > 0;
         self.members
             .iter()
             .filter(|(other, m)| {
-                **other != id && (m.share > targets[*other] || free && short(other, m))
+                let helps = m.share > targets[*other] || free && short(other, m);
+                **other != id && (all || helps)
             })
             .map(|(_, m)| m.fence)
             .collect()
     }
 
     fn grant(&self, fence: u64, share: u32, short: bool, next: Option<Duration>) -> Grant {
-        let asked: u64 = self.members.values().map(|m| u64::from(m.demand)).sum();
         Grant {
             fence,
             share,
             max: self.max,
             version: self.version,
-            contended: asked > u64::from(self.max),
+            contended: self.is_contended(),
             short,
             next_expiry: next,
         }
     }
-}
-
-/// Where a member stands among those who ask for as much: all move on by the same
-/// number with each lease, so that all have their turn. A product of less than 2^53,
-/// since Lua has no other numbers.
-fn place(fence: u64, turn: u64) -> u64 {
-    const PRIME: u64 = 1_000_003;
-    ((fence % PRIME) * 7_919 + (turn % PRIME) * 104_729) % PRIME
 }

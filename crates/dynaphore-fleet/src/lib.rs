@@ -38,21 +38,24 @@
 //! 3. A grant that is lost raises `counted` and no max. One that shrinks leaves `counted`
 //!    as it was: the next report, which has the lower share in force, is the
 //!    acknowledgement. The member sends that at once.
-//! 4. A report that comes twice, or after a later one, is ignored by its `seq`. One that
-//!    overtakes nothing but was given up on is harmless: its grant is never applied, and
-//!    between it and the next report the member has raised nothing.
+//! 4. A report that comes twice, or after a later one, is ignored by its `seq`. The store
+//!    keeps that of a member that has left for a lease and a grace. One that overtakes
+//!    nothing but was given up on is harmless: its grant is never applied, and between it
+//!    and the next report the member has raised nothing.
 //! 5. A report is sent before the store reads its clock. The member counts its lease from
-//!    the sending, less the bound on drift, and puts its max to 0 then. So by the store's
-//!    clock this is before `until` less grace, whatever the member's clock shows: only its
-//!    rate matters. From there on it takes nothing, and what is still out has the grace to
-//!    come back, and stays counted meanwhile.
+//!    the sending, less the bound on drift and 3 ms for its thread to wake up, and puts its
+//!    max to 0 then. So by the store's clock this is before `until` less grace, whatever
+//!    the member's clock shows: only its rate matters. From there on it takes nothing, and
+//!    what is still out has the grace to come back, and stays counted meanwhile.
 //! 6. A member that joins again reports what is still out from its last life, and that is
 //!    counted at once, above max if need be: nothing grows until it fits.
 //!
 //! **Nothing is left idle while somebody waits.** A report that leaves a member short of
 //! its part makes the store *call* those who have more than theirs; they let go of what
 //! they do not use, and report. A report that frees something makes it call those who
-//! are short. Calls may be lost: the next renewal, at a third of the lease, does the same.
+//! are short. One with which the fleet asks for more than max makes it call all others:
+//! from then on they know that it matters what they leave idle. Calls may be lost: the next
+//! renewal, at a third of the lease, does the same.
 //!
 //! **The share of a member that has died is back as the store forgets it.** Nobody reports
 //! then who could make the store call others. So a grant to a member that could use more
@@ -80,15 +83,28 @@
 //! A ledger without a past, and one that another server process wrote, grants no growth
 //! for a lease and a grace. By then each member has reported or let go. The max that was
 //! set last comes with the reports, for its version is that of the time when it was set.
+//! One that nobody has set has version 1 for that long, and then 2. So a newcomer that
+//! founds the fleet again brings no max of its own. The last fence comes with the reports
+//! too, so a server's clock that was put back before gives no lower one to them.
 //! A server's clock that is put back stands still for the ledger until it has caught up:
 //! nobody is forgotten meanwhile. Not covered: a *server's* clock that is put forward, and
 //! two servers that both take themselves for the primary: each grants up to max.
 //!
-//! **A member stood still for longer than its lease** (`SIGSTOP`, a laptop's lid, a
-//! machine that is moved). Nobody can take permits from one who does not run. When it goes
-//! on, it has the permits it had, and until its thread has run (within 10 ms, if there is a
-//! processor) it may take more. Meanwhile the store has given its share to others. Where
-//! that matters, set a grace, or let the resource check the [fence](Fleet::fence).
+//! **The first to report to an empty server has another lease.** The fleet has that one
+//! then, and members with the old one are refused. If the new one is shorter, the store may
+//! grant what they still have. So give all members the same lease and grace, and to change
+//! them end all members first.
+//!
+//! **A member stood still for longer than its lease** (`SIGSTOP`, a machine that is moved or
+//! sleeps). Nobody can take permits from one who does not run. When it goes on, it has the
+//! permits it had, and until its thread has run (at once, if there is a processor) it may
+//! take more. Meanwhile the store has given its share to others. Where that matters, set a
+//! grace, or let the resource check the [fence](Fleet::fence).
+//!
+//! **A machine slept, and its monotonic clock does not count that** (`Instant`, on Linux and
+//! macOS; on a virtual machine it depends). To such a member no time has passed. It may take
+//! more until its next report is answered, that is for a third of the lease; if the store
+//! cannot be reached, for what was left of the lease.
 #![forbid(unsafe_code)]
 
 mod driver;

@@ -10,8 +10,16 @@ const PACE: Duration = Duration::from_millis(10);
 /// Between two reports, where the store's clock has said when to ask.
 const SHORTEST_PACE: Duration = Duration::from_millis(1);
 
-/// Between two reports of a member that has a right to more.
+/// Between two reports of a member that has a right to more, and needs it.
 const SHORT_PACE: Duration = Duration::from_millis(20);
+
+/// Between two reports where the first had no answer. Twice as long after each more, up
+/// to the second.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LAST_PAUSE: Duration = Duration::from_millis(320);
+
+/// A member lets go so much before its lease is over, since a thread wakes up late.
+const RESERVE: Duration = Duration::from_millis(3);
 
 /// What a program asks of its membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +53,8 @@ pub struct Member {
     told_out: u32,
     contended: bool,
     short: bool,
+    /// How long to wait after a report that had no answer.
+    pause: Option<Duration>,
     /// When others' permits may come back by themselves.
     asks_at: Option<Duration>,
     /// It has a shrink to acknowledge, or is called.
@@ -71,6 +81,7 @@ impl Member {
             told_out: 0,
             contended: false,
             short: false,
+            pause: None,
             asks_at: None,
             urgent: true,
             leaving: false,
@@ -101,11 +112,12 @@ impl Member {
         self.deadline
     }
 
-    /// When others' permits may come back by themselves, and it wants them: look then,
-    /// and not later.
+    /// When to look at it next, and not later: its lease ends, or others' permits may come
+    /// back by themselves, and it wants them. What is before `now` has been dealt with.
     #[must_use]
-    pub fn asks_at(&self) -> Option<Duration> {
-        self.asks_at
+    pub fn wakes_at(&self, now: Duration) -> Option<Duration> {
+        let times = [self.deadline, self.asks_at].into_iter().flatten();
+        times.filter(|at| *at > now).min()
     }
 
     /// Lets go of a grant whose time is over. The caller puts the share in force.
@@ -140,9 +152,11 @@ impl Member {
         let idle = self.contended && demand < self.share;
         // If it has asked for more than it got, asking for still more changes nothing.
         let wants_more = demand > self.share && self.told_demand <= self.share;
-        let pace = if self.urgent || idle || wants_more || over_max {
+        let pace = if let Some(pause) = self.pause {
+            pause.min(self.terms.lease / 3)
+        } else if self.urgent || idle || wants_more || over_max {
             PACE
-        } else if self.short {
+        } else if self.short && demand > self.share {
             SHORT_PACE
         } else {
             self.terms.lease / 3
@@ -180,6 +194,7 @@ impl Member {
             demand,
             max: self.max,
             version: self.version,
+            fence: self.fence,
             lease: self.terms.lease,
             grace: self.terms.grace,
             leaving: self.leaving,
@@ -192,6 +207,7 @@ impl Member {
             return;
         };
         self.open = false;
+        self.pause = None;
         if grant.version > self.version {
             (self.version, self.max) = (grant.version, grant.max);
         }
@@ -202,7 +218,7 @@ impl Member {
         self.asks_at = grant
             .next_expiry
             .map(|left| sent.saturating_add(left.max(SHORTEST_PACE)));
-        self.deadline = Some(sent + self.good_for());
+        self.deadline = Some(sent.saturating_add(self.good_for()));
         // A shrink is acknowledged at once.
         self.urgent |= grant.share < self.share;
         self.share = if self.leaving { 0 } else { grant.share };
@@ -213,9 +229,8 @@ impl Member {
     pub fn failed(&mut self, seq: u64) {
         if seq == self.seq {
             self.open = false;
-            // Again after a while, not at once.
-            self.urgent = false;
-            self.short = true;
+            let longer = self.pause.map_or(FIRST_PAUSE, |pause| pause * 2);
+            self.pause = Some(longer.min(LAST_PAUSE));
         }
     }
 
@@ -223,6 +238,6 @@ impl Member {
     fn good_for(&self) -> Duration {
         let drift = self.terms.lease.as_micros() * u128::from(self.terms.drift_ppm) / 1_000_000;
         let drift = Duration::from_micros(u64::try_from(drift).unwrap_or(u64::MAX));
-        self.terms.lease.saturating_sub(drift)
+        self.terms.lease.saturating_sub(drift + RESERVE)
     }
 }

@@ -23,6 +23,8 @@ pub struct Report {
     pub max: u32,
     /// How new that is; 0 is what the member was told by its program.
     pub version: u64,
+    /// The number of the member's last life; 0 before the first.
+    pub fence: u64,
     /// How long a grant is good.
     pub lease: Duration,
     /// For how long after that what was out stays counted.
@@ -44,8 +46,8 @@ pub struct Grant {
     pub version: u64,
     /// More is asked for in the fleet than there is.
     pub contended: bool,
-    /// The member has a right to more than `share`, which others have not given
-    /// back yet.
+    /// The member has a right to more than `share`, which others have not given back yet. Not
+    /// said as long as the store may have forgotten members.
     pub short: bool,
     /// How long until the store forgets the first of the others, unless that one renews.
     /// Told to a member that could use more than `share`: it should ask again then.

@@ -7,6 +7,7 @@ use redis::{
     Client, IntoConnectionInfo, RedisError, Script,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
+use tokio::time::timeout;
 
 use crate::{
     error::StoreError,
@@ -14,8 +15,8 @@ use crate::{
     store::{BoxFuture, Calls, Store},
 };
 
-/// How long a connection and an answer are waited for. Members wait for a third of
-/// their lease, where that is less.
+/// How long a connection, a subscription and an answer are waited for. Members wait for a
+/// third of their lease, where that is less.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The store in a Redis server, version 7, or in Valkey. A clone has connections of its own.
@@ -172,6 +173,7 @@ impl Store for Redis {
                 report.lease.as_micros().to_string(),
                 report.grace.as_micros().to_string(),
                 u8::from(report.leaving).to_string(),
+                report.fence.to_string(),
             ];
             let answer = self.run(fleet, &arguments).await?;
             let [fence, share, max, version, contended, short, next] =
@@ -229,8 +231,15 @@ impl Store for Redis {
 
     fn calls<'a>(&'a mut self, fleet: &'a str) -> BoxFuture<'a, Result<Calls, StoreError>> {
         Box::pin(async move {
-            let mut connection = self.client.get_async_pubsub().await?;
-            connection.subscribe(channel(fleet)).await?;
+            let subscribed = async {
+                let mut connection = self.client.get_async_pubsub().await?;
+                connection.subscribe(channel(fleet)).await?;
+                Ok::<_, RedisError>(connection)
+            };
+            // The client library waits here for ever.
+            let connection = timeout(PATIENCE, subscribed)
+                .await
+                .map_err(StoreError::lost)??;
             let calls = connection.into_on_message().map(|message| {
                 let text: String = message.get_payload().unwrap_or_default();
                 text.split(' ')

@@ -123,10 +123,12 @@ impl Memory {
         fleet: &str,
         change: impl FnOnce(&mut Ledger, Duration) -> Result<(T, Vec<u64>), Refusal>,
     ) -> Result<T, StoreError> {
+        // It is the user's, so without the lock. The ledger's time does not go back.
+        let now = (self.0.now)();
         let (answer, fences) = {
             let mut ledgers = self.lock();
             let ledger = ledgers.entry(fleet.to_owned()).or_default();
-            change(ledger, (self.0.now)())?
+            change(ledger, now)?
         };
         if !fences.is_empty() {
             // Nobody may be listening.

@@ -1,28 +1,31 @@
 -- What ledger.rs does, on a hash in Redis, by Redis's clock. Numbers are whole and less
--- than 2^53.
+-- than 2^53 - 2^32: so one and a number of permits or a lease more is exact too.
 --
 -- KEYS[1]  the hash of the fleet: `format`, `max`, `version`, `lease`, `grace`, `fence`,
---          `quiet`, `now`, `run`, and for each member `m:<id>`, which is
---          "fence seq share counted out demand until". Times are in microseconds.
+--          `quiet`, `now`, `run`, for each member `m:<id>`, which is
+--          "fence seq share counted out demand until", and for who has left `l:<id>`,
+--          which is "seq until". Times are in microseconds.
 -- KEYS[2]  the channel on which members are called
 -- ARGV[1]  "sync", "max" or "snapshot", then its arguments
 
 local key, channel, what = KEYS[1], KEYS[2], ARGV[1]
-local MAX_MEMBERS, PRIME = 1024, 1000003
+local MAX_MEMBERS = 1024
 
 local function whole(text)
   if type(text) ~= 'string' or not text:match('^%d+$') or #text > 16 then return nil end
-  return tonumber(text)
+  local n = tonumber(text)
+  return n < 2^53 - 2^32 and n or nil
 end
 -- Permits: less than 2^32.
 local function permits(n) return n and n < 4294967296 end
--- Which server process this is.
-local function run() return redis.call('INFO', 'server'):match('run_id:(%x+)') or '' end
+-- Which server process this is. Where that is not told, a restart would go unnoticed.
+local run = redis.call('INFO', 'server'):match('run_id:(%x+)')
+if not run then return redis.error_reply('ERR the server does not tell its run_id') end
 local function show(n) return string.format('%.0f', n) end
 
 -- Read and check all of it before anything is changed.
 local flat = redis.call('HGETALL', key)
-local fleet, members, count = {}, {}, 0
+local fleet, members, departed, count = {}, {}, {}, 0
 local raw = {}
 for i = 1, #flat, 2 do raw[flat[i]] = flat[i + 1] end
 if #flat > 0 and raw.format ~= '1' then
@@ -40,6 +43,13 @@ for field, value in pairs(raw) do
       id = field, fence = parts[1], seq = parts[2], share = parts[3],
       counted = parts[4], out = parts[5], demand = parts[6], till = parts[7],
     }
+  elseif field:sub(1, 2) == 'l:' then
+    local seq, till = value:match('^(%d+) (%d+)$')
+    seq, till = whole(seq), whole(till)
+    if not (seq and till) then
+      return {'foreign', 'who has left is not two numbers: ' .. field:sub(1, 40)}
+    end
+    departed[field] = {seq = seq, till = till}
   elseif field ~= 'format' and field ~= 'run' then
     fleet[field] = whole(value)
     if not fleet[field] then return {'foreign', 'not a number: ' .. field:sub(1, 40)} end
@@ -60,6 +70,10 @@ for field, member in pairs(members) do
   if member.till <= now then gone[#gone + 1] = field else count = count + 1 end
 end
 for _, field in ipairs(gone) do members[field] = nil end
+for field, one in pairs(departed) do
+  if one.till <= now then gone[#gone + 1] = field end
+end
+for _, field in ipairs(gone) do departed[field] = nil end
 
 local function free()
   if now < fleet.quiet then return 0 end
@@ -68,42 +82,36 @@ local function free()
   return math.max(left, 0)
 end
 
+local function is_contended()
+  local asked = 0
+  for _, member in pairs(members) do asked = asked + member.demand end
+  return asked > fleet.max
+end
+
 local function targets()
-  local turn = math.floor(now / math.max(fleet.lease, 1)) % PRIME
-  local order, wanting, targets = {}, 0, {}
-  for _, member in pairs(members) do
-    member.place = ((member.fence % PRIME) * 7919 + turn * 104729) % PRIME
-    order[#order + 1] = member
-    if member.demand > 0 then wanting = wanting + 1 end
-  end
-  local left = fleet.max
-  local function place(a, b)
-    if a.place ~= b.place then return a.place < b.place end
-    return a.fence < b.fence
-  end
-  if wanting > left then
-    table.sort(order, function(a, b)
-      if (a.demand == 0) ~= (b.demand == 0) then return b.demand == 0 end
-      return place(a, b)
-    end)
-    for _, member in ipairs(order) do
-      targets[member.id] = math.min(left, 1)
-      left = left - targets[member.id]
-    end
-    return targets
-  end
+  local order, rest, left, targets = {}, {}, fleet.max, {}
+  for _, member in pairs(members) do order[#order + 1] = member end
   table.sort(order, function(a, b)
     if a.demand ~= b.demand then return a.demand < b.demand end
-    return place(a, b)
+    return a.fence < b.fence
   end)
   for i, member in ipairs(order) do
-    targets[member.id] = math.min(member.demand, math.floor(left / (#order - i + 1)))
-    left = left - targets[member.id]
+    if #rest > 0 or member.demand > math.floor(left / (#order - i + 1)) then
+      rest[#rest + 1] = member
+    else
+      targets[member.id] = member.demand
+      left = left - member.demand
+    end
   end
-  for i, member in ipairs(order) do
-    local more = math.floor(left / (#order - i + 1))
-    targets[member.id] = targets[member.id] + more
-    left = left - more
+  if #rest == 0 then rest = order end
+  local n = #rest
+  table.sort(rest, function(a, b) return a.fence < b.fence end)
+  local more = left % n
+  local first = math.floor(now / math.max(fleet.lease, 1)) % n * more % n
+  for i, member in ipairs(rest) do
+    local after = (i - 1 + n - first) % n
+    local one = after < more and 1 or 0
+    targets[member.id] = (targets[member.id] or 0) + math.floor(left / n) + one
   end
   return targets
 end
@@ -124,15 +132,17 @@ local function call(fences)
   if #fences > 0 then redis.call('PUBLISH', channel, table.concat(fences, ' ')) end
 end
 
-local function call_those_who_help(targets, id)
-  local fences, anyone, some = {}, false, free() > 0
+local function call_those_who_help(targets, id, was_contended)
+  local all = not was_contended and is_contended()
+  local fences, anyone, some = {}, all, free() > 0
   local function short(member)
     return member.share < math.min(member.demand, targets[member.id] or 0)
   end
   for _, member in pairs(members) do anyone = anyone or short(member) end
   if not anyone then return end
   for field, member in pairs(members) do
-    if field ~= id and (member.share > targets[field] or some and short(member)) then
+    local helps = member.share > targets[field] or some and short(member)
+    if field ~= id and (all or helps) then
       fences[#fences + 1] = show(member.fence)
     end
   end
@@ -164,12 +174,15 @@ local function save(id)
 end
 
 if what == 'sync' then
-  local names = {'seq', 'share', 'out', 'demand', 'max', 'version', 'lease', 'grace', 'leaving'}
+  local names = {
+    'seq', 'share', 'out', 'demand', 'max', 'version', 'lease', 'grace', 'leaving', 'fence',
+  }
   local report = {}
   for i, name in ipairs(names) do report[name] = tonumber(ARGV[i + 2]) end
   local id = 'm:' .. ARGV[2]
-  local known = members[id]
-  if known and known.seq >= report.seq then return {'stale'} end
+  local known, departing = members[id], 'l:' .. ARGV[2]
+  local last = known or departed[departing]
+  if last and last.seq >= report.seq then return {'stale'} end
   if not known and count >= MAX_MEMBERS then return {'members'} end
   local others = count - (known and 1 or 0)
   if others > 0 and (fleet.lease ~= report.lease or fleet.grace ~= report.grace) then
@@ -177,15 +190,18 @@ if what == 'sync' then
   end
   -- Another server process than the last time, or an empty one: it may have forgotten
   -- members.
-  if raw.run ~= run() then
+  if raw.run ~= run then
     fleet.quiet = now + report.lease + report.grace
-    raw.run = run()
+    raw.run = run
   end
+  local was_contended = is_contended()
   fleet.lease, fleet.grace = report.lease, report.grace
   if fleet.version == 0 then fleet.version, fleet.max = 1, report.max end
   if report.version > fleet.version then
     fleet.version, fleet.max = report.version, report.max
   end
+  if fleet.version == 1 and now >= fleet.quiet then fleet.version = 2 end
+  fleet.fence = math.max(fleet.fence, report.fence)
   if not known then fleet.fence = math.max(now, fleet.fence + 1) end
   local bound = math.max(report.share, report.out)
   local member = {
@@ -201,22 +217,21 @@ if what == 'sync' then
     if bound == 0 then
       members[id] = nil
       if known then gone[#gone + 1] = id end
+      redis.call('HSET', key, departing, show(report.seq) .. ' ' .. show(member.till))
     end
-    call_those_who_help(targets(), id)
+    call_those_who_help(targets(), id, was_contended)
   else
     local all = targets()
     target = all[id]
     share = math.min(target, bound + free())
     member.share, member.counted = share, math.max(bound, share)
-    call_those_who_help(all, id)
+    call_those_who_help(all, id, was_contended)
     if share < target or report.demand > share then next = next_expiry(id) end
   end
   save(id)
-  local asked = 0
-  for _, one in pairs(members) do asked = asked + one.demand end
   return {
     'granted', show(member.fence), show(share), show(fleet.max), show(fleet.version),
-    asked > fleet.max and '1' or '0', share < target and '1' or '0',
+    is_contended() and '1' or '0', share < target and now >= fleet.quiet and '1' or '0',
     show(next),
   }
 end
@@ -224,11 +239,13 @@ end
 if fleet.version == 0 then return {'nobody'} end
 
 if what == 'max' then
+  local was_contended = is_contended()
   fleet.version = math.max(now, fleet.version + 1)
   fleet.max = tonumber(ARGV[2])
-  local all, fences = targets(), {}
+  local targets, fences = targets(), {}
+  local all = not was_contended and is_contended()
   for field, member in pairs(members) do
-    if member.share ~= all[field] then fences[#fences + 1] = show(member.fence) end
+    if all or member.share ~= targets[field] then fences[#fences + 1] = show(member.fence) end
   end
   save()
   call(fences)
@@ -236,7 +253,7 @@ if what == 'max' then
 end
 
 -- A snapshot changes nothing.
-local complete = raw.run == run() and now >= fleet.quiet
+local complete = raw.run == run and now >= fleet.quiet
 local answer = {'snapshot', show(fleet.max), complete and '1' or '0'}
 for _, member in pairs(members) do
   answer[#answer + 1] = table.concat({

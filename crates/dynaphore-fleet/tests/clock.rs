@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use dynaphore_fleet::{Ledger, Member, Report, Terms};
+use dynaphore_fleet::{Ledger, Member, Refusal, Report, Terms};
 
 const MAX: u32 = 10;
 const LEASE: Duration = Duration::from_secs(3);
 const GRACE: Duration = Duration::ZERO;
-/// As often as the driver looks. It also looks when a member asks for it.
+/// As often as the driver looks. It also looks when a member has to wake up.
 const TICK: Duration = Duration::from_millis(10);
 
 /// A member and its semaphore.
@@ -17,21 +17,29 @@ struct One {
     out: u32,
     demand: u32,
     runs: bool,
+    reports: u32,
+    /// How long after the end of its lease it has let go last.
+    late: Duration,
 }
 
 impl One {
-    fn new(id: u64) -> Self {
-        let terms = Terms {
+    fn terms() -> Terms {
+        Terms {
             lease: LEASE,
             grace: GRACE,
             drift_ppm: 100_000,
             kept: 0,
-        };
+        }
+    }
+
+    fn new(id: u64) -> Self {
         Self {
-            member: Member::new(id, MAX, terms),
+            member: Member::new(id, MAX, Self::terms()),
             out: 0,
             demand: 0,
             runs: true,
+            reports: 0,
+            late: Duration::ZERO,
         }
     }
 }
@@ -40,6 +48,8 @@ struct World {
     now: Duration,
     ledger: Ledger,
     ones: Vec<One>,
+    /// The store can be reached.
+    answers: bool,
 }
 
 impl World {
@@ -49,8 +59,10 @@ impl World {
             now: Duration::from_secs(100),
             ledger: Ledger::new(),
             ones: (0..members).map(One::new).collect(),
+            answers: true,
         };
-        for _ in 0..200 {
+        // Idle ones get theirs at the second renewal.
+        for _ in 0..310 {
             world.tick();
         }
         assert_eq!(world.shares().iter().sum::<u32>(), MAX);
@@ -69,30 +81,35 @@ impl World {
     fn tick(&mut self) {
         let next = self.now + TICK;
         loop {
-            let asking = self.ones.iter().filter(|one| one.runs);
-            let asking = asking.filter_map(|one| one.member.asks_at());
-            match asking.filter(|at| (self.now..next).contains(at)).min() {
-                // Wakes up at the next whole millisecond.
-                Some(at) => self.look(at + Duration::from_millis(1), true),
-                None => return self.look(next, false),
+            let waking = self.ones.iter().filter(|one| one.runs);
+            let waking = waking.filter_map(|one| one.member.wakes_at(self.now));
+            match waking.filter(|at| *at < next).min() {
+                // At the next whole millisecond.
+                Some(at) => self.look(at + Duration::from_millis(1), Some(at)),
+                None => return self.look(next.max(self.now), None),
             }
         }
     }
 
-    fn look(&mut self, now: Duration, only_who_asks: bool) {
-        self.now = now;
+    /// All look, or only who wakes up at `at`.
+    fn look(&mut self, now: Duration, at: Option<Duration>) {
+        let last = std::mem::replace(&mut self.now, now);
         for i in 0..self.ones.len() {
             let one = &mut self.ones[i];
-            let asks = one.member.asks_at().is_some_and(|at| at <= now);
-            if !one.runs || only_who_asks && !asks {
+            if !one.runs || at.is_some() && one.member.wakes_at(last) != at {
                 continue;
             }
+            let until = one.member.deadline();
             one.member.tick(self.now);
+            if let (Some(until), None) = (until, one.member.deadline()) {
+                one.late = self.now - until;
+            }
             let demand = one.demand.max(one.out);
             if one.member.is_due(self.now, one.out, demand) {
                 let report = one.member.report(self.now, one.out, demand);
+                one.reports += 1;
                 match self.ledger.sync(self.now, &report) {
-                    Ok((grant, calls)) => {
+                    Ok((grant, calls)) if self.answers => {
                         one.member.granted(self.now, report.seq, &grant);
                         for other in &mut self.ones {
                             if calls.contains(&other.member.fence()) {
@@ -100,12 +117,22 @@ impl World {
                             }
                         }
                     }
-                    Err(_) => one.member.failed(report.seq),
+                    _ => one.member.failed(report.seq),
                 }
             }
             let one = &mut self.ones[i];
             one.out = one.out.max(one.demand.min(one.member.share()));
         }
+    }
+
+    /// How many reports each sends in a lease.
+    fn reports_in_a_lease(&mut self) -> Vec<u32> {
+        self.ones.iter_mut().for_each(|one| one.reports = 0);
+        let end = self.now + LEASE;
+        while self.now < end {
+            self.tick();
+        }
+        self.ones.iter().map(|one| one.reports).collect()
     }
 
     /// How long it takes until that holds.
@@ -116,6 +143,22 @@ impl World {
             assert!(self.now - start < LEASE * 10, "never: {:?}", self.shares());
         }
         self.now - start
+    }
+}
+
+fn report(id: u64, seq: u64, share: u32, demand: u32) -> Report {
+    Report {
+        id,
+        seq,
+        share,
+        out: share,
+        demand,
+        max: MAX,
+        version: 0,
+        fence: 0,
+        lease: LEASE,
+        grace: GRACE,
+        leaving: false,
     }
 }
 
@@ -180,19 +223,31 @@ fn a_member_with_the_slowest_clock_that_is_allowed_lets_go_before_it_is_forgotte
 }
 
 #[test]
-fn who_waits_is_told_when_the_first_of_the_others_is_forgotten() {
-    let report = |id, seq, share, demand| Report {
-        id,
-        seq,
-        share,
-        out: share,
-        demand,
-        max: MAX,
-        version: 0,
-        lease: LEASE,
-        grace: GRACE,
-        leaving: false,
+fn a_member_that_has_lost_its_store_lets_go_before_its_lease_is_over() {
+    for offset in 0..10 {
+        let mut world = World::new(1);
+        // Its lease ends between two ticks.
+        world.now += Duration::from_millis(offset);
+        world.answers = false;
+        world.until(|world| !world.ones[0].member.is_live());
+        let late = world.ones[0].late;
+        assert!(late <= Duration::from_millis(1), "{offset}: {late:?}");
+    }
+    let terms = Terms {
+        drift_ppm: 0,
+        ..One::terms()
     };
+    let mut member = Member::new(1, MAX, terms);
+    let sent = Duration::from_secs(100);
+    let report = member.report(sent, 0, 0);
+    let (grant, _) = Ledger::new().sync(sent, &report).unwrap();
+    member.granted(sent, report.seq, &grant);
+    let until = member.deadline().unwrap();
+    assert!(until + Duration::from_millis(1) < sent + LEASE);
+}
+
+#[test]
+fn who_waits_is_told_when_the_first_of_the_others_is_forgotten() {
     let mut ledger = Ledger::new();
     let second = Duration::from_secs(1);
     let mut next = |at: u32, report| ledger.sync(second * at, &report).unwrap().0.next_expiry;
@@ -241,6 +296,224 @@ fn the_max_that_was_set_last_holds_after_a_loss_whoever_reports_first() {
         }
         assert_eq!(ledger.snapshot(world.now).unwrap().max, MAX * 2);
     }
+}
+
+#[test]
+fn a_newcomer_that_reports_first_to_an_empty_server_does_not_change_max() {
+    let mut now = Duration::from_secs(100);
+    for quiet in [false, true] {
+        let mut ledger = Ledger::new();
+        if quiet {
+            ledger.quiet(now, LEASE, GRACE);
+        }
+        let mut survivor = One::new(1).member;
+        for _ in 0..5 {
+            let report = survivor.report(now, 0, 0);
+            let (grant, _) = ledger.sync(now, &report).unwrap();
+            survivor.granted(now, report.seq, &grant);
+            now += LEASE / 3;
+        }
+        let mut empty = Ledger::new();
+        empty.quiet(now, LEASE, GRACE);
+        let newcomer = Report {
+            max: MAX * 6,
+            ..report(2, 1, 0, 0)
+        };
+        empty.sync(now, &newcomer).unwrap();
+        empty.sync(now, &survivor.report(now, 0, 0)).unwrap();
+        assert_eq!(empty.snapshot(now).unwrap().max, MAX, "{quiet}");
+    }
+}
+
+#[test]
+fn who_waits_has_what_others_leave_idle_since_their_last_report_within_100_ms() {
+    // Whenever in the time between two renewals.
+    for ticks in 110..220 {
+        let mut world = World::new(2);
+        world.ones[0].demand = 5;
+        world.ones[1].demand = 5;
+        for _ in 0..ticks {
+            world.tick();
+        }
+        // Each has its half, and nobody has asked for more than there is.
+        assert_eq!((world.ones[0].out, world.ones[1].out), (5, 5));
+        world.ones[1].demand = 0;
+        world.ones[1].out = 0;
+        world.ones[0].demand = MAX;
+        let took = world.until(|world| world.ones[0].out == MAX);
+        assert!(took <= Duration::from_millis(100), "{ticks}: {took:?}");
+    }
+}
+
+#[test]
+fn a_lease_and_a_time_may_be_as_long_as_there_are() {
+    let terms = Terms {
+        lease: Duration::MAX,
+        ..One::terms()
+    };
+    let mut member = Member::new(1, MAX, terms);
+    let report = member.report(LEASE, 0, 0);
+    let (grant, _) = Ledger::new().sync(LEASE, &report).unwrap();
+    member.granted(LEASE, report.seq, &grant);
+    assert!(member.is_live());
+    let mut member = Member::new(1, MAX, One::terms());
+    let report = member.report(Duration::MAX, 0, 0);
+    member.granted(Duration::MAX, report.seq, &grant);
+    assert_eq!(member.deadline(), None, "it is over at once");
+}
+
+#[test]
+fn who_is_told_of_a_lower_max_lets_go_of_what_it_leaves_idle() {
+    let mut world = World::new(2);
+    world.ones[0].demand = 6;
+    world.ones[1].demand = 3;
+    for _ in 0..110 {
+        world.tick();
+    }
+    assert_eq!((world.ones[0].out, world.ones[1].out), (6, 3));
+    let fences = world.ledger.set_max(world.now, 8).unwrap();
+    for one in &mut world.ones {
+        assert!(fences.contains(&one.member.fence()));
+        one.member.called();
+    }
+    for _ in 0..10 {
+        world.tick();
+    }
+    world.ones[1].demand = 0;
+    world.ones[1].out = 0;
+    let took = world.until(|world| world.ones[0].member.share() >= 6);
+    assert!(took <= Duration::from_millis(100), "{took:?}");
+}
+
+#[test]
+fn all_who_want_more_than_there_is_have_as_much_over_many_turns() {
+    const EARLIER: Duration = Duration::from_micros(658_671);
+    for (max, demands) in [
+        (1, vec![1, 1]),
+        (9, vec![7, 20]),
+        (3, vec![1; 10]),
+        (7, vec![5; 10]),
+        (16, vec![0, 9, 9, 9, 9, 9, 9, 2]),
+        (5, vec![0; 3]),
+    ] {
+        let start = LEASE * 1000;
+        let mut ledger = Ledger::new();
+        let mut seq = 0;
+        let mut ask = |now, id: usize| {
+            seq += 1;
+            let report = Report {
+                max,
+                grace: LEASE,
+                ..report(id as u64, seq, 0, demands[id])
+            };
+            ledger.sync(now, &report).unwrap().0.share
+        };
+        for id in 0..demands.len() {
+            ask(start - EARLIER * (demands.len() - id) as u32 / 4, id);
+        }
+        let mut portions = vec![0; demands.len()];
+        for turn in 0..50 {
+            // What those had who have it no more, then what each is to have.
+            for _ in 0..2 {
+                for id in 0..demands.len() {
+                    ask(start + LEASE * turn, id);
+                }
+            }
+            let shares: Vec<_> = (0..demands.len())
+                .map(|id| ask(start + LEASE * turn, id))
+                .collect();
+            assert_eq!(shares.iter().sum::<u32>(), max, "{shares:?}");
+            for (portion, share) in portions.iter_mut().zip(shares) {
+                *portion += share;
+            }
+            // Those who want the most want more than they get.
+            let most = *demands.iter().max().unwrap();
+            let alike = |id: &usize| demands[*id] == most || demands.len() == 2;
+            let alike = (0..demands.len()).filter(alike).map(|id| portions[id]);
+            let (low, high) = (alike.clone().min().unwrap(), alike.max().unwrap());
+            assert!(high - low <= 1, "{max} {demands:?}: {portions:?}");
+        }
+    }
+}
+
+#[test]
+fn a_report_that_comes_after_a_later_one_with_which_its_member_left_is_ignored() {
+    for joined in [false, true] {
+        let mut ledger = Ledger::new();
+        let now = Duration::from_secs(100);
+        if joined {
+            ledger.sync(now, &report(1, 1, 0, 4)).unwrap();
+        }
+        let leaving = Report {
+            leaving: true,
+            ..report(1, 3, 0, 0)
+        };
+        ledger.sync(now, &leaving).unwrap();
+        let late = ledger.sync(now, &report(1, 2, 0, 4));
+        assert_eq!(late, Err(Refusal::Stale), "{joined}");
+        assert_eq!(ledger.sync(now, &leaving), Err(Refusal::Stale));
+        assert!(ledger.snapshot(now).unwrap().members.is_empty());
+        // It is not kept for ever.
+        assert!(ledger.sync(now + LEASE, &report(1, 2, 0, 4)).is_ok());
+    }
+}
+
+#[test]
+fn who_has_all_it_can_use_reports_no_more_often_than_it_has_to() {
+    for members in 2..=16 {
+        let mut world = World::new(members);
+        for _ in 0..30 {
+            world.tick();
+        }
+        world.ones.push(One::new(members));
+        for _ in 0..5 {
+            // Three renewals, and an acknowledgement where shares have moved.
+            let reports = world.reports_in_a_lease();
+            assert!(
+                reports.iter().all(|&reports| reports <= 6),
+                "{members}: {reports:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn who_waits_for_the_end_of_the_quiet_time_does_not_ask_before() {
+    let mut world = World::new(3);
+    world.ledger = Ledger::new();
+    world.ledger.quiet(world.now, LEASE, GRACE);
+    world.ones.push(One::new(3));
+    world.ones.iter_mut().for_each(|one| one.demand = MAX);
+    // Renewals, what it wants, a call, the end, and an acknowledgement.
+    let reports = world.reports_in_a_lease();
+    assert!(reports.iter().all(|&reports| reports <= 8), "{reports:?}");
+}
+
+#[test]
+fn a_store_that_has_no_answer_is_asked_less_and_less_often() {
+    let mut world = World::new(2);
+    world.answers = false;
+    world.ones[0].demand = MAX;
+    let _ = world.reports_in_a_lease();
+    let reports = world.reports_in_a_lease();
+    assert!(
+        reports.iter().all(|reports| (6..=12).contains(reports)),
+        "{reports:?}"
+    );
+}
+
+#[test]
+fn a_fence_does_not_fall_when_a_server_comes_back_empty_with_its_clock_put_back() {
+    let mut member = One::new(1).member;
+    let mut fences = Vec::new();
+    for seconds in [100, 7] {
+        let now = Duration::from_secs(seconds);
+        let report = member.report(now, 0, 0);
+        let (grant, _) = Ledger::new().sync(now, &report).unwrap();
+        member.granted(now, report.seq, &grant);
+        fences.push(grant.fence);
+    }
+    assert!(fences[1] > fences[0], "{fences:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use dynaphore_fleet::{
     Fleet, FleetError, FleetSnapshot, Ledger, OnLoss, Options, Redis, Refusal, Report, State,
     Store, StoreError,
 };
+use futures_util::StreamExt;
 use proptest::prelude::*;
 
 const LEASE: Duration = Duration::from_millis(600);
@@ -107,6 +108,7 @@ async fn what_is_no_fleet_is_told_and_left_alone() {
         with(["max", "-3"]),
         with(["max", "99999999999999999999999999"]),
         with(["max", "4294967296"]),
+        with(["now", "9007194959773696"]),
         with(["m:1", "1 1 4294967296 0 0 0 9000000000000000"]),
         with(["max", "0x10"]),
         with(["lease", "1.5"]),
@@ -115,6 +117,9 @@ async fn what_is_no_fleet_is_told_and_left_alone() {
         with(["m:1", "1 2 3 4 5 6"]),
         with(["m:1", "1 2 3 4 5 6 nan"]),
         with(["m:1", "1 2 3 4 5 6 7 8"]),
+        with(["l:1", "1"]),
+        with(["l:1", "1 2 3"]),
+        with(["l:1", "1 -2"]),
         with(["m:\u{0}\u{fffd}", "\r\n"]),
     ] {
         let server = Server::start(&[]);
@@ -224,6 +229,16 @@ async fn an_answer_that_is_none_is_told() {
     ));
 }
 
+#[tokio::test]
+async fn a_server_that_says_nothing_is_not_listened_to_for_ever() {
+    // The system connects, and nobody answers.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("redis://{}", listener.local_addr().unwrap());
+    let mut store = Redis::new(address).unwrap();
+    let calls = tokio::time::timeout(Duration::from_secs(20), store.calls("db")).await;
+    assert!(matches!(calls, Ok(Err(StoreError::Lost(_)))));
+}
+
 /// The answer of a server that may take longer than the client waits.
 async fn answer(store: &mut Redis, id: u64) -> Result<(), Refusal> {
     let mut report = report(id, 1);
@@ -310,6 +325,7 @@ fn report(id: u64, seq: u64) -> Report {
         demand: 0,
         max: 0,
         version: 0,
+        fence: 0,
         lease: LEASE,
         grace: Duration::ZERO,
         leaving: false,
@@ -363,87 +379,107 @@ fn the_script_does_what_the_ledger_does() {
         ..ProptestConfig::default()
     });
     runner
-        .run(&prop::collection::vec(step(), 1..60), |steps| {
-            number.set(number.get() + 1);
-            let fleet = format!("f{}", number.get());
-            // The same server process wrote this fleet before: no quiet lease.
-            let info: String = redis::cmd("INFO")
-                .arg("server")
-                .query(&mut server.connection())
-                .unwrap();
-            let run = info
-                .lines()
-                .find_map(|line| line.strip_prefix("run_id:"))
-                .unwrap()
-                .trim()
-                .to_owned();
-            redis::cmd("HSET")
-                .arg(format!("dynaphore:{{{fleet}}}"))
-                .arg(&[
-                    "format", "1", "run", &run, "max", "0", "version", "0", "lease", "0", "grace",
-                    "0",
-                ])
-                .arg(&["fence", "0", "quiet", "0", "now", "2500000000000000"])
-                .exec(&mut server.connection())
-                .unwrap();
-            let mut ledger = Ledger::new();
-            let mut seqs = [0; 6];
-            let mut shares = [0; 6];
-            for step in steps {
-                match step {
-                    Step::Report {
-                        id,
-                        out,
-                        waits,
-                        stale,
-                        leaving,
-                        max,
-                        version,
-                    } => {
-                        let at = id as usize;
-                        seqs[at] += u64::from(!stale);
-                        let report = Report {
-                            share: if leaving { 0 } else { shares[at] },
+        .run(
+            &(1..999_u64, prop::collection::vec(step(), 1..60)),
+            |(lease, steps)| {
+                number.set(number.get() + 1);
+                let fleet = format!("f{}", number.get());
+                // The same server process wrote this fleet before: no quiet lease.
+                let info: String = redis::cmd("INFO")
+                    .arg("server")
+                    .query(&mut server.connection())
+                    .unwrap();
+                let run = info
+                    .lines()
+                    .find_map(|line| line.strip_prefix("run_id:"))
+                    .unwrap()
+                    .trim()
+                    .to_owned();
+                redis::cmd("HSET")
+                    .arg(format!("dynaphore:{{{fleet}}}"))
+                    .arg(&[
+                        "format", "1", "run", &run, "max", "0", "version", "0", "lease", "0",
+                        "grace", "0",
+                    ])
+                    .arg(&["fence", "0", "quiet", "0", "now", "2500000000000000"])
+                    .exec(&mut server.connection())
+                    .unwrap();
+                let calls = runtime.block_on(store.borrow_mut().calls(&fleet));
+                let mut calls = calls.unwrap();
+                // Who is called, where anybody is.
+                let mut called = || {
+                    let next = runtime
+                        .block_on(async { tokio::time::timeout(LEASE * 30, calls.next()).await });
+                    let mut fences = next.expect("nobody is called").unwrap();
+                    fences.sort_unstable();
+                    fences
+                };
+                let mut ledger = Ledger::new();
+                let mut seqs = [0; 6];
+                let mut shares = [0; 6];
+                for step in steps {
+                    match step {
+                        Step::Report {
+                            id,
                             out,
-                            demand: out + waits,
+                            waits,
+                            stale,
+                            leaving,
                             max,
                             version,
-                            lease: Duration::from_secs(3_000_000_000),
-                            leaving,
-                            ..report(id, seqs[at])
-                        };
-                        let ours = ledger.sync(NOW, &report);
-                        let theirs = runtime.block_on(store.borrow_mut().sync(&fleet, &report));
-                        match (ours, theirs) {
-                            (Ok((ours, _)), Ok(theirs)) => {
-                                shares[at] = ours.share;
-                                prop_assert_eq!(ours, theirs);
+                        } => {
+                            let at = id as usize;
+                            seqs[at] += u64::from(!stale);
+                            let report = Report {
+                                share: if leaving { 0 } else { shares[at] },
+                                out,
+                                demand: out + waits,
+                                max,
+                                version,
+                                fence: version,
+                                // Whose turn it is depends on it.
+                                lease: Duration::from_secs(lease),
+                                leaving,
+                                ..report(id, seqs[at])
+                            };
+                            let ours = ledger.sync(NOW, &report);
+                            let theirs = runtime.block_on(store.borrow_mut().sync(&fleet, &report));
+                            match (ours, theirs) {
+                                (Ok((ours, mut fences)), Ok(theirs)) => {
+                                    shares[at] = ours.share;
+                                    prop_assert_eq!(ours, theirs);
+                                    fences.sort_unstable();
+                                    if !fences.is_empty() {
+                                        prop_assert_eq!(called(), fences);
+                                    }
+                                }
+                                (Err(ours), Err(StoreError::Refused(theirs))) => {
+                                    prop_assert_eq!(ours, theirs)
+                                }
+                                (ours, theirs) => prop_assert!(false, "{ours:?} {theirs:?}"),
                             }
-                            (Err(ours), Err(StoreError::Refused(theirs))) => {
-                                prop_assert_eq!(ours, theirs)
+                        }
+                        Step::SetMax(max) => {
+                            let ours = ledger.set_max(NOW, max);
+                            let theirs = runtime.block_on(store.borrow_mut().set_max(&fleet, max));
+                            prop_assert_eq!(ours.is_ok(), theirs.is_ok());
+                            let mut fences = ours.unwrap_or_default();
+                            fences.sort_unstable();
+                            if !fences.is_empty() {
+                                prop_assert_eq!(called(), fences);
                             }
-                            (ours, theirs) => prop_assert!(false, "{ours:?} {theirs:?}"),
                         }
                     }
-                    Step::SetMax(max) => {
-                        let ours = ledger.set_max(NOW, max).is_ok();
-                        prop_assert_eq!(
-                            ours,
-                            runtime
-                                .block_on(store.borrow_mut().set_max(&fleet, max))
-                                .is_ok()
-                        );
+                    let (ours, theirs) = (
+                        ledger.snapshot(NOW),
+                        runtime.block_on(store.borrow_mut().snapshot(&fleet)),
+                    );
+                    if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+                        prop_assert_eq!(ours, theirs);
                     }
                 }
-                let (ours, theirs) = (
-                    ledger.snapshot(NOW),
-                    runtime.block_on(store.borrow_mut().snapshot(&fleet)),
-                );
-                if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
-                    prop_assert_eq!(ours, theirs);
-                }
-            }
-            Ok(())
-        })
+                Ok(())
+            },
+        )
         .unwrap();
 }

@@ -4,7 +4,10 @@
 use std::{
     collections::VecDeque,
     future,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,10 @@ use dynaphore_fleet::{
     State, Store, StoreError,
 };
 use futures_util::stream;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 
 /// Turns a hang into a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,6 +35,8 @@ struct Scripted {
     /// Each report that has come.
     seen: mpsc::UnboundedSender<Report>,
     snapshots: Arc<Mutex<VecDeque<Result<FleetSnapshot, StoreError>>>>,
+    /// How often somebody has begun to listen.
+    listened: watch::Sender<u32>,
 }
 
 impl Scripted {
@@ -40,6 +48,7 @@ impl Scripted {
             answer: Box::new(answer),
             seen,
             snapshots: Arc::default(),
+            listened: watch::Sender::new(0),
         };
         (store, reports)
     }
@@ -68,6 +77,8 @@ impl Store for Scripted {
     }
 
     fn calls<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<Calls, StoreError>> {
+        self.listened.send_modify(|times| *times += 1);
+        // As silent as a server that has no power any more.
         Box::pin(future::ready(Ok(Box::pin(stream::pending()) as Calls)))
     }
 }
@@ -82,6 +93,10 @@ fn grant(share: u32, next_expiry: Option<Duration>) -> Grant {
         short: false,
         next_expiry,
     }
+}
+
+fn lost() -> StoreError {
+    StoreError::Lost(Arc::new(std::io::Error::other("no answer")))
 }
 
 fn options() -> Options {
@@ -100,6 +115,57 @@ async fn who_waits_reports_again_when_the_store_has_said_and_not_at_its_next_ren
         2
     );
     drop(fleet);
+}
+
+#[tokio::test]
+async fn who_had_no_answer_listens_again() {
+    let (store, _reports) = Scripted::new(|report| match report.seq {
+        2 => Err(lost()),
+        _ => Ok(grant(1, Some(PATIENCE / 400))),
+    });
+    let mut listened = store.listened.subscribe();
+    let _fleet = Fleet::join(store, "db", options()).await.unwrap();
+    timeout(PATIENCE, listened.wait_for(|times| *times == 2))
+        .await
+        .expect("the connection on which it listens may be dead too")
+        .unwrap();
+}
+
+#[tokio::test]
+async fn who_cannot_join_gives_back_what_it_may_have_been_granted() {
+    let (store, mut reports) = Scripted::new(|_| Err(lost()));
+    let failed = Fleet::join(store, "db", options()).await;
+    assert!(matches!(failed, Err(FleetError::Store(_))));
+    assert!(!reports.recv().await.unwrap().leaving);
+    let last = reports.recv().await.expect("the store hears of it");
+    assert!(last.leaving);
+    assert_eq!((last.seq, last.share, last.out), (2, 0, 0));
+    assert!(reports.recv().await.is_none(), "it tries that once");
+}
+
+#[tokio::test]
+async fn who_waits_no_more_until_all_has_settled_has_the_store_asked_no_more() {
+    let (store, _reports) = Scripted::new(|_| Ok(grant(1, None)));
+    let snapshots = Arc::clone(&store.snapshots);
+    let left = || snapshots.lock().unwrap().len();
+    let fleet = Fleet::join(store, "db", options()).await.unwrap();
+    let nobody = || Err(Refusal::NoFleet.into());
+    snapshots
+        .lock()
+        .unwrap()
+        .extend((0..9_999).map(|_| nobody()));
+    {
+        let mut settled = std::pin::pin!(fleet.settled());
+        while left() == 9_999 {
+            let waited = timeout(Duration::from_millis(1), settled.as_mut()).await;
+            assert!(waited.is_err(), "it has not settled");
+        }
+    }
+    // What the thread has begun is over when it answers.
+    assert!(fleet.snapshot().await.is_err());
+    let before = left();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(left(), before);
 }
 
 #[tokio::test]
@@ -124,6 +190,22 @@ async fn settled_waits_until_the_store_knows_all_that_it_may_have_forgotten() {
     *snapshots.lock().unwrap() = [nobody, Ok(incomplete), Ok(complete)].into();
     fleet.settled().await.unwrap();
     assert!(snapshots.lock().unwrap().is_empty(), "it has seen the last");
+}
+
+#[tokio::test]
+async fn a_clock_may_use_the_store_that_reads_it() {
+    let itself = Arc::new(OnceLock::<Memory>::new());
+    let (known, busy) = (Arc::clone(&itself), AtomicBool::new(false));
+    let store = Memory::with_clock(move || {
+        if !busy.swap(true, Relaxed) {
+            known.get().unwrap().forget_all(LEASE, Duration::ZERO);
+            busy.store(false, Relaxed);
+        }
+        Duration::ZERO
+    });
+    assert!(itself.set(store.clone()).is_ok());
+    let joined = timeout(PATIENCE, Fleet::join(store, "db", options())).await;
+    joined.expect("nobody holds the store").unwrap();
 }
 
 #[tokio::test]
