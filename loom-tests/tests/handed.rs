@@ -91,6 +91,7 @@ fn handed_permit_against_cancel_and_arrival() {
 
 /// It is handed to the front or pays for the shrink, once.
 #[test]
+#[ignore = "takes half a minute: `--include-ignored`, as `.ci/run --long` does"]
 fn handed_permit_against_shrink() {
     model(2, || {
         let s = semaphore(2);

@@ -139,6 +139,7 @@ fn idle_against_close() {
 
 /// A watcher that gives up takes nobody's wake-up along.
 #[test]
+#[ignore = "takes half a minute: `--include-ignored`, as `.ci/run --long` does"]
 fn cancelled_watcher_against_release() {
     model(3, || {
         let s = semaphore(1);

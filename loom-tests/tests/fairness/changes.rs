@@ -77,6 +77,7 @@ fn barging_close_against_call() {
 
 /// A called waiter tries while the semaphore is closed.
 #[test]
+#[ignore = "takes half a minute: `--include-ignored`, as `.ci/run --long` does"]
 fn barging_close_against_competing() {
     model(3, || {
         let s = barging(1, NEVER);

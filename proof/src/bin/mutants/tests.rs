@@ -119,7 +119,7 @@ fn measure_one(test: &mut Test, file: &Path) -> Result<(), Failure> {
         let _ = fs::remove_file(&reached);
         let start = Instant::now();
         let ran = Command::new(&test.program)
-            .args(["--exact", &test.name])
+            .args(["--include-ignored", "--exact", &test.name])
             .current_dir(&test.folder)
             .env(MUTANT, "0")
             .env(REACHED, &reached)
@@ -207,7 +207,7 @@ fn run(tests: &[&Test], mutant: u32) -> Result<Run, Failure> {
     // The machine may be busy with other things.
     let limit = Duration::from_secs(if *is_model { 30 } else { 10 }) + 5 * took;
     let mut child = Command::new(program)
-        .args(["--exact", "--test-threads", "2"])
+        .args(["--include-ignored", "--exact", "--test-threads", "2"])
         .args(tests.iter().map(|test| &test.name))
         .current_dir(folder)
         .env(MUTANT, mutant.to_string())
