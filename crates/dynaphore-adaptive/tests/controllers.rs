@@ -178,6 +178,24 @@ fn gradient_watches_four_windows_before_it_moves() {
     assert!(gradient.window(&busy(10)) > 10);
 }
 
+/// A server is idle before it is full: what requests take then is what they take without a
+/// queue. (The real one of the example came to rest at six times its knee without that.)
+#[test]
+fn gradient_learns_from_the_time_before_max_is_in_the_way() {
+    let mut gradient = Gradient::default();
+    for _ in 0..6 {
+        let calm = Window {
+            holds: times(100, millis(100)),
+            limited: false,
+            mean_active: 8.0,
+            ..busy(60)
+        };
+        assert_eq!(gradient.window(&calm), 60);
+    }
+    let max = after(&mut gradient, 60, 30);
+    assert!((18..=30).contains(&max), "{max}");
+}
+
 #[test]
 fn gradient_believes_in_a_slower_server_and_forgets_it_again() {
     let mut gradient = Gradient::default();

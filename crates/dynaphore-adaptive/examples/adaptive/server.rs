@@ -1,7 +1,4 @@
 //! The server: each request that has a permit burns two milliseconds of a core.
-//!
-//! What burns has a lower priority than what reads requests, turns them away and measures. So
-//! a refusal is not late because others are served.
 
 use std::{
     convert::Infallible,
@@ -18,25 +15,18 @@ use dynaphore_adaptive::{Adaptive, Outcome};
 use http_body_util::Empty;
 use hyper::{Response, StatusCode, body::Bytes, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    net::TcpListener,
-    runtime::{Builder, Runtime},
-};
+use tokio::{net::TcpListener, runtime::Runtime};
 
 /// What a request is, of CPU.
 pub const WORK: Duration = Duration::from_millis(2);
 /// How long it waits for a permit. Then it is turned away.
 const PATIENCE: Duration = WORK;
-/// By how much what burns is nicer than the rest, of 19.
-#[cfg(target_os = "linux")]
-const NICER: i32 = 10;
 
 pub struct Server {
     pub address: SocketAddr,
     /// The most that burned at one moment.
     pub highest: Arc<AtomicU32>,
     _runtime: Runtime,
-    _burns: Runtime,
 }
 
 /// How many rounds take [`WORK`] on a core of its own: the quickest of some tries.
@@ -59,24 +49,12 @@ fn burn(rounds: u64) {
     }
 }
 
-/// On Linux a priority is a thread's, elsewhere a process's.
-fn be_nicer() {
-    #[cfg(target_os = "linux")]
-    rustix::process::nice(NICER).expect("anybody may be nicer");
-}
-
 pub fn start(adaptive: Adaptive, rounds: u64) -> Server {
-    let runtime = Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
-    // Only its threads for what blocks are used.
-    let burns = Builder::new_current_thread()
-        .on_thread_start(be_nicer)
-        .build()
-        .expect("a runtime");
-    let handle = burns.handle().clone();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
     let listener = listener.expect("a port");
     let address = listener.local_addr().expect("is bound");
@@ -90,20 +68,15 @@ pub fn start(adaptive: Adaptive, rounds: u64) -> Server {
             };
             let _ = stream.set_nodelay(true);
             let (adaptive, burning, highest) = (adaptive.clone(), burning.clone(), most.clone());
-            let handle = handle.clone();
             let service = service_fn(move |_| {
-                let (adaptive, burning, highest, handle) = (
-                    adaptive.clone(),
-                    burning.clone(),
-                    highest.clone(),
-                    handle.clone(),
-                );
+                let (adaptive, burning, highest) =
+                    (adaptive.clone(), burning.clone(), highest.clone());
                 async move {
                     let patience = tokio::time::sleep(PATIENCE);
                     let status = match adaptive.acquire().until(patience).await {
                         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
                         Ok(request) => {
-                            let work = handle.spawn_blocking(move || {
+                            let work = tokio::task::spawn_blocking(move || {
                                 highest.fetch_max(burning.fetch_add(1, SeqCst) + 1, SeqCst);
                                 burn(rounds);
                                 burning.fetch_sub(1, SeqCst);
@@ -128,6 +101,5 @@ pub fn start(adaptive: Adaptive, rounds: u64) -> Server {
         address,
         highest,
         _runtime: runtime,
-        _burns: burns,
     }
 }

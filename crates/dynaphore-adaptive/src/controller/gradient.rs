@@ -440,9 +440,13 @@ impl Controller for Gradient {
         let error = window.holds.error();
         if !window.tells() {
             // What requests take without a queue, if they are enough to tell.
-            if failed == 0.0 && hold > 0.0 && window.holds.count() >= LIGHT && self.base.is_known()
-            {
-                self.base.at_most(hold * (1.0 + 2.0 * error));
+            if failed == 0.0 && hold > 0.0 && window.holds.count() >= LIGHT {
+                if self.base.is_known() {
+                    self.base.at_most(hold * (1.0 + 2.0 * error));
+                } else {
+                    let requests = window.holds.count() as f64;
+                    self.base.learn(hold, requests, window.mean_active);
+                }
             }
             self.forget();
             return self.move_to(self.level);
