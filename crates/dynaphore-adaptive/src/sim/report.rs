@@ -252,7 +252,8 @@ times that without load, and is so at half the load only. At 1.5 and 3 times the
 beside the other process, no static max reaches both: with at least 90 % of the best goodput, the
 lowest p99 is 4.0, 4.5 and 4.2 times (max 4, 4 and 3). In the last phase max 3 does (2.8 times);
 `Gradient` rests at 5 to 6, since its queue is of more requests than this server serves at once.
-This was before its base became a mean, with a queue of 2.5 in place of 2.2.
+This was before its base became a mean, with a queue of 2.5 in place of 2.2; the README has figures
+of today's, beside max 3 only.
 
 | max | 0.5 | 1.5 | 3 | 1, a core is taken | 1 |
 |---|---:|---:|---:|---:|---:|
