@@ -48,7 +48,6 @@ impl Emitter {
         let mut told = Self::new(Arc::clone(&self.registry));
         for figures in self.registry.figures() {
             for (name, attributes, value) in gauges(&figures) {
-                self.gauges.remove(&(name, attributes.clone()));
                 to.gauge(name, attributes.clone(), value);
                 told.gauges.insert((name, attributes));
             }
@@ -67,8 +66,8 @@ impl Emitter {
             }
         }
         // Who records them goes on telling the last value of each that it has been told.
-        for (name, attributes) in self.gauges.drain() {
-            to.gauge(name, attributes, 0.0);
+        for (name, attributes) in self.gauges.difference(&told.gauges) {
+            to.gauge(name, attributes.clone(), 0.0);
         }
         *self = told;
     }
