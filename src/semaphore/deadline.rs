@@ -22,9 +22,9 @@ use crate::error::AcquireTimeoutError;
 impl Semaphore {
     /// How long a request for `n` permits will probably wait that comes now. An estimate: as
     /// many requests as [wait](Self::waiting) and ask for no more than max, taken for one permit
-    /// each, and `n`, times the mean hold of the last interval, divided by max. Holds that are longer than before, and
-    /// requests for several, make it too short; that some give up makes it too long. In another
-    /// order than first in, first out, it is what all wait on average.
+    /// each, and `n`, times the mean hold of the last interval, divided by max. Holds that are
+    /// longer than before, and requests for several, make it too short; that some give up makes
+    /// it too long. In another order than first in, first out, it is what all wait on average.
     ///
     /// `None` if it need not wait for others, and while there is no such figure: without
     /// [statistics](crate::Builder::stats), before an [interval](crate::Stats::take) has been
