@@ -1,14 +1,17 @@
 //! No panic can be caught without std: one that comes out of a waker aborts.
 
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
 use std::{
     env,
     panic::{RefUnwindSafe, UnwindSafe},
     pin::pin,
     process::Command,
-    sync::Arc,
-    task::{Context, Wake, Waker},
+    task::Context,
 };
 
+use common::Panics;
 use dynaphore::{
     OwnedSemaphorePermit, Semaphore, SemaphorePermit,
     future::{Acquire, AcquireOwned, Idle, ResizeDrained},
@@ -31,21 +34,13 @@ const _: () = {
     everywhere::<Pending<'_>>();
 };
 
-struct Panics;
-
-impl Wake for Panics {
-    fn wake(self: Arc<Self>) {
-        panic!("a waker's");
-    }
-}
-
 /// Run by the other one, in a process of its own.
 #[test]
 #[ignore]
 fn child() {
     let semaphore = Semaphore::new(0);
     let mut waiter = pin!(semaphore.acquire());
-    let waker = Waker::from(Arc::new(Panics));
+    let waker = Panics::waker("a waker's");
     let polled = waiter.as_mut().poll(&mut Context::from_waker(&waker));
     assert!(polled.is_pending());
     let caught = std::panic::catch_unwind(|| semaphore.add_permits(1));

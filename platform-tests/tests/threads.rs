@@ -1,49 +1,19 @@
 //! The crate without std on real threads, which it knows nothing of: its lock spins.
 
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
 use std::{
-    future::Future,
-    pin::pin,
     sync::{
-        Arc, Barrier,
+        Barrier,
         atomic::{AtomicUsize, Ordering::SeqCst},
-        mpsc,
     },
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
-    time::Duration,
+    thread,
 };
 
+use common::watchdog;
 use dynaphore::{Fairness, Semaphore, generation::Tracker};
-
-struct Unparks(Thread);
-
-impl Wake for Unparks {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    let waker = Waker::from(Arc::new(Unparks(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
-
-/// Turns a hang into a failure.
-fn ends(run: impl FnOnce() + Send + 'static) {
-    let (done, wait) = mpsc::channel();
-    thread::spawn(move || {
-        run();
-        let _ = done.send(());
-    });
-    let ended = wait.recv_timeout(Duration::from_secs(120));
-    ended.expect("it hangs, or has failed");
-}
+use pollster::block_on;
 
 /// Threads that take and give back, while max goes up and down.
 fn take_turns(fairness: Fairness, weights: [u32; 4]) {
@@ -82,33 +52,33 @@ fn take_turns(fairness: Fairness, weights: [u32; 4]) {
 
 #[test]
 fn in_line() {
-    ends(|| take_turns(Fairness::Fifo, [1; 4]));
+    watchdog(|| take_turns(Fairness::Fifo, [1; 4]));
 }
 
 #[test]
 fn in_line_with_weights() {
-    ends(|| take_turns(Fairness::Fifo, [1, 2, 3, 1]));
+    watchdog(|| take_turns(Fairness::Fifo, [1, 2, 3, 1]));
 }
 
 #[test]
 fn competing() {
-    ends(|| take_turns(Fairness::Barging, [1; 4]));
+    watchdog(|| take_turns(Fairness::Barging, [1; 4]));
 }
 
 #[test]
 fn competing_for_a_time() {
-    ends(|| take_turns(Fairness::Eventual, [1; 4]));
+    watchdog(|| take_turns(Fairness::Eventual, [1; 4]));
 }
 
 #[test]
 fn competing_beside_a_line() {
-    ends(|| take_turns(Fairness::Eventual, [1, 2, 1, 1]));
+    watchdog(|| take_turns(Fairness::Eventual, [1, 2, 1, 1]));
 }
 
 /// Whoever replaces a number waits until nobody uses the old one.
 #[test]
 fn generations() {
-    ends(|| {
+    watchdog(|| {
         const ROUNDS: usize = 2_000;
 
         let tracker = Tracker::new();

@@ -26,12 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs `test`, and fails if it has not ended within [`PATIENCE`].
 pub fn watchdog<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
+    watchdog_of("it", test)
+}
+
+/// The same, where one test runs several of which `what` is one.
+pub fn watchdog_of<T: Send + 'static>(what: &str, test: impl FnOnce() -> T + Send + 'static) -> T {
     let (ended, end) = mpsc::channel();
     thread::spawn(move || ended.send(catch_unwind(AssertUnwindSafe(test))));
     match end.recv_timeout(PATIENCE) {
         Ok(Ok(value)) => value,
         Ok(Err(panic)) => resume_unwind(panic),
-        Err(_) => panic!("hangs"),
+        Err(_) => panic!("{what} hangs"),
     }
 }
 
@@ -88,6 +93,21 @@ impl Wakes {
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// A waker that panics with this text.
+pub struct Panics(pub &'static str);
+
+impl Panics {
+    pub fn waker(text: &'static str) -> Waker {
+        Waker::from(Arc::new(Self(text)))
+    }
+}
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("{}", self.0);
     }
 }
 

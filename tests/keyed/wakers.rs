@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use crate::common::{panic_of, silently, watchdog};
+use crate::common::{Panics, panic_of, silently, watchdog};
 use crate::poll;
 use dynaphore::{KeyedSemaphore, error::KeyedAcquireError};
 
@@ -74,14 +74,6 @@ fn wakers_may_call_back() {
     });
 }
 
-struct Panics;
-
-impl Wake for Panics {
-    fn wake(self: Arc<Self>) {
-        panic!("a waker");
-    }
-}
-
 #[test]
 fn a_waker_that_panics_keeps_no_other_key_waiting() {
     watchdog(|| {
@@ -95,7 +87,7 @@ fn a_waker_that_panics_keeps_no_other_key_waiting() {
             let ids: Vec<u32> = (0..20).collect();
             let mut waiters: Vec<_> = ids.iter().map(|id| Box::pin(keyed.acquire(id))).collect();
             for waiter in &mut waiters {
-                let waker = Waker::from(Arc::new(Panics));
+                let waker = Panics::waker("a waker");
                 assert!(
                     waiter
                         .as_mut()
@@ -123,7 +115,7 @@ fn a_waker_that_panics_in_a_release_does_not_keep_the_entry() {
         let keyed = KeyedSemaphore::<u32>::new(1);
         let held = keyed.try_acquire(&1).unwrap();
         let mut waiter = Box::pin(keyed.acquire(&1));
-        let waker = Waker::from(Arc::new(Panics));
+        let waker = Panics::waker("a waker");
         assert!(
             waiter
                 .as_mut()

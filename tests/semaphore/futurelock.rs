@@ -13,7 +13,7 @@ use dynaphore::{AcquireError, Fairness, Order, Semaphore, SemaphorePermit};
 use futures::{FutureExt, future::join_all, poll};
 use tokio::{join, select, sync::oneshot, task::yield_now};
 
-use super::common::{FAIRNESSES, Random, Wakes, panic_of, watchdog};
+use super::common::{FAIRNESSES, Panics, Random, Wakes, panic_of, watchdog};
 
 const SEEDS: usize = 1_000;
 
@@ -418,14 +418,6 @@ fn one_that_joins_the_line_takes_what_its_task_has() {
     assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
 }
 
-struct Panics;
-
-impl std::task::Wake for Panics {
-    fn wake(self: Arc<Self>) {
-        panic!("a waker");
-    }
-}
-
 /// What is left of a grant goes to one whose waker panics.
 #[test]
 fn a_waker_that_panics_while_a_grant_is_taken_loses_nothing() {
@@ -438,7 +430,7 @@ fn a_waker_that_panics_while_a_grant_is_taken_loses_nothing() {
         let (_, mine) = Wakes::new();
         let mut kept = waits(&semaphore, 2, &mine);
         drop(held);
-        let other = waits(&semaphore, 1, &Waker::from(Arc::new(Panics)));
+        let other = waits(&semaphore, 1, &Panics::waker("a waker"));
         let mut asked: Kept<'_> = Box::pin(semaphore.acquire());
         panic_of(|| drop(polled(&mut asked, &mine)));
         drop((asked, other));

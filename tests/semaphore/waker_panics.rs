@@ -4,22 +4,13 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::Arc,
-    task::{Context, Wake, Waker},
+    task::{Context, Waker},
     thread,
     time::Duration,
 };
 
-use crate::common::{silently, snapshot};
+use crate::common::{Panics, silently, snapshot};
 use dynaphore::{AcquireTimeoutError, Fairness, Semaphore, Snapshot};
-
-struct Panics;
-
-impl Wake for Panics {
-    fn wake(self: Arc<Self>) {
-        panic!("a waker that panics");
-    }
-}
 
 fn at_rest(max: usize) -> Snapshot {
     snapshot(max, 0, 0, false)
@@ -29,7 +20,7 @@ fn at_rest(max: usize) -> Snapshot {
 /// whose waker panics in the thread that gives up.
 #[test]
 fn a_time_out_that_wakes_a_panicking_waker_makes_no_permits() {
-    let panicking = Waker::from(Arc::new(Panics));
+    let panicking = Panics::waker("a waker that panics");
     // It takes a round in which the light one came before the time was over.
     loop {
         let semaphore = Semaphore::new(2);
@@ -68,7 +59,7 @@ fn a_time_out_that_wakes_a_panicking_waker_makes_no_permits() {
 /// A woken waiter gives up, and passes what it was woken for to one whose waker panics.
 #[test]
 fn giving_up_that_wakes_a_panicking_waker_loses_no_permit() {
-    let panicking = Waker::from(Arc::new(Panics));
+    let panicking = Panics::waker("a waker that panics");
     let mut quiet = Context::from_waker(Waker::noop());
     for fairness in [Fairness::Barging, Fairness::Eventual] {
         let semaphore = Semaphore::builder(1)

@@ -1,11 +1,8 @@
 //! Requests for several permits: how they are served together with light ones.
 
-use std::{
-    sync::Arc,
-    task::{Poll, Wake, Waker},
-};
+use std::task::Poll;
 
-use crate::common::panic_of;
+use crate::common::{Panics, panic_of};
 use dynaphore::{Semaphore, SemaphorePermit};
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 
@@ -88,14 +85,6 @@ fn a_second_that_needs_more_than_max_holds_up_nobody() {
     assert_eq!(woken(3, &[4, 1, 1, 1]), [false, true, true, true]);
 }
 
-struct Panics;
-
-impl Wake for Panics {
-    fn wake(self: Arc<Self>) {
-        panic!("woken");
-    }
-}
-
 // Scenario 27.
 #[test]
 fn of_two_served_at_once_a_panicking_waker_keeps_neither_from_being_told() {
@@ -105,7 +94,7 @@ fn of_two_served_at_once_a_panicking_waker_keeps_neither_from_being_told() {
         let mut line = [1, 2, 1].map(|need| spawn(semaphore.acquire_many(need)));
         for (at, waiter) in line.iter_mut().enumerate() {
             if at == panics {
-                let waker = Waker::from(Arc::new(Panics));
+                let waker = Panics::waker("woken");
                 let polled = waiter.enter(|_, mut future| {
                     future
                         .as_mut()

@@ -171,4 +171,4 @@ impl Shares {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

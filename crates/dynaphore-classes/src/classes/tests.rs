@@ -9,6 +9,7 @@ use dynaphore::{Builder, Fairness, Order};
 use tokio_test::task::{Spawn, spawn};
 
 use super::*;
+use crate::shares::tests::assert_about;
 
 const MS: u64 = 1_000_000;
 
@@ -124,14 +125,6 @@ impl World {
         self.had = [0; 2];
         ratio
     }
-}
-
-fn assert_about(ratio: f64, expected: f64, what: &str) {
-    let off = (ratio / expected - 1.0).abs();
-    assert!(
-        off < 0.03,
-        "{ratio:.3} is not {expected} within 3 %: {what}"
-    );
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl World {
     }
 }
 
-fn assert_about(ratio: f64, expected: f64, what: &str) {
+pub(crate) fn assert_about(ratio: f64, expected: f64, what: &str) {
     let off = (ratio / expected - 1.0).abs();
     assert!(
         off < 0.03,
