@@ -69,6 +69,8 @@ pub(crate) struct Shared {
 /// ```
 pub struct Fleet {
     name: String,
+    /// `shared` has it too: each acquire comes this way, and this is one step less.
+    semaphore: Arc<Semaphore>,
     shared: Arc<Shared>,
     commands: mpsc::UnboundedSender<Command>,
 }
@@ -97,7 +99,7 @@ impl Fleet {
             .unwrap_or_else(|| Arc::new(Semaphore::new(0)));
         semaphore.set_max(0);
         let shared = Arc::new(Shared {
-            semaphore,
+            semaphore: Arc::clone(&semaphore),
             fence: AtomicU64::new(0),
             state: watch::Sender::new(State::Lost),
             last_error: Mutex::new(None),
@@ -117,6 +119,7 @@ impl Fleet {
             .map_err(|error| FleetError::Thread(Arc::new(error)))?;
         let fleet = Self {
             name: name.to_owned(),
+            semaphore,
             shared,
             commands,
         };
@@ -128,7 +131,7 @@ impl Fleet {
     /// forget permits: all else is as with any other semaphore.
     #[must_use]
     pub fn semaphore(&self) -> &Arc<Semaphore> {
-        &self.shared.semaphore
+        &self.semaphore
     }
 
     /// The number of this member's life: larger than those of all lives before it, of any
@@ -230,7 +233,7 @@ impl fmt::Debug for Fleet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fleet")
             .field("name", &self.name)
-            .field("semaphore", &self.shared.semaphore)
+            .field("semaphore", &self.semaphore)
             .field("fence", &self.fence())
             .finish_non_exhaustive()
     }
