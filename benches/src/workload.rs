@@ -121,8 +121,8 @@ pub const ALL: &[Workload] = workloads! {
         [Dynaphore, Tokio];
     pool_1m_1t * 1: "the same with 1,000,000 keys"
         [Dynaphore];
-    tower_1t * 1: "one caller of a service that answers at once: what the layer adds; tokio: tower's `ConcurrencyLimit`; aim: 0.5"
-        [Dynaphore, DynaphoreStatic, Tokio];
+    tower_1t * 1: "one caller of a service that answers at once: what the layer adds; tokio: tower's `ConcurrencyLimit`; aim: 0.5, which `floor`, the bare atomics and an `Arc`, has not"
+        [Dynaphore, DynaphoreStatic, Tokio, Floor];
     tower_mt * 1: "64 callers on two workers, max 4, of a service that yields once: what the layer adds; tokio: the same; aim: 0.75"
         [Dynaphore, DynaphoreStatic, Tokio];
     render_10k * 8: "`dynaphore-metrics` renders 10,000 keys in use, each a class of its own: nanoseconds for each key; aim: 500, which are 5 ms for all"

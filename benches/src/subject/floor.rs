@@ -2,11 +2,16 @@
 //!
 //! Counts but limits nothing, so it takes part only where nobody waits.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+
+use tower::{Service, service_fn};
+
+use super::{Limits, Subject as _};
 
 /// The maximum lives above, the permits held below.
 const ONE_MAX: u64 = 1 << 32;
@@ -54,4 +59,23 @@ subject! {
         let resized = |seen| Some((to as u64 * ONE_MAX) | (seen % ONE_MAX));
         _ = semaphore.fetch_update(AcqRel, Relaxed, resized);
     };
+}
+
+impl Limits for Floor {
+    fn limit<S>(max: usize, inner: S) -> impl Service<u64, Future: Send> + Clone + Send + 'static
+    where
+        S: Service<u64, Future: Send, Error = Infallible> + Clone + Send + 'static,
+    {
+        let semaphore = Arc::new(Self::semaphore(max));
+        service_fn(move |n| {
+            acquire(&semaphore);
+            let permit = OwnedPermit(Arc::clone(&semaphore));
+            let response = inner.clone().call(n);
+            async move {
+                let answer = response.await;
+                drop(permit);
+                answer
+            }
+        })
+    }
 }
