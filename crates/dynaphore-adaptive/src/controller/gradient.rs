@@ -12,8 +12,10 @@ use crate::Window;
 /// max * clamp(base / hold, 0.5, 1) + queue + 0.03 * max
 /// ```
 ///
-/// so that it comes to rest with about `queue` requests more in the server than it
-/// serves at once.
+/// or the whole way where requests take twice the base. So it comes to rest with about `queue`
+/// requests more in the server than it serves at once. What is a short queue where 20 are
+/// served at once is a long one where two are: from the first sign of a queue on, and below a
+/// max of 5, it is shorter by the square of max, down to two fifths.
 ///
 /// **The base is a mean.** It is the mean of the first four windows, and then of all
 /// whose `hold` differs from it by less than its own error. A smallest value would be what
@@ -91,6 +93,8 @@ pub struct Gradient {
     /// Windows since the last comparison, and how many to let pass before a probe.
     since: u32,
     patience: u32,
+    /// No queue has been seen yet, so max is far from where it will rest.
+    slow_start: bool,
 }
 
 /// What requests take without a queue.
@@ -151,6 +155,9 @@ const COMPARED: f64 = 0.4;
 /// A change of latency that is no effect of max, as a logarithm.
 const JUMP: f64 = 0.3;
 const SMOOTHING: f64 = 0.3;
+/// Below this max the queue is shorter, down to this part of it.
+const SMALL: f64 = 5.0;
+const LEAST_QUEUE: f64 = 0.4;
 /// How much the base rises without an incident, for one comparison.
 const CAREFUL: f64 = 1.1;
 /// What is left of a comparison's weight with each that follows.
@@ -252,6 +259,7 @@ impl Default for Gradient {
             probe: None,
             since: 0,
             patience: FIRST_PATIENCE,
+            slow_start: true,
         }
     }
 }
@@ -278,6 +286,14 @@ impl Gradient {
         self.level = level;
         self.probe = None;
         self.max.set(level)
+    }
+
+    /// How many requests are to queue at the level.
+    fn queue_here(&self) -> f64 {
+        if self.slow_start {
+            return self.queue;
+        }
+        self.queue * (self.level / SMALL).powi(2).clamp(LEAST_QUEUE, 1.0)
     }
 
     fn forget(&mut self) {
@@ -484,6 +500,7 @@ impl Controller for Gradient {
         // A probe is compared with what it was like before, on the average.
         let here = self.here.filter(|here| here.windows >= COMPARED_WINDOWS.0);
         if self.since >= self.patience && here.is_some() {
+            self.slow_start = false;
             self.since = 0;
             self.settle = 1;
             self.from = here;
@@ -494,7 +511,13 @@ impl Controller for Gradient {
             return self.max.set((self.level * PROBE).max(self.level + 1.0));
         }
         let gradient = (self.base.hold / self.hold).clamp(0.5, 1.0);
-        let goal = self.level * (gradient + 0.03) + self.queue;
-        self.move_to((self.level + goal) / 2.0 * (1.0 - failed / 2.0))
+        self.slow_start &= gradient >= 0.9;
+        let goal = self.level * (gradient + 0.03) + self.queue_here();
+        let level = if gradient <= 0.5 {
+            goal
+        } else {
+            (self.level + goal) / 2.0
+        };
+        self.move_to(level * (1.0 - failed / 2.0))
     }
 }
