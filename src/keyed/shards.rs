@@ -248,11 +248,12 @@ impl<K> Shards<K> {
             if let Some(answer) = self.enter_known(&table, hash, key, n, max_waiters) {
                 return answer;
             }
+            // While the key is known not to be in use, or it might be the one too many.
+            if !self.has_room() {
+                return Err(Refusal::TooManyKeys);
+            }
         }
         // To clone a key is foreign code.
-        if !self.has_room() {
-            return Err(Refusal::TooManyKeys);
-        }
         self.enter_cloned(hash, key, n, max_waiters)
     }
 
@@ -385,16 +386,14 @@ impl<K> Shards<K> {
     #[inline]
     fn leave_alone(&self, entry: Arc<Entry<K>>, n: u32) -> Result<(), Arc<Entry<K>>> {
         // Who holds the lock may come for this very entry.
-        let Some(mut table) = lock_while(self.shard(entry.hash), || entry.is_alone(n)) else {
+        let Some(table) = lock_while(self.shard(entry.hash), || entry.is_alone(n)) else {
             return Err(entry);
         };
         // Argument 4: now it can only become true again, not false.
         if !entry.is_alone(n) {
             return Err(entry);
         }
-        let removed = table.remove(entry);
-        drop(table);
-        self.finish_remove(removed);
+        self.take_out(table, entry);
         Ok(())
     }
 
@@ -438,15 +437,13 @@ impl<K> Shards<K> {
     }
 
     fn remove_unneeded(&self, entry: Arc<Entry<K>>) {
-        let mut table = lock(self.shard(entry.hash));
+        let table = lock(self.shard(entry.hash));
         if !entry.is_unneeded() {
             // Somebody has come since.
             drop(table);
             return drop_with_key::<K, _>(entry);
         }
-        let removed = table.remove(entry);
-        drop(table);
-        self.finish_remove(removed);
+        self.take_out(table, entry);
     }
 
     /// A permit splits, with none left in one of the parts.
@@ -456,12 +453,15 @@ impl<K> Shards<K> {
         entry.users.join_empty();
     }
 
-    /// Drops what was removed, or was not there, with the lock free.
+    /// Removes an entry that nobody needs, unless another has, and lets the lock go.
     #[inline]
-    fn finish_remove(&self, removed: Removed<K>) {
+    fn take_out(&self, mut table: MutexGuard<'_, Table<K>>, entry: Arc<Entry<K>>) {
+        let removed = table.remove(entry);
+        // Under the lock: a key that is not in use is not counted either.
         if !matches!(removed, Removed::ByAnother(_)) {
             self.uncount_key();
         }
+        drop(table);
         match removed {
             Removed::Recycled(key) => drop_with_key::<K, _>(key),
             Removed::Whole(entry) | Removed::ByAnother(entry) => drop_with_key::<K, _>(entry),
@@ -511,29 +511,17 @@ impl<K> Shards<K> {
         key: &Q,
         max: u32,
     ) -> Result<u32, SetMaxError> {
-        if let Some(before) = self.override_known(lock(self.shard(hash)), hash, key, max) {
-            return Ok(before);
-        }
-        if !self.has_room() {
-            return Err(SetMaxError::TooManyKeys);
+        {
+            let table = lock(self.shard(hash));
+            if let Some(entry) = table.share(hash, key) {
+                return Ok(override_known(table, entry, max));
+            }
+            // As in `enter`.
+            if !self.has_room() {
+                return Err(SetMaxError::TooManyKeys);
+            }
         }
         self.override_new(hash, key, max)
-    }
-
-    fn override_known<Q: Equivalent<K> + ?Sized>(
-        &self,
-        table: MutexGuard<'_, Table<K>>,
-        hash: u64,
-        key: &Q,
-        max: u32,
-    ) -> Option<u32> {
-        let entry = table.find(hash, key)?;
-        entry.users.set_override();
-        let (before, rest) = entry.semaphore.begin_set_max(max);
-        let rest = left(entry, rest);
-        drop(table);
-        finish(rest);
-        Some(before)
     }
 
     /// By itself, as [`enter_cloned`](Self::enter_cloned).
@@ -546,9 +534,8 @@ impl<K> Shards<K> {
     ) -> Result<u32, SetMaxError> {
         let owned = key.to_key();
         let mut table = lock(self.shard(hash));
-        if table.find(hash, key).is_some() {
-            let before = self.override_known(table, hash, key, max);
-            return Ok(before.expect("found under the same lock"));
+        if let Some(entry) = table.share(hash, key) {
+            return Ok(override_known(table, entry, max));
         }
         // The key is dropped after the lock.
         if !self.count_key() {
@@ -684,6 +671,15 @@ impl<K> Shards<K> {
             for_each_entry(entries, |entry, ()| see(entry.key(), &entry.semaphore));
         }
     }
+}
+
+/// Gives a key that is in use a max of its own, and lets the lock go. Returns the one before.
+fn override_known<K>(table: MutexGuard<'_, Table<K>>, entry: Arc<Entry<K>>, max: u32) -> u32 {
+    entry.users.set_override();
+    let (before, rest) = entry.semaphore.begin_set_max(max);
+    drop(table);
+    finish(Some((entry, rest)));
+    before
 }
 
 /// What is left of a call, if anything is.
