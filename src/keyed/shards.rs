@@ -269,9 +269,35 @@ impl<K> Shards<K> {
         let owned = key.to_key();
         let table = lock(self.shard(hash));
         match self.enter_known(&table, hash, key, n, max_waiters) {
+            Some(answer) if mem::needs_drop::<K>() => {
+                drop(table);
+                self.drop_spare(owned, answer, n)
+            }
             Some(answer) => answer,
             None => self.enter_new(table, hash, owned, n),
         }
+    }
+
+    /// Drops a key that was made in vain, with the lock free. If it panics, nobody is told
+    /// the answer.
+    fn drop_spare(
+        &self,
+        spare: K,
+        answer: Result<Entered<K>, Refusal>,
+        n: u32,
+    ) -> Result<Entered<K>, Refusal> {
+        let mut answer = Some(answer);
+        let mut deferred = Deferred::default();
+        deferred.run(|| drop(spare));
+        if deferred.resumes() {
+            deferred.run(|| match answer.take() {
+                Some(Ok(Entered::Holds(entry))) => self.leave(entry, Held::taken(n)),
+                Some(Ok(Entered::Waits(entry))) => self.leave_waiting(entry),
+                _ => {}
+            });
+        }
+        deferred.resume();
+        answer.expect("no panic goes on")
     }
 
     /// By itself, so that nobody else needs stack for a key.
