@@ -26,7 +26,7 @@ use crate::{
 ///
 /// Keys are looked up by a borrowed form, such as `&str` for `String` or `Arc<str>`: any
 /// that [`ToKey`](crate::ToKey) makes a key of. That is done only if the key is not in use
-/// yet.
+/// yet, or small and without drop, such as `u64`: then each request makes one.
 ///
 /// # Fairness
 ///
