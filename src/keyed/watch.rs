@@ -172,8 +172,12 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
 
 /// Waiting for a state of all keys.
 ///
-/// Each key has been seen in that state at some moment since the call. What is in it then
-/// stays so after [`close`](Self::close), or while no max is raised.
+/// Each key has been seen in that state at some moment since the call. One that is settled
+/// stays so while no max is lowered, one that is idle after [`close`](Self::close), or while
+/// its max is 0.
+///
+/// After each key that it has to wait for, it looks through the shard of that key again, under
+/// the shard's lock.
 impl<K, S> KeyedSemaphore<K, S> {
     /// [`settled`](Self::settled), for every key.
     ///
