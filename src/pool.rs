@@ -170,8 +170,9 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Errors
     ///
-    /// [`NoLease`](TryLeaseError::NoLease) if no key wants one more, or if others
-    /// are in line; [`Stopped`](TryLeaseError::Stopped) if the pool is stopped.
+    /// [`NoLease`](TryLeaseError::NoLease) if no key wants one more, if others are in line,
+    /// or if the lease is on its way to a request; [`Stopped`](TryLeaseError::Stopped) if the
+    /// pool is stopped.
     ///
     /// # Examples
     ///
