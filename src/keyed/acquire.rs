@@ -273,8 +273,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
         try_take(self, key, 1).map(OwnedKeyedPermit::new)
     }
 
-    /// Takes `n` permits of `key`, all or none. Zero are had unless it is closed, and
-    /// the key is in use by them too.
+    /// Takes `n` permits of `key`, all or none. Zero are had unless it is closed or the key
+    /// may not be in use, as it is by them too.
     ///
     /// # Errors
     ///

@@ -121,7 +121,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     }
 
     /// Waits for `n` permits of `key`, blocking the thread, and takes them all at once.
-    /// Zero are had at once.
+    /// Zero are had at once, unless it is closed or the key may not be in use.
     ///
     /// # Errors
     ///
