@@ -507,13 +507,16 @@ impl<K> Shards<K> {
     ) -> Option<Arc<Entry<K>>> {
         let table = lock(self.shard(hash));
         let found = table.find(hash, key);
-        found.filter(|entry| !entry.meets(goal)).map(keep)
+        found.filter(|entry| !entry.semaphore.meets(goal)).map(keep)
     }
 
     /// The same for any key of a shard, by the shard's index.
     pub(super) fn keep_any(&self, shard: usize, goal: Goal) -> Option<Arc<Entry<K>>> {
         let table = lock(&self.shards[shard]);
-        table.entries().find(|entry| !entry.meets(goal)).map(keep)
+        table
+            .entries()
+            .find(|entry| !entry.semaphore.meets(goal))
+            .map(keep)
     }
 
     pub(super) fn count(&self) -> usize {
@@ -612,7 +615,7 @@ impl<K> Shards<K> {
             if entry.users.is_overridden() {
                 return None;
             }
-            left(entry, entry.semaphore.begin_set_max(max).1)
+            unfinished(entry, entry.semaphore.begin_set_max(max).1)
         });
         before
     }
@@ -709,7 +712,7 @@ fn override_known<K>(table: MutexGuard<'_, Table<K>>, entry: Arc<Entry<K>>, max:
 }
 
 /// What is left of a call, if anything is.
-fn left<K>(entry: &Arc<Entry<K>>, rest: Rest) -> Option<(Arc<Entry<K>>, Rest)> {
+fn unfinished<K>(entry: &Arc<Entry<K>>, rest: Rest) -> Option<(Arc<Entry<K>>, Rest)> {
     (!matches!(rest, Rest::Nothing)).then(|| (Arc::clone(entry), rest))
 }
 
