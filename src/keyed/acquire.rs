@@ -21,7 +21,7 @@ use super::{
     key::ToKey,
     permit::{KeyedPermit, OwnedKeyedPermit, Permits, Reach, Waiter},
     semaphore::KeyedSemaphore,
-    shards::{Entered, Refusal},
+    shards::Entered,
 };
 use crate::{
     error::{KeyedAcquireError, KeyedTryAcquireError},
@@ -38,9 +38,12 @@ pub(super) fn try_take<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>
 ) -> Result<Permits<R>, KeyedTryAcquireError> {
     let KeyedSemaphore { shards, .. } = keyed.keyed();
     let hash = keyed.keyed().hash(key);
-    match shards.enter(hash, key, n, 0)? {
-        Entered::Holds(entry) => Ok(Permits::taken(keyed, entry, n)),
-        Entered::Waits(_) => unreachable!("there is no place to wait"),
+    match shards.enter(hash, key, n, 0) {
+        Ok(Entered::Holds(entry)) => Ok(Permits::taken(keyed, entry, n)),
+        Err(KeyedAcquireError::Closed) => Err(KeyedTryAcquireError::Closed),
+        Err(KeyedAcquireError::TooManyKeys) => Err(KeyedTryAcquireError::TooManyKeys),
+        Err(_) => Err(KeyedTryAcquireError::NoPermits),
+        Ok(Entered::Waits(_)) => unreachable!("there is no place to wait"),
     }
 }
 
@@ -53,8 +56,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
         n: u32,
     ) -> Result<Entered<K>, KeyedAcquireError> {
         let max_waiters = self.shards.settings().max_waiters;
-        let entered = self.shards.enter(self.hash(key), key, n, max_waiters);
-        entered.map_err(Refusal::into)
+        self.shards.enter(self.hash(key), key, n, max_waiters)
     }
 }
 

@@ -100,7 +100,7 @@ use super::{
     table::{Removed, Table, drop_with_key},
 };
 use crate::{
-    error::{KeyedAcquireError, KeyedTryAcquireError, SetMaxError},
+    error::{KeyedAcquireError, SetMaxError},
     foreign::Deferred,
     park::InRuntime,
     semaphore::{Goal, Held, Policy, Rest, Semaphore, Take},
@@ -117,36 +117,6 @@ pub(super) struct Settings {
     pub(super) max_keys: usize,
     pub(super) max_waiters: u32,
     pub(super) in_runtime: InRuntime,
-}
-
-/// Why a request was turned away.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    Closed,
-    TooManyKeys,
-    /// There are no permits, and no place to wait for them.
-    Busy,
-}
-
-impl From<Refusal> for KeyedAcquireError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Closed => Self::Closed,
-            Refusal::TooManyKeys => Self::TooManyKeys,
-            Refusal::Busy => Self::TooManyWaiters,
-        }
-    }
-}
-
-impl From<Refusal> for KeyedTryAcquireError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Closed => Self::Closed,
-            Refusal::TooManyKeys => Self::TooManyKeys,
-            Refusal::Busy => Self::NoPermits,
-        }
-    }
 }
 
 /// A request that was let in: it is counted.
@@ -231,7 +201,7 @@ impl<K> Shards<K> {
 /// Letting in and letting out.
 impl<K> Shards<K> {
     /// Takes `n` permits of `key`, or a place among those who wait for them, of
-    /// whom there may be `max_waiters`.
+    /// whom there may be `max_waiters`: none if it is not to wait.
     #[inline]
     pub(super) fn enter<Q: ToKey<K> + ?Sized>(
         &self,
@@ -239,7 +209,7 @@ impl<K> Shards<K> {
         key: &Q,
         n: u32,
         max_waiters: u32,
-    ) -> Result<Entered<K>, Refusal> {
+    ) -> Result<Entered<K>, KeyedAcquireError> {
         if is_cheap::<K>() {
             return self.enter_cheap(hash, key, n, max_waiters);
         }
@@ -250,7 +220,7 @@ impl<K> Shards<K> {
             }
             // While the key is known not to be in use, or it might be the one too many.
             if !self.has_room() {
-                return Err(Refusal::TooManyKeys);
+                return Err(KeyedAcquireError::TooManyKeys);
             }
         }
         // To clone a key is foreign code.
@@ -265,7 +235,7 @@ impl<K> Shards<K> {
         key: &Q,
         n: u32,
         max_waiters: u32,
-    ) -> Result<Entered<K>, Refusal> {
+    ) -> Result<Entered<K>, KeyedAcquireError> {
         let owned = key.to_key();
         let table = lock(self.shard(hash));
         match self.enter_known(&table, hash, key, n, max_waiters) {
@@ -283,9 +253,9 @@ impl<K> Shards<K> {
     fn drop_spare(
         &self,
         spare: K,
-        answer: Result<Entered<K>, Refusal>,
+        answer: Result<Entered<K>, KeyedAcquireError>,
         n: u32,
-    ) -> Result<Entered<K>, Refusal> {
+    ) -> Result<Entered<K>, KeyedAcquireError> {
         let mut answer = Some(answer);
         let mut deferred = Deferred::default();
         deferred.run(|| drop(spare));
@@ -308,7 +278,7 @@ impl<K> Shards<K> {
         key: &Q,
         n: u32,
         max_waiters: u32,
-    ) -> Result<Entered<K>, Refusal> {
+    ) -> Result<Entered<K>, KeyedAcquireError> {
         self.enter_cheap(hash, key, n, max_waiters)
     }
 
@@ -321,9 +291,9 @@ impl<K> Shards<K> {
         key: &Q,
         n: u32,
         max_waiters: u32,
-    ) -> Option<Result<Entered<K>, Refusal>> {
+    ) -> Option<Result<Entered<K>, KeyedAcquireError>> {
         if table.closed {
-            return Some(Err(Refusal::Closed));
+            return Some(Err(KeyedAcquireError::Closed));
         }
         if let Some(entry) = table.share(hash, key) {
             return Some(match entry.semaphore.take(n) {
@@ -331,7 +301,8 @@ impl<K> Shards<K> {
                 found => self.enter_without(entry, found, max_waiters),
             });
         }
-        (n > table.default_max && max_waiters == 0).then_some(Err(Refusal::Busy))
+        (n > table.default_max && max_waiters == 0)
+            .then_some(Err(KeyedAcquireError::TooManyWaiters))
     }
 
     /// Makes an entry for a key that has none.
@@ -342,11 +313,11 @@ impl<K> Shards<K> {
         hash: u64,
         key: K,
         n: u32,
-    ) -> Result<Entered<K>, Refusal> {
+    ) -> Result<Entered<K>, KeyedAcquireError> {
         if !self.count_key() {
             // To drop a key is foreign code.
             drop(table);
-            return Err(Refusal::TooManyKeys);
+            return Err(KeyedAcquireError::TooManyKeys);
         }
         let max = table.default_max;
         let active = if n <= max { n } else { 0 };
@@ -369,9 +340,9 @@ impl<K> Shards<K> {
         entry: Arc<Entry<K>>,
         found: Take,
         max_waiters: u32,
-    ) -> Result<Entered<K>, Refusal> {
+    ) -> Result<Entered<K>, KeyedAcquireError> {
         match found {
-            Take::Closed => return Err(Refusal::Closed),
+            Take::Closed => return Err(KeyedAcquireError::Closed),
             Take::Acquired => {
                 entry.users.assert_room();
                 entry.users.join_empty();
@@ -380,7 +351,7 @@ impl<K> Shards<K> {
             _ => {}
         }
         if entry.users.waiters() >= max_waiters {
-            return Err(Refusal::Busy);
+            return Err(KeyedAcquireError::TooManyWaiters);
         }
         entry.users.assert_room();
         entry.users.join_waiting();
