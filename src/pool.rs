@@ -299,8 +299,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if this handle was told to
-    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -330,8 +329,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if this handle was told to
-    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -356,8 +354,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if this handle was told to
-    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -377,8 +374,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if this handle was told to
-    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -399,8 +395,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if this handle was told to
-    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -422,8 +417,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if this handle was told to
-    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
