@@ -155,6 +155,16 @@ impl<R: Reach> Permits<R> {
     }
 }
 
+/// To the semaphore of their key.
+impl<R: Reach> Deref for Permits<R> {
+    type Target = Semaphore;
+
+    #[inline]
+    fn deref(&self) -> &Semaphore {
+        &self.entry().semaphore
+    }
+}
+
 impl<R: Reach> Drop for Permits<R> {
     #[inline]
     fn drop(&mut self) {

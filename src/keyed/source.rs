@@ -169,16 +169,12 @@ impl<K, S> Clone for OwnedKeyedSource<K, S> {
     }
 }
 
-permit!([K: Send + Sync, S: Send + Sync] KeyedPermit<'_, K, S>, |permit| permit.0.id(), permit.0.semaphore());
-permit!([K: Send + Sync, S: Send + Sync] OwnedKeyedPermit<K, S>, |permit| permit.0.id(), permit.0.semaphore());
+permit!([K: Send + Sync, S: Send + Sync] KeyedPermit<'_, K, S>, |permit| permit.0.id(), &permit.0);
+permit!([K: Send + Sync, S: Send + Sync] OwnedKeyedPermit<K, S>, |permit| permit.0.id(), &permit.0);
 
 impl<R: Reach> Permits<R> {
     fn id(&self) -> Id {
         Id::of_number(self.entry().number.get())
-    }
-
-    fn semaphore(&self) -> &Semaphore {
-        &self.entry().semaphore
     }
 }
 
