@@ -36,9 +36,7 @@ pub(super) fn try_take<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>
     key: &Q,
     n: u32,
 ) -> Result<Permits<R>, KeyedTryAcquireError> {
-    let KeyedSemaphore { shards, .. } = keyed.keyed();
-    let hash = keyed.keyed().hash(key);
-    match shards.enter(hash, key, n, 0) {
+    match keyed.shards.enter(keyed.hash(key), key, n, 0) {
         Ok(Entered::Holds(entry)) => Ok(Permits::taken(keyed, entry, n)),
         Err(KeyedAcquireError::Closed) => Err(KeyedTryAcquireError::Closed),
         Err(KeyedAcquireError::TooManyKeys) => Err(KeyedTryAcquireError::TooManyKeys),
@@ -362,7 +360,7 @@ impl<R: Reach, P> Request<R, P> {
         R::Hasher: BuildHasher,
     {
         if let Self::Asks { keyed, key, n } = self {
-            let (entered, n) = (keyed.keyed().enter(&**key, *n), *n);
+            let (entered, n) = (keyed.enter(&**key, *n), *n);
             let Self::Asks { keyed, key, .. } = mem::replace(self, Self::Done) else {
                 unreachable!("looked at just now");
             };

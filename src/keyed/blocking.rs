@@ -27,8 +27,8 @@ fn block<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>(
     n: u32,
     deadline: Option<Instant>,
 ) -> Option<Result<Permits<R>, KeyedAcquireError>> {
-    keyed.keyed().assert_may_block();
-    Some(match keyed.keyed().enter(key, n) {
+    keyed.assert_may_block();
+    Some(match keyed.enter(key, n) {
         Err(refused) => Err(refused),
         Ok(Entered::Holds(entry)) => Ok(Permits::taken(keyed, entry, n)),
         Ok(Entered::Waits(entry)) => {

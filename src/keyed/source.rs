@@ -185,8 +185,7 @@ fn take_ahead<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>(
     n: u32,
     over: bool,
 ) -> Option<Permits<R>> {
-    let KeyedSemaphore { shards, .. } = keyed.keyed();
-    let entry = shards.read(keyed.keyed().hash(key), key, |_, entry| {
+    let entry = keyed.shards.read(keyed.hash(key), key, |_, entry| {
         entry
             .filter(|entry| entry.semaphore.take_ahead(n, over))
             .cloned()
