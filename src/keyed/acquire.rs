@@ -53,7 +53,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
         key: &Q,
         n: u32,
     ) -> Result<Entered<K>, KeyedAcquireError> {
-        let max_waiters = self.shards.settings().max_waiters;
+        let max_waiters = self.shards.settings.max_waiters;
         self.shards.enter(self.hash(key), key, n, max_waiters)
     }
 }

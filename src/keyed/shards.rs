@@ -83,9 +83,9 @@
 //! which no search can do without: keys are hashed before, cloned and dropped
 //! with the lock free, and so are wakers. If an `Eq` panics, nothing has changed.
 
-use std::mem;
 #[cfg(not(dynaphore_loom))]
 use std::sync::TryLockError;
+use std::{iter, mem};
 
 use equivalent::Equivalent;
 
@@ -132,7 +132,7 @@ pub(super) struct Shards<K> {
     shards: Box<[CachePadded<Mutex<Table<K>>>]>,
     /// By how much to shift a spread hash to get a shard, less one.
     shift: u32,
-    settings: Settings,
+    pub(super) settings: Settings,
     /// Counted only if there may not be any number of them.
     keys: CachePadded<AtomicUsize>,
     /// Held by whoever goes through all shards to change something. Comes
@@ -157,10 +157,6 @@ impl<K> Shards<K> {
             keys: CachePadded::new(AtomicUsize::new(0)),
             sweeper: Mutex::new(()),
         }
-    }
-
-    pub(super) fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     #[inline]
@@ -481,17 +477,14 @@ impl<K> Shards<K> {
         found.filter(|entry| !entry.semaphore.meets(goal)).map(keep)
     }
 
-    /// The same for any key of a shard, by the shard's index.
-    pub(super) fn keep_any(&self, shard: usize, goal: Goal) -> Option<Arc<Entry<K>>> {
-        let table = lock(&self.shards[shard]);
-        table
-            .entries()
-            .find(|entry| !entry.semaphore.meets(goal))
-            .map(keep)
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.shards.len()
+    /// The same for all keys. The next is looked for when the caller is done with the last.
+    pub(super) fn keep_each(&self, goal: Goal) -> impl Iterator<Item = Arc<Entry<K>>> {
+        let next = move |table: &Table<K>| {
+            let mut entries = table.entries();
+            entries.find(|entry| !entry.semaphore.meets(goal)).map(keep)
+        };
+        let shards = self.shards.iter();
+        shards.flat_map(move |shard| iter::from_fn(move || next(&lock(shard))))
     }
 }
 

@@ -212,7 +212,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// What a request for `n` permits of `key` would be told now, if it would
     /// be turned away.
     fn would_refuse<Q: ToKey<K> + ?Sized>(&self, key: &Q, n: u32) -> Option<KeyedAcquireError> {
-        let max_waiters = self.shards.settings().max_waiters;
+        let max_waiters = self.shards.settings.max_waiters;
         self.shards.read(self.hash(key), key, |table, entry| {
             if table.closed {
                 return Some(KeyedAcquireError::Closed);

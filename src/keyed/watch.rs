@@ -7,7 +7,6 @@
 use std::{
     future::poll_fn,
     hash::{BuildHasher, Hash},
-    iter,
     ops::Deref,
 };
 
@@ -29,12 +28,10 @@ impl<K, S> KeyedSemaphore<K, S> {
         Watch::new(Permits::taken(self, entry, 0), goal)
     }
 
-    /// What has to be waited for, each when all before it have been.
+    /// What has to be waited for, one after the other.
     fn watch_all(&self, goal: Goal) -> impl Iterator<Item = KeyWatch<'_, K, S>> {
-        (0..self.shards.count()).flat_map(move |shard| {
-            let next = move || self.shards.keep_any(shard, goal);
-            iter::from_fn(next).map(move |entry| self.watch(entry, goal))
-        })
+        let each = self.shards.keep_each(goal);
+        each.map(move |entry| self.watch(entry, goal))
     }
 }
 
