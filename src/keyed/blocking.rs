@@ -28,7 +28,7 @@ fn block<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>(
     deadline: Option<Instant>,
 ) -> Option<Result<Permits<R>, KeyedAcquireError>> {
     keyed.assert_may_block();
-    Some(match keyed.enter(key, n) {
+    Some(match keyed.enter_or_wait(key, n) {
         Err(refused) => Err(refused),
         Ok(Entered::Holds(entry)) => Ok(Permits::taken(keyed, entry, n)),
         Ok(Entered::Waits(entry)) => {

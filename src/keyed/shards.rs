@@ -119,6 +119,15 @@ pub(super) struct Settings {
     pub(super) in_runtime: InRuntime,
 }
 
+/// A request for `n` permits of a key.
+pub(super) struct Want<'q, Q: ?Sized> {
+    pub(super) hash: u64,
+    pub(super) key: &'q Q,
+    pub(super) n: u32,
+    /// How many there may be who wait for them: none if this one is not to wait.
+    pub(super) max_waiters: u32,
+}
+
 /// A request that was let in: it is counted.
 #[must_use]
 pub(super) enum Entered<K> {
@@ -127,6 +136,8 @@ pub(super) enum Entered<K> {
     /// It may wait.
     Waits(Arc<Entry<K>>),
 }
+
+pub(super) type Answer<K> = Result<Entered<K>, KeyedAcquireError>;
 
 pub(super) struct Shards<K> {
     shards: Box<[CachePadded<Mutex<Table<K>>>]>,
@@ -196,22 +207,15 @@ impl<K> Shards<K> {
 
 /// Letting in and letting out.
 impl<K> Shards<K> {
-    /// Takes `n` permits of `key`, or a place among those who wait for them, of
-    /// whom there may be `max_waiters`: none if it is not to wait.
+    /// Takes permits, or a place among those who wait for them.
     #[inline]
-    pub(super) fn enter<Q: ToKey<K> + ?Sized>(
-        &self,
-        hash: u64,
-        key: &Q,
-        n: u32,
-        max_waiters: u32,
-    ) -> Result<Entered<K>, KeyedAcquireError> {
+    pub(super) fn enter<Q: ToKey<K> + ?Sized>(&self, want: &Want<'_, Q>) -> Answer<K> {
         if is_cheap::<K>() {
-            return self.enter_cheap(hash, key, n, max_waiters);
+            return self.enter_cheap(want);
         }
         {
-            let table = lock(self.shard(hash));
-            if let Some(answer) = self.enter_known(&table, hash, key, n, max_waiters) {
+            let table = lock(self.shard(want.hash));
+            if let Some(answer) = self.enter_known(&table, want) {
                 return answer;
             }
             // While the key is known not to be in use, or it might be the one too many.
@@ -220,38 +224,27 @@ impl<K> Shards<K> {
             }
         }
         // To clone a key is foreign code.
-        self.enter_cloned(hash, key, n, max_waiters)
+        self.enter_cloned(want)
     }
 
     /// Clones the key, whether it is needed or not, and locks once.
     #[inline]
-    fn enter_cheap<Q: ToKey<K> + ?Sized>(
-        &self,
-        hash: u64,
-        key: &Q,
-        n: u32,
-        max_waiters: u32,
-    ) -> Result<Entered<K>, KeyedAcquireError> {
-        let owned = key.to_key();
-        let table = lock(self.shard(hash));
-        match self.enter_known(&table, hash, key, n, max_waiters) {
+    fn enter_cheap<Q: ToKey<K> + ?Sized>(&self, want: &Want<'_, Q>) -> Answer<K> {
+        let owned = want.key.to_key();
+        let table = lock(self.shard(want.hash));
+        match self.enter_known(&table, want) {
             Some(answer) if mem::needs_drop::<K>() => {
                 drop(table);
-                self.drop_spare(owned, answer, n)
+                self.drop_spare(owned, answer, want.n)
             }
             Some(answer) => answer,
-            None => self.enter_new(table, hash, owned, n),
+            None => self.enter_new(table, owned, want),
         }
     }
 
     /// Drops a key that was made in vain, with the lock free. If it panics, nobody is told
     /// the answer.
-    fn drop_spare(
-        &self,
-        spare: K,
-        answer: Result<Entered<K>, KeyedAcquireError>,
-        n: u32,
-    ) -> Result<Entered<K>, KeyedAcquireError> {
+    fn drop_spare(&self, spare: K, answer: Answer<K>, n: u32) -> Answer<K> {
         let mut answer = Some(answer);
         let mut deferred = Deferred::default();
         deferred.run(|| drop(spare));
@@ -268,14 +261,8 @@ impl<K> Shards<K> {
 
     /// By itself, so that nobody else needs stack for a key.
     #[inline(never)]
-    fn enter_cloned<Q: ToKey<K> + ?Sized>(
-        &self,
-        hash: u64,
-        key: &Q,
-        n: u32,
-        max_waiters: u32,
-    ) -> Result<Entered<K>, KeyedAcquireError> {
-        self.enter_cheap(hash, key, n, max_waiters)
+    fn enter_cloned<Q: ToKey<K> + ?Sized>(&self, want: &Want<'_, Q>) -> Answer<K> {
+        self.enter_cheap(want)
     }
 
     /// The answer, unless it takes a new entry.
@@ -283,33 +270,29 @@ impl<K> Shards<K> {
     fn enter_known<Q: Equivalent<K> + ?Sized>(
         &self,
         table: &Table<K>,
-        hash: u64,
-        key: &Q,
-        n: u32,
-        max_waiters: u32,
-    ) -> Option<Result<Entered<K>, KeyedAcquireError>> {
+        want: &Want<'_, Q>,
+    ) -> Option<Answer<K>> {
         if table.closed {
             return Some(Err(KeyedAcquireError::Closed));
         }
-        if let Some(entry) = table.share(hash, key) {
-            return Some(match entry.semaphore.take(n) {
-                Take::Acquired if n > 0 => Ok(Entered::Holds(entry)),
-                found => self.enter_without(entry, found, max_waiters),
+        if let Some(entry) = table.share(want.hash, want.key) {
+            return Some(match entry.semaphore.take(want.n) {
+                Take::Acquired if want.n > 0 => Ok(Entered::Holds(entry)),
+                found => self.enter_without(entry, found, want.max_waiters),
             });
         }
-        (n > table.default_max && max_waiters == 0)
+        (want.n > table.default_max && want.max_waiters == 0)
             .then_some(Err(KeyedAcquireError::TooManyWaiters))
     }
 
     /// Makes an entry for a key that has none.
     #[inline]
-    fn enter_new(
+    fn enter_new<Q: ?Sized>(
         &self,
         mut table: MutexGuard<'_, Table<K>>,
-        hash: u64,
         key: K,
-        n: u32,
-    ) -> Result<Entered<K>, KeyedAcquireError> {
+        &Want { hash, n, .. }: &Want<'_, Q>,
+    ) -> Answer<K> {
         if !self.count_key() {
             // To drop a key is foreign code.
             drop(table);
@@ -318,25 +301,19 @@ impl<K> Shards<K> {
         let max = table.default_max;
         let active = if n <= max { n } else { 0 };
         let entry = table.insert(hash, key, (max, active), self.settings.policy);
-        Ok(if active > 0 {
-            Entered::Holds(entry)
-        } else if n <= max {
-            entry.users.join_empty();
-            Entered::Holds(entry)
-        } else {
+        if n > max {
             entry.users.join_waiting();
-            Entered::Waits(entry)
-        })
+            return Ok(Entered::Waits(entry));
+        }
+        if n == 0 {
+            entry.users.join_empty();
+        }
+        Ok(Entered::Holds(entry))
     }
 
     /// For the lock's holder: lets one in that has no permits.
     #[inline(never)]
-    fn enter_without(
-        &self,
-        entry: Arc<Entry<K>>,
-        found: Take,
-        max_waiters: u32,
-    ) -> Result<Entered<K>, KeyedAcquireError> {
+    fn enter_without(&self, entry: Arc<Entry<K>>, found: Take, max_waiters: u32) -> Answer<K> {
         match found {
             Take::Closed => return Err(KeyedAcquireError::Closed),
             Take::Acquired => {
