@@ -226,8 +226,8 @@ reasons! {
     pub enum TryLeaseError {
         /// The pool is [stopped](crate::LeasePool::stop).
         Stopped => "lease pool stopped",
-        /// Every key has as many leases out as its target says, or others wait for
-        /// those that there are.
+        /// Every key has as many leases out as its target says, or others wait for those that
+        /// there are, or the lease is on its way to a request.
         NoLease => "no lease available",
     }
 }

@@ -170,8 +170,9 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Errors
     ///
-    /// [`NoLease`](TryLeaseError::NoLease) if no key wants one more, or if others
-    /// are in line; [`Stopped`](TryLeaseError::Stopped) if the pool is stopped.
+    /// [`NoLease`](TryLeaseError::NoLease) if no key wants one more, if others are in line,
+    /// or if the lease is on its way to a request; [`Stopped`](TryLeaseError::Stopped) if the
+    /// pool is stopped.
     ///
     /// # Examples
     ///
@@ -298,8 +299,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if this handle was told to
-    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -329,8 +329,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if this handle was told to
-    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -355,8 +354,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if this handle was told to
-    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -376,8 +374,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if this handle was told to
-    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -398,8 +395,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if this handle was told to
-    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -421,8 +417,7 @@ impl<K, S> LeasePool<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if this handle was told to
-    /// [refuse](crate::LeasePool#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///

@@ -54,6 +54,18 @@ const _: () = {
     everywhere::<error::KeyedAcquireTimeoutError>();
 };
 
+/// Futures without a name, in a task that owns the keyed semaphore.
+#[cfg(feature = "keyed")]
+#[allow(dead_code)]
+fn keyed_watches(keyed: std::sync::Arc<KeyedSemaphore<String>>) -> impl Send + 'static {
+    async move {
+        keyed.settled("a").await;
+        keyed.idle("a").await;
+        keyed.all_settled().await;
+        keyed.all_idle().await;
+    }
+}
+
 #[cfg(feature = "pool")]
 const _: () = {
     everywhere::<LeasePool<String>>();

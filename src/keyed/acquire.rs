@@ -21,7 +21,7 @@ use super::{
     key::ToKey,
     permit::{KeyedPermit, OwnedKeyedPermit, Permits, Reach, Waiter},
     semaphore::KeyedSemaphore,
-    shards::{Entered, Refusal},
+    shards::{Answer, Entered, Want},
 };
 use crate::{
     error::{KeyedAcquireError, KeyedTryAcquireError},
@@ -36,25 +36,30 @@ pub(super) fn try_take<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>
     key: &Q,
     n: u32,
 ) -> Result<Permits<R>, KeyedTryAcquireError> {
-    let KeyedSemaphore { shards, .. } = keyed.keyed();
-    let hash = keyed.keyed().hash(key);
-    match shards.enter(hash, key, n, 0)? {
-        Entered::Holds(entry) => Ok(Permits::taken(keyed, entry, n)),
-        Entered::Waits(_) => unreachable!("there is no place to wait"),
+    match keyed.enter(key, n, 0) {
+        Ok(Entered::Holds(entry)) => Ok(Permits::taken(keyed, entry, n)),
+        Err(KeyedAcquireError::Closed) => Err(KeyedTryAcquireError::Closed),
+        Err(KeyedAcquireError::TooManyKeys) => Err(KeyedTryAcquireError::TooManyKeys),
+        Err(_) => Err(KeyedTryAcquireError::NoPermits),
+        Ok(Entered::Waits(_)) => unreachable!("there is no place to wait"),
     }
 }
 
 impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
+    #[inline]
+    fn enter<Q: ToKey<K> + ?Sized>(&self, key: &Q, n: u32, max_waiters: u32) -> Answer<K> {
+        self.shards.enter(&Want {
+            hash: self.hash(key),
+            key,
+            n,
+            max_waiters,
+        })
+    }
+
     /// Takes `n` permits of `key`, or a place to wait for them.
     #[inline]
-    pub(super) fn enter<Q: ToKey<K> + ?Sized>(
-        &self,
-        key: &Q,
-        n: u32,
-    ) -> Result<Entered<K>, KeyedAcquireError> {
-        let max_waiters = self.shards.settings().max_waiters;
-        let entered = self.shards.enter(self.hash(key), key, n, max_waiters);
-        entered.map_err(Refusal::into)
+    pub(super) fn enter_or_wait<Q: ToKey<K> + ?Sized>(&self, key: &Q, n: u32) -> Answer<K> {
+        self.enter(key, n, self.shards.settings.max_waiters)
     }
 }
 
@@ -273,8 +278,8 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
         try_take(self, key, 1).map(OwnedKeyedPermit::new)
     }
 
-    /// Takes `n` permits of `key`, all or none. Zero are had unless it is closed, and
-    /// the key is in use by them too.
+    /// Takes `n` permits of `key`, all or none. Zero are had unless it is closed or the key
+    /// may not be in use, as it is by them too.
     ///
     /// # Errors
     ///
@@ -360,7 +365,7 @@ impl<R: Reach, P> Request<R, P> {
         R::Hasher: BuildHasher,
     {
         if let Self::Asks { keyed, key, n } = self {
-            let (entered, n) = (keyed.keyed().enter(&**key, *n), *n);
+            let (entered, n) = (keyed.enter_or_wait(&**key, *n), *n);
             let Self::Asks { keyed, key, .. } = mem::replace(self, Self::Done) else {
                 unreachable!("looked at just now");
             };

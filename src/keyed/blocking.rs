@@ -27,8 +27,8 @@ fn block<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>(
     n: u32,
     deadline: Option<Instant>,
 ) -> Option<Result<Permits<R>, KeyedAcquireError>> {
-    keyed.keyed().assert_may_block();
-    Some(match keyed.keyed().enter(key, n) {
+    keyed.assert_may_block();
+    Some(match keyed.enter_or_wait(key, n) {
         Err(refused) => Err(refused),
         Ok(Entered::Holds(entry)) => Ok(Permits::taken(keyed, entry, n)),
         Ok(Entered::Waits(entry)) => {
@@ -99,8 +99,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if the builder was told to
-    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -121,7 +120,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     }
 
     /// Waits for `n` permits of `key`, blocking the thread, and takes them all at once.
-    /// Zero are had at once.
+    /// Zero are had at once, unless it is closed or the key may not be in use.
     ///
     /// # Errors
     ///
@@ -131,8 +130,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// When `n` is larger than
     /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// In a tokio runtime, if the builder was told to
-    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
+    /// Otherwise as for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -161,10 +159,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// When `n` is larger than
-    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// In a tokio runtime, if the builder was told to
-    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire_many`](Self::blocking_acquire_many).
     ///
     /// # Examples
     ///
@@ -201,8 +196,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if the builder was told to
-    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -232,8 +226,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if the builder was told to
-    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -263,8 +256,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if the builder was told to
-    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -296,8 +288,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// In a tokio runtime, if the builder was told to
-    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Examples
     ///
@@ -328,10 +319,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// When `n` is larger than
-    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// In a tokio runtime, if the builder was told to
-    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire_many`](Self::blocking_acquire_many).
     ///
     /// # Examples
     ///
@@ -362,10 +350,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// When `n` is larger than
-    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// In a tokio runtime, if the builder was told to
-    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire_many`](Self::blocking_acquire_many).
     ///
     /// # Examples
     ///
@@ -396,10 +381,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// When `n` is larger than
-    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// In a tokio runtime, if the builder was told to
-    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire_many`](Self::blocking_acquire_many).
     ///
     /// # Examples
     ///
@@ -432,10 +414,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     ///
     /// # Panics
     ///
-    /// When `n` is larger than
-    /// [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS).
-    /// In a tokio runtime, if the builder was told to
-    /// [refuse](crate::KeyedBuilder#method.refuse_blocking_in_runtime) that.
+    /// As for [`blocking_acquire_many`](Self::blocking_acquire_many).
     ///
     /// # Examples
     ///

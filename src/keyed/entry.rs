@@ -17,7 +17,7 @@
 use std::fmt;
 
 use crate::{
-    semaphore::{Goal, Semaphore},
+    semaphore::Semaphore,
     sync::{Acquire, AtomicU64, Relaxed, Release},
 };
 
@@ -48,10 +48,6 @@ impl<K> Entry<K> {
     #[inline]
     pub(super) fn is_unneeded(&self) -> bool {
         self.is_alone(0)
-    }
-
-    pub(super) fn meets(&self, goal: Goal) -> bool {
-        self.semaphore.meets(goal)
     }
 
     #[inline]

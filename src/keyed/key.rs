@@ -11,7 +11,7 @@ use std::{
 use equivalent::Equivalent;
 
 /// A form by which keys of the type `K` are looked up, and of which one is made when the key
-/// is not in use yet.
+/// is not in use yet. A small key that needs no drop, such as `u64`, is made by each request.
 ///
 /// Any type that is `Clone` is that for itself; `str` for `String` and for `Arc<str>`,
 /// `Rc<str>` and `Box<str>`, and so are `[T]`, `OsStr`, `Path` and `CStr` for theirs. For

@@ -4,35 +4,18 @@ use std::{fmt, hash::RandomState, mem, ops::Deref, sync};
 
 use triomphe::Arc;
 
-use super::{entry::Entry, semaphore::KeyedSemaphore, shards::Shards};
+use super::{entry::Entry, semaphore::KeyedSemaphore};
 use crate::semaphore::{Held, Semaphore};
 
 /// A way to reach a keyed semaphore: by reference, or by an `Arc` of its own.
-pub(super) trait Reach {
+pub(super) trait Reach: Deref<Target = KeyedSemaphore<Self::Key, Self::Hasher>> {
     type Key;
     type Hasher;
-
-    fn keyed(&self) -> &KeyedSemaphore<Self::Key, Self::Hasher>;
 }
 
-impl<K, S> Reach for &KeyedSemaphore<K, S> {
+impl<K, S, R: Deref<Target = KeyedSemaphore<K, S>>> Reach for R {
     type Key = K;
     type Hasher = S;
-
-    #[inline]
-    fn keyed(&self) -> &KeyedSemaphore<K, S> {
-        self
-    }
-}
-
-impl<K, S> Reach for sync::Arc<KeyedSemaphore<K, S>> {
-    type Key = K;
-    type Hasher = S;
-
-    #[inline]
-    fn keyed(&self) -> &KeyedSemaphore<K, S> {
-        self
-    }
 }
 
 /// One that waits, counted in already: the way by which an attempt to acquire
@@ -64,7 +47,7 @@ impl<R: Reach> Deref for Waiter<R> {
 impl<R: Reach> Drop for Waiter<R> {
     fn drop(&mut self) {
         if let Some((keyed, entry)) = self.0.take() {
-            keyed.keyed().shards.leave_waiting(entry);
+            keyed.shards.leave_waiting(entry);
         }
     }
 }
@@ -106,10 +89,6 @@ impl<R: Reach> Permits<R> {
         self.entry.as_ref().expect("there until it is dropped")
     }
 
-    fn shards(&self) -> &Shards<R::Key> {
-        &self.keyed.keyed().shards
-    }
-
     pub(super) fn key(&self) -> &R::Key {
         self.entry().key()
     }
@@ -145,7 +124,7 @@ impl<R: Reach> Permits<R> {
         }
         let entry = Arc::clone(self.entry());
         if n == 0 || n == all {
-            self.shards().join_empty(&entry);
+            self.keyed.shards.join_empty(&entry);
         }
         Some(Self {
             keyed: self.keyed.clone(),
@@ -155,11 +134,21 @@ impl<R: Reach> Permits<R> {
     }
 }
 
+/// To the semaphore of their key.
+impl<R: Reach> Deref for Permits<R> {
+    type Target = Semaphore;
+
+    #[inline]
+    fn deref(&self) -> &Semaphore {
+        &self.entry().semaphore
+    }
+}
+
 impl<R: Reach> Drop for Permits<R> {
     #[inline]
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            self.shards().leave(entry, self.held);
+            self.keyed.shards.leave(entry, self.held);
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
 ///
 /// Keys are looked up by a borrowed form, such as `&str` for `String` or `Arc<str>`: any
 /// that [`ToKey`](crate::ToKey) makes a key of. That is done only if the key is not in use
-/// yet.
+/// yet, or small and without drop, such as `u64`: then each request makes one.
 ///
 /// # Fairness
 ///
@@ -331,7 +331,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// ```
     #[must_use]
     pub fn fairness(&self) -> Fairness {
-        self.shards.settings().policy.fairness
+        self.shards.settings.policy.fairness
     }
 }
 
@@ -340,7 +340,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     #[inline]
     #[track_caller]
     pub(super) fn assert_may_block(&self) {
-        self.shards.settings().in_runtime.assert_may_block();
+        self.shards.settings.in_runtime.assert_may_block();
     }
 }
 
@@ -358,6 +358,6 @@ impl<K, S> fmt::Debug for KeyedSemaphore<K, S> {
             Some(len) => out.field("keys", &len),
             None => out.field("keys", &format_args!("<locked>")),
         };
-        out.field("settings", self.shards.settings()).finish()
+        out.field("settings", &self.shards.settings).finish()
     }
 }

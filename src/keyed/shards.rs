@@ -83,9 +83,9 @@
 //! which no search can do without: keys are hashed before, cloned and dropped
 //! with the lock free, and so are wakers. If an `Eq` panics, nothing has changed.
 
-use std::mem;
 #[cfg(not(dynaphore_loom))]
 use std::sync::TryLockError;
+use std::{iter, mem};
 
 use equivalent::Equivalent;
 
@@ -100,7 +100,7 @@ use super::{
     table::{Removed, Table, drop_with_key},
 };
 use crate::{
-    error::{KeyedAcquireError, KeyedTryAcquireError, SetMaxError},
+    error::{KeyedAcquireError, SetMaxError},
     foreign::Deferred,
     park::InRuntime,
     semaphore::{Goal, Held, Policy, Rest, Semaphore, Take},
@@ -119,34 +119,13 @@ pub(super) struct Settings {
     pub(super) in_runtime: InRuntime,
 }
 
-/// Why a request was turned away.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    Closed,
-    TooManyKeys,
-    /// There are no permits, and no place to wait for them.
-    Busy,
-}
-
-impl From<Refusal> for KeyedAcquireError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Closed => Self::Closed,
-            Refusal::TooManyKeys => Self::TooManyKeys,
-            Refusal::Busy => Self::TooManyWaiters,
-        }
-    }
-}
-
-impl From<Refusal> for KeyedTryAcquireError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Closed => Self::Closed,
-            Refusal::TooManyKeys => Self::TooManyKeys,
-            Refusal::Busy => Self::NoPermits,
-        }
-    }
+/// A request for `n` permits of a key.
+pub(super) struct Want<'q, Q: ?Sized> {
+    pub(super) hash: u64,
+    pub(super) key: &'q Q,
+    pub(super) n: u32,
+    /// How many there may be who wait for them: none if this one is not to wait.
+    pub(super) max_waiters: u32,
 }
 
 /// A request that was let in: it is counted.
@@ -158,11 +137,13 @@ pub(super) enum Entered<K> {
     Waits(Arc<Entry<K>>),
 }
 
+pub(super) type Answer<K> = Result<Entered<K>, KeyedAcquireError>;
+
 pub(super) struct Shards<K> {
     shards: Box<[CachePadded<Mutex<Table<K>>>]>,
     /// By how much to shift a spread hash to get a shard, less one.
     shift: u32,
-    settings: Settings,
+    pub(super) settings: Settings,
     /// Counted only if there may not be any number of them.
     keys: CachePadded<AtomicUsize>,
     /// Held by whoever goes through all shards to change something. Comes
@@ -187,10 +168,6 @@ impl<K> Shards<K> {
             keys: CachePadded::new(AtomicUsize::new(0)),
             sweeper: Mutex::new(()),
         }
-    }
-
-    pub(super) fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     #[inline]
@@ -230,59 +207,62 @@ impl<K> Shards<K> {
 
 /// Letting in and letting out.
 impl<K> Shards<K> {
-    /// Takes `n` permits of `key`, or a place among those who wait for them, of
-    /// whom there may be `max_waiters`.
+    /// Takes permits, or a place among those who wait for them.
     #[inline]
-    pub(super) fn enter<Q: ToKey<K> + ?Sized>(
-        &self,
-        hash: u64,
-        key: &Q,
-        n: u32,
-        max_waiters: u32,
-    ) -> Result<Entered<K>, Refusal> {
+    pub(super) fn enter<Q: ToKey<K> + ?Sized>(&self, want: &Want<'_, Q>) -> Answer<K> {
         if is_cheap::<K>() {
-            return self.enter_cheap(hash, key, n, max_waiters);
+            return self.enter_cheap(want);
         }
         {
-            let table = lock(self.shard(hash));
-            if let Some(answer) = self.enter_known(&table, hash, key, n, max_waiters) {
+            let table = lock(self.shard(want.hash));
+            if let Some(answer) = self.enter_known(&table, want) {
                 return answer;
+            }
+            // While the key is known not to be in use, or it might be the one too many.
+            if !self.has_room() {
+                return Err(KeyedAcquireError::TooManyKeys);
             }
         }
         // To clone a key is foreign code.
-        if !self.has_room() {
-            return Err(Refusal::TooManyKeys);
-        }
-        self.enter_cloned(hash, key, n, max_waiters)
+        self.enter_cloned(want)
     }
 
     /// Clones the key, whether it is needed or not, and locks once.
     #[inline]
-    fn enter_cheap<Q: ToKey<K> + ?Sized>(
-        &self,
-        hash: u64,
-        key: &Q,
-        n: u32,
-        max_waiters: u32,
-    ) -> Result<Entered<K>, Refusal> {
-        let owned = key.to_key();
-        let table = lock(self.shard(hash));
-        match self.enter_known(&table, hash, key, n, max_waiters) {
+    fn enter_cheap<Q: ToKey<K> + ?Sized>(&self, want: &Want<'_, Q>) -> Answer<K> {
+        let owned = want.key.to_key();
+        let table = lock(self.shard(want.hash));
+        match self.enter_known(&table, want) {
+            Some(answer) if mem::needs_drop::<K>() => {
+                drop(table);
+                self.drop_spare(owned, answer, want.n)
+            }
             Some(answer) => answer,
-            None => self.enter_new(table, hash, owned, n),
+            None => self.enter_new(table, owned, want),
         }
+    }
+
+    /// Drops a key that was made in vain, with the lock free. If it panics, nobody is told
+    /// the answer.
+    fn drop_spare(&self, spare: K, answer: Answer<K>, n: u32) -> Answer<K> {
+        let mut answer = Some(answer);
+        let mut deferred = Deferred::default();
+        deferred.run(|| drop(spare));
+        if deferred.resumes() {
+            deferred.run(|| match answer.take() {
+                Some(Ok(Entered::Holds(entry))) => self.leave(entry, Held::taken(n)),
+                Some(Ok(Entered::Waits(entry))) => self.leave_waiting(entry),
+                _ => {}
+            });
+        }
+        deferred.resume();
+        answer.expect("no panic goes on")
     }
 
     /// By itself, so that nobody else needs stack for a key.
     #[inline(never)]
-    fn enter_cloned<Q: ToKey<K> + ?Sized>(
-        &self,
-        hash: u64,
-        key: &Q,
-        n: u32,
-        max_waiters: u32,
-    ) -> Result<Entered<K>, Refusal> {
-        self.enter_cheap(hash, key, n, max_waiters)
+    fn enter_cloned<Q: ToKey<K> + ?Sized>(&self, want: &Want<'_, Q>) -> Answer<K> {
+        self.enter_cheap(want)
     }
 
     /// The answer, unless it takes a new entry.
@@ -290,61 +270,52 @@ impl<K> Shards<K> {
     fn enter_known<Q: Equivalent<K> + ?Sized>(
         &self,
         table: &Table<K>,
-        hash: u64,
-        key: &Q,
-        n: u32,
-        max_waiters: u32,
-    ) -> Option<Result<Entered<K>, Refusal>> {
+        want: &Want<'_, Q>,
+    ) -> Option<Answer<K>> {
         if table.closed {
-            return Some(Err(Refusal::Closed));
+            return Some(Err(KeyedAcquireError::Closed));
         }
-        if let Some(entry) = table.share(hash, key) {
-            return Some(match entry.semaphore.take(n) {
-                Take::Acquired if n > 0 => Ok(Entered::Holds(entry)),
-                found => self.enter_without(entry, found, max_waiters),
+        if let Some(entry) = table.share(want.hash, want.key) {
+            return Some(match entry.semaphore.take(want.n) {
+                Take::Acquired if want.n > 0 => Ok(Entered::Holds(entry)),
+                found => self.enter_without(entry, found, want.max_waiters),
             });
         }
-        (n > table.default_max && max_waiters == 0).then_some(Err(Refusal::Busy))
+        (want.n > table.default_max && want.max_waiters == 0)
+            .then_some(Err(KeyedAcquireError::TooManyWaiters))
     }
 
     /// Makes an entry for a key that has none.
     #[inline]
-    fn enter_new(
+    fn enter_new<Q: ?Sized>(
         &self,
         mut table: MutexGuard<'_, Table<K>>,
-        hash: u64,
         key: K,
-        n: u32,
-    ) -> Result<Entered<K>, Refusal> {
+        &Want { hash, n, .. }: &Want<'_, Q>,
+    ) -> Answer<K> {
         if !self.count_key() {
             // To drop a key is foreign code.
             drop(table);
-            return Err(Refusal::TooManyKeys);
+            return Err(KeyedAcquireError::TooManyKeys);
         }
         let max = table.default_max;
         let active = if n <= max { n } else { 0 };
         let entry = table.insert(hash, key, (max, active), self.settings.policy);
-        Ok(if active > 0 {
-            Entered::Holds(entry)
-        } else if n <= max {
-            entry.users.join_empty();
-            Entered::Holds(entry)
-        } else {
+        if n > max {
             entry.users.join_waiting();
-            Entered::Waits(entry)
-        })
+            return Ok(Entered::Waits(entry));
+        }
+        if n == 0 {
+            entry.users.join_empty();
+        }
+        Ok(Entered::Holds(entry))
     }
 
     /// For the lock's holder: lets one in that has no permits.
     #[inline(never)]
-    fn enter_without(
-        &self,
-        entry: Arc<Entry<K>>,
-        found: Take,
-        max_waiters: u32,
-    ) -> Result<Entered<K>, Refusal> {
+    fn enter_without(&self, entry: Arc<Entry<K>>, found: Take, max_waiters: u32) -> Answer<K> {
         match found {
-            Take::Closed => return Err(Refusal::Closed),
+            Take::Closed => return Err(KeyedAcquireError::Closed),
             Take::Acquired => {
                 entry.users.assert_room();
                 entry.users.join_empty();
@@ -353,7 +324,7 @@ impl<K> Shards<K> {
             _ => {}
         }
         if entry.users.waiters() >= max_waiters {
-            return Err(Refusal::Busy);
+            return Err(KeyedAcquireError::TooManyWaiters);
         }
         entry.users.assert_room();
         entry.users.join_waiting();
@@ -385,16 +356,14 @@ impl<K> Shards<K> {
     #[inline]
     fn leave_alone(&self, entry: Arc<Entry<K>>, n: u32) -> Result<(), Arc<Entry<K>>> {
         // Who holds the lock may come for this very entry.
-        let Some(mut table) = lock_while(self.shard(entry.hash), || entry.is_alone(n)) else {
+        let Some(table) = lock_while(self.shard(entry.hash), || entry.is_alone(n)) else {
             return Err(entry);
         };
         // Argument 4: now it can only become true again, not false.
         if !entry.is_alone(n) {
             return Err(entry);
         }
-        let removed = table.remove(entry);
-        drop(table);
-        self.finish_remove(removed);
+        self.take_out(table, entry);
         Ok(())
     }
 
@@ -438,15 +407,13 @@ impl<K> Shards<K> {
     }
 
     fn remove_unneeded(&self, entry: Arc<Entry<K>>) {
-        let mut table = lock(self.shard(entry.hash));
+        let table = lock(self.shard(entry.hash));
         if !entry.is_unneeded() {
             // Somebody has come since.
             drop(table);
             return drop_with_key::<K, _>(entry);
         }
-        let removed = table.remove(entry);
-        drop(table);
-        self.finish_remove(removed);
+        self.take_out(table, entry);
     }
 
     /// A permit splits, with none left in one of the parts.
@@ -456,12 +423,15 @@ impl<K> Shards<K> {
         entry.users.join_empty();
     }
 
-    /// Drops what was removed, or was not there, with the lock free.
+    /// Removes an entry that nobody needs, unless another has, and lets the lock go.
     #[inline]
-    fn finish_remove(&self, removed: Removed<K>) {
+    fn take_out(&self, mut table: MutexGuard<'_, Table<K>>, entry: Arc<Entry<K>>) {
+        let removed = table.remove(entry);
+        // Under the lock: a key that is not in use is not counted either.
         if !matches!(removed, Removed::ByAnother(_)) {
             self.uncount_key();
         }
+        drop(table);
         match removed {
             Removed::Recycled(key) => drop_with_key::<K, _>(key),
             Removed::Whole(entry) | Removed::ByAnother(entry) => drop_with_key::<K, _>(entry),
@@ -481,17 +451,17 @@ impl<K> Shards<K> {
     ) -> Option<Arc<Entry<K>>> {
         let table = lock(self.shard(hash));
         let found = table.find(hash, key);
-        found.filter(|entry| !entry.meets(goal)).map(keep)
+        found.filter(|entry| !entry.semaphore.meets(goal)).map(keep)
     }
 
-    /// The same for any key of a shard, by the shard's index.
-    pub(super) fn keep_any(&self, shard: usize, goal: Goal) -> Option<Arc<Entry<K>>> {
-        let table = lock(&self.shards[shard]);
-        table.entries().find(|entry| !entry.meets(goal)).map(keep)
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.shards.len()
+    /// The same for all keys. The next is looked for when the caller is done with the last.
+    pub(super) fn keep_each(&self, goal: Goal) -> impl Iterator<Item = Arc<Entry<K>>> {
+        let next = move |table: &Table<K>| {
+            let mut entries = table.entries();
+            entries.find(|entry| !entry.semaphore.meets(goal)).map(keep)
+        };
+        let shards = self.shards.iter();
+        shards.flat_map(move |shard| iter::from_fn(move || next(&lock(shard))))
     }
 }
 
@@ -511,29 +481,17 @@ impl<K> Shards<K> {
         key: &Q,
         max: u32,
     ) -> Result<u32, SetMaxError> {
-        if let Some(before) = self.override_known(lock(self.shard(hash)), hash, key, max) {
-            return Ok(before);
-        }
-        if !self.has_room() {
-            return Err(SetMaxError::TooManyKeys);
+        {
+            let table = lock(self.shard(hash));
+            if let Some(entry) = table.share(hash, key) {
+                return Ok(override_known(table, entry, max));
+            }
+            // As in `enter`.
+            if !self.has_room() {
+                return Err(SetMaxError::TooManyKeys);
+            }
         }
         self.override_new(hash, key, max)
-    }
-
-    fn override_known<Q: Equivalent<K> + ?Sized>(
-        &self,
-        table: MutexGuard<'_, Table<K>>,
-        hash: u64,
-        key: &Q,
-        max: u32,
-    ) -> Option<u32> {
-        let entry = table.find(hash, key)?;
-        entry.users.set_override();
-        let (before, rest) = entry.semaphore.begin_set_max(max);
-        let rest = left(entry, rest);
-        drop(table);
-        finish(rest);
-        Some(before)
     }
 
     /// By itself, as [`enter_cloned`](Self::enter_cloned).
@@ -546,9 +504,8 @@ impl<K> Shards<K> {
     ) -> Result<u32, SetMaxError> {
         let owned = key.to_key();
         let mut table = lock(self.shard(hash));
-        if table.find(hash, key).is_some() {
-            let before = self.override_known(table, hash, key, max);
-            return Ok(before.expect("found under the same lock"));
+        if let Some(entry) = table.share(hash, key) {
+            return Ok(override_known(table, entry, max));
         }
         // The key is dropped after the lock.
         if !self.count_key() {
@@ -599,7 +556,7 @@ impl<K> Shards<K> {
             if entry.users.is_overridden() {
                 return None;
             }
-            left(entry, entry.semaphore.begin_set_max(max).1)
+            unfinished(entry, entry.semaphore.begin_set_max(max).1)
         });
         before
     }
@@ -686,8 +643,17 @@ impl<K> Shards<K> {
     }
 }
 
+/// Gives a key that is in use a max of its own, and lets the lock go. Returns the one before.
+fn override_known<K>(table: MutexGuard<'_, Table<K>>, entry: Arc<Entry<K>>, max: u32) -> u32 {
+    entry.users.set_override();
+    let (before, rest) = entry.semaphore.begin_set_max(max);
+    drop(table);
+    finish(Some((entry, rest)));
+    before
+}
+
 /// What is left of a call, if anything is.
-fn left<K>(entry: &Arc<Entry<K>>, rest: Rest) -> Option<(Arc<Entry<K>>, Rest)> {
+fn unfinished<K>(entry: &Arc<Entry<K>>, rest: Rest) -> Option<(Arc<Entry<K>>, Rest)> {
     (!matches!(rest, Rest::Nothing)).then(|| (Arc::clone(entry), rest))
 }
 

@@ -169,16 +169,12 @@ impl<K, S> Clone for OwnedKeyedSource<K, S> {
     }
 }
 
-permit!([K: Send + Sync, S: Send + Sync] KeyedPermit<'_, K, S>, |permit| permit.0.id(), permit.0.semaphore());
-permit!([K: Send + Sync, S: Send + Sync] OwnedKeyedPermit<K, S>, |permit| permit.0.id(), permit.0.semaphore());
+permit!([K: Send + Sync, S: Send + Sync] KeyedPermit<'_, K, S>, |permit| permit.0.id(), &permit.0);
+permit!([K: Send + Sync, S: Send + Sync] OwnedKeyedPermit<K, S>, |permit| permit.0.id(), &permit.0);
 
 impl<R: Reach> Permits<R> {
     fn id(&self) -> Id {
         Id::of_number(self.entry().number.get())
-    }
-
-    fn semaphore(&self) -> &Semaphore {
-        &self.entry().semaphore
     }
 }
 
@@ -189,8 +185,7 @@ fn take_ahead<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>(
     n: u32,
     over: bool,
 ) -> Option<Permits<R>> {
-    let KeyedSemaphore { shards, .. } = keyed.keyed();
-    let entry = shards.read(keyed.keyed().hash(key), key, |_, entry| {
+    let entry = keyed.shards.read(keyed.hash(key), key, |_, entry| {
         entry
             .filter(|entry| entry.semaphore.take_ahead(n, over))
             .cloned()
@@ -217,7 +212,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// What a request for `n` permits of `key` would be told now, if it would
     /// be turned away.
     fn would_refuse<Q: ToKey<K> + ?Sized>(&self, key: &Q, n: u32) -> Option<KeyedAcquireError> {
-        let max_waiters = self.shards.settings().max_waiters;
+        let max_waiters = self.shards.settings.max_waiters;
         self.shards.read(self.hash(key), key, |table, entry| {
             if table.closed {
                 return Some(KeyedAcquireError::Closed);

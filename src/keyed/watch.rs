@@ -20,51 +20,30 @@ use crate::{
     semaphore::{Goal, Semaphore, Watch},
 };
 
-/// An entry that is in use by somebody who watches.
-struct Kept<'a, K, S>(Permits<&'a KeyedSemaphore<K, S>>);
+/// Keeps its key in use.
+type KeyWatch<'a, K, S> = Watch<Permits<&'a KeyedSemaphore<K, S>>>;
 
-impl<K, S> Deref for Kept<'_, K, S> {
-    type Target = Semaphore;
+impl<K, S> KeyedSemaphore<K, S> {
+    fn watch(&self, entry: Arc<Entry<K>>, goal: Goal) -> KeyWatch<'_, K, S> {
+        Watch::new(Permits::taken(self, entry, 0), goal)
+    }
 
-    fn deref(&self) -> &Semaphore {
-        &self.0.entry().semaphore
+    /// What has to be waited for, one after the other.
+    fn watch_all(&self, goal: Goal) -> impl Iterator<Item = KeyWatch<'_, K, S>> {
+        let each = self.shards.keep_each(goal);
+        each.map(move |entry| self.watch(entry, goal))
     }
 }
 
-impl<K, S> KeyedSemaphore<K, S> {
-    fn watch(&self, entry: Arc<Entry<K>>, goal: Goal) -> Watch<Kept<'_, K, S>> {
-        Watch::new(Kept(Permits::taken(self, entry, 0)), goal)
+async fn reached<S: Deref<Target = Semaphore>>(watches: impl IntoIterator<Item = Watch<S>>) {
+    for mut watch in watches {
+        poll_fn(|cx| watch.poll(cx.waker())).await;
     }
+}
 
-    async fn reached(&self, entry: Option<Arc<Entry<K>>>, goal: Goal) {
-        if let Some(entry) = entry {
-            let mut watch = self.watch(entry, goal);
-            poll_fn(|cx| watch.poll(cx.waker())).await;
-        }
-    }
-
-    async fn all_reached(&self, goal: Goal) {
-        for shard in 0..self.shards.count() {
-            while let Some(entry) = self.shards.keep_any(shard, goal) {
-                self.reached(Some(entry), goal).await;
-            }
-        }
-    }
-
-    fn block_until(&self, entry: Option<Arc<Entry<K>>>, goal: Goal) {
-        if let Some(entry) = entry {
-            park::wait(&mut self.watch(entry, goal), None);
-        }
-    }
-
-    #[track_caller]
-    fn block_until_all(&self, goal: Goal) {
-        self.assert_may_block();
-        for shard in 0..self.shards.count() {
-            while let Some(entry) = self.shards.keep_any(shard, goal) {
-                self.block_until(Some(entry), goal);
-            }
-        }
+fn block_until<S: Deref<Target = Semaphore>>(watches: impl IntoIterator<Item = Watch<S>>) {
+    for mut watch in watches {
+        park::wait(&mut watch, None);
     }
 }
 
@@ -73,8 +52,13 @@ impl<K, S> KeyedSemaphore<K, S> {
 /// A key that is not in use is settled and idle. One that somebody waits for in this way
 /// stays in use until that has ended.
 impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
-    fn keep<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q, goal: Goal) -> Option<Arc<Entry<K>>> {
-        self.shards.keep(self.hash(key), key, goal)
+    fn watch_key<Q: Hash + Equivalent<K> + ?Sized>(
+        &self,
+        key: &Q,
+        goal: Goal,
+    ) -> Option<KeyWatch<'_, K, S>> {
+        let entry = self.shards.keep(self.hash(key), key, goal)?;
+        Some(self.watch(entry, goal))
     }
 
     /// Waits until no more permits of `key` are out than its max: until a shrink has taken
@@ -97,8 +81,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// # }).unwrap();
     /// ```
     pub async fn settled<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) {
-        self.reached(self.keep(key, Goal::Settled), Goal::Settled)
-            .await;
+        reached(self.watch_key(key, Goal::Settled)).await;
     }
 
     /// Waits until no permit of `key` is out, as
@@ -125,7 +108,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     /// # }).unwrap();
     /// ```
     pub async fn idle<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) {
-        self.reached(self.keep(key, Goal::Idle), Goal::Idle).await;
+        reached(self.watch_key(key, Goal::Idle)).await;
     }
 
     /// [`settled`](Self::settled), blocking the thread.
@@ -144,7 +127,7 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     #[track_caller]
     pub fn blocking_settled<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) {
         self.assert_may_block();
-        self.block_until(self.keep(key, Goal::Settled), Goal::Settled);
+        block_until(self.watch_key(key, Goal::Settled));
     }
 
     /// [`idle`](Self::idle), blocking the thread.
@@ -166,14 +149,18 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     #[track_caller]
     pub fn blocking_idle<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) {
         self.assert_may_block();
-        self.block_until(self.keep(key, Goal::Idle), Goal::Idle);
+        block_until(self.watch_key(key, Goal::Idle));
     }
 }
 
 /// Waiting for a state of all keys.
 ///
-/// Each key has been seen in that state at some moment since the call. What is in it then
-/// stays so after [`close`](Self::close), or while no max is raised.
+/// Each key has been seen in that state at some moment since the call. One that is settled
+/// stays so while no max is lowered, one that is idle after [`close`](Self::close), or while
+/// its max is 0.
+///
+/// After each key that it has to wait for, it looks through the shard of that key again, under
+/// the shard's lock.
 impl<K, S> KeyedSemaphore<K, S> {
     /// [`settled`](Self::settled), for every key.
     ///
@@ -193,7 +180,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// # });
     /// ```
     pub async fn all_settled(&self) {
-        self.all_reached(Goal::Settled).await;
+        reached(self.watch_all(Goal::Settled)).await;
     }
 
     /// [`idle`](Self::idle), for every key. To drain, [`close`](Self::close) it first.
@@ -217,7 +204,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// # });
     /// ```
     pub async fn all_idle(&self) {
-        self.all_reached(Goal::Idle).await;
+        reached(self.watch_all(Goal::Idle)).await;
     }
 
     /// [`all_settled`](Self::all_settled), blocking the thread.
@@ -233,7 +220,8 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_all_settled(&self) {
-        self.block_until_all(Goal::Settled);
+        self.assert_may_block();
+        block_until(self.watch_all(Goal::Settled));
     }
 
     /// [`all_idle`](Self::all_idle), blocking the thread.
@@ -255,6 +243,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_all_idle(&self) {
-        self.block_until_all(Goal::Idle);
+        self.assert_may_block();
+        block_until(self.watch_all(Goal::Idle));
     }
 }

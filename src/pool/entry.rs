@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-use crate::sync::{Acquire, AtomicU64, AtomicUsize, Relaxed, Release};
+use crate::sync::{Acquire, AtomicU64, Relaxed, Release};
 
 /// How many leases of a key are out, and how many ought to be.
 ///
@@ -160,12 +160,12 @@ pub(super) struct Entry<K> {
     /// key's own `Hash` under the lock.
     pub(super) hash: u64,
     tally: AtomicU64,
-    /// Its index in the ring. The lock's holder alone looks at it.
-    ring_index: AtomicUsize,
+    /// Its turn in the ring. The lock's holder alone looks at it.
+    turn: AtomicU64,
 }
 
-/// It is not in the ring.
-const NO_INDEX: usize = usize::MAX;
+/// It is not in the ring, whose turns begin with 1.
+const NO_TURN: u64 = 0;
 
 impl<K> Entry<K> {
     pub(super) fn new(key: K, hash: u64) -> Self {
@@ -173,7 +173,7 @@ impl<K> Entry<K> {
             key,
             hash,
             tally: AtomicU64::new(Tally::NOTHING.0),
-            ring_index: AtomicUsize::new(NO_INDEX),
+            turn: AtomicU64::new(NO_TURN),
         }
     }
 
@@ -192,12 +192,12 @@ impl<K> Entry<K> {
     }
 
     #[inline]
-    pub(super) fn ring_index(&self) -> Option<usize> {
-        Some(self.ring_index.load(Relaxed)).filter(|&index| index != NO_INDEX)
+    pub(super) fn turn(&self) -> Option<u64> {
+        Some(self.turn.load(Relaxed)).filter(|&turn| turn != NO_TURN)
     }
 
     #[inline]
-    pub(super) fn set_ring_index(&self, index: Option<usize>) {
-        self.ring_index.store(index.unwrap_or(NO_INDEX), Relaxed);
+    pub(super) fn set_turn(&self, turn: Option<u64>) {
+        self.turn.store(turn.unwrap_or(NO_TURN), Relaxed);
     }
 }

@@ -34,21 +34,25 @@ use crate::semaphore::Held;
 #[must_use = "dropping a lease at once gives it back at once"]
 #[clippy::has_significant_drop]
 pub struct Lease<K> {
-    /// Taken when the lease is given back otherwise than by `drop`.
-    held: Option<Held>,
+    held: Held,
     id: u64,
-    entry: Arc<Entry<K>>,
+    /// Missing only when the lease has been given back.
+    entry: Option<Arc<Entry<K>>>,
     shared: Arc<Shared<K>>,
 }
 
 impl<K> Lease<K> {
     pub(super) fn new(shared: Arc<Shared<K>>, held: Held, entry: Arc<Entry<K>>, id: u64) -> Self {
         Self {
-            held: Some(held),
+            held,
             id,
-            entry,
+            entry: Some(entry),
             shared,
         }
+    }
+
+    fn entry(&self) -> &Entry<K> {
+        self.entry.as_ref().expect("there until it is given back")
     }
 
     /// What it is a lease of: the key as it was given to the
@@ -64,7 +68,7 @@ impl<K> Lease<K> {
     /// ```
     #[must_use]
     pub fn key(&self) -> &K {
-        &self.entry.key
+        &self.entry().key
     }
 
     /// Its number: counted from 0 in each pool, over all keys, in the order in
@@ -100,7 +104,7 @@ impl<K> Lease<K> {
     /// ```
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.entry.tally().counts()
+        self.entry().tally().counts()
     }
 
     /// Gives the lease back if more of this key are out than its target;
@@ -127,20 +131,16 @@ impl<K> Lease<K> {
         if self.counts().excess() == 0 {
             return Some(self);
         }
-        let held = self.held.take()?;
-        if self.shared.release_excess(&self.entry, held) {
-            return None;
-        }
-        self.held = Some(held);
-        Some(self)
+        self.entry = self.shared.release_excess(self.entry.take()?, self.held);
+        self.entry.is_some().then_some(self)
     }
 }
 
 impl<K> Drop for Lease<K> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(held) = self.held.take() {
-            self.shared.release(&self.entry, held);
+        if let Some(entry) = self.entry.take() {
+            self.shared.release(entry, self.held);
         }
     }
 }

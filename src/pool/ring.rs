@@ -1,115 +1,88 @@
 //! Whose turn it is: the keys that have a place free, one after the other.
 //!
-//! A doubly linked ring whose links are indices into a vector without gaps, so
-//! that a key enters and leaves in O(1) and what has left costs nothing. Each
-//! entry knows its own index. The pool's lock guards it all.
+//! A queue in the order of turns, which rise. Each entry knows its own, so one that leaves
+//! before it is found in O(log n). It leaves a gap; more gaps than keys are closed at once,
+//! so that what has left costs nothing. The pool's lock guards it all.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::entry::Entry;
 
-/// A vector of at most this length is not worth shrinking.
+/// A queue of at most this length is not worth shrinking.
 const KEEP: usize = 64;
 
-struct Node<K> {
-    entry: Arc<Entry<K>>,
-    before: usize,
-    after: usize,
-}
-
 pub(super) struct Ring<K> {
-    nodes: Vec<Node<K>>,
-    /// Whose turn it is, if there is anybody.
-    next: usize,
+    /// By turns. The first is no gap.
+    line: VecDeque<(u64, Option<Arc<Entry<K>>>)>,
+    gaps: usize,
+    last_turn: u64,
 }
 
 impl<K> Ring<K> {
     pub(super) const fn new() -> Self {
         Self {
-            nodes: Vec::new(),
-            next: 0,
+            line: VecDeque::new(),
+            gaps: 0,
+            last_turn: 0,
         }
     }
 
     /// Whose turn it is.
     #[inline]
     pub(super) fn front(&self) -> Option<&Arc<Entry<K>>> {
-        self.nodes.get(self.next).map(|node| &node.entry)
+        self.line.front()?.1.as_ref()
     }
 
     /// Whose turn it was; it is the next one's now. There must be somebody.
     #[inline]
     pub(super) fn rotate(&mut self) -> Arc<Entry<K>> {
-        let node = &self.nodes[self.next];
-        self.next = node.after;
-        Arc::clone(&node.entry)
+        let entry = self.remove_front();
+        self.push(Arc::clone(&entry));
+        entry
     }
 
     /// Takes out whose turn it is. There must be somebody.
     #[inline]
     pub(super) fn remove_front(&mut self) -> Arc<Entry<K>> {
-        self.remove_at(self.next)
+        let front = self.line.pop_front().and_then(|(_, entry)| entry);
+        self.trim();
+        let entry = front.expect("there is somebody");
+        entry.set_turn(None);
+        entry
     }
 
     /// Lets an entry in that is not in yet; all others come before it.
+    #[inline]
     pub(super) fn push(&mut self, entry: Arc<Entry<K>>) {
-        debug_assert!(entry.ring_index().is_none(), "in the ring already");
-        let at = self.nodes.len();
-        entry.set_ring_index(Some(at));
-        let (before, after) = match self.nodes.get(self.next) {
-            Some(first) => (first.before, self.next),
-            None => (at, at),
-        };
-        self.nodes.push(Node {
-            entry,
-            before,
-            after,
-        });
-        self.nodes[before].after = at;
-        self.nodes[after].before = at;
+        debug_assert!(entry.turn().is_none(), "in the ring already");
+        self.last_turn += 1;
+        entry.set_turn(Some(self.last_turn));
+        self.line.push_back((self.last_turn, Some(entry)));
     }
 
     /// Takes an entry out, if it is in.
     pub(super) fn remove(&mut self, entry: &Entry<K>) -> Option<Arc<Entry<K>>> {
-        entry.ring_index().map(|at| self.remove_at(at))
-    }
-
-    fn remove_at(&mut self, at: usize) -> Arc<Entry<K>> {
-        let Node { before, after, .. } = self.nodes[at];
-        self.nodes[before].after = after;
-        self.nodes[after].before = before;
-        if self.next == at {
-            self.next = after;
-        }
-        let removed = self.nodes.swap_remove(at).entry;
-        removed.set_ring_index(None);
-        self.moved(self.nodes.len(), at);
-        if self.nodes.capacity() > KEEP && self.nodes.len() < self.nodes.capacity() / 4 {
-            self.nodes.shrink_to(self.nodes.len() * 2);
-        }
+        let turn = entry.turn()?;
+        let at = self.line.binary_search_by_key(&turn, |&(turn, _)| turn);
+        let removed = self.line[at.ok()?].1.take();
+        self.gaps += 1;
+        self.trim();
+        entry.set_turn(None);
         removed
     }
 
-    /// The node that was at `from` is now at `to`, unless it was the one that
-    /// has gone.
-    fn moved(&mut self, from: usize, to: usize) {
-        let Some(node) = self.nodes.get_mut(to) else {
-            // The last one has gone. If it was alone, `next` points to it.
-            if self.nodes.is_empty() {
-                self.next = 0;
-            }
-            return;
-        };
-        node.entry.set_ring_index(Some(to));
-        if node.after == from {
-            // Alone, it is its own neighbour.
-            (node.before, node.after) = (to, to);
+    #[inline]
+    fn trim(&mut self) {
+        while let Some((_, None)) = self.line.front() {
+            self.line.pop_front();
+            self.gaps -= 1;
         }
-        let (before, after) = (node.before, node.after);
-        self.nodes[before].after = to;
-        self.nodes[after].before = to;
-        if self.next == from {
-            self.next = to;
+        if self.gaps > self.line.len() / 2 {
+            self.line.retain(|(_, entry)| entry.is_some());
+            self.gaps = 0;
+        }
+        if self.line.capacity() > KEEP && self.line.len() < self.line.capacity() / 4 {
+            self.line.shrink_to(self.line.len() * 2);
         }
     }
 }
@@ -142,19 +115,16 @@ mod tests {
 
     /// Whoever is next, and those after it.
     fn order(ring: &Ring<usize>) -> Vec<usize> {
-        let (mut order, mut backward, mut at) = (Vec::new(), VecDeque::new(), ring.next);
-        for _ in 0..ring.nodes.len() {
-            let node = &ring.nodes[at];
-            assert_eq!(node.entry.ring_index(), Some(at), "it knows where it is");
-            order.push(node.entry.key);
-            at = node.after;
-        }
-        for _ in 0..ring.nodes.len() {
-            at = ring.nodes[at].before;
-            backward.push_front(ring.nodes[at].entry.key);
-        }
-        assert_eq!(order, Vec::from(backward), "both ways lead around");
-        order
+        assert!(!matches!(ring.line.front(), Some((_, None))));
+        assert!(ring.gaps <= ring.line.len() / 2);
+        let gaps = ring.line.iter().filter(|(_, entry)| entry.is_none());
+        assert_eq!(gaps.count(), ring.gaps);
+        let entries = ring.line.iter().filter_map(|(turn, entry)| {
+            let entry = entry.as_ref()?;
+            assert_eq!(entry.turn(), Some(*turn), "it knows its turn");
+            Some(entry.key)
+        });
+        entries.collect()
     }
 
     proptest! {
@@ -175,7 +145,7 @@ mod tests {
                         let at = model.iter().position(|&other| other == key);
                         let removed = ring.remove(&entries[key]);
                         assert_eq!(removed.map(|entry| entry.key), at.and_then(|at| model.remove(at)));
-                        assert_eq!(entries[key].ring_index(), None);
+                        assert_eq!(entries[key].turn(), None);
                     }
                     Op::Rotate if !model.is_empty() => {
                         assert_eq!(ring.rotate().key, model[0]);
@@ -205,6 +175,6 @@ mod tests {
             assert_eq!(Arc::strong_count(entry), 1);
         }
         assert_eq!(order(&ring), [0]);
-        assert!(ring.nodes.capacity() <= KEEP, "{}", ring.nodes.capacity());
+        assert!(ring.line.capacity() <= KEEP, "{}", ring.line.capacity());
     }
 }

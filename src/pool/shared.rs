@@ -85,6 +85,7 @@ use super::{
 };
 use crate::{
     error::SetMaxError,
+    foreign::Deferred,
     semaphore::{Held, Rest, Semaphore},
     sync::{Mutex, MutexGuard},
 };
@@ -182,24 +183,30 @@ impl<K> Shared<K> {
     }
 
     /// A lease of `entry` is back.
-    pub(super) fn release(&self, entry: &Arc<Entry<K>>, held: Held) {
-        let (rest, freed) = self.lock().release(&self.gate, entry, held);
-        self.gate.finish(rest);
-        drop(freed);
+    #[inline]
+    pub(super) fn release(&self, entry: Arc<Entry<K>>, held: Held) {
+        self.release_in(self.lock(), entry, held);
     }
 
-    /// The same, if more leases of `entry` are out than there ought to be. Says
-    /// whether that was so.
-    pub(super) fn release_excess(&self, entry: &Arc<Entry<K>>, held: Held) -> bool {
-        let mut table = self.lock();
+    /// The same, if more leases of `entry` are out than there ought to be. Otherwise returns
+    /// it.
+    pub(super) fn release_excess(&self, entry: Arc<Entry<K>>, held: Held) -> Option<Arc<Entry<K>>> {
+        let table = self.lock();
         if !entry.tally().is_excessive() {
-            return false;
+            return Some(entry);
         }
-        let (rest, freed) = table.release(&self.gate, entry, held);
+        self.release_in(table, entry, held);
+        None
+    }
+
+    #[inline]
+    fn release_in(&self, mut table: MutexGuard<'_, Table<K>>, entry: Arc<Entry<K>>, held: Held) {
+        let (rest, freed) = table.release(&self.gate, &entry, held);
         drop(table);
-        self.gate.finish(rest);
-        drop(freed);
-        true
+        let mut deferred = Deferred::default();
+        deferred.run(|| self.gate.finish(rest));
+        deferred.run(|| drop((freed, entry)));
+        deferred.resume();
     }
 
     /// Lets no more leases out, and tells all who wait.

@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     future::Future,
     hash::{Hash, Hasher},
+    rc::Rc,
     sync::{
         Arc, Weak,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -18,6 +19,8 @@ use dynaphore::KeyedSemaphore;
 thread_local! {
     /// Which call of a key panics on this thread.
     static PANICS: Cell<&'static str> = const { Cell::new("") };
+    /// What happens while the next key is cloned on this thread.
+    static MEANWHILE: Cell<Option<Box<dyn FnOnce()>>> = const { Cell::new(None) };
 }
 
 fn strike(call: &'static str) {
@@ -56,6 +59,9 @@ impl Eq for Key {}
 impl Clone for Key {
     fn clone(&self) -> Self {
         strike("clone");
+        if let Some(call) = MEANWHILE.take() {
+            call();
+        }
         Self::new(self.0)
     }
 }
@@ -150,6 +156,29 @@ fn a_key_that_panics_when_it_is_dropped_is_gone_all_the_same() {
         PANICS.set("drop");
         assert_eq!(panic_of(|| drop(waiter)), "drop");
         assert!(keyed.is_empty());
+    });
+}
+
+// Another comes for the key while it is cloned, so the copy is not needed.
+#[test]
+fn a_key_cloned_in_vain_that_panics_when_it_is_dropped_keeps_no_permits() {
+    watchdog(|| {
+        let keyed = Arc::new(KeyedSemaphore::builder(2).shards(1).build());
+        let key = Key::new(1);
+        // None, one that is there, one that has to be waited for, and more than max.
+        for n in 0..4 {
+            let other = Rc::new(Cell::new(None));
+            let (theirs, held) = (Arc::clone(&keyed), Rc::clone(&other));
+            MEANWHILE.set(Some(Box::new(move || {
+                held.set(theirs.try_acquire_owned(&Key::new(1)).ok());
+                PANICS.set("drop");
+            })));
+            let mut future = Box::pin(keyed.acquire_many(&key, n));
+            assert_eq!(panic_of(|| drop(poll(&mut future))), "drop");
+            assert_eq!(keyed.snapshot(&key).active, 1, "{n}");
+            drop(other.take());
+            assert!(keyed.is_empty(), "{n}");
+        }
     });
 }
 

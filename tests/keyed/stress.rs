@@ -15,7 +15,7 @@ use std::{
 };
 
 use crate::common::{FAIRNESSES, Random, Start, silently, watchdog};
-use dynaphore::{KeyedPermit, KeyedSemaphore};
+use dynaphore::{KeyedPermit, KeyedSemaphore, ToKey};
 use futures::executor::block_on;
 
 const KEYS: u32 = 5;
@@ -188,6 +188,33 @@ fn never_more_keys_or_waiters_than_may_be() {
         });
         assert!(keyed.is_empty());
     });
+}
+
+/// Several who use one key and no other.
+fn use_alone<K: ToKey<K> + Send + Sync + 'static>(key: K) {
+    watchdog(move || {
+        let keyed = KeyedSemaphore::<K>::builder(2 * THREADS)
+            .max_keys(1)
+            .build();
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for _ in 0..5_000 {
+                        drop(keyed.try_acquire(&key).unwrap());
+                        keyed.set_max(&key, 2 * THREADS).unwrap();
+                        keyed.clear_max(&key);
+                    }
+                });
+            }
+        });
+        assert!(keyed.is_empty());
+    });
+}
+
+#[test]
+fn one_key_alone_is_never_one_too_many() {
+    use_alone(1);
+    use_alone("a key that is not cheap".to_owned());
 }
 
 #[test]

@@ -3,17 +3,20 @@
 use std::{
     borrow::Borrow,
     cell::{Cell, RefCell},
+    future::Future,
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
+    task::Context,
 };
 
 use dynaphore::{Counts, LeasePool};
 
 use crate::{
-    common::{panic_of, silently, watchdog},
+    common::{Panics, panic_of, silently, watchdog},
     counts,
 };
 
@@ -157,6 +160,38 @@ fn a_key_that_panics_wedges_nobody() {
         }
     }
     assert!(panics >= 12, "only {panics}");
+}
+
+// A second panic while the first unwinds would abort the process.
+#[test]
+fn a_key_that_panics_while_another_panic_unwinds() {
+    let panics = |does, _| assert!(does != "drop", "the key");
+    let last = |pool: &LeasePool<Key>| {
+        pool.set(Key("good"), 0);
+        let lease = pool.try_acquire().unwrap();
+        pool.set(Key("bad"), 0);
+        lease
+    };
+    let pool = pool();
+    let lease = last(&pool);
+    let message = panic_of(|| {
+        hooked(panics, || {
+            let _held = lease;
+            panic!("the holder");
+        })
+    });
+    assert_eq!(message, "the holder");
+    assert_sound(&pool);
+
+    pool.set(Key("bad"), 1);
+    let lease = last(&pool);
+    let mut idle = pin!(pool.idle());
+    let waker = Panics::waker("the waker");
+    let waits = idle.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(waits.is_pending());
+    let message = panic_of(|| hooked(panics, || drop(lease)));
+    assert_eq!(message, "the waker");
+    assert_sound(&pool);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dynaphore::KeyedSemaphore;
+use dynaphore::{KeyedSemaphore, ToKey};
 use dynaphore_loom_tests::{Data, block_on, join, model, spawn};
 
 use crate::{Hasher, KEY, assert_at_rest, keyed, take};
@@ -146,4 +146,31 @@ fn max_keys_against_removal() {
         drop(held);
         assert_eq!(k.len(), 0);
     });
+}
+
+/// Two come for the only key there ever is: it is counted no longer than it is in use, so
+/// neither is turned away.
+fn max_keys_against_one_key<K: ToKey<K> + 'static>(
+    key: impl Fn() -> K + Copy + Send + Sync + 'static,
+) {
+    model(3, move || {
+        let builder = KeyedSemaphore::<K>::builder(2).hasher(Hasher::default());
+        let k = Arc::new(builder.shards(1).max_keys(1).build());
+        let theirs = Arc::clone(&k);
+        let other = spawn(move || drop(theirs.try_acquire(&key()).unwrap()));
+        drop(k.try_acquire(&key()).unwrap());
+        join([other]);
+        assert_eq!(k.len(), 0);
+    });
+}
+
+#[test]
+fn max_keys_against_one_cheap_key() {
+    max_keys_against_one_key(|| 1);
+}
+
+/// Its copy is made with the lock free, after a look.
+#[test]
+fn max_keys_against_one_cloned_key() {
+    max_keys_against_one_key(|| "a".to_owned());
 }
