@@ -33,7 +33,7 @@ struct Class {
     /// Permits x nanoseconds for each share, times `SCALE`.
     used: u128,
     /// Permits x nanoseconds, how many permits came back, and how many times some did, lately.
-    busy: u64,
+    busy: u128,
     returned: u64,
     ends: u32,
     waiting: usize,
@@ -78,12 +78,12 @@ impl Shares {
             holds(own)
         } else {
             let all = self.classes.iter().map(holds);
-            all.fold((0_u64, 0), |(busy, returned), (more, ends)| {
-                (busy.saturating_add(more), returned + ends)
+            all.fold((0, 0), |(busy, returned), (more, ends)| {
+                (busy + more, returned + ends)
             })
         };
-        let hold = busy / returned.max(1);
-        u128::from(permits) * u128::from(hold) * SCALE / u128::from(own.share)
+        let hold = (busy / u128::from(returned.max(1))).min(u64::MAX.into());
+        u128::from(permits) * hold * SCALE / u128::from(own.share)
     }
 
     pub(crate) fn share(&self, class: usize) -> u32 {
@@ -108,9 +108,9 @@ impl Shares {
             return;
         }
         for (at, class) in self.classes.iter_mut().enumerate() {
-            let busy = u64::from(active(at)).saturating_mul(time);
-            class.busy = class.busy.saturating_add(busy);
-            class.used += u128::from(busy) * SCALE / u128::from(class.share);
+            let busy = u128::from(active(at)) * u128::from(time);
+            class.busy += busy;
+            class.used += busy * SCALE / u128::from(class.share);
         }
     }
 

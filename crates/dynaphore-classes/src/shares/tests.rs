@@ -250,3 +250,19 @@ fn a_usual_hold_is_that_of_one_permit() {
     shares.ends(0, 4);
     assert_eq!(shares.usual(0, 3), 3 * hold);
 }
+
+#[test]
+fn many_permits_that_are_held_for_long_count_in_full() {
+    let mut shares = Shares::new([1, 1].into_iter());
+    shares.arrives(1, 0, 1);
+    let bytes = u32::MAX / 4;
+    let minute = 60_000 * MS;
+    shares.count(minute, |class| [bytes, 0][class]);
+    shares.ends(0, bytes);
+    let hold = u128::from(minute) * SCALE;
+    assert_eq!(shares.classes[0].used, u128::from(bytes) * hold);
+    assert_eq!(shares.usual(0, 3), 3 * hold);
+    // And at the very end of the clock.
+    shares.count(u64::MAX, |_| u32::MAX / 2);
+    let _ = shares.next(|_| u32::MAX / 2, |_| true);
+}
