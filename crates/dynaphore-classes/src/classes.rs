@@ -108,10 +108,11 @@ use crate::{
 /// once max allows it.
 ///
 /// A class is sure of its share, whatever the others ask for, and none starves: with `s` of
-/// `S` shares, permits that are held for `h` and a max of `m`, a class is served again after
-/// `h * S / (s * m)` and two holds at the latest, while permits come back. Where requests are
-/// for up to `w` permits, that is `w * h * S / (s * (m - w + 1))` and four holds: permits stay
-/// free while they are kept together.
+/// `S` shares and a max of `m`, one that has had `p` permits for `h` is served again after
+/// `p * h * S / (s * m)` and two holds at the latest, while permits come back. (Where it had
+/// all, as it may while the others want none, that is `h * S / s`.) Where requests are for up
+/// to `w` permits, it is `p * h * S / (s * (m - w + 1))` and four holds: permits stay free
+/// while they are kept together.
 ///
 /// The semaphore's own line stays what it is. Whoever acquires from it directly stands in it
 /// beside all classes, in order of arrival: best nobody does. If in that line later requests

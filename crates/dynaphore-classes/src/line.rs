@@ -210,7 +210,7 @@ impl Line {
     }
 
     fn serve(&mut self, place: Place) -> Option<(Place, Waker)> {
-        self.shares.serves(place.class);
+        self.shares.serves(place.class, place.need);
         self.take(place)
     }
 

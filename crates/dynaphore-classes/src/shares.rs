@@ -11,14 +11,17 @@
 //! it has, and of each that it asks for. (Or one that has few waiters, and none at times,
 //! would lose its turn each time.) This is start-time fair queueing (Goyal,
 //! Vin and Cheng, SIGCOMM 1996), for permits that are held at the same time for times that
-//! nobody knows before.
+//! nobody knows before. While nobody is served, those that wait go on using what they hold.
+//! So one that comes then has used as much as the least of them, without what that one has
+//! used with the permits that it was served last: it might have ended its turn a moment ago.
 //!
 //! How long a class with somebody waiting is not served, while permits come back: until
-//! the others have used as much as it has. If it had one permit for a time h, with s of S
-//! shares, that is h x S / (s x max), and two holds, since nobody is stopped. With requests for
-//! up to w permits it had w of them, and the others may use no more than max - w + 1 at a time,
-//! as permits are kept together. That is w x h x S / (s x (max - w + 1)), and two holds more,
-//! in which they are kept together for the one before it and for itself.
+//! the others have used as much as it has. If it had p permits for a time h, with s of S
+//! shares, that is p x h x S / (s x max), and two holds, since nobody is stopped. It may have
+//! had all: p is max at most. With requests for up to w permits the others may use no more
+//! than max - w + 1 at a time, as permits are kept together. That is p x h x S / (s x (max -
+//! w + 1)), and two holds more, in which they are kept together for the one before it and for
+//! itself.
 
 /// Parts of a nanosecond, so that many shares divide it.
 const SCALE: u128 = 1 << 20;
@@ -32,6 +35,9 @@ struct Class {
     share: u32,
     /// Permits x nanoseconds for each share, times `SCALE`.
     used: u128,
+    /// How much of that with the permits that it was served last, and how many these are.
+    since: u128,
+    last: u32,
     /// Permits x nanoseconds, how many permits came back, and how many times some did, lately.
     busy: u128,
     returned: u64,
@@ -56,6 +62,8 @@ impl Shares {
         let class = |share| Class {
             share,
             used: 0,
+            since: 0,
+            last: 1,
             busy: 0,
             returned: 0,
             ends: 0,
@@ -108,9 +116,11 @@ impl Shares {
             return;
         }
         for (at, class) in self.classes.iter_mut().enumerate() {
-            let busy = u128::from(active(at)) * u128::from(time);
-            class.busy += busy;
-            class.used += busy * SCALE / u128::from(class.share);
+            let (active, time) = (active(at), u128::from(time));
+            let used = |permits: u32| u128::from(permits) * time * SCALE / u128::from(class.share);
+            class.used += used(active);
+            class.since += used(active.min(class.last));
+            class.busy += u128::from(active) * time;
         }
     }
 
@@ -131,11 +141,15 @@ impl Shares {
 
     /// One begins to wait that needs so many permits. All has been counted.
     pub(crate) fn arrives(&mut self, class: usize, active: u32, need: u32) {
-        let saved = self.usual(class, active.saturating_add(need));
-        let class = &mut self.classes[class];
-        if class.waiting == 0 {
-            class.used = class.used.max(self.level.saturating_sub(saved));
+        if self.classes[class].waiting == 0 {
+            let waits = self.classes.iter().filter(|class| class.waiting > 0);
+            let served = waits.map(|class| class.used - class.since).min();
+            self.level = self.level.max(served.unwrap_or(0));
+            let saved = self.usual(class, active.saturating_add(need));
+            let used = &mut self.classes[class].used;
+            *used = self.level.saturating_sub(saved).max(*used);
         }
+        let class = &mut self.classes[class];
         class.waiting += 1;
         self.waiting += 1;
     }
@@ -165,8 +179,10 @@ impl Shares {
     }
 
     /// A class is served.
-    pub(crate) fn serves(&mut self, class: usize) {
-        self.level = self.level.max(self.classes[class].used);
+    pub(crate) fn serves(&mut self, class: usize, permits: u32) {
+        let class = &mut self.classes[class];
+        (class.since, class.last) = (0, permits);
+        self.level = self.level.max(class.used);
     }
 }
 
