@@ -161,8 +161,9 @@ impl Builder {
     /// interval shorter than the target counts as that.
     ///
     /// Time alone does nothing. Who is overdue is told when a permit comes back, when max
-    /// changes and when another request begins to wait, before anybody is served: nobody
-    /// gets a permit for which it has waited for too long. One for more than max is not told
+    /// changes and when another request comes that has to wait, before anybody is served:
+    /// nobody gets a permit for which it has waited for too long, nor is one refused for the
+    /// sake of [those](Self::max_waiting) who have. One for more than max is not told
     /// while it stands aside, nor after that; nor is one that was served in time, and is back
     /// since another one of [its task](Self::grant_to_tasks) has its permits.
     ///

@@ -400,7 +400,15 @@ impl Queue {
         waker: &Waker,
     ) -> Arrival {
         if need > 1 || self.policy.bound() == 0 {
-            self.enter_line(word, need, Entrant::Arrives { max_waiting }, waker)
+            let entrant = Entrant::Arrives { max_waiting };
+            match self.enter_line(word, need, entrant, waker) {
+                // Unless some of these are overdue.
+                Arrival::TooMany if !self.policy.discipline().overdue.is_never() => {
+                    self.hand_over(word, 0);
+                    self.enter_line(word, need, entrant, waker)
+                }
+                arrival => arrival,
+            }
         } else {
             self.begin_to_compete(word, max_waiting, waker)
         }

@@ -101,6 +101,23 @@ fn an_arrival_tells_who_is_overdue() {
 }
 
 #[test]
+fn an_arrival_has_the_place_of_one_that_is_overdue() {
+    let semaphore = Arc::new(overdue(Semaphore::builder(1).max_waiting(10), 5, 10));
+    let _held = semaphore.try_acquire().unwrap();
+    let mut line: Vec<_> = (0..10).map(|_| Waiting::new(&semaphore, 1)).collect();
+    let refused = || semaphore.blocking_acquire().unwrap_err();
+    assert_eq!(refused(), AcquireError::TooManyWaiters);
+    semaphore.queue.at(10 * MS);
+    let mut new = Waiting::new(&semaphore, 1);
+    assert!(line.iter_mut().all(Waiting::is_overdue));
+    // The line has been empty since.
+    semaphore.queue.at(19 * MS);
+    let _line: Vec<_> = (0..9).map(|_| Waiting::new(&semaphore, 1)).collect();
+    assert_eq!(refused(), AcquireError::TooManyWaiters);
+    assert!(new.told().is_none());
+}
+
+#[test]
 fn when_all_are_overdue_the_permit_is_free() {
     let semaphore = Arc::new(overdue(Semaphore::builder(1), 5, 10));
     let held = semaphore.try_acquire().unwrap();
