@@ -33,7 +33,10 @@ pub enum Order {
     AdaptiveLifo,
 }
 
-/// When a wait is too long. Times are in microseconds, up to 71 minutes, which is for ever.
+/// 71 minutes, in microseconds.
+const FOR_EVER: u32 = u32::MAX;
+
+/// When a wait is too long. Times are in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Overdue {
     target: u32,
@@ -42,19 +45,21 @@ pub(crate) struct Overdue {
 
 impl Overdue {
     pub(super) const NEVER: Self = Self {
-        target: u32::MAX,
+        target: FOR_EVER,
         interval: 100_000,
     };
 
     pub(super) const fn new(target: Duration, interval: Duration) -> Self {
+        let (target, interval) = (micros(target), micros(interval));
+        let is_shorter = interval < target && target < FOR_EVER;
         Self {
-            target: micros(target),
-            interval: micros(interval),
+            target,
+            interval: if is_shorter { target } else { interval },
         }
     }
 
     pub(super) const fn is_never(self) -> bool {
-        self.target == u32::MAX
+        self.target == FOR_EVER
     }
 }
 
@@ -92,7 +97,7 @@ impl Discipline {
         let Overdue { target, interval } = self.overdue;
         if self.overdue.is_never() {
             None
-        } else if overload || interval < target {
+        } else if overload {
             Some(target)
         } else {
             Some(interval)
@@ -102,10 +107,10 @@ impl Discipline {
 
 pub(super) const fn micros(time: Duration) -> u32 {
     let micros = time.as_micros();
-    if micros < u32::MAX as u128 {
+    if micros < FOR_EVER as u128 {
         micros as u32
     } else {
-        u32::MAX
+        FOR_EVER
     }
 }
 

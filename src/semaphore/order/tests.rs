@@ -221,6 +221,31 @@ fn adaptive_lifo_turns_with_the_load() {
     let _held = line.remove(0).granted();
 }
 
+/// After `millis` milliseconds in which the line was never empty, is the last the first?
+fn turns_within(builder: Builder, millis: u64) -> bool {
+    let semaphore = Arc::new(builder.order(Order::AdaptiveLifo).build());
+    let held = semaphore.try_acquire().unwrap();
+    let _first = Waiting::new(&semaphore, 1);
+    let mut last = Waiting::new(&semaphore, 1);
+    semaphore.queue.at(millis * MS);
+    drop(held);
+    last.told().is_some_and(|told| told.is_ok())
+}
+
+#[test]
+fn adaptive_lifo_turns_after_the_interval_and_not_before_the_target() {
+    let overdue = |target, interval| {
+        let interval = Duration::from_millis(interval);
+        move || Semaphore::builder(1).overdue(target, interval)
+    };
+    let target = overdue(Duration::from_millis(50), 0);
+    assert!(!turns_within(target(), 49));
+    // Nobody is told.
+    let interval = overdue(Duration::MAX, 10);
+    assert!(!turns_within(interval(), 9));
+    assert!(turns_within(interval(), 10));
+}
+
 #[test]
 fn with_lifo_one_back_in_line_has_the_place_of_its_arrival() {
     let semaphore = Arc::new(Semaphore::builder(2).order(Order::Lifo).build());
