@@ -490,9 +490,8 @@ impl Line {
         let since = *self.busy_since.get_or_insert(now);
         let overload = discipline.is_overload(now.saturating_sub(since));
         self.newest_first = discipline.newest_first(overload);
-        let patience = discipline.patience(overload)?;
-        let oldest = self.ring.front()?;
-        if (now as u32).wrapping_sub(oldest.came) < patience {
+        let waited = (now as u32).wrapping_sub(self.ring.front()?.came);
+        if !discipline.is_overdue(waited.into(), overload) {
             return None;
         }
         let entry = self.ring.pop_front()?;

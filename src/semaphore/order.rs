@@ -80,7 +80,7 @@ impl Discipline {
 
     /// Is a line overloaded in which somebody has been for so long?
     pub(super) const fn is_overload(self, busy_for: u64) -> bool {
-        busy_for >= self.overdue.interval as u64
+        is_over(self.overdue.interval, busy_for)
     }
 
     /// Does the newest go first?
@@ -92,17 +92,17 @@ impl Discipline {
         }
     }
 
-    /// From when on a wait is too long.
-    pub(super) const fn patience(self, overload: bool) -> Option<u32> {
+    /// Is a wait of so long too long?
+    pub(super) const fn is_overdue(self, waited: u64, overload: bool) -> bool {
         let Overdue { target, interval } = self.overdue;
-        if self.overdue.is_never() {
-            None
-        } else if overload {
-            Some(target)
-        } else {
-            Some(interval)
-        }
+        let patience = if overload { target } else { interval };
+        !self.overdue.is_never() && is_over(patience, waited)
     }
+}
+
+/// Is that so long ago?
+const fn is_over(time: u32, since: u64) -> bool {
+    time != FOR_EVER && since >= time as u64
 }
 
 pub(super) const fn micros(time: Duration) -> u32 {

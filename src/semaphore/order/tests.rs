@@ -159,6 +159,16 @@ fn a_wait_longer_than_the_clock_counts_is_overdue_all_the_same() {
 }
 
 #[test]
+fn with_an_interval_for_ever_nobody_is_overdue() {
+    let semaphore = Arc::new(overdue(Semaphore::builder(1), 5, u64::MAX));
+    let held = semaphore.try_acquire().unwrap();
+    let mut old = Waiting::new(&semaphore, 1);
+    semaphore.queue.at(2 * 3_600_000 * MS);
+    drop(held);
+    let _held = old.granted();
+}
+
+#[test]
 fn with_lifo_the_last_is_first() {
     let semaphore = Arc::new(Semaphore::builder(1).order(Order::Lifo).build());
     let mut held = Some(semaphore.clone().try_acquire_owned().unwrap());
@@ -244,6 +254,8 @@ fn adaptive_lifo_turns_after_the_interval_and_not_before_the_target() {
     let interval = overdue(Duration::MAX, 10);
     assert!(!turns_within(interval(), 9));
     assert!(turns_within(interval(), 10));
+    let never = overdue(Duration::MAX, u64::MAX);
+    assert!(!turns_within(never(), 2 * 3_600_000));
 }
 
 #[test]
