@@ -164,7 +164,8 @@ impl Builder {
     /// Time alone does nothing. Who is overdue is told when a permit comes back, when max
     /// changes and when another request comes that has to wait, before anybody is served:
     /// nobody gets a permit for which it has waited for too long, nor is one refused for the
-    /// sake of [those](Self::max_waiting) who have. One for more than max is not told
+    /// sake of [those](Self::max_waiting) who have. (Should none of that happen for 71
+    /// minutes, waits look that much shorter.) One for more than max is not told
     /// while it stands aside, nor after that; nor is one that was served in time, and is back
     /// since another one of [its task](Self::grant_to_tasks) has its permits.
     ///

@@ -65,7 +65,8 @@ pub(crate) struct Ticket(pub(super) u64);
 struct Entry {
     ticket: Ticket,
     need: u32,
-    /// When it came, for a discipline: in microseconds, the lower 32 bits.
+    /// When it came, for a discipline: in microseconds, the lower 32 bits. (All 64 would make
+    /// a line of 100,000 some 5 % slower.)
     came: u32,
     waker: Option<Waker>,
 }

@@ -148,7 +148,7 @@ fn one_that_stood_aside_is_not_overdue() {
 }
 
 #[test]
-fn a_wait_longer_than_the_clock_counts_is_overdue_all_the_same() {
+fn a_wait_across_the_end_of_the_clock_is_overdue_all_the_same() {
     let semaphore = Arc::new(overdue(Semaphore::builder(1), 5, 10));
     let held = semaphore.try_acquire().unwrap();
     semaphore.queue.at((1 << 32) * 1_000 - MS);
