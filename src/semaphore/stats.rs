@@ -489,8 +489,9 @@ impl Interval {
     /// several, 256 at most, drawn at random. The sum differs then from the number of permits
     /// by less than 256 for each thread. Of permits that are split, those that stay are timed.
     ///
-    /// They are known to 64 ns. Permits that know their [generation](crate::Builder::generations)
-    /// are not timed, nor are more than 65535 at once: there is no room for it in a permit.
+    /// They are known to 64 ns, and one of 78 hours or more looks that much shorter. Permits
+    /// that know their [generation](crate::Builder::generations) are not timed, nor are more
+    /// than 65535 at once: there is no room for it in a permit.
     ///
     /// # Examples
     ///
