@@ -45,7 +45,7 @@ const SWEEP_FROM: usize = 32;
 /// Buffers of at most this length are kept when the line has become empty.
 const KEEP: usize = 1024;
 
-/// What a waiter has been told.
+/// What a waiter has been told. (`line/told.rs` knows the order.)
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
