@@ -325,7 +325,8 @@ impl Classes {
         }
     }
 
-    /// [`acquire_in`](Self::acquire_in), blocking the thread.
+    /// [`acquire_in`](Self::acquire_in), blocking the thread. It does so inside a
+    /// runtime too: `refuse_blocking_in_runtime` is for the semaphore's own calls.
     ///
     /// # Errors
     ///
@@ -351,7 +352,8 @@ impl Classes {
         pollster::block_on(self.acquire_in(class))
     }
 
-    /// [`acquire_many_in`](Self::acquire_many_in), blocking the thread.
+    /// [`acquire_many_in`](Self::acquire_many_in), blocking the thread. It does so inside a
+    /// runtime too: `refuse_blocking_in_runtime` is for the semaphore's own calls.
     ///
     /// # Errors
     ///
