@@ -188,10 +188,7 @@ impl Line {
     /// How many permits the first in line needs.
     #[inline]
     pub(super) fn front(&self) -> Option<u32> {
-        match self.next_rejoined() {
-            None => self.next_in_ring().map(|entry| entry.need),
-            Some(ticket) => self.rejoined.get(&ticket).map(|entry| entry.need),
-        }
+        self.next().map(|entry| entry.need)
     }
 
     /// What the holder of a ticket below `served` has been told.
@@ -213,6 +210,15 @@ impl Line {
 
     /// The waker of a waiter that still waits.
     pub(super) fn waker_mut(&mut self, ticket: Ticket) -> Option<&mut Option<Waker>> {
+        self.entry_mut(ticket).map(|entry| &mut entry.waker)
+    }
+
+    /// How many permits the holder of `ticket` waits for, in line or aside.
+    pub(super) fn need_of(&mut self, ticket: Ticket) -> Option<u32> {
+        self.entry_mut(ticket).map(|entry| entry.need)
+    }
+
+    fn entry_mut(&mut self, ticket: Ticket) -> Option<&mut Entry> {
         let entry = match self.find(ticket) {
             Some(at) => &mut self.ring[at],
             None => match self.rejoined.get_mut(&ticket) {
@@ -220,22 +226,18 @@ impl Line {
                 None => self.aside.get_mut(&ticket)?,
             },
         };
-        entry.waker.is_some().then_some(&mut entry.waker)
+        entry.waker.is_some().then_some(entry)
     }
 
-    /// How many permits the holder of `ticket` waits for, in line or aside.
-    pub(super) fn need_of(&self, ticket: Ticket) -> Option<u32> {
-        let rejoined = || self.rejoined.get(&ticket);
-        let entry = match self.find(ticket) {
-            Some(at) => &self.ring[at],
-            None => rejoined().or_else(|| self.aside.get(&ticket))?,
-        };
-        entry.waker.is_some().then_some(entry.need)
+    /// Who is next.
+    #[inline]
+    fn next(&self) -> Option<&Entry> {
+        self.next_rejoined().or_else(|| self.next_in_ring())
     }
 
     /// Who is next, if that one is back in line.
     #[inline]
-    fn next_rejoined(&self) -> Option<Ticket> {
+    fn next_rejoined(&self) -> Option<&Entry> {
         if self.rejoined.is_empty() {
             return None;
         }
@@ -243,14 +245,14 @@ impl Line {
     }
 
     #[cold]
-    fn next_of_both(&self) -> Option<Ticket> {
-        let (&ticket, _) = if self.newest_first {
+    fn next_of_both(&self) -> Option<&Entry> {
+        let (&ticket, entry) = if self.newest_first {
             self.rejoined.last_key_value()?
         } else {
             self.rejoined.first_key_value()?
         };
         let passed = |entry: &Entry| (entry.ticket < ticket) != self.newest_first;
-        (!self.next_in_ring().is_some_and(passed)).then_some(ticket)
+        (!self.next_in_ring().is_some_and(passed)).then_some(entry)
     }
 
     #[inline]
@@ -383,26 +385,18 @@ impl Line {
 
     /// Takes a waiter that gives up out. `None` if it has left already.
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Removed> {
-        if let Some(at) = self.find(ticket) {
-            let is_next = self
-                .next_in_ring()
-                .is_some_and(|next| next.ticket == ticket);
-            let was_front = is_next && self.next_rejoined().is_none();
-            let waker = Some(self.ring[at].waker.take()?);
+        let was_front = self.next().is_some_and(|next| next.ticket == ticket);
+        let waker = if let Some(at) = self.find(ticket) {
+            let waker = self.ring[at].waker.take()?;
             self.holes += 1;
             self.sweep();
-            return Some(Removed { was_front, waker });
-        }
-        if let Some(entry) = self.aside.remove(&ticket) {
+            Some(waker)
+        } else if let Some(entry) = self.aside.remove(&ticket) {
             self.aside_by_need.remove(&(entry.need, ticket));
-            return Some(Removed {
-                was_front: false,
-                waker: entry.waker,
-            });
-        }
-        let was_front = self.next_rejoined() == Some(ticket);
-        let entry = self.rejoined.remove(&ticket)?;
-        let waker = entry.waker;
+            entry.waker
+        } else {
+            self.rejoined.remove(&ticket)?.waker
+        };
         Some(Removed { was_front, waker })
     }
 
@@ -425,7 +419,7 @@ impl Line {
 
     #[inline]
     fn pop_front(&mut self) -> Option<Entry> {
-        if let Some(ticket) = self.next_rejoined() {
+        if let Some(&Entry { ticket, .. }) = self.next_rejoined() {
             return self.rejoined.remove(&ticket);
         }
         let entry = if self.newest_first {
