@@ -447,6 +447,8 @@ impl Queue {
     /// Takes `need` permits, or a place in line or aside.
     fn enter_line(&self, word: &Word, need: u32, entrant: Entrant, waker: &Waker) -> Arrival {
         let shared = self.shared.force();
+        // Before the lock is taken, and dropped after it has been let go of: both may run
+        // foreign code.
         let waker = waker.clone();
         let mut line = shared.lock();
         let now = if self.policy.has_discipline() {
@@ -469,11 +471,7 @@ impl Queue {
             }
             let found = if is_full {
                 match word.try_acquire(need, || self.reserved_for_line(shared)) {
-                    Take::Full | Take::Spoken | Take::TooLarge => {
-                        drop(line);
-                        drop(waker);
-                        return Arrival::TooMany;
-                    }
+                    Take::Full | Take::Spoken | Take::TooLarge => return Arrival::TooMany,
                     found => found,
                 }
             } else if self.is_fifo() {
@@ -510,8 +508,6 @@ impl Queue {
                 }
                 Take::Closed => {
                     shared.publish(&mut line);
-                    drop(line);
-                    drop(waker);
                     return Arrival::Closed;
                 }
             }
