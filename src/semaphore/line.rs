@@ -58,7 +58,7 @@ pub(crate) enum Verdict {
 }
 
 /// A place in the order of arrival.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(pub(super) u64);
 
 /// A waiter; without a waker it is a hole in the ring.
@@ -93,13 +93,14 @@ pub(super) struct Figures {
 
 // In order: the first two change with every arrival and every grant, the third
 // with every grant.
+#[derive(Default)]
 #[repr(C)]
 pub(super) struct Line {
     ring: VecDeque<Entry>,
     next: Ticket,
     served: Ticket,
     holes: usize,
-    closed_at: Ticket,
+    closed_at: Option<Ticket>,
     rejoined: BTreeMap<Ticket, Entry>,
     aside: BTreeMap<Ticket, Entry>,
     /// The same, the smallest request first.
@@ -119,29 +120,6 @@ pub(super) struct Line {
     newest_first: bool,
     /// The figures as they were published last.
     pub(super) published: Option<Figures>,
-}
-
-impl Default for Line {
-    fn default() -> Self {
-        Self {
-            ring: VecDeque::new(),
-            next: Ticket(0),
-            served: Ticket(0),
-            holes: 0,
-            closed_at: Ticket(u64::MAX),
-            rejoined: BTreeMap::new(),
-            aside: BTreeMap::new(),
-            aside_by_need: BTreeSet::new(),
-            refused: BTreeSet::new(),
-            told: Told::default(),
-            claims: Claims::default(),
-            discipline: None,
-            now: 0,
-            busy_since: None,
-            newest_first: false,
-            published: None,
-        }
-    }
 }
 
 /// Reading it.
@@ -172,10 +150,15 @@ impl Line {
         self.served
     }
 
+    /// Who has left the ring with this ticket or a higher one is closed out.
+    fn closed_at(&self) -> Ticket {
+        self.closed_at.unwrap_or(Ticket(u64::MAX))
+    }
+
     #[inline]
     pub(super) fn figures(&self) -> Figures {
         Figures {
-            closed_at: self.closed_at,
+            closed_at: self.closed_at(),
             stragglers: self.rejoined.len()
                 + self.aside.len()
                 + self.refused.len()
@@ -201,7 +184,7 @@ impl Line {
             }
         } else if self.aside.contains_key(&ticket) || self.rejoined.contains_key(&ticket) {
             Verdict::Waiting
-        } else if ticket >= self.closed_at || self.refused.contains(&ticket) {
+        } else if ticket >= self.closed_at() || self.refused.contains(&ticket) {
             Verdict::Closed
         } else {
             Verdict::Granted
@@ -360,7 +343,7 @@ impl Line {
 
     /// Closes one waiter out, first those in line, then those aside.
     pub(super) fn refuse_one(&mut self) -> Option<Waker> {
-        self.closed_at = self.closed_at.min(self.served);
+        let closed_at = *self.closed_at.get_or_insert(self.served);
         let entry = self.pop_front().or_else(|| {
             let (ticket, entry) = self.aside.pop_first()?;
             self.aside_by_need.remove(&(entry.need, ticket));
@@ -374,7 +357,7 @@ impl Line {
         };
         if self.discipline.is_some() {
             self.told.tell(entry.ticket, Verdict::Closed);
-        } else if entry.ticket < self.closed_at {
+        } else if entry.ticket < closed_at {
             // Its ticket says granted: it is told by name.
             self.refused.insert(entry.ticket);
         } else {
@@ -556,7 +539,7 @@ impl Line {
     /// again. `false`, and nothing changed, if it is not empty or closed.
     pub(super) fn recycle(&mut self) -> bool {
         let figures = self.figures();
-        if !figures.is_empty || figures.stragglers > 0 || self.closed_at.0 != u64::MAX {
+        if !figures.is_empty || figures.stragglers > 0 || self.closed_at.is_some() {
             return false;
         }
         if self.ring.capacity() > REUSE {
