@@ -400,15 +400,7 @@ impl Queue {
         waker: &Waker,
     ) -> Arrival {
         if need > 1 || self.policy.bound() == 0 {
-            let entrant = Entrant::Arrives { max_waiting };
-            match self.enter_line(word, need, entrant, waker) {
-                // Unless some of these are overdue.
-                Arrival::TooMany if !self.policy.discipline().overdue.is_never() => {
-                    self.hand_over(word, 0);
-                    self.enter_line(word, need, entrant, waker)
-                }
-                arrival => arrival,
-            }
+            self.enter_line(word, need, Entrant::Arrives { max_waiting }, waker)
         } else {
             self.begin_to_compete(word, max_waiting, waker)
         }
@@ -451,11 +443,12 @@ impl Queue {
         // foreign code.
         let waker = waker.clone();
         let mut line = shared.lock();
-        let now = if self.policy.has_discipline() {
+        let mut now = if self.policy.has_discipline() {
             self.begin(shared, &mut line)
         } else {
             0
         };
+        let mut has_looked = false;
         let ticket = loop {
             let is_full = match entrant {
                 Entrant::Arrives { max_waiting } => shared.is_full(&line, max_waiting),
@@ -471,7 +464,18 @@ impl Queue {
             }
             let found = if is_full {
                 match word.try_acquire(need, || self.reserved_for_line(shared)) {
-                    Take::Full | Take::Spoken | Take::TooLarge => return Arrival::TooMany,
+                    Take::Full | Take::Spoken | Take::TooLarge => {
+                        if has_looked || self.policy.discipline().overdue.is_never() {
+                            return Arrival::TooMany;
+                        }
+                        // Some of these may be overdue.
+                        drop(line);
+                        self.hand_over(word, 0);
+                        line = shared.lock();
+                        now = self.begin(shared, &mut line);
+                        has_looked = true;
+                        continue;
+                    }
                     found => found,
                 }
             } else if self.is_fifo() {
