@@ -181,18 +181,14 @@ impl Counters {
         self.waiting.ends(begun, now, queue);
     }
 
-    /// A permit is handed out. If it is timed, its start.
+    /// A permit is handed out, and counted as acquired if that was `at_once`. If it is
+    /// timed, its start.
     #[inline]
-    pub(super) fn hand_out(&self) -> Option<Start> {
+    pub(super) fn hand_out(&self, at_once: bool) -> Option<Start> {
         let (stripe, is_owned) = self.at_once.stripe();
-        stripe.hand_out(is_owned, || self.nanos())
-    }
-
-    /// The same, and it is counted as acquired without a wait.
-    #[inline]
-    pub(super) fn hand_out_at_once(&self) -> Option<Start> {
-        let (stripe, is_owned) = self.at_once.stripe();
-        stripe.count(Outcome::Acquired, is_owned);
+        if at_once {
+            stripe.count(Outcome::Acquired, is_owned);
+        }
         stripe.hand_out(is_owned, || self.nanos())
     }
 
