@@ -30,7 +30,7 @@ const SCALE: u128 = 1 << 20;
 const REMEMBERED: u32 = 64;
 
 /// One class.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Class {
     share: u32,
     /// Permits x nanoseconds for each share, times `SCALE`.
@@ -46,7 +46,7 @@ struct Class {
 }
 
 /// The shares of all classes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Shares {
     classes: Vec<Class>,
     waiting: usize,
@@ -61,19 +61,12 @@ impl Shares {
     pub(crate) fn new(shares: impl Iterator<Item = u32>) -> Self {
         let class = |share| Class {
             share,
-            used: 0,
-            since: 0,
             last: 1,
-            busy: 0,
-            returned: 0,
-            ends: 0,
-            waiting: 0,
+            ..Class::default()
         };
         Self {
             classes: shares.map(class).collect(),
-            waiting: 0,
-            counted: 0,
-            level: 0,
+            ..Self::default()
         }
     }
 
