@@ -45,11 +45,11 @@ fn lifo_cancel_against_release() {
 
 /// Two that will not wait come while a permit goes back: each has it or is told, and nobody
 /// is left.
-#[test]
-fn overdue_against_release() {
-    model(3, || {
+fn two_overdue_against_release(max_waiting: usize) {
+    model(3, move || {
         let nothing = Duration::ZERO;
-        let s = Arc::new(Semaphore::builder(1).overdue(nothing, nothing).build());
+        let builder = Semaphore::builder(1).overdue(nothing, nothing);
+        let s = Arc::new(builder.max_waiting(max_waiting).build());
         let held = take(&s, 1);
         let threads = [(); 2].map(|()| {
             let s = s.clone();
@@ -62,4 +62,15 @@ fn overdue_against_release() {
         join(threads);
         assert_at_rest(&s, 1);
     });
+}
+
+#[test]
+fn overdue_against_release() {
+    two_overdue_against_release(usize::MAX);
+}
+
+/// One that is overdue has no place that a newcomer would need.
+#[test]
+fn overdue_in_a_full_line_against_release() {
+    two_overdue_against_release(1);
 }

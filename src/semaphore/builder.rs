@@ -158,11 +158,14 @@ impl Builder {
     /// (Kathleen Nichols and Van Jacobson, *Controlling Queue Delay*, ACM Queue 10(5), 2012)
     /// as Facebook uses it (*Fail at Scale*), with a target of 5 ms and an interval of
     /// 100 ms. Both are taken as whole microseconds; 71 minutes and more are for ever. An
-    /// interval shorter than the target counts as that.
+    /// interval shorter than the target counts as that, unless the target is for ever: then
+    /// the interval is for [`Order::AdaptiveLifo`] alone, and nobody is told.
     ///
     /// Time alone does nothing. Who is overdue is told when a permit comes back, when max
-    /// changes and when another request begins to wait, before anybody is served: nobody
-    /// gets a permit for which it has waited for too long. One for more than max is not told
+    /// changes and when another request comes that has to wait, before anybody is served:
+    /// nobody gets a permit for which it has waited for too long, nor is one refused for the
+    /// sake of [those](Self::max_waiting) who have. (Should none of that happen for 71
+    /// minutes, waits look that much shorter.) One for more than max is not told
     /// while it stands aside, nor after that; nor is one that was served in time, and is back
     /// since another one of [its task](Self::grant_to_tasks) has its permits.
     ///

@@ -40,14 +40,14 @@ impl Semaphore {
     #[must_use]
     pub fn expected_wait(&self, n: u32) -> Option<Duration> {
         let hold = self.optional.counters()?.mean_hold()?;
-        let (now, max) = (self.word.load(), self.max());
+        let now = self.word.load();
         let waiting = self.waiting().saturating_sub(self.queue.aside());
         let is_there = now.available(self.queue.reserved()) >= n;
-        if waiting == 0 || is_there || n as usize > max {
+        if waiting == 0 || is_there || n > now.max() {
             return None;
         }
         let permits = waiting as u128 + u128::from(n);
-        let nanos = permits * u128::from(hold) / (max as u128).max(1);
+        let nanos = permits * u128::from(hold) / u128::from(now.max());
         Some(Duration::from_nanos(
             u64::try_from(nanos).unwrap_or(u64::MAX),
         ))

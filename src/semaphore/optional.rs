@@ -115,10 +115,7 @@ impl Optional {
     #[inline]
     pub(super) fn hand_out(&self, at_once: bool) -> Option<Start> {
         #[cfg(feature = "stats")]
-        return match (self.counters()?, at_once) {
-            (counters, true) => counters.hand_out_at_once(),
-            (counters, false) => counters.hand_out(),
-        };
+        return self.counters()?.hand_out(at_once);
         #[cfg(not(feature = "stats"))]
         {
             let _ = at_once;

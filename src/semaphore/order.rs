@@ -33,7 +33,10 @@ pub enum Order {
     AdaptiveLifo,
 }
 
-/// When a wait is too long. Times are in microseconds, up to 71 minutes, which is for ever.
+/// 71 minutes, in microseconds.
+const FOR_EVER: u32 = u32::MAX;
+
+/// When a wait is too long. Times are in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Overdue {
     target: u32,
@@ -42,19 +45,21 @@ pub(crate) struct Overdue {
 
 impl Overdue {
     pub(super) const NEVER: Self = Self {
-        target: u32::MAX,
+        target: FOR_EVER,
         interval: 100_000,
     };
 
     pub(super) const fn new(target: Duration, interval: Duration) -> Self {
+        let (target, interval) = (micros(target), micros(interval));
+        let is_shorter = interval < target && target < FOR_EVER;
         Self {
-            target: micros(target),
-            interval: micros(interval),
+            target,
+            interval: if is_shorter { target } else { interval },
         }
     }
 
     pub(super) const fn is_never(self) -> bool {
-        self.target == u32::MAX
+        self.target == FOR_EVER
     }
 }
 
@@ -75,7 +80,7 @@ impl Discipline {
 
     /// Is a line overloaded in which somebody has been for so long?
     pub(super) const fn is_overload(self, busy_for: u64) -> bool {
-        busy_for >= self.overdue.interval as u64
+        is_over(self.overdue.interval, busy_for)
     }
 
     /// Does the newest go first?
@@ -87,25 +92,25 @@ impl Discipline {
         }
     }
 
-    /// From when on a wait is too long.
-    pub(super) const fn patience(self, overload: bool) -> Option<u32> {
+    /// Is a wait of so long too long?
+    pub(super) const fn is_overdue(self, waited: u64, overload: bool) -> bool {
         let Overdue { target, interval } = self.overdue;
-        if self.overdue.is_never() {
-            None
-        } else if overload || interval < target {
-            Some(target)
-        } else {
-            Some(interval)
-        }
+        let patience = if overload { target } else { interval };
+        !self.overdue.is_never() && is_over(patience, waited)
     }
+}
+
+/// Is that so long ago?
+const fn is_over(time: u32, since: u64) -> bool {
+    time != FOR_EVER && since >= time as u64
 }
 
 pub(super) const fn micros(time: Duration) -> u32 {
     let micros = time.as_micros();
-    if micros < u32::MAX as u128 {
+    if micros < FOR_EVER as u128 {
         micros as u32
     } else {
-        u32::MAX
+        FOR_EVER
     }
 }
 

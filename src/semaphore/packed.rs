@@ -70,7 +70,7 @@ const TOKEN_SHIFT: u32 = 32;
 const TIMED: u64 = 1 << 63;
 const START_SHIFT: u32 = 21;
 const START: u64 = (1 << 42) - 1;
-/// A start is known to 2^this nanoseconds. So they repeat after three days.
+/// A start is known to 2^this nanoseconds. So they repeat after 78 hours.
 const START_UNIT: u32 = 6;
 const STANDS_FOR_SHIFT: u32 = 17;
 const STANDS_FOR: u64 = (1 << 4) - 1;

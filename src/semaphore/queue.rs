@@ -439,13 +439,16 @@ impl Queue {
     /// Takes `need` permits, or a place in line or aside.
     fn enter_line(&self, word: &Word, need: u32, entrant: Entrant, waker: &Waker) -> Arrival {
         let shared = self.shared.force();
+        // Before the lock is taken, and dropped after it has been let go of: both may run
+        // foreign code.
         let waker = waker.clone();
         let mut line = shared.lock();
-        let now = if self.policy.has_discipline() {
+        let mut now = if self.policy.has_discipline() {
             self.begin(shared, &mut line)
         } else {
             0
         };
+        let mut has_looked = false;
         let ticket = loop {
             let is_full = match entrant {
                 Entrant::Arrives { max_waiting } => shared.is_full(&line, max_waiting),
@@ -462,9 +465,16 @@ impl Queue {
             let found = if is_full {
                 match word.try_acquire(need, || self.reserved_for_line(shared)) {
                     Take::Full | Take::Spoken | Take::TooLarge => {
+                        if has_looked || self.policy.discipline().overdue.is_never() {
+                            return Arrival::TooMany;
+                        }
+                        // Some of these may be overdue.
                         drop(line);
-                        drop(waker);
-                        return Arrival::TooMany;
+                        self.hand_over(word, 0);
+                        line = shared.lock();
+                        now = self.begin(shared, &mut line);
+                        has_looked = true;
+                        continue;
                     }
                     found => found,
                 }
@@ -502,8 +512,6 @@ impl Queue {
                 }
                 Take::Closed => {
                     shared.publish(&mut line);
-                    drop(line);
-                    drop(waker);
                     return Arrival::Closed;
                 }
             }

@@ -181,18 +181,14 @@ impl Counters {
         self.waiting.ends(begun, now, queue);
     }
 
-    /// A permit is handed out. If it is timed, its start.
+    /// A permit is handed out, and counted as acquired if that was `at_once`. If it is
+    /// timed, its start.
     #[inline]
-    pub(super) fn hand_out(&self) -> Option<Start> {
+    pub(super) fn hand_out(&self, at_once: bool) -> Option<Start> {
         let (stripe, is_owned) = self.at_once.stripe();
-        stripe.hand_out(is_owned, || self.nanos())
-    }
-
-    /// The same, and it is counted as acquired without a wait.
-    #[inline]
-    pub(super) fn hand_out_at_once(&self) -> Option<Start> {
-        let (stripe, is_owned) = self.at_once.stripe();
-        stripe.count(Outcome::Acquired, is_owned);
+        if at_once {
+            stripe.count(Outcome::Acquired, is_owned);
+        }
         stripe.hand_out(is_owned, || self.nanos())
     }
 
@@ -489,8 +485,9 @@ impl Interval {
     /// several, 256 at most, drawn at random. The sum differs then from the number of permits
     /// by less than 256 for each thread. Of permits that are split, those that stay are timed.
     ///
-    /// They are known to 64 ns. Permits that know their [generation](crate::Builder::generations)
-    /// are not timed, nor are more than 65535 at once: there is no room for it in a permit.
+    /// They are known to 64 ns, and one of 78 hours or more looks that much shorter. Permits
+    /// that know their [generation](crate::Builder::generations) are not timed, nor are more
+    /// than 65535 at once: there is no room for it in a permit.
     ///
     /// # Examples
     ///

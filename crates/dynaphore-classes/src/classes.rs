@@ -52,7 +52,8 @@
 //! may run wakers, which may come back to us. Who dispatches adds one to `signals`. If that
 //! was zero, it is the dispatcher: it does a round, takes off what it has seen, and does
 //! another while something is left. Everybody else leaves at once: the dispatcher has not
-//! taken off what they have added, so it does a round that begins after that.
+//! taken off what they have added, so it does a round that begins after that. So it goes on
+//! for as long as others signal, without a bound.
 //!
 //! *No wake-up.* After a round that began after the last signal, either nobody waits here, or
 //! a request for the least that anybody needs, and one for whose turn it is, have been polled
@@ -108,10 +109,14 @@ use crate::{
 /// once max allows it.
 ///
 /// A class is sure of its share, whatever the others ask for, and none starves: with `s` of
-/// `S` shares, permits that are held for `h` and a max of `m`, a class is served again after
-/// `h * S / (s * m)` and two holds at the latest, while permits come back. Where requests are
-/// for up to `w` permits, that is `w * h * S / (s * (m - w + 1))` and four holds: permits stay
-/// free while they are kept together.
+/// `S` shares and a max of `m`, one that has had `p` permits for `h` is served again after
+/// `p * h * S / (s * m)` and two holds at the latest, while permits come back. (Where it had
+/// all, as it may while the others want none, that is `h * S / s`.) Where requests are for up
+/// to `w` permits, it is `p * h * S / (s * (m - w + 1))` and four holds: permits stay free
+/// while they are kept together.
+///
+/// Permits are shared out by one thread at a time: one that gives some back, comes or leaves.
+/// It goes on while others bring it more to do, and nothing bounds that.
 ///
 /// The semaphore's own line stays what it is. Whoever acquires from it directly stands in it
 /// beside all classes, in order of arrival: best nobody does. If in that line later requests
@@ -324,7 +329,8 @@ impl Classes {
         }
     }
 
-    /// [`acquire_in`](Self::acquire_in), blocking the thread.
+    /// [`acquire_in`](Self::acquire_in), blocking the thread. It does so inside a
+    /// runtime too: `refuse_blocking_in_runtime` is for the semaphore's own calls.
     ///
     /// # Errors
     ///
@@ -350,7 +356,8 @@ impl Classes {
         pollster::block_on(self.acquire_in(class))
     }
 
-    /// [`acquire_many_in`](Self::acquire_many_in), blocking the thread.
+    /// [`acquire_many_in`](Self::acquire_many_in), blocking the thread. It does so inside a
+    /// runtime too: `refuse_blocking_in_runtime` is for the semaphore's own calls.
     ///
     /// # Errors
     ///

@@ -28,6 +28,16 @@ pub(crate) struct Place {
     pub(crate) ticket: u64,
 }
 
+impl Place {
+    fn new(class: usize, (need, ticket): (u32, u64)) -> Self {
+        Self {
+            class,
+            need,
+            ticket,
+        }
+    }
+}
+
 /// For how many permits to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -111,11 +121,7 @@ impl Line {
         self.tickets += 1;
         self.classes[class].insert(ticket, Waiter { need, waker });
         self.shares.arrives(class, active, need);
-        Place {
-            class,
-            need,
-            ticket,
-        }
+        Place::new(class, (need, ticket))
     }
 
     /// One does not wait any more. `None` if it has left already.
@@ -142,14 +148,12 @@ impl Line {
         self.settle(max, &active);
         let lightest = |class: &Class| class.lightest().into_iter().chain(class.lightest_aside());
         let (least, _) = self.classes.iter().flat_map(lightest).min()?;
-        let in_line = |place: &Place| {
-            self.classes[place.class]
-                .in_line
-                .contains_key(&place.ticket)
+        let in_line = |&Place { class, ticket, .. }: &Place| {
+            let class = &self.classes[class];
+            class.in_line.contains_key(&ticket)
         };
-        if !self.turn.as_ref().is_some_and(in_line) {
-            self.turn = self.find_turn(active);
-        }
+        let turn = self.turn.filter(in_line);
+        self.turn = turn.or_else(|| self.find_turn(active));
         // If all are aside, the first whom max allows is one of the lightest.
         let need = self.turn.map_or(least, |place| place.need);
         Some(Wanted { need, least })
@@ -176,41 +180,27 @@ impl Line {
         active: impl Fn(usize) -> u32,
     ) -> Option<(Place, Waker)> {
         let lightest = |class: usize| {
-            let (need, ticket) = self.classes[class].lightest()?;
-            let place = Place {
-                class,
-                need,
-                ticket,
-            };
-            (need <= permits).then_some(place)
+            let lightest = self.classes[class].lightest();
+            lightest.filter(|&(need, _)| need <= permits)
         };
         let class = self
             .shares
             .next(active, |class| lightest(class).is_some())?;
-        let place = lightest(class)?;
+        let place = Place::new(class, lightest(class)?);
         self.serve(place)
     }
 
     /// Takes one out that is told that there is nothing for it: the one whose turn it is or,
     /// if all are aside, one of those.
     pub(crate) fn next_in_vain(&mut self, active: impl Fn(usize) -> u32) -> Option<(Place, Waker)> {
-        if let Some(place) = self.find_turn(active) {
-            return self.take(place);
-        }
-        let aside = |(class, waiters): (usize, &Class)| {
-            let (need, ticket) = waiters.lightest_aside()?;
-            Some(Place {
-                class,
-                need,
-                ticket,
-            })
-        };
-        let place = self.classes.iter().enumerate().find_map(aside)?;
-        self.take(place)
+        let classes = || self.classes.iter().enumerate();
+        let aside = |(at, class): (usize, &Class)| Some(Place::new(at, class.lightest_aside()?));
+        let place = self.find_turn(active);
+        self.take(place.or_else(|| classes().find_map(aside))?)
     }
 
     fn serve(&mut self, place: Place) -> Option<(Place, Waker)> {
-        self.shares.serves(place.class);
+        self.shares.serves(place.class, place.need);
         self.take(place)
     }
 
@@ -219,14 +209,9 @@ impl Line {
     }
 
     /// The first in line of the class whose turn it is.
-    fn find_turn(&mut self, active: impl Fn(usize) -> u32) -> Option<Place> {
+    fn find_turn(&self, active: impl Fn(usize) -> u32) -> Option<Place> {
         let class = self.shares.next(active, |_| true)?;
-        let (need, ticket) = self.classes[class].first()?;
-        Some(Place {
-            class,
-            need,
-            ticket,
-        })
+        Some(Place::new(class, self.classes[class].first()?))
     }
 
     /// Lets those into the line whom `max` allows again, and the first of each class aside

@@ -11,14 +11,17 @@
 //! it has, and of each that it asks for. (Or one that has few waiters, and none at times,
 //! would lose its turn each time.) This is start-time fair queueing (Goyal,
 //! Vin and Cheng, SIGCOMM 1996), for permits that are held at the same time for times that
-//! nobody knows before.
+//! nobody knows before. While nobody is served, those that wait go on using what they hold.
+//! So one that comes then has used as much as the least of them, without what that one has
+//! used with the permits that it was served last: it might have ended its turn a moment ago.
 //!
 //! How long a class with somebody waiting is not served, while permits come back: until
-//! the others have used as much as it has. If it had one permit for a time h, with s of S
-//! shares, that is h x S / (s x max), and two holds, since nobody is stopped. With requests for
-//! up to w permits it had w of them, and the others may use no more than max - w + 1 at a time,
-//! as permits are kept together. That is w x h x S / (s x (max - w + 1)), and two holds more,
-//! in which they are kept together for the one before it and for itself.
+//! the others have used as much as it has. If it had p permits for a time h, with s of S
+//! shares, that is p x h x S / (s x max), and two holds, since nobody is stopped. It may have
+//! had all: p is max at most. With requests for up to w permits the others may use no more
+//! than max - w + 1 at a time, as permits are kept together. That is p x h x S / (s x (max -
+//! w + 1)), and two holds more, in which they are kept together for the one before it and for
+//! itself.
 
 /// Parts of a nanosecond, so that many shares divide it.
 const SCALE: u128 = 1 << 20;
@@ -27,20 +30,23 @@ const SCALE: u128 = 1 << 20;
 const REMEMBERED: u32 = 64;
 
 /// One class.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Class {
     share: u32,
     /// Permits x nanoseconds for each share, times `SCALE`.
     used: u128,
+    /// How much of that with the permits that it was served last, and how many these are.
+    since: u128,
+    last: u32,
     /// Permits x nanoseconds, how many permits came back, and how many times some did, lately.
-    busy: u64,
+    busy: u128,
     returned: u64,
     ends: u32,
     waiting: usize,
 }
 
 /// The shares of all classes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Shares {
     classes: Vec<Class>,
     waiting: usize,
@@ -55,17 +61,12 @@ impl Shares {
     pub(crate) fn new(shares: impl Iterator<Item = u32>) -> Self {
         let class = |share| Class {
             share,
-            used: 0,
-            busy: 0,
-            returned: 0,
-            ends: 0,
-            waiting: 0,
+            last: 1,
+            ..Class::default()
         };
         Self {
             classes: shares.map(class).collect(),
-            waiting: 0,
-            counted: 0,
-            level: 0,
+            ..Self::default()
         }
     }
 
@@ -78,12 +79,12 @@ impl Shares {
             holds(own)
         } else {
             let all = self.classes.iter().map(holds);
-            all.fold((0_u64, 0), |(busy, returned), (more, ends)| {
-                (busy.saturating_add(more), returned + ends)
+            all.fold((0, 0), |(busy, returned), (more, ends)| {
+                (busy + more, returned + ends)
             })
         };
-        let hold = busy / returned.max(1);
-        u128::from(permits) * u128::from(hold) * SCALE / u128::from(own.share)
+        let hold = (busy / u128::from(returned.max(1))).min(u64::MAX.into());
+        u128::from(permits) * hold * SCALE / u128::from(own.share)
     }
 
     pub(crate) fn share(&self, class: usize) -> u32 {
@@ -108,9 +109,11 @@ impl Shares {
             return;
         }
         for (at, class) in self.classes.iter_mut().enumerate() {
-            let busy = u64::from(active(at)).saturating_mul(time);
-            class.busy = class.busy.saturating_add(busy);
-            class.used += u128::from(busy) * SCALE / u128::from(class.share);
+            let (active, time) = (active(at), u128::from(time));
+            let used = |permits: u32| u128::from(permits) * time * SCALE / u128::from(class.share);
+            class.used += used(active);
+            class.since += used(active.min(class.last));
+            class.busy += u128::from(active) * time;
         }
     }
 
@@ -131,11 +134,15 @@ impl Shares {
 
     /// One begins to wait that needs so many permits. All has been counted.
     pub(crate) fn arrives(&mut self, class: usize, active: u32, need: u32) {
-        let saved = self.usual(class, active.saturating_add(need));
-        let class = &mut self.classes[class];
-        if class.waiting == 0 {
-            class.used = class.used.max(self.level.saturating_sub(saved));
+        if self.classes[class].waiting == 0 {
+            let waits = self.classes.iter().filter(|class| class.waiting > 0);
+            let served = waits.map(|class| class.used - class.since).min();
+            self.level = self.level.max(served.unwrap_or(0));
+            let saved = self.usual(class, active.saturating_add(need));
+            let used = &mut self.classes[class].used;
+            *used = self.level.saturating_sub(saved).max(*used);
         }
+        let class = &mut self.classes[class];
         class.waiting += 1;
         self.waiting += 1;
     }
@@ -165,8 +172,10 @@ impl Shares {
     }
 
     /// A class is served.
-    pub(crate) fn serves(&mut self, class: usize) {
-        self.level = self.level.max(self.classes[class].used);
+    pub(crate) fn serves(&mut self, class: usize, permits: u32) {
+        let class = &mut self.classes[class];
+        (class.since, class.last) = (0, permits);
+        self.level = self.level.max(class.used);
     }
 }
 

@@ -27,7 +27,7 @@ fn verdict(line: &mut Line, ticket: Ticket) -> Verdict {
         Verdict::Waiting
     } else if line.figures().stragglers > 0 {
         line.look_up(ticket)
-    } else if ticket >= line.closed_at {
+    } else if ticket >= line.closed_at() {
         Verdict::Closed
     } else {
         Verdict::Granted

@@ -16,7 +16,7 @@ const KEEP: usize = 64;
 #[derive(Default)]
 pub(super) struct Told(HashMap<u64, u64>);
 
-/// What two bits say. None are `Waiting`.
+/// What two bits say: the verdicts in their order. None are `Waiting`.
 const VERDICTS: [Verdict; 4] = [
     Verdict::Waiting,
     Verdict::Granted,
@@ -39,13 +39,7 @@ impl Told {
     /// Tells the holder of `ticket`, which has been told nothing.
     pub(super) fn tell(&mut self, ticket: Ticket, verdict: Verdict) {
         let (at, shift) = place(ticket);
-        let bits = match verdict {
-            Verdict::Waiting => 0b00,
-            Verdict::Granted => 0b01,
-            Verdict::Closed => 0b10,
-            Verdict::Overdue => 0b11,
-        };
-        *self.0.entry(at).or_default() |= bits << shift;
+        *self.0.entry(at).or_default() |= (verdict as u64) << shift;
     }
 
     /// What the holder of `ticket` has been told, who has heard it now.

@@ -101,6 +101,23 @@ fn an_arrival_tells_who_is_overdue() {
 }
 
 #[test]
+fn an_arrival_has_the_place_of_one_that_is_overdue() {
+    let semaphore = Arc::new(overdue(Semaphore::builder(1).max_waiting(10), 5, 10));
+    let _held = semaphore.try_acquire().unwrap();
+    let mut line: Vec<_> = (0..10).map(|_| Waiting::new(&semaphore, 1)).collect();
+    let refused = || semaphore.blocking_acquire().unwrap_err();
+    assert_eq!(refused(), AcquireError::TooManyWaiters);
+    semaphore.queue.at(10 * MS);
+    let mut new = Waiting::new(&semaphore, 1);
+    assert!(line.iter_mut().all(Waiting::is_overdue));
+    // The line has been empty since.
+    semaphore.queue.at(19 * MS);
+    let _line: Vec<_> = (0..9).map(|_| Waiting::new(&semaphore, 1)).collect();
+    assert_eq!(refused(), AcquireError::TooManyWaiters);
+    assert!(new.told().is_none());
+}
+
+#[test]
 fn when_all_are_overdue_the_permit_is_free() {
     let semaphore = Arc::new(overdue(Semaphore::builder(1), 5, 10));
     let held = semaphore.try_acquire().unwrap();
@@ -131,7 +148,7 @@ fn one_that_stood_aside_is_not_overdue() {
 }
 
 #[test]
-fn a_wait_longer_than_the_clock_counts_is_overdue_all_the_same() {
+fn a_wait_across_the_end_of_the_clock_is_overdue_all_the_same() {
     let semaphore = Arc::new(overdue(Semaphore::builder(1), 5, 10));
     let held = semaphore.try_acquire().unwrap();
     semaphore.queue.at((1 << 32) * 1_000 - MS);
@@ -139,6 +156,16 @@ fn a_wait_longer_than_the_clock_counts_is_overdue_all_the_same() {
     semaphore.queue.at((1 << 32) * 1_000 + 9 * MS);
     drop(held);
     assert!(old.is_overdue());
+}
+
+#[test]
+fn with_an_interval_for_ever_nobody_is_overdue() {
+    let semaphore = Arc::new(overdue(Semaphore::builder(1), 5, u64::MAX));
+    let held = semaphore.try_acquire().unwrap();
+    let mut old = Waiting::new(&semaphore, 1);
+    semaphore.queue.at(2 * 3_600_000 * MS);
+    drop(held);
+    let _held = old.granted();
 }
 
 #[test]
@@ -202,6 +229,33 @@ fn adaptive_lifo_turns_with_the_load() {
     semaphore.queue.at(199 * MS);
     drop(held);
     let _held = line.remove(0).granted();
+}
+
+/// After `millis` milliseconds in which the line was never empty, is the last the first?
+fn turns_within(builder: Builder, millis: u64) -> bool {
+    let semaphore = Arc::new(builder.order(Order::AdaptiveLifo).build());
+    let held = semaphore.try_acquire().unwrap();
+    let _first = Waiting::new(&semaphore, 1);
+    let mut last = Waiting::new(&semaphore, 1);
+    semaphore.queue.at(millis * MS);
+    drop(held);
+    last.told().is_some_and(|told| told.is_ok())
+}
+
+#[test]
+fn adaptive_lifo_turns_after_the_interval_and_not_before_the_target() {
+    let overdue = |target, interval| {
+        let interval = Duration::from_millis(interval);
+        move || Semaphore::builder(1).overdue(target, interval)
+    };
+    let target = overdue(Duration::from_millis(50), 0);
+    assert!(!turns_within(target(), 49));
+    // Nobody is told.
+    let interval = overdue(Duration::MAX, 10);
+    assert!(!turns_within(interval(), 9));
+    assert!(turns_within(interval(), 10));
+    let never = overdue(Duration::MAX, u64::MAX);
+    assert!(!turns_within(never(), 2 * 3_600_000));
 }
 
 #[test]

@@ -66,6 +66,15 @@ impl World {
         }
     }
 
+    /// So many permits are taken, at once and without a wait, and come back at once at `end`.
+    fn burst(&mut self, class: usize, permits: u32, end: u64) {
+        self.free -= permits;
+        self.active[class] += permits;
+        for _ in 0..permits {
+            self.ends.push(Reverse((end, class)));
+        }
+    }
+
     fn count(&mut self) {
         let Self { shares, active, .. } = self;
         shares.count(self.now, |class| active[class]);
@@ -88,7 +97,7 @@ impl World {
             let Some(class) = self.shares.next(|class| active[class], |_| true) else {
                 break;
             };
-            self.shares.serves(class);
+            self.shares.serves(class, 1);
             self.shares.leaves(class);
             self.free -= 1;
             self.active[class] += 1;
@@ -193,6 +202,30 @@ fn an_idle_class_has_its_share_back_within_one_hold() {
     }
 }
 
+/// Of two others, one or both take all permits at once, and nobody is served until they end.
+#[test]
+fn an_idle_class_saves_up_nothing_while_others_hold_all_permits() {
+    const HOLD: u64 = 1_000 * MS;
+    for bursts in [[100, 0], [50, 50]] {
+        let mut world = World::new(100, &[1, 1, 8], &[HOLD; 3]);
+        // So that the usual hold is known.
+        (0..3).for_each(|class| world.saturate(class));
+        world.run(10 * HOLD);
+        (0..3).for_each(|class| world.pause(class));
+        world.run(2 * HOLD);
+        let end = world.now + HOLD;
+        let others = || (0..2).filter(|&class| bursts[class] > 0);
+        others().for_each(|class| world.burst(class, bursts[class], end));
+        others().for_each(|class| world.saturate(class));
+        world.run(HOLD * 9 / 10);
+        world.saturate(2);
+        // The burst ends, and then the longest hold, which is half as long again as the usual.
+        world.run(HOLD / 10 + HOLD * 3 / 2);
+        let served = |class: usize| world.served[class] >= end;
+        assert!(others().all(served), "{bursts:?}: {:?}", world.served);
+    }
+}
+
 #[test]
 fn no_class_waits_for_longer_than_the_bound() {
     for (permits, share) in [(1, 100), (4, 100), (16, 1_000)] {
@@ -249,4 +282,20 @@ fn a_usual_hold_is_that_of_one_permit() {
     shares.count(20 * MS, |class| [4, 0][class]);
     shares.ends(0, 4);
     assert_eq!(shares.usual(0, 3), 3 * hold);
+}
+
+#[test]
+fn many_permits_that_are_held_for_long_count_in_full() {
+    let mut shares = Shares::new([1, 1].into_iter());
+    shares.arrives(1, 0, 1);
+    let bytes = u32::MAX / 4;
+    let minute = 60_000 * MS;
+    shares.count(minute, |class| [bytes, 0][class]);
+    shares.ends(0, bytes);
+    let hold = u128::from(minute) * SCALE;
+    assert_eq!(shares.classes[0].used, u128::from(bytes) * hold);
+    assert_eq!(shares.usual(0, 3), 3 * hold);
+    // And at the very end of the clock.
+    shares.count(u64::MAX, |_| u32::MAX / 2);
+    let _ = shares.next(|_| u32::MAX / 2, |_| true);
 }
