@@ -92,10 +92,10 @@
 //! - *Panics* cannot be caught: one that comes out of a waker aborts the program.
 //! - *Threads* are not told apart. Tokens of all threads are counted in one place, so they
 //!   slow each other down.
-//! - *Atomics.* Where the target has none of 64 bits, portable-atomic makes them. Where it
-//!   cannot compare and swap, as thumbv6m, whoever builds the program says how portable-atomic
-//!   does that, by its feature `critical-section` or the cfg
-//!   `portable_atomic_unsafe_assume_single_core`. There `Arc` is portable-atomic-util's, and no
+//! - *Atomics.* Where the target has none of 64 bits, portable-atomic makes them: by a lock that
+//!   spins, for which interrupts are masked too, if it can compare and swap, as thumbv7m. Where it
+//!   cannot, as thumbv6m, whoever builds the program says how portable-atomic does that, by its
+//!   feature `critical-section` or the cfg `portable_atomic_unsafe_assume_single_core`. There `Arc` is portable-atomic-util's, and no
 //!   method can be called on one: [`SemaphorePermit::into_owned`] makes owned permits in place
 //!   of `acquire_owned` and its kin.
 

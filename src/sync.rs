@@ -31,11 +31,13 @@ pub(crate) use portable_atomic_util::Arc;
 
 /// Atomics at which models do not look. Where the processor has none, they are made of what
 /// the kernel, a lock or the program gives.
+#[cfg(not(any(feature = "std", target_has_atomic = "64")))]
+pub(crate) use self::bare::AtomicU64 as Unmodelled64;
 #[cfg(target_has_atomic = "64")]
 pub(crate) use core::sync::atomic::AtomicU64 as Unmodelled64;
 #[cfg(target_has_atomic = "ptr")]
 pub(crate) use core::sync::atomic::AtomicUsize as UnmodelledUsize;
-#[cfg(not(target_has_atomic = "64"))]
+#[cfg(all(feature = "std", not(target_has_atomic = "64")))]
 pub(crate) use portable_atomic::AtomicU64 as Unmodelled64;
 #[cfg(not(target_has_atomic = "ptr"))]
 pub(crate) use portable_atomic::AtomicUsize as UnmodelledUsize;

@@ -5,7 +5,8 @@
 //! instructions, in which no foreign code runs. Whoever finds it taken spins until its holder
 //! has run on, so that one must not be kept from running. It would be by a handler that
 //! interrupts it, or a task of a higher priority, that spins. Where there are such, the
-//! program says how they are kept away meanwhile (`mask.rs`).
+//! program says how they are kept away meanwhile (`mask.rs`). They are too while an atomic is
+//! used that is made of a lock.
 
 use alloc::collections::BTreeMap;
 use core::{
@@ -92,6 +93,50 @@ impl<T> Mutex<T> {
 
     pub(crate) fn get_mut(&mut self) -> Result<&mut T, PoisonError<&mut T>> {
         Ok(self.0.get_mut())
+    }
+}
+
+#[cfg(not(target_has_atomic = "ptr"))]
+pub(crate) use portable_atomic::AtomicU64;
+
+/// Where the processor compares and swaps, but not 64 bits, portable-atomic's is a lock that
+/// spins.
+#[cfg(all(target_has_atomic = "ptr", not(target_has_atomic = "64")))]
+#[derive(Default)]
+pub(crate) struct AtomicU64(portable_atomic::AtomicU64);
+
+#[cfg(all(target_has_atomic = "ptr", not(target_has_atomic = "64")))]
+mod masked {
+    use core::sync::atomic::Ordering;
+
+    use super::{AtomicU64, Masked};
+
+    macro_rules! masked {
+        ($(fn $name:ident($($arg:ident: $type:ty),*) $(-> $ret:ty)?;)*) => {
+            $(pub(crate) fn $name(&self, $($arg: $type),*) $(-> $ret)? {
+                let _masked = Masked::new();
+                self.0.$name($($arg),*)
+            })*
+        };
+    }
+
+    type Exchanged = Result<u64, u64>;
+
+    impl AtomicU64 {
+        pub(crate) const fn new(value: u64) -> Self {
+            Self(portable_atomic::AtomicU64::new(value))
+        }
+
+        masked! {
+            fn load(order: Ordering) -> u64;
+            fn store(to: u64, order: Ordering);
+            fn fetch_add(n: u64, order: Ordering) -> u64;
+            fn fetch_sub(n: u64, order: Ordering) -> u64;
+            fn fetch_or(bits: u64, order: Ordering) -> u64;
+            fn fetch_max(n: u64, order: Ordering) -> u64;
+            fn compare_exchange(from: u64, to: u64, ok: Ordering, no: Ordering) -> Exchanged;
+            fn compare_exchange_weak(from: u64, to: u64, ok: Ordering, no: Ordering) -> Exchanged;
+        }
     }
 }
 
