@@ -947,8 +947,9 @@ impl Queue {
         let ticket = match waiter {
             Waiter::InLine(ticket) => ticket,
             Waiter::Competing { listener, .. } => {
-                // One that unwinds may have used its notification up: argument 5a.
-                let woken = self.leave_served(word, shared);
+                // One that unwinds may have used its notification up, in vain.
+                shared.leave();
+                let woken = self.notify(shared, word);
                 woken.merged(self.leave(listener)).resume();
                 return Verdict::Waiting;
             }
