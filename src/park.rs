@@ -1,9 +1,8 @@
 //! What can be waited for, by a future or by a thread (`park/thread.rs`).
 
-use core::{
-    task::{Poll, Waker},
-    time::Duration,
-};
+use core::task::{Poll, Waker};
+#[cfg(feature = "std")]
+use core::time::Duration;
 
 #[cfg(feature = "std")]
 mod thread;
@@ -18,11 +17,13 @@ pub(crate) trait Wait {
     /// Gets the answer, or sees to it that `waker` is woken.
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer>;
 
-    /// Is it worth while to poll again? Costs no lock.
+    /// For calls that block: is it worth while to poll again? Costs no lock.
+    #[cfg(feature = "std")]
     fn may_be_ready(&self) -> bool;
 
     /// The longest sleep after which to poll again even if nobody has woken the
     /// thread. Usually there is none: waking is reliable.
+    #[cfg(feature = "std")]
     fn max_sleep(&mut self) -> Option<Duration> {
         None
     }

@@ -68,6 +68,7 @@ impl Tracker {
 }
 
 /// Between the two looks of a thread before it sleeps.
+#[cfg(feature = "std")]
 const PAUSES: u32 = 64;
 
 /// A generation that is over, and may still have tokens.
@@ -291,10 +292,12 @@ impl Wait for Watch<'_> {
         Poll::Pending
     }
 
+    #[cfg(feature = "std")]
     fn may_be_ready(&self) -> bool {
         self.is_drained()
     }
 
+    #[cfg(feature = "std")]
     fn max_sleep(&mut self) -> Option<Duration> {
         if self.tracker.is_exact() {
             return None;

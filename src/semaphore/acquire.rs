@@ -597,6 +597,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
         Poll::Ready(self.finish_wait(verdict, deferred))
     }
 
+    #[cfg(feature = "std")]
     fn may_be_ready(&self) -> bool {
         let (Some(semaphore), Some(waiter)) = (self.semaphore.as_deref(), &*self.waiter) else {
             return true;

@@ -626,6 +626,7 @@ impl Queue {
     }
 
     /// Would a poll have something new to say?
+    #[cfg(feature = "std")]
     pub(crate) fn may_be_ready(&self, word: &Word, waiter: &Waiter) -> bool {
         match waiter {
             Waiter::InLine(ticket) => self.shared.force().verdict(*ticket) != Verdict::Waiting,
