@@ -85,10 +85,10 @@
 //!   future that waits for a generation, each look at it takes a microsecond. The bound of a
 //!   wait is any future: [`Semaphore::acquire_until`]. (On wasm32-unknown-unknown that is so
 //!   with `std`, too.)
-//! - *The lock* of those who wait spins, for a few dozen instructions. Calls that need not
-//!   wait and wake nobody take none. Where interrupt handlers, or tasks of a scheduler that
-//!   preempts, share a semaphore with what they interrupt, the program says how they are kept
-//!   away meanwhile: [`mask_interrupts_with`].
+//! - *The lock* of those who wait spins, for a few dozen instructions or some for each of them.
+//!   Calls that need not wait and wake nobody take none. Where interrupt handlers, or tasks of a
+//!   scheduler that preempts, share a semaphore with what they interrupt, the program says how
+//!   they are kept away meanwhile: [`mask_interrupts_with`].
 //! - *Panics* cannot be caught: one that comes out of a waker aborts the program.
 //! - *Threads* are not told apart. Tokens of all threads are counted in one place, so they
 //!   slow each other down.

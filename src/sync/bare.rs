@@ -2,8 +2,8 @@
 //! std's, as far as they are used here.
 //!
 //! Nobody is known here who could put a thread to sleep. The lock is held for a few dozen
-//! instructions, in which no foreign code runs. Whoever finds it taken spins until its holder
-//! has run on, so that one must not be kept from running. It would be by a handler that
+//! instructions, or some for each who waits, and the allocator is all that runs in it of
+//! others' code. Whoever finds it taken spins until its holder has run on, so that one must not be kept from running. It would be by a handler that
 //! interrupts it, or a task of a higher priority, that spins. Where there are such, the
 //! program says how they are kept away meanwhile (`mask.rs`). They are too while an atomic is
 //! used that is made of a lock.
