@@ -59,7 +59,8 @@ impl InRuntime {
 }
 
 /// Panics inside a tokio runtime, in tokio's own words: its mutex can tell. But not while
-/// the thread's locals are being dropped, where it would panic for want of its own.
+/// the thread's locals are being dropped, where it would panic for want of its own. A thread
+/// that looks for the first time there is not known to be there.
 #[cfg(feature = "tokio")]
 #[track_caller]
 fn assert_outside_runtime() {

@@ -138,11 +138,13 @@ use crate::{
 ///
 /// With `std` a signal handler may call [`generation`](Self::generation) and nothing else: to
 /// take or drop a token is a plain load and store of a count of this thread, and one that the
-/// handler interrupts could lose what the handler counts. Without, tokens are
-/// counted by read-modify-writes, and an interrupt handler may take and drop them
-/// ([masked](crate::mask_interrupts_with)). After a fork the child counts
-/// the tokens that were out in the parent as its own. Those of threads that it does not
-/// have are never given back, so it should begin with a tracker of its own.
+/// handler interrupts could lose what the handler counts. Without, tokens are counted by
+/// read-modify-writes, and an interrupt handler may take and drop them
+/// ([masked](crate::mask_interrupts_with)).
+///
+/// After a fork the child counts the tokens that were out in the parent as its own. Those of
+/// threads that it does not have are never given back, so it should begin with a tracker of
+/// its own.
 ///
 /// # Memory ordering
 ///
