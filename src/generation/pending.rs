@@ -242,6 +242,12 @@ impl<'a> Watch<'a> {
         self.tracker.drain(self.phase) == Drain::Done
     }
 
+    fn leave(&mut self) {
+        if let Some(_last) = self.listener.take() {
+            self.tracker.waiting.waiters.fetch_sub(1, Relaxed);
+        }
+    }
+
     /// May there be a count-out on its way of which nobody will tell (argument
     /// 5)? Only in the first moments of a phase.
     fn may_miss(&mut self) -> bool {
@@ -266,30 +272,25 @@ impl Wait for Watch<'_> {
     type Answer = ();
 
     fn poll(&mut self, waker: &Waker) -> Poll<()> {
-        if self.is_drained() {
-            return Poll::Ready(());
-        }
         let Waiting { event, waiters, .. } = &*self.tracker.waiting;
-        if self.listener.is_none() {
-            let listener = event.listen(waker);
-            waiters.fetch_add(1, Relaxed);
-            self.listener = Some(listener);
-            // Argument 4: it listens first, then comes the look that counts.
-            if self.is_drained() {
-                return Poll::Ready(());
+        // Argument 4: it listens first, then comes the look that counts.
+        while !self.is_drained() {
+            match &mut self.listener {
+                None => {
+                    self.listener = Some(event.listen(waker));
+                    waiters.fetch_add(1, Relaxed);
+                }
+                Some(listener) => {
+                    if listener.poll(waker).is_pending() {
+                        return Poll::Pending;
+                    }
+                    // Something is new.
+                    listener.listen_again(event);
+                }
             }
         }
-        while let Some(listener) = &mut self.listener {
-            if listener.poll(waker).is_pending() {
-                break;
-            }
-            // Something is new: as above.
-            listener.listen_again(event);
-            if self.is_drained() {
-                return Poll::Ready(());
-            }
-        }
-        Poll::Pending
+        self.leave();
+        Poll::Ready(())
     }
 
     #[cfg(feature = "std")]
@@ -315,9 +316,7 @@ impl Wait for Watch<'_> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        if self.listener.is_some() {
-            self.tracker.waiting.waiters.fetch_sub(1, Relaxed);
-        }
+        self.leave();
     }
 }
 
