@@ -60,11 +60,6 @@ impl Tracker {
         self.begin_next(phase);
         Pending::new(self, generation, phase)
     }
-
-    /// What an earlier `increment` has returned.
-    pub(crate) fn pending(&self, generation: u64, phase: u64) -> Pending<'_> {
-        Pending::new(self, generation, phase)
-    }
 }
 
 /// Between the two looks of a thread before it sleeps.

@@ -200,7 +200,7 @@ impl<T> Swap<T> {
         let pending = if self.tracker.generation() == take {
             self.tracker.increment()
         } else {
-            self.tracker.pending(take, take)
+            Pending::new(&self.tracker, take, take)
         };
         (pending, &self.copies[take as usize % 2])
     }
