@@ -16,12 +16,9 @@ pub use self::mask::mask_interrupts_with;
 
 /// What models do not look at.
 #[cfg(not(feature = "std"))]
-pub(crate) use self::bare::{HashMap, Mutex as UnmodelledMutex, PoisonError};
+pub(crate) use self::bare::{Mutex as UnmodelledMutex, PoisonError};
 #[cfg(feature = "std")]
-pub(crate) use std::{
-    collections::HashMap,
-    sync::{Mutex as UnmodelledMutex, PoisonError},
-};
+pub(crate) use std::sync::{Mutex as UnmodelledMutex, PoisonError};
 
 /// Where the processor cannot compare and swap, portable-atomic's.
 #[cfg(target_has_atomic = "ptr")]
