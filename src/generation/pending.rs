@@ -12,7 +12,7 @@ use std::{hint, time::Instant};
 
 use super::{
     barrier::heavy_fence,
-    tracker::{Drain, Tracker, Waiting},
+    tracker::{Tracker, Waiting},
 };
 #[cfg(feature = "std")]
 use crate::park;
@@ -130,7 +130,7 @@ impl<'a> Pending<'a> {
     /// ```
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.tracker.drain(self.phase) == Drain::Done
+        self.tracker.drain(self.phase)
     }
 }
 
@@ -181,7 +181,7 @@ impl Pending<'_> {
     }
 
     fn wait_until(&self, deadline: Option<Instant>) -> bool {
-        self.drains_soon() || park::wait(&mut Watch::new(self), deadline).is_some()
+        self.drains_soon() || park::wait(&mut Watch::new(self.clone()), deadline).is_some()
     }
 
     /// Looks twice, before anybody has to know that somebody waits. Tokens that live
@@ -199,7 +199,7 @@ impl<'a> IntoFuture for Pending<'a> {
     type IntoFuture = Drained<'a>;
 
     fn into_future(self) -> Drained<'a> {
-        Drained(Watch::new(&self))
+        Drained(Watch::new(self))
     }
 }
 
@@ -213,8 +213,7 @@ impl fmt::Debug for Pending<'_> {
 
 /// Somebody who waits.
 struct Watch<'a> {
-    tracker: &'a Tracker,
-    phase: u64,
+    pending: Pending<'a>,
     /// From the first poll on. It counts among the waiters then.
     listener: Option<Listener>,
     /// The current phase when it last looked, and for how long it has been that.
@@ -223,35 +222,30 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(pending: &Pending<'a>) -> Self {
+    fn new(pending: Pending<'a>) -> Self {
         Self {
-            tracker: pending.tracker,
-            phase: pending.phase,
+            pending,
             listener: None,
             seen: None,
             max_sleep: FIRST_SLEEP,
         }
     }
 
-    fn is_drained(&self) -> bool {
-        self.tracker.drain(self.phase) == Drain::Done
-    }
-
     fn leave(&mut self) {
         if let Some(_last) = self.listener.take() {
-            self.tracker.waiting.waiters.fetch_sub(1, Relaxed);
+            self.pending.tracker.waiting.waiters.fetch_sub(1, Relaxed);
         }
     }
 
     /// May there be a count-out on its way of which nobody will tell (argument
     /// 5)? Only in the first moments of a phase.
     fn may_miss(&mut self) -> bool {
-        !self.tracker.is_exact() && self.age() < WINDOW
+        !self.pending.tracker.is_exact() && self.age() < WINDOW
     }
 
     /// For how long it has been waiting in the same phase.
     fn age(&mut self) -> Duration {
-        let now = self.tracker.phase();
+        let now = self.pending.tracker.phase();
         match &self.seen {
             Some((phase, since)) if *phase == now => Duration::from_nanos(since.nanos()),
             _ => {
@@ -267,9 +261,9 @@ impl Wait for Watch<'_> {
     type Answer = ();
 
     fn poll(&mut self, waker: &Waker) -> Poll<()> {
-        let Waiting { event, waiters, .. } = &*self.tracker.waiting;
+        let Waiting { event, waiters, .. } = &*self.pending.tracker.waiting;
         // Argument 4: it listens first, then comes the look that counts.
-        while !self.is_drained() {
+        while !self.pending.is_drained() {
             match &mut self.listener {
                 None => {
                     self.listener = Some(event.listen(waker));
@@ -290,16 +284,16 @@ impl Wait for Watch<'_> {
 
     #[cfg(feature = "std")]
     fn may_be_ready(&self) -> bool {
-        if self.tracker.is_exact() {
+        if self.pending.tracker.is_exact() {
             // A look at the counts would be a system call.
             return self.listener.as_ref().is_none_or(Listener::is_woken);
         }
-        self.is_drained()
+        self.pending.is_drained()
     }
 
     #[cfg(feature = "std")]
     fn max_sleep(&mut self) -> Option<Duration> {
-        if self.tracker.is_exact() {
+        if self.pending.tracker.is_exact() {
             return None;
         }
         self.age();
