@@ -176,8 +176,7 @@ impl Pending<'_> {
     /// ```
     #[must_use]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        // A time too far to be told is never.
-        self.wait_until(Instant::now().checked_add(timeout))
+        self.wait_until(park::after(timeout))
     }
 
     fn wait_until(&self, deadline: Option<Instant>) -> bool {
