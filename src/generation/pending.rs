@@ -231,8 +231,10 @@ impl<'a> Watch<'a> {
     }
 
     fn leave(&mut self) {
-        if let Some(_last) = self.listener.take() {
-            self.pending.tracker.waiting.waiters.fetch_sub(1, Relaxed);
+        if let Some(listener) = self.listener.take() {
+            let Waiting { event, waiters, .. } = &*self.pending.tracker.waiting;
+            waiters.fetch_sub(1, Relaxed);
+            listener.leave(event).resume();
         }
     }
 
