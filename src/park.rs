@@ -32,17 +32,12 @@ pub(crate) trait Wait {
 /// What blocking calls do inside a tokio runtime: they block, unless refusing was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InRuntime {
-    #[cfg(feature = "tokio")]
     refuse: bool,
 }
 
 impl InRuntime {
-    pub(crate) const BLOCK: Self = Self {
-        #[cfg(feature = "tokio")]
-        refuse: false,
-    };
+    pub(crate) const BLOCK: Self = Self::refuse(false);
 
-    #[cfg(feature = "tokio")]
     pub(crate) const fn refuse(refuse: bool) -> Self {
         Self { refuse }
     }
@@ -51,8 +46,8 @@ impl InRuntime {
     #[inline]
     #[track_caller]
     pub(crate) fn assert_may_block(self) {
-        #[cfg(feature = "tokio")]
         if self.refuse {
+            #[cfg(feature = "tokio")]
             assert_outside_runtime();
         }
     }
