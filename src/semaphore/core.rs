@@ -241,34 +241,44 @@ impl Semaphore {
     #[inline(never)]
     fn take_with_token(&self, n: u32) -> (Take, Packed) {
         let (found, held) = (self.take(n), Held::taken(n));
-        let token = match found {
-            Take::Acquired => self.token_for(held),
-            _ => None,
+        let packed = match found {
+            Take::Acquired => self.pack_with_token(held),
+            _ => Packed::new(held, None),
         };
-        (found, Packed::new(held, token))
+        (found, packed)
     }
 
-    /// A token for permits of the caller, who loses them if a waker panics that this wakes.
-    #[inline(never)]
-    fn token_for(&self, held: Held) -> Option<ShortToken> {
-        let (mut token, mut deferred) = (None, Deferred::default());
-        deferred.run(|| token = Some(self.optional.generations().acquire_short()));
-        if deferred.resumes() {
-            deferred.run(|| self.release(held));
+    /// For permits of the caller, who loses them if a waker panics that this wakes.
+    #[inline(always)]
+    fn pack_with_token(&self, held: Held) -> Packed {
+        struct GivesBack<'a>(&'a Semaphore, Held);
+
+        impl Drop for GivesBack<'_> {
+            fn drop(&mut self) {
+                self.0.release(self.1);
+            }
         }
-        deferred.resume();
-        token
+
+        let gives_back = GivesBack(self, held);
+        let token = self.optional.generations().acquire_short();
+        mem::forget(gives_back);
+        Packed::new(held, Some(token))
     }
 
     /// What a permit of the caller consists of. Its request has been counted.
     #[inline(always)]
     pub(super) fn hand_out(&self, held: Held) -> Packed {
-        let token = if self.optional.keeps_generations() {
-            self.token_for(held)
+        let packed = if self.optional.keeps_generations() {
+            self.hand_out_with_token(held)
         } else {
-            None
+            Packed::new(held, None)
         };
-        self.hand_out_packed(Packed::new(held, token), false)
+        self.hand_out_packed(packed, false)
+    }
+
+    #[inline(never)]
+    fn hand_out_with_token(&self, held: Held) -> Packed {
+        self.pack_with_token(held)
     }
 
     /// `packed` is the caller's. Its request is counted here if it was granted `at_once`.
