@@ -190,11 +190,13 @@ impl Listener {
     /// Gives its place at `event` up. A notification that it has not seen goes to the first
     /// that has none.
     pub(crate) fn leave(mut self, event: &Event) -> Deferred {
-        if self.place.take().is_some_and(EventListener::discard) {
-            event.notify_one_more()
-        } else {
-            Deferred::default()
+        let unseen = self.place.take().is_some_and(EventListener::discard);
+        let mut deferred = Deferred::default();
+        deferred.run(|| drop(self));
+        if unseen {
+            deferred.merge(event.notify_one_more());
         }
+        deferred
     }
 }
 

@@ -19,20 +19,17 @@ impl Deferred {
     #[inline]
     pub(crate) fn run(&mut self, foreign: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(foreign)) {
-            match self.0 {
-                None => self.0 = Some(panic),
-                // To drop it would be to run foreign code again.
-                Some(_) => mem::forget(panic),
-            }
+            self.merge(Self(Some(panic)));
         }
     }
 
     /// Takes over the panic of `later`, unless there is one already.
     pub(crate) fn merge(&mut self, later: Self) {
-        match (&self.0, later.0) {
-            (None, panic) => self.0 = panic,
+        if self.0.is_none() {
+            self.0 = later.0;
+        } else {
             // To drop it would be to run foreign code again.
-            (Some(_), panic) => mem::forget(panic),
+            mem::forget(later);
         }
     }
 

@@ -85,17 +85,17 @@
 //!   future that waits for a generation, each look at it takes a microsecond. The bound of a
 //!   wait is any future: [`Semaphore::acquire_until`]. (On wasm32-unknown-unknown that is so
 //!   with `std`, too.)
-//! - *The lock* of those who wait spins, for a few dozen instructions. Calls that need not
-//!   wait and wake nobody take none. Where interrupt handlers, or tasks of a scheduler that
-//!   preempts, share a semaphore with what they interrupt, the program says how they are kept
-//!   away meanwhile: [`mask_interrupts_with`].
+//! - *The lock* of those who wait spins, for a few dozen instructions or some for each of them.
+//!   Calls that need not wait and wake nobody take none. Where interrupt handlers, or tasks of a
+//!   scheduler that preempts, share a semaphore with what they interrupt, the program says how
+//!   they are kept away meanwhile: [`mask_interrupts_with`].
 //! - *Panics* cannot be caught: one that comes out of a waker aborts the program.
 //! - *Threads* are not told apart. Tokens of all threads are counted in one place, so they
 //!   slow each other down.
-//! - *Atomics.* Where the target has none of 64 bits, portable-atomic makes them. Where it
-//!   cannot compare and swap, as thumbv6m, whoever builds the program says how portable-atomic
-//!   does that, by its feature `critical-section` or the cfg
-//!   `portable_atomic_unsafe_assume_single_core`. There `Arc` is portable-atomic-util's, and no
+//! - *Atomics.* Where the target has none of 64 bits, portable-atomic makes them: by a lock that
+//!   spins, for which interrupts are masked too, if it can compare and swap, as thumbv7m. Where it
+//!   cannot, as thumbv6m, whoever builds the program says how portable-atomic does that, by its
+//!   feature `critical-section` or the cfg `portable_atomic_unsafe_assume_single_core`. There `Arc` is portable-atomic-util's, and no
 //!   method can be called on one: [`SemaphorePermit::into_owned`] makes owned permits in place
 //!   of `acquire_owned` and its kin.
 

@@ -1,9 +1,8 @@
 //! What can be waited for, by a future or by a thread (`park/thread.rs`).
 
-use core::{
-    task::{Poll, Waker},
-    time::Duration,
-};
+use core::task::{Poll, Waker};
+#[cfg(feature = "std")]
+use core::time::Duration;
 
 #[cfg(feature = "std")]
 mod thread;
@@ -18,11 +17,13 @@ pub(crate) trait Wait {
     /// Gets the answer, or sees to it that `waker` is woken.
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer>;
 
-    /// Is it worth while to poll again? Costs no lock.
+    /// For calls that block: is it worth while to poll again? Costs no lock.
+    #[cfg(feature = "std")]
     fn may_be_ready(&self) -> bool;
 
     /// The longest sleep after which to poll again even if nobody has woken the
     /// thread. Usually there is none: waking is reliable.
+    #[cfg(feature = "std")]
     fn max_sleep(&mut self) -> Option<Duration> {
         None
     }
@@ -31,17 +32,12 @@ pub(crate) trait Wait {
 /// What blocking calls do inside a tokio runtime: they block, unless refusing was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InRuntime {
-    #[cfg(feature = "tokio")]
     refuse: bool,
 }
 
 impl InRuntime {
-    pub(crate) const BLOCK: Self = Self {
-        #[cfg(feature = "tokio")]
-        refuse: false,
-    };
+    pub(crate) const BLOCK: Self = Self::refuse(false);
 
-    #[cfg(feature = "tokio")]
     pub(crate) const fn refuse(refuse: bool) -> Self {
         Self { refuse }
     }
@@ -50,15 +46,16 @@ impl InRuntime {
     #[inline]
     #[track_caller]
     pub(crate) fn assert_may_block(self) {
-        #[cfg(feature = "tokio")]
         if self.refuse {
+            #[cfg(feature = "tokio")]
             assert_outside_runtime();
         }
     }
 }
 
 /// Panics inside a tokio runtime, in tokio's own words: its mutex can tell. But not while
-/// the thread's locals are being dropped, where it would panic for want of its own.
+/// the thread's locals are being dropped, where it would panic for want of its own. A thread
+/// that looks for the first time there is not known to be there.
 #[cfg(feature = "tokio")]
 #[track_caller]
 fn assert_outside_runtime() {

@@ -16,12 +16,9 @@ pub use self::mask::mask_interrupts_with;
 
 /// What models do not look at.
 #[cfg(not(feature = "std"))]
-pub(crate) use self::bare::{HashMap, Mutex as UnmodelledMutex, PoisonError};
+pub(crate) use self::bare::{Mutex as UnmodelledMutex, PoisonError};
 #[cfg(feature = "std")]
-pub(crate) use std::{
-    collections::HashMap,
-    sync::{Mutex as UnmodelledMutex, PoisonError},
-};
+pub(crate) use std::sync::{Mutex as UnmodelledMutex, PoisonError};
 
 /// Where the processor cannot compare and swap, portable-atomic's.
 #[cfg(target_has_atomic = "ptr")]
@@ -31,11 +28,13 @@ pub(crate) use portable_atomic_util::Arc;
 
 /// Atomics at which models do not look. Where the processor has none, they are made of what
 /// the kernel, a lock or the program gives.
+#[cfg(not(any(feature = "std", target_has_atomic = "64")))]
+pub(crate) use self::bare::AtomicU64 as Unmodelled64;
 #[cfg(target_has_atomic = "64")]
 pub(crate) use core::sync::atomic::AtomicU64 as Unmodelled64;
 #[cfg(target_has_atomic = "ptr")]
 pub(crate) use core::sync::atomic::AtomicUsize as UnmodelledUsize;
-#[cfg(not(target_has_atomic = "64"))]
+#[cfg(all(feature = "std", not(target_has_atomic = "64")))]
 pub(crate) use portable_atomic::AtomicU64 as Unmodelled64;
 #[cfg(not(target_has_atomic = "ptr"))]
 pub(crate) use portable_atomic::AtomicUsize as UnmodelledUsize;
@@ -61,7 +60,9 @@ mod unmodelled {
 pub(crate) use self::unmodelled::*;
 
 #[cfg(dynaphore_loom)]
-pub(crate) use loom::{
+use loom as models;
+#[cfg(any(dynaphore_loom, dynaphore_shuttle))]
+pub(crate) use models::{
     lazy_static,
     sync::{
         Mutex, MutexGuard,
@@ -69,16 +70,8 @@ pub(crate) use loom::{
     },
     thread, thread_local,
 };
-
 #[cfg(dynaphore_shuttle)]
-pub(crate) use shuttle::{
-    lazy_static,
-    sync::{
-        Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, fence},
-    },
-    thread, thread_local,
-};
+use shuttle as models;
 
 /// What only the module `rayon` needs, which is not there under loom.
 #[cfg(all(feature = "rayon", not(any(dynaphore_loom, dynaphore_shuttle))))]
@@ -91,20 +84,24 @@ pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release,
 
 #[cfg(not(feature = "std"))]
 use self::bare::OnceLock;
-#[cfg(all(feature = "std", not(dynaphore_loom)))]
+#[cfg(feature = "std")]
 use std::sync::OnceLock;
 
 /// A boxed value that is made when it is first needed, so that whoever never
 /// needs it pays for a pointer and a flag only.
 // shuttle needs none of its own: it switches at its own primitives only, so the
-// value is made in one step.
-#[cfg(not(dynaphore_loom))]
+// value is made in one step. Under loom, which would miss what orders that, it is made at once.
 pub(crate) struct Lazy<T: ?Sized>(OnceLock<Box<T>>);
 
-#[cfg(not(dynaphore_loom))]
 impl<T: ?Sized> Lazy<T> {
+    #[cfg(not(dynaphore_loom))]
     pub(crate) const fn new() -> Self {
         Self(OnceLock::new())
+    }
+
+    #[cfg(dynaphore_loom)]
+    pub(crate) fn with(value: Box<T>) -> Self {
+        Self(OnceLock::from(value))
     }
 
     /// The value, if anybody has needed it so far.
@@ -120,55 +117,21 @@ impl<T: ?Sized> Lazy<T> {
     }
 }
 
-#[cfg(not(dynaphore_loom))]
-impl<T> Default for Lazy<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-#[cfg(not(dynaphore_loom))]
 impl<T: Default> Lazy<T> {
+    #[cfg(dynaphore_loom)]
+    pub(crate) fn new() -> Self {
+        Self::with(Box::default())
+    }
+
     /// The value, made now if this is the first time.
     pub(crate) fn force(&self) -> &T {
         self.force_with(Box::default)
     }
 }
 
-/// loom has no `OnceLock`: there the value is made at once.
-#[cfg(dynaphore_loom)]
-pub(crate) struct Lazy<T: ?Sized>(Box<T>);
-
-#[cfg(dynaphore_loom)]
 impl<T: Default> Default for Lazy<T> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-#[cfg(dynaphore_loom)]
-impl<T: Default> Lazy<T> {
-    pub(crate) fn new() -> Self {
-        Self(Box::default())
-    }
-
-    pub(crate) fn force(&self) -> &T {
-        &self.0
-    }
-}
-
-#[cfg(dynaphore_loom)]
-impl<T: ?Sized> Lazy<T> {
-    pub(crate) fn with(value: Box<T>) -> Self {
-        Self(value)
-    }
-
-    pub(crate) fn get(&self) -> Option<&T> {
-        Some(&self.0)
-    }
-
-    pub(crate) fn force_with(&self, _: fn() -> Box<T>) -> &T {
-        &self.0
     }
 }
 

@@ -151,8 +151,8 @@ mod local {
 
 pub(crate) use local::{known, number};
 
-/// How many threads have counters of their own: two for each thread that can run at once: more threads than that are about
-/// in most programs, and each that finds no stripe of its own has to share.
+/// How many threads have counters of their own: two for each that can run at once. More than
+/// that are about in most programs, and each that finds no stripe of its own has to share.
 pub(crate) fn stripes() -> usize {
     if cfg!(dynaphore_loom) {
         return 1;

@@ -4,7 +4,14 @@
 //! write, and that is read by who has waited for it. There is one stripe: the first
 //! thread that takes a permit owns it, and counts in by a plain store.
 
-use std::{array, sync::Arc};
+use std::{
+    array,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::pin,
+    sync::Arc,
+    task::{Context, Wake, Waker},
+};
 
 use dynaphore::Semaphore;
 use dynaphore_loom_tests::{Data, model, spawn};
@@ -148,5 +155,34 @@ fn merge_against_resizes() {
         drop(older);
         assert!(drained.is_drained());
         resizer.join().unwrap();
+    });
+}
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        resume_unwind(Box::new("a waker's"));
+    }
+}
+
+/// The phase ends while a newcomer counts itself in, and the waker that it wakes by that
+/// panics: the permit that it has taken is not lost.
+#[test]
+fn permit_against_panicking_waker() {
+    model(2, || {
+        let semaphore = Arc::new(Semaphore::builder(1).generations(true).build());
+        let newcomer = spawn({
+            let semaphore = semaphore.clone();
+            move || {
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(semaphore.try_acquire())));
+            }
+        });
+        let mut drained = pin!(semaphore.resize(1).drained());
+        let waker = Waker::from(Arc::new(Panics));
+        let mut poll = || drained.as_mut().poll(&mut Context::from_waker(&waker));
+        let _ = catch_unwind(AssertUnwindSafe(|| poll().is_ready()));
+        newcomer.join().unwrap();
+        assert_eq!(semaphore.active(), 0);
     });
 }

@@ -2,21 +2,25 @@
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
+#[path = "../../tests/semaphore/reentrancy/hooked.rs"]
+mod hooked;
 
 use std::{
     env,
-    panic::{RefUnwindSafe, UnwindSafe},
+    future::Future,
+    panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind},
     pin::pin,
     process::Command,
-    task::Context,
+    task::{Context, Waker},
 };
 
 use common::Panics;
 use dynaphore::{
-    OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+    Fairness, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
     future::{Acquire, AcquireOwned, Idle, ResizeDrained},
     generation::{Pending, Token, Tracker},
 };
+use hooked::{Hooked, Moment};
 
 const fn everywhere<T: Send + Sync + UnwindSafe + RefUnwindSafe>() {}
 
@@ -56,4 +60,33 @@ fn a_waker_that_panics_aborts() {
     assert!(!output.status.success(), "{said}");
     assert!(output.stdout.windows(10).all(|text| text != b"it goes on"));
     assert!(said.contains("dynaphore aborts"), "{said}");
+}
+
+/// In the first clone or, if there is one, in the second: the next poll makes up for it.
+#[test]
+fn a_waker_that_panics_as_it_is_cloned_is_woken_if_it_is_polled_again() {
+    for clones in [0, 1] {
+        let semaphore = Semaphore::builder(1).fairness(Fairness::Barging).build();
+        let held = semaphore.try_acquire().unwrap();
+        let mut waiter = pin!(semaphore.acquire());
+        let quiet = &mut Context::from_waker(Waker::noop());
+        assert!(waiter.as_mut().poll(quiet).is_pending());
+        let (hooked, waker) = Hooked::new();
+        let panics = || resume_unwind(Box::new("a waker's"));
+        if clones == 0 {
+            hooked.arm(Moment::Clone, panics);
+        } else {
+            let again = hooked.clone();
+            hooked.arm(Moment::Clone, move || again.arm(Moment::Clone, panics));
+        }
+        let loud = &mut Context::from_waker(&waker);
+        let mut poll = || waiter.as_mut().poll(loud).is_ready();
+        let panicked = catch_unwind(AssertUnwindSafe(&mut poll)).is_err();
+        assert!(panicked || clones > 0);
+        hooked.disarm();
+        assert!(!poll());
+        hooked.arm(Moment::Wake, || {});
+        drop(held);
+        assert!(!hooked.disarm(), "not woken");
+    }
 }

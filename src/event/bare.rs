@@ -8,7 +8,7 @@
 //!
 //! | who | moves what |
 //! |---|---|
-//! | listener | comes at the end of those that wait, with its waker; takes itself out when it has been notified, or gives up |
+//! | listener | comes at the end of those that wait; leaves its waker there when it is polled; takes itself out when it has been notified, or gives up |
 //! | notifier | moves the first that wait to those that are notified, and takes their wakers along; wakes when the lock is free |
 //!
 //! - *No wake-up is lost.* Somebody changes something and then notifies; somebody else listens
@@ -20,10 +20,7 @@
 //!   not seen it, notifies another.
 //! - *Foreign code.* No waker is cloned, woken or dropped under the lock.
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, vec::Vec};
 use core::{
     mem,
     task::{Poll, Waker},
@@ -47,29 +44,26 @@ struct Listeners(Mutex<Places>);
 #[derive(Default)]
 struct Places {
     next: u64,
-    waiting: BTreeMap<u64, Waker>,
-    notified: BTreeSet<u64>,
+    waiting: BTreeMap<u64, Option<Waker>>,
+    /// How many there are beside these: they have been notified.
+    notified: usize,
 }
 
 impl Places {
-    fn take(&mut self, waker: Waker) -> u64 {
+    fn take(&mut self) -> u64 {
         let place = self.next;
         self.next += 1;
-        self.waiting.insert(place, waker);
+        self.waiting.insert(place, None);
         place
     }
 
-    /// Notifies up to `n` of those that wait. Returns their wakers.
-    fn notify(&mut self, n: usize) -> Vec<Waker> {
-        let mut wakers = Vec::with_capacity(n.min(self.waiting.len()));
-        while wakers.len() < n {
-            let Some((place, waker)) = self.waiting.pop_first() else {
-                break;
-            };
-            self.notified.insert(place);
-            wakers.push(waker);
-        }
-        wakers
+    /// Notifies up to `n` of those that wait. How many these are, and their wakers.
+    fn notify(&mut self, n: usize) -> (usize, Vec<Waker>) {
+        let n = n.min(self.waiting.len());
+        self.notified += n;
+        let mut wakers = Vec::with_capacity(n);
+        wakers.extend((0..n).filter_map(|_| self.waiting.pop_first()?.1));
+        (n, wakers)
     }
 }
 
@@ -81,17 +75,12 @@ impl Listeners {
 
     /// Notifies as many as `how_many` says. How many these are.
     fn notify(&self, how_many: impl FnOnce(&Places) -> usize) -> (usize, Deferred) {
-        let wakers = self.with(|places| places.notify(how_many(places)));
+        let (notified, wakers) = self.with(|places| places.notify(how_many(places)));
         let mut deferred = Deferred::default();
-        let notified = wakers.len();
         for waker in wakers {
             deferred.run(|| waker.wake());
         }
         (notified, deferred)
-    }
-
-    fn notify_one_more(&self) -> Deferred {
-        self.notify(|_| 1).1
     }
 }
 
@@ -107,23 +96,20 @@ impl Event {
     /// Does nobody listen?
     pub(crate) fn is_empty(&self) -> bool {
         self.listeners.get().is_none_or(|listeners| {
-            listeners.with(|places| places.waiting.is_empty() && places.notified.is_empty())
+            listeners.with(|places| places.waiting.is_empty() && places.notified == 0)
         })
     }
 
     /// Takes a place at the end of those that listen. A notification from now on counts,
-    /// polled or not, and wakes `waker`.
-    pub(crate) fn listen(&self, waker: &Waker) -> Listener {
-        // Cloned first: if that panics, nothing has happened.
-        let (waker, known) = (waker.clone(), waker.clone());
+    /// polled or not; the waker of its last poll is woken.
+    pub(crate) fn listen(&self, _: &Waker) -> Listener {
         let listeners = Arc::clone(self.listeners.force());
-        let place = listeners.with(|places| places.take(known));
+        let place = listeners.with(Places::take);
         // ORDERING: SeqCst, pairs with the fence in `notify_some`, and with that of `Queue`
         // before `is_empty`. Who does not find the listeners made takes no lock.
         fence(SeqCst);
         Listener {
             place: Some(place),
-            waker,
             listeners,
         }
     }
@@ -132,7 +118,7 @@ impl Event {
     /// come yet, in the order in which they began to listen. Says how many are notified by
     /// this call.
     pub(crate) fn notify(&self, n: usize) -> (usize, Deferred) {
-        self.notify_some(|places| n.saturating_sub(places.notified.len()))
+        self.notify_some(|places| n.saturating_sub(places.notified))
     }
 
     /// Notifies one more, whoever has been notified and has not come.
@@ -166,8 +152,6 @@ impl Default for Event {
 pub(crate) struct Listener {
     /// `None` once it has been notified and has seen that.
     place: Option<u64>,
-    /// The one that is woken.
-    waker: Waker,
     listeners: Arc<Listeners>,
 }
 
@@ -178,43 +162,25 @@ impl Listener {
             return Poll::Ready(());
         };
         // Cloned before the lock is taken, and dropped when it is free.
-        let mut newest = None;
-        if !self.waker.will_wake(waker) {
-            self.waker = waker.clone();
-            newest = Some(waker.clone());
-        }
-        let waits = self.listeners.with(|places| {
-            let known = places.waiting.get_mut(&place);
-            let waits = known.is_some();
-            if let (Some(known), Some(newest)) = (known, &mut newest) {
-                mem::swap(known, newest);
-            }
-            if !waits {
-                places.notified.remove(&place);
-            }
-            waits
-        });
-        if waits {
-            return Poll::Pending;
-        }
-        self.place = None;
-        Poll::Ready(())
+        let mut newest = Some(waker.clone());
+        self.listeners
+            .with(|places| match places.waiting.get_mut(&place) {
+                Some(known) => {
+                    mem::swap(known, &mut newest);
+                    Poll::Pending
+                }
+                None => {
+                    places.notified -= 1;
+                    self.place = None;
+                    Poll::Ready(())
+                }
+            })
     }
 
-    /// Takes a new place at the end, with what it needed for the last one.
+    /// Takes a new place at the end.
     pub(crate) fn listen_again(&mut self, _: &Event) {
-        let waker = self.waker.clone();
         // The lock orders this and the looks of others, who find the listeners made.
-        self.place = Some(self.listeners.with(|places| places.take(waker)));
-    }
-
-    /// Has its waker been woken since it was polled?
-    pub(crate) fn is_woken(&self) -> bool {
-        let waits = |place| {
-            self.listeners
-                .with(|places| places.waiting.contains_key(&place))
-        };
-        !self.place.is_some_and(waits)
+        self.place = Some(self.listeners.with(Places::take));
     }
 
     /// Gives its place at the event up. A notification that it has not seen goes to the first
@@ -224,19 +190,17 @@ impl Listener {
     }
 
     fn give_up(&mut self) -> Deferred {
-        let Some(place) = self.place.take() else {
-            return Deferred::default();
-        };
-        let (unseen, waker) = self.listeners.with(|places| {
-            (
-                places.notified.remove(&place),
-                places.waiting.remove(&place),
-            )
-        });
         let mut deferred = Deferred::default();
-        deferred.run(|| drop(waker));
-        if unseen {
-            deferred.merge(self.listeners.notify_one_more());
+        if let Some(place) = self.place.take() {
+            let waited = self.listeners.with(|places| {
+                let waited = places.waiting.remove(&place);
+                places.notified -= usize::from(waited.is_none());
+                waited
+            });
+            match waited {
+                Some(waker) => deferred.run(|| drop(waker)),
+                None => deferred.merge(self.listeners.notify(|_| 1).1),
+            }
         }
         deferred
     }

@@ -12,7 +12,7 @@ use std::{hint, time::Instant};
 
 use super::{
     barrier::heavy_fence,
-    tracker::{Drain, Tracker, Waiting},
+    tracker::{Tracker, Waiting},
 };
 #[cfg(feature = "std")]
 use crate::park;
@@ -60,14 +60,10 @@ impl Tracker {
         self.begin_next(phase);
         Pending::new(self, generation, phase)
     }
-
-    /// What an earlier `increment` has returned.
-    pub(crate) fn pending(&self, generation: u64, phase: u64) -> Pending<'_> {
-        Pending::new(self, generation, phase)
-    }
 }
 
 /// Between the two looks of a thread before it sleeps.
+#[cfg(feature = "std")]
 const PAUSES: u32 = 64;
 
 /// A generation that is over, and may still have tokens.
@@ -134,7 +130,7 @@ impl<'a> Pending<'a> {
     /// ```
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.tracker.drain(self.phase) == Drain::Done
+        self.tracker.drain(self.phase)
     }
 }
 
@@ -180,12 +176,11 @@ impl Pending<'_> {
     /// ```
     #[must_use]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        // A time too far to be told is never.
-        self.wait_until(Instant::now().checked_add(timeout))
+        self.wait_until(park::after(timeout))
     }
 
     fn wait_until(&self, deadline: Option<Instant>) -> bool {
-        self.drains_soon() || park::wait(&mut Watch::new(self), deadline).is_some()
+        self.drains_soon() || park::wait(&mut Watch::new(self.clone()), deadline).is_some()
     }
 
     /// Looks twice, before anybody has to know that somebody waits. Tokens that live
@@ -203,7 +198,7 @@ impl<'a> IntoFuture for Pending<'a> {
     type IntoFuture = Drained<'a>;
 
     fn into_future(self) -> Drained<'a> {
-        Drained(Watch::new(&self))
+        Drained(Watch::new(self))
     }
 }
 
@@ -217,8 +212,7 @@ impl fmt::Debug for Pending<'_> {
 
 /// Somebody who waits.
 struct Watch<'a> {
-    tracker: &'a Tracker,
-    phase: u64,
+    pending: Pending<'a>,
     /// From the first poll on. It counts among the waiters then.
     listener: Option<Listener>,
     /// The current phase when it last looked, and for how long it has been that.
@@ -227,29 +221,32 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(pending: &Pending<'a>) -> Self {
+    fn new(pending: Pending<'a>) -> Self {
         Self {
-            tracker: pending.tracker,
-            phase: pending.phase,
+            pending,
             listener: None,
             seen: None,
             max_sleep: FIRST_SLEEP,
         }
     }
 
-    fn is_drained(&self) -> bool {
-        self.tracker.drain(self.phase) == Drain::Done
+    fn leave(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            let Waiting { event, waiters, .. } = &*self.pending.tracker.waiting;
+            waiters.fetch_sub(1, Relaxed);
+            listener.leave(event).resume();
+        }
     }
 
     /// May there be a count-out on its way of which nobody will tell (argument
     /// 5)? Only in the first moments of a phase.
     fn may_miss(&mut self) -> bool {
-        !self.tracker.is_exact() && self.age() < WINDOW
+        !self.pending.tracker.is_exact() && self.age() < WINDOW
     }
 
     /// For how long it has been waiting in the same phase.
     fn age(&mut self) -> Duration {
-        let now = self.tracker.phase();
+        let now = self.pending.tracker.phase();
         match &self.seen {
             Some((phase, since)) if *phase == now => Duration::from_nanos(since.nanos()),
             _ => {
@@ -265,38 +262,39 @@ impl Wait for Watch<'_> {
     type Answer = ();
 
     fn poll(&mut self, waker: &Waker) -> Poll<()> {
-        if self.is_drained() {
-            return Poll::Ready(());
-        }
-        let Waiting { event, waiters, .. } = &*self.tracker.waiting;
-        if self.listener.is_none() {
-            let listener = event.listen(waker);
-            waiters.fetch_add(1, Relaxed);
-            self.listener = Some(listener);
-            // Argument 4: it listens first, then comes the look that counts.
-            if self.is_drained() {
-                return Poll::Ready(());
+        let Waiting { event, waiters, .. } = &*self.pending.tracker.waiting;
+        // Argument 4: it listens first, then comes the look that counts.
+        while !self.pending.is_drained() {
+            match &mut self.listener {
+                None => {
+                    self.listener = Some(event.listen(waker));
+                    waiters.fetch_add(1, Relaxed);
+                }
+                Some(listener) => {
+                    if listener.poll(waker).is_pending() {
+                        return Poll::Pending;
+                    }
+                    // Something is new.
+                    listener.listen_again(event);
+                }
             }
         }
-        while let Some(listener) = &mut self.listener {
-            if listener.poll(waker).is_pending() {
-                break;
-            }
-            // Something is new: as above.
-            listener.listen_again(event);
-            if self.is_drained() {
-                return Poll::Ready(());
-            }
-        }
-        Poll::Pending
+        self.leave();
+        Poll::Ready(())
     }
 
+    #[cfg(feature = "std")]
     fn may_be_ready(&self) -> bool {
-        self.is_drained()
+        if self.pending.tracker.is_exact() {
+            // A look at the counts would be a system call.
+            return self.listener.as_ref().is_none_or(Listener::is_woken);
+        }
+        self.pending.is_drained()
     }
 
+    #[cfg(feature = "std")]
     fn max_sleep(&mut self) -> Option<Duration> {
-        if self.tracker.is_exact() {
+        if self.pending.tracker.is_exact() {
             return None;
         }
         self.age();
@@ -308,9 +306,7 @@ impl Wait for Watch<'_> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        if self.listener.is_some() {
-            self.tracker.waiting.waiters.fetch_sub(1, Relaxed);
-        }
+        self.leave();
     }
 }
 

@@ -200,7 +200,7 @@ impl<T> Swap<T> {
         let pending = if self.tracker.generation() == take {
             self.tracker.increment()
         } else {
-            self.tracker.pending(take, take)
+            Pending::new(&self.tracker, take, take)
         };
         (pending, &self.copies[take as usize % 2])
     }
@@ -329,9 +329,10 @@ impl<T: fmt::Debug> fmt::Debug for Write<'_, T> {
 /// its atomics: it sees all that the writers did, and those who write to the
 /// same copy later see that it is empty.
 ///
-/// Done for the atomic integers and `AtomicBool` (back to zero and `false`), for
-/// `Mutex` (back to the default, poisoned or not), and for arrays, vectors,
-/// boxes and tuples of what it is done for. The length of a vector stays.
+/// Done for the atomic integers and `AtomicBool` (back to zero and `false`; those of
+/// `core`, not portable-atomic's that stand for them on some targets), for `Mutex` (back
+/// to the default, poisoned or not), and for arrays, vectors, boxes and tuples of what it
+/// is done for. The length of a vector stays.
 ///
 /// # Examples
 ///

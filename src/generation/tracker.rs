@@ -136,11 +136,15 @@ use crate::{
 ///
 /// # Signal handlers and `fork`
 ///
-/// A signal handler may call [`generation`](Self::generation) and nothing else: to take or
-/// drop a token is a plain load and store of a count of this thread, and one that the
-/// handler interrupts could lose what the handler counts. After a fork the child counts
-/// the tokens that were out in the parent as its own. Those of threads that it does not
-/// have are never given back, so it should begin with a tracker of its own.
+/// With `std` a signal handler may call [`generation`](Self::generation) and nothing else: to
+/// take or drop a token is a plain load and store of a count of this thread, and one that the
+/// handler interrupts could lose what the handler counts. Without, tokens are counted by
+/// read-modify-writes, and an interrupt handler may take and drop them
+/// ([masked](crate::mask_interrupts_with)).
+///
+/// After a fork the child counts the tokens that were out in the parent as its own. Those of
+/// threads that it does not have are never given back, so it should begin with a tracker of
+/// its own.
 ///
 /// # Memory ordering
 ///
@@ -340,16 +344,6 @@ impl Tracker {
     }
 }
 
-/// What a look at the counts has shown.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Drain {
-    /// All tokens up to the phase in question are gone, for good.
-    Done,
-    /// Some are out, or it looks so.
-    NotYet,
-}
-
 /// Phases: when a generation has drained, and when the next phase may begin.
 impl Tracker {
     /// The current phase.
@@ -360,10 +354,11 @@ impl Tracker {
         self.words.phase.load(Acquire)
     }
 
-    /// Have the tokens of `phase`, and of those before it, all gone? If `phase`
-    /// is still the current one, this begins the next, as soon as that is
-    /// possible. Goes round again only when the current phase has moved.
-    pub(super) fn drain(&self, phase: u64) -> Drain {
+    /// Have the tokens of `phase`, and of those before it, all gone, for good? If
+    /// not, some are out, or it looks so. If `phase` is still the current one, this
+    /// begins the next, as soon as that is possible. Goes round again only when the
+    /// current phase has moved.
+    pub(super) fn drain(&self, phase: u64) -> bool {
         let mut now = self.phase();
         loop {
             let ahead = now - phase;
@@ -372,18 +367,18 @@ impl Tracker {
             let drained = self.waiting.drained.load(Acquire);
             if ahead >= RING as u64 || phase < drained {
                 // Argument 3.
-                return Drain::Done;
+                return true;
             }
             if ahead == 0 {
                 self.begin_next(now);
             } else if self.are_empty(drained..phase + 1, now) {
                 // Or a latecomer could make it look otherwise again.
                 self.waiting.drained.fetch_max(phase + 1, AcqRel);
-                return Drain::Done;
+                return true;
             }
             let later = self.phase();
             if later == now {
-                return Drain::NotYet;
+                return false;
             }
             now = later;
         }
@@ -462,12 +457,8 @@ impl Tracker {
 
     /// One more token of the same generation.
     pub(crate) fn copy(&self, token: &ShortToken) -> ShortToken {
-        self.count_again(token.counter());
+        self.stripes.copy(token.counter());
         token.counted_again()
-    }
-
-    pub(super) fn count_again(&self, counter: CounterId) {
-        self.stripes.copy(counter);
     }
 
     /// The generation of `token`, if its [age](ShortToken::age) is what that says. One
@@ -562,7 +553,7 @@ impl Token<'_> {
     /// One more of the same generation: what permits do when they are split.
     #[doc(hidden)]
     pub fn copied(&self) -> Self {
-        self.tracker.count_again(self.counter);
+        self.tracker.stripes.copy(self.counter);
         Self { ..*self }
     }
 }

@@ -6,6 +6,7 @@
 //! it looks at that before it parks.
 
 use std::{
+    cell::Cell,
     sync::{
         Arc,
         atomic::{
@@ -72,47 +73,28 @@ impl Wake for Sleeper {
     }
 }
 
-/// The sleeper of the last wait of this thread, for the next one: there is none during
-/// a wait, so one that nests takes a new one.
-#[cfg(not(any(dynaphore_loom, dynaphore_shuttle)))]
-mod spare {
-    use std::cell::Cell;
-
-    use super::{Arc, Sleeper};
-
-    thread_local!(static SPARE: Cell<Option<Arc<Sleeper>>> = const { Cell::new(None) });
-
-    // Gone while the thread's locals are being dropped.
-    pub(super) fn take() -> Option<Arc<Sleeper>> {
-        SPARE.try_with(Cell::take).ok().flatten()
-    }
-
-    pub(super) fn put(sleeper: Arc<Sleeper>) {
-        let _ = SPARE.try_with(|spare| spare.set(Some(sleeper)));
-    }
+thread_local! {
+    /// The sleeper of the last wait of this thread, for the next one: there is none during
+    /// a wait, so one that nests takes a new one. Gone while the thread's locals are being
+    /// dropped.
+    static SPARE: Cell<Option<Arc<Sleeper>>> = const { Cell::new(None) };
 }
 
-// The threads of a model share one real thread, and its locals.
-#[cfg(any(dynaphore_loom, dynaphore_shuttle))]
-mod spare {
-    use super::{Arc, Sleeper};
-
-    pub(super) fn take() -> Option<Arc<Sleeper>> {
-        None
-    }
-
-    pub(super) fn put(_: Arc<Sleeper>) {}
-}
+/// The threads of a model share one real thread, and its locals.
+const SPARES: bool = cfg!(not(any(dynaphore_loom, dynaphore_shuttle)));
 
 /// Polls until there is an answer, parking the thread in between. `None` if the deadline
 /// comes first.
 ///
 /// It may use up an unpark that was meant for the caller.
 pub(crate) fn wait<W: Wait>(wait: &mut W, deadline: Option<Instant>) -> Option<W::Answer> {
-    let sleeper = spare::take().unwrap_or_else(Sleeper::new);
+    let spare = SPARE.try_with(Cell::take).ok().flatten();
+    let sleeper = spare.unwrap_or_else(Sleeper::new);
     let waker = Waker::from(Arc::clone(&sleeper));
     let answer = wait_with(&sleeper, &waker, wait, deadline);
-    spare::put(sleeper);
+    if SPARES {
+        let _ = SPARE.try_with(|spare| spare.set(Some(sleeper)));
+    }
     answer
 }
 

@@ -429,10 +429,12 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     /// The caller does not want it any more.
     #[inline(never)]
     fn cancel(&mut self, waiter: Waiter) {
+        let mut deferred = Deferred::default();
         if let Some(semaphore) = &self.semaphore {
-            semaphore.record(Outcome::Cancelled, self.since);
+            deferred.run(|| semaphore.record(Outcome::Cancelled, self.since));
         }
-        self.leave(waiter);
+        deferred.run(|| self.leave(waiter));
+        deferred.resume();
     }
 
     /// The library asked on its own account, and does not need it any more: that is not
@@ -542,21 +544,19 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         if let Some(Waiter::Competing { listener, .. }) = self.waiter.take() {
             deferred.merge(semaphore.queue.leave(listener));
         }
-        let panics = deferred.resumes();
-        let acquired = verdict == Verdict::Granted;
         let outcome = match verdict {
-            Verdict::Granted if panics => Outcome::Cancelled,
+            Verdict::Granted if deferred.resumes() => Outcome::Cancelled,
             Verdict::Granted => Outcome::Acquired,
             Verdict::Overdue => Outcome::Overdue,
             Verdict::Closed | Verdict::Waiting => Outcome::Closed,
         };
-        semaphore.record(outcome, self.since);
+        deferred.run(|| semaphore.record(outcome, self.since));
         let held = Held {
             n: self.need,
             handed: semaphore.queue.is_fifo(),
         };
-        if acquired && panics {
-            semaphore.release(held);
+        if verdict == Verdict::Granted && deferred.resumes() {
+            deferred.run(|| semaphore.release(held));
         }
         deferred.resume();
         match verdict {
@@ -597,6 +597,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Attempt<S> {
         Poll::Ready(self.finish_wait(verdict, deferred))
     }
 
+    #[cfg(feature = "std")]
     fn may_be_ready(&self) -> bool {
         let (Some(semaphore), Some(waiter)) = (self.semaphore.as_deref(), &*self.waiter) else {
             return true;

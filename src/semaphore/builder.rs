@@ -317,6 +317,9 @@ impl Builder {
     /// than block the worker that calls them. They block unless this is called. It also
     /// concerns what [`Semaphore::resize`] returns.
     ///
+    /// A thread that has used tokio, and makes its first such call while it drops its locals,
+    /// may find tokio's gone. The call panics then too, which ends the program there.
+    ///
     /// # Examples
     ///
     /// ```

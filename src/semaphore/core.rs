@@ -240,16 +240,45 @@ impl Semaphore {
     // Everything rare is out of line, and what it is given fits into registers.
     #[inline(never)]
     fn take_with_token(&self, n: u32) -> (Take, Packed) {
-        let found = self.take(n);
-        let taken = found == Take::Acquired;
-        let token = taken.then(|| self.optional.generations().acquire_short());
-        (found, Packed::new(Held::taken(n), token))
+        let (found, held) = (self.take(n), Held::taken(n));
+        let packed = match found {
+            Take::Acquired => self.pack_with_token(held),
+            _ => Packed::new(held, None),
+        };
+        (found, packed)
+    }
+
+    /// For permits of the caller, who loses them if a waker panics that this wakes.
+    #[inline(always)]
+    fn pack_with_token(&self, held: Held) -> Packed {
+        struct GivesBack<'a>(&'a Semaphore, Held);
+
+        impl Drop for GivesBack<'_> {
+            fn drop(&mut self) {
+                self.0.release(self.1);
+            }
+        }
+
+        let gives_back = GivesBack(self, held);
+        let token = self.optional.generations().acquire_short();
+        mem::forget(gives_back);
+        Packed::new(held, Some(token))
     }
 
     /// What a permit of the caller consists of. Its request has been counted.
     #[inline(always)]
     pub(super) fn hand_out(&self, held: Held) -> Packed {
-        self.hand_out_packed(Packed::new(held, self.optional.token()), false)
+        let packed = if self.optional.keeps_generations() {
+            self.hand_out_with_token(held)
+        } else {
+            Packed::new(held, None)
+        };
+        self.hand_out_packed(packed, false)
+    }
+
+    #[inline(never)]
+    fn hand_out_with_token(&self, held: Held) -> Packed {
+        self.pack_with_token(held)
     }
 
     /// `packed` is the caller's. Its request is counted here if it was granted `at_once`.
@@ -323,9 +352,11 @@ impl Semaphore {
         if self.optional.keeps_generations() {
             self.take_back_with_token(packed);
         } else {
-            // First, or a waker that panics might keep it from being counted.
-            self.optional.ends(packed.start());
-            self.release(packed.held_timed());
+            // Both wake, and a waker that panics keeps neither from being done.
+            let mut deferred = Deferred::default();
+            deferred.run(|| self.optional.ends(packed.start()));
+            deferred.run(|| self.release(packed.held_timed()));
+            deferred.resume();
         }
     }
 
@@ -358,10 +389,11 @@ impl Semaphore {
 
     /// Max goes down by the permits in `packed`, which has none after that.
     pub(super) fn forget(&self, packed: &mut Packed) {
-        if let Some(start) = self.take_start(packed) {
+        let start = self.take_start(packed);
+        self.forget_held(packed.take_held().n);
+        if let Some(start) = start {
             self.optional.ends(start);
         }
-        self.forget_held(packed.take_held().n);
     }
 
     /// Puts `other` into `packed`. Of the tokens it keeps the older:

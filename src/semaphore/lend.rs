@@ -79,8 +79,8 @@ struct Loan {
 }
 
 impl Loan {
-    fn lender(&mut self) -> Option<Borrowed> {
-        let lender = self.lender.get_mut();
+    fn lender(&self) -> Option<Borrowed> {
+        let lender = self.lender.lock();
         lender.unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -93,7 +93,7 @@ impl Drop for Loan {
             drop(permit);
             lender = loan
                 .and_then(Arc::into_inner)
-                .and_then(|mut loan| loan.lender());
+                .and_then(|loan| loan.lender());
         }
     }
 }
@@ -323,9 +323,7 @@ impl Lent {
         let all = loan.room.acquire_many(loan.n).await?;
         loan.room.close();
         drop(all);
-        let lender = loan.lender.lock();
-        let lender = lender.unwrap_or_else(PoisonError::into_inner).take();
-        lender.ok_or(AcquireError::Closed)
+        loan.lender().ok_or(AcquireError::Closed)
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    generation::{ShortToken, Tracker},
+    generation::Tracker,
     park::InRuntime,
     sync::{Lazy, const_fn},
 };
@@ -149,20 +149,5 @@ impl Optional {
     #[track_caller]
     pub(super) fn assert_may_block(&self) {
         self.options.in_runtime.assert_may_block();
-    }
-
-    /// What a permit that is handed out now has to keep.
-    #[inline(always)]
-    pub(super) fn token(&self) -> Option<ShortToken> {
-        if self.options.generations {
-            Some(self.acquire_token())
-        } else {
-            None
-        }
-    }
-
-    #[inline(never)]
-    fn acquire_token(&self) -> ShortToken {
-        self.generations().acquire_short()
     }
 }

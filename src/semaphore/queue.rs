@@ -634,6 +634,7 @@ impl Queue {
     }
 
     /// Would a poll have something new to say?
+    #[cfg(feature = "std")]
     pub(crate) fn may_be_ready(&self, word: &Word, waiter: &Waiter) -> bool {
         match waiter {
             Waiter::InLine(ticket) => self.shared.force().verdict(*ticket) != Verdict::Waiting,
@@ -955,8 +956,9 @@ impl Queue {
         let ticket = match waiter {
             Waiter::InLine(ticket) => ticket,
             Waiter::Competing { listener, .. } => {
-                // One that unwinds may have used its notification up: argument 5a.
-                let woken = self.leave_served(word, shared);
+                // One that unwinds may have used its notification up, in vain.
+                shared.leave();
+                let woken = self.notify(shared, word);
                 woken.merged(self.leave(listener)).resume();
                 return Verdict::Waiting;
             }

@@ -171,14 +171,14 @@ impl Counters {
     #[cold]
     fn count_waited(&self, outcome: Outcome, begun: u64, queue: &Queue) {
         let now = self.nanos();
+        // First: a callback may take an interval, and a waker that panics keep what follows
+        // from being done.
+        self.waiting.ends(begun, now, queue);
         let copy = self.swap.write();
         copy.counts.add_one(outcome);
         if let Outcome::Acquired = outcome {
             copy.waits.add(now.saturating_sub(begun), 1);
         }
-        // Or a callback that takes an interval would wait for this.
-        drop(copy);
-        self.waiting.ends(begun, now, queue);
     }
 
     /// A permit is handed out, and counted as acquired if that was `at_once`. If it is

@@ -229,6 +229,7 @@ impl<S: Deref<Target = Semaphore>> Wait for Watch<S> {
         }
     }
 
+    #[cfg(feature = "std")]
     fn may_be_ready(&self) -> bool {
         self.listener.as_ref().is_none_or(Listener::is_woken)
     }

@@ -2,14 +2,13 @@
 //! std's, as far as they are used here.
 //!
 //! Nobody is known here who could put a thread to sleep. The lock is held for a few dozen
-//! instructions, in which no foreign code runs. Whoever finds it taken spins until its holder
-//! has run on, so that one must not be kept from running. It would be by a handler that
-//! interrupts it, or a task of a higher priority, that spins. Where there are such, the
-//! program says how they are kept away meanwhile (`mask.rs`).
+//! instructions, or some for each who waits, in which nothing foreign runs but the allocator.
+//! Whoever finds it taken spins until its holder has run on, so that one must not be kept from
+//! running. It would be by a handler that interrupts it, or a task of a higher priority, that
+//! spins. Where there are such, the program says how they are kept away meanwhile (`mask.rs`).
+//! They are too while an atomic is used that is made of a lock.
 
-use alloc::collections::BTreeMap;
 use core::{
-    convert::Infallible,
     ops::{Deref, DerefMut},
     panic::{RefUnwindSafe, UnwindSafe},
 };
@@ -18,35 +17,31 @@ use spin::Once;
 
 static MASK: Once<Mask> = Once::new();
 
-#[derive(Clone, Copy)]
-struct Mask {
-    mask: fn() -> usize,
-    unmask: fn(usize),
-}
+type Mask = (fn() -> usize, fn(usize));
 
 /// See [`mask_interrupts_with`](super::mask_interrupts_with).
 pub(super) fn mask_with(mask: fn() -> usize, unmask: fn(usize)) -> bool {
     let mut is_first = false;
     MASK.call_once(|| {
         is_first = true;
-        Mask { mask, unmask }
+        (mask, unmask)
     });
     is_first
 }
 
 /// As long as it lives, nobody interrupts the caller who would spin.
-struct Masked(Option<(Mask, usize)>);
+struct Masked(Option<(fn(usize), usize)>);
 
 impl Masked {
     fn new() -> Self {
-        Self(MASK.get().map(|&how| (how, (how.mask)())))
+        Self(MASK.get().map(|&(mask, unmask)| (unmask, mask())))
     }
 }
 
 impl Drop for Masked {
     fn drop(&mut self) {
-        if let Some((how, before)) = self.0 {
-            (how.unmask)(before);
+        if let Some((unmask, before)) = self.0 {
+            unmask(before);
         }
     }
 }
@@ -83,24 +78,62 @@ impl<T> Mutex<T> {
     }
 
     pub(crate) fn lock(&self) -> Result<MutexGuard<'_, T>, PoisonError<MutexGuard<'_, T>>> {
-        let masked = Masked::new();
-        Ok(MutexGuard {
-            guard: self.0.lock(),
-            _masked: masked,
-        })
+        let _masked = Masked::new();
+        let guard = self.0.lock();
+        Ok(MutexGuard { guard, _masked })
+    }
+}
+
+#[cfg(not(target_has_atomic = "ptr"))]
+pub(crate) use portable_atomic::AtomicU64;
+
+/// Where the processor compares and swaps, but not 64 bits, portable-atomic's is a lock that
+/// spins.
+#[cfg(all(target_has_atomic = "ptr", not(target_has_atomic = "64")))]
+#[derive(Default)]
+pub(crate) struct AtomicU64(portable_atomic::AtomicU64);
+
+#[cfg(all(target_has_atomic = "ptr", not(target_has_atomic = "64")))]
+mod masked {
+    use core::sync::atomic::Ordering;
+
+    use super::{AtomicU64, Masked};
+
+    macro_rules! masked {
+        ($(fn $name:ident($($arg:ident: $type:ty),*) $(-> $ret:ty)?;)*) => {
+            $(pub(crate) fn $name(&self, $($arg: $type),*) $(-> $ret)? {
+                let _masked = Masked::new();
+                self.0.$name($($arg),*)
+            })*
+        };
     }
 
-    pub(crate) fn get_mut(&mut self) -> Result<&mut T, PoisonError<&mut T>> {
-        Ok(self.0.get_mut())
+    type Exchanged = Result<u64, u64>;
+
+    impl AtomicU64 {
+        pub(crate) const fn new(value: u64) -> Self {
+            Self(portable_atomic::AtomicU64::new(value))
+        }
+
+        masked! {
+            fn load(order: Ordering) -> u64;
+            fn store(to: u64, order: Ordering);
+            fn fetch_add(n: u64, order: Ordering) -> u64;
+            fn fetch_sub(n: u64, order: Ordering) -> u64;
+            fn fetch_or(bits: u64, order: Ordering) -> u64;
+            fn fetch_max(n: u64, order: Ordering) -> u64;
+            fn compare_exchange(from: u64, to: u64, ok: Ordering, no: Ordering) -> Exchanged;
+            fn compare_exchange_weak(from: u64, to: u64, ok: Ordering, no: Ordering) -> Exchanged;
+        }
     }
 }
 
 /// There is none.
-pub(crate) struct PoisonError<G>(G, Infallible);
+pub(crate) struct PoisonError<G>(G);
 
 impl<G> PoisonError<G> {
     pub(crate) fn into_inner(self) -> G {
-        match self.1 {}
+        self.0
     }
 }
 
@@ -125,38 +158,5 @@ impl<T> OnceLock<T> {
             let _masked = Masked::new();
             self.0.call_once(make)
         })
-    }
-}
-
-/// A tree: there are no random numbers to hash with. It needs no memory while it is empty.
-pub(crate) struct HashMap<K, V>(BTreeMap<K, V>);
-
-impl<K, V> HashMap<K, V> {
-    pub(crate) const fn new() -> Self {
-        Self(BTreeMap::new())
-    }
-
-    pub(crate) const fn capacity(&self) -> usize {
-        0
-    }
-}
-
-impl<K, V> Default for HashMap<K, V> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<K, V> Deref for HashMap<K, V> {
-    type Target = BTreeMap<K, V>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<K, V> DerefMut for HashMap<K, V> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
     }
 }

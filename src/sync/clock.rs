@@ -3,15 +3,13 @@
 pub(crate) use self::kind::Clock;
 
 /// The standard library's.
-#[cfg(all(
-    feature = "std",
-    not(any(
-        test,
-        dynaphore_loom,
-        dynaphore_shuttle,
-        all(target_family = "wasm", target_os = "unknown")
-    ))
-))]
+#[cfg(not(any(
+    test,
+    dynaphore_loom,
+    dynaphore_shuttle,
+    not(feature = "std"),
+    all(target_family = "wasm", target_os = "unknown")
+)))]
 mod kind {
     pub(crate) struct Clock(std::time::Instant);
 
@@ -29,59 +27,36 @@ mod kind {
     }
 }
 
-/// Under shuttle, where a schedule must be all that decides, and where nothing tells the
-/// time, each look at it takes a microsecond.
 #[cfg(any(
+    test,
+    dynaphore_loom,
     dynaphore_shuttle,
-    all(
-        not(any(test, dynaphore_loom)),
-        any(
-            not(feature = "std"),
-            all(target_family = "wasm", target_os = "unknown")
-        )
-    )
+    not(feature = "std"),
+    all(target_family = "wasm", target_os = "unknown")
 ))]
 mod kind {
-    use crate::sync::{AtomicU64, Relaxed};
+    use crate::sync::{Relaxed, Unmodelled64};
+
+    /// What each look at it takes: a microsecond, where nothing tells the time, and under
+    /// shuttle, where a schedule must be all that decides. In unit tests it stands still until a
+    /// test moves it. loom knows no time.
+    const STEP: u64 = if cfg!(any(dynaphore_loom, all(test, not(dynaphore_shuttle)))) {
+        0
+    } else {
+        1_000
+    };
 
     #[derive(Default)]
-    pub(crate) struct Clock(AtomicU64);
+    pub(crate) struct Clock(Unmodelled64);
 
     impl Clock {
         pub(crate) fn nanos(&self) -> u64 {
-            self.0.fetch_add(1_000, Relaxed)
-        }
-    }
-}
-
-/// In unit tests it stands still until a test moves it.
-#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
-mod kind {
-    use crate::sync::{AtomicU64, Relaxed};
-
-    #[derive(Default)]
-    pub(crate) struct Clock(AtomicU64);
-
-    impl Clock {
-        pub(crate) fn nanos(&self) -> u64 {
-            self.0.load(Relaxed)
+            self.0.fetch_add(STEP, Relaxed)
         }
 
+        #[cfg(test)]
         pub(crate) fn set(&self, nanos: u64) {
             self.0.store(nanos, Relaxed);
-        }
-    }
-}
-
-/// loom knows no time: it stands still.
-#[cfg(dynaphore_loom)]
-mod kind {
-    #[derive(Default)]
-    pub(crate) struct Clock;
-
-    impl Clock {
-        pub(crate) fn nanos(&self) -> u64 {
-            0
         }
     }
 }

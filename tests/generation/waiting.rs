@@ -52,6 +52,9 @@ fn last_release_wakes_a_future() {
     drop(other);
     assert_eq!(wakes.count(), 1);
     assert!(settle(&mut drained).1.is_ready());
+    // As if it had been dropped.
+    assert!(format!("{tracker:?}").contains("waiting: 0"));
+    assert!(settle(&mut drained).1.is_ready());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Wakers that call back into the semaphore, whenever it touches them:
 //! scenario 26. All of it works, so none of it is forbidden.
 
-mod hooked;
+pub mod hooked;
 
 use std::{
     future::Future,

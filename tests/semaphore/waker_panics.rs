@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::common::{Panics, silently, snapshot};
+use crate::{
+    common::{Panics, Wakes, silently, snapshot},
+    reentrancy::hooked::{Hooked, Moment},
+};
 use dynaphore::{AcquireTimeoutError, Fairness, Semaphore, Snapshot};
 
 fn at_rest(max: usize) -> Snapshot {
@@ -77,6 +80,56 @@ fn giving_up_that_wakes_a_panicking_waker_loses_no_permit() {
         assert!(dropped.is_err(), "the next was woken");
         assert!(next.as_mut().poll(&mut quiet).is_ready());
         drop(next);
+        assert_eq!(semaphore.snapshot(), at_rest(1));
+    }
+}
+
+/// A woken waiter is polled with another waker, and the one before panics as it is dropped.
+#[test]
+fn a_waker_that_panics_as_it_is_replaced_costs_nobody_its_turn() {
+    for fairness in [Fairness::Barging, Fairness::Eventual] {
+        let semaphore = Semaphore::builder(1)
+            .fairness(fairness)
+            .bound(Duration::MAX)
+            .build();
+        let held = semaphore.try_acquire().unwrap();
+        let mut front = Box::pin(semaphore.acquire());
+        let mut next = Box::pin(semaphore.acquire());
+        let (hooked, loud) = Hooked::new();
+        let polled = front.as_mut().poll(&mut Context::from_waker(&loud));
+        assert!(polled.is_pending());
+        let (wakes, waker) = Wakes::new();
+        let polled = next.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        drop(held);
+        hooked.arm(Moment::Drop, || panic!("a waker that panics"));
+        let quiet = &mut Context::from_waker(Waker::noop());
+        assert!(silently(|| front.as_mut().poll(quiet).is_ready()).is_err());
+        drop(front);
+        assert_eq!(wakes.count(), 1);
+        assert!(next.as_mut().poll(quiet).is_ready());
+        drop(next);
+        assert_eq!(semaphore.snapshot(), at_rest(1));
+    }
+}
+
+/// It has its permit, and needs its waker no more.
+#[test]
+fn a_waker_that_panics_as_its_waiter_is_served_loses_no_permit() {
+    for fairness in [Fairness::Barging, Fairness::Eventual] {
+        let semaphore = Semaphore::builder(1)
+            .fairness(fairness)
+            .bound(Duration::MAX)
+            .build();
+        let held = semaphore.try_acquire().unwrap();
+        let mut waiter = Box::pin(semaphore.acquire());
+        let (hooked, loud) = Hooked::new();
+        let loud = &mut Context::from_waker(&loud);
+        assert!(waiter.as_mut().poll(loud).is_pending());
+        drop(held);
+        hooked.arm(Moment::Drop, || panic!("a waker that panics"));
+        assert!(silently(|| waiter.as_mut().poll(loud).is_ready()).is_err());
+        drop(waiter);
         assert_eq!(semaphore.snapshot(), at_rest(1));
     }
 }

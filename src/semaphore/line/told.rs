@@ -2,19 +2,17 @@
 //!
 //! Two bits a ticket, those of 32 neighbours in one word. Who came one after the other is told
 //! one after the other, from one end or the other: so a million who are overdue need a quarter
-//! of a megabyte, and the map grows, under the lock, by the 32nd part of them.
+//! of a megabyte, in a tree that never has to be copied under the lock as a whole.
+
+use alloc::collections::BTreeMap;
 
 use super::{Ticket, Verdict};
-use crate::sync::HashMap;
 
 /// Tickets in a word.
 const MANY: u64 = 32;
 
-/// Maps for at most so many words are kept when all has been heard.
-const KEEP: usize = 64;
-
 #[derive(Default)]
-pub(super) struct Told(HashMap<u64, u64>);
+pub(super) struct Told(BTreeMap<u64, u64>);
 
 /// What two bits say: the verdicts in their order. None are `Waiting`.
 const VERDICTS: [Verdict; 4] = [
@@ -52,18 +50,15 @@ impl Told {
         *word &= !(0b11 << shift);
         if *word == 0 {
             self.0.remove(&at);
-            if self.0.is_empty() && self.0.capacity() > KEEP {
-                self.0 = HashMap::new();
-            }
         }
         verdict
     }
 
-    /// How many have not heard, and for how many words there is room.
+    /// How many have not heard, and in how many words.
     #[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
     pub(super) fn len(&self) -> (usize, usize) {
         let told = |word: &u64| ((word | word >> 1) & 0x5555_5555_5555_5555).count_ones() as usize;
-        (self.0.values().map(told).sum(), self.0.capacity())
+        (self.0.values().map(told).sum(), self.0.len())
     }
 }
 
@@ -93,13 +88,10 @@ mod tests {
         for at in 0..1_000_000 {
             told.tell(Ticket(at), Verdict::Overdue);
         }
-        let (count, room) = told.len();
-        assert_eq!(count, 1_000_000);
-        assert!(room < 100_000, "{room}");
+        assert_eq!(told.len(), (1_000_000, 31_250));
         for at in (0..1_000_000).rev() {
             assert_eq!(told.hear(Ticket(at)), Verdict::Overdue);
         }
-        let (count, room) = told.len();
-        assert!(count == 0 && room <= KEEP, "{count}, {room}");
+        assert_eq!(told.len(), (0, 0));
     }
 }
