@@ -426,13 +426,13 @@ impl Queue {
             deferred.merge(self.leave_served(word, shared));
         }
         deferred.merge(self.leave(listener));
+        if verdict == Verdict::Granted {
+            return Arrival::Acquired(deferred);
+        }
+        deferred.resume();
         match verdict {
             Verdict::Closed => Arrival::Closed,
-            Verdict::Granted => Arrival::Acquired(deferred),
-            Verdict::Waiting | Verdict::Overdue => {
-                deferred.resume();
-                Arrival::TooMany
-            }
+            _ => Arrival::TooMany,
         }
     }
 

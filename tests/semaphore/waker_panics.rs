@@ -4,6 +4,7 @@
 use std::{
     future::Future,
     pin::pin,
+    sync::Arc,
     task::{Context, Waker},
     thread,
     time::Duration,
@@ -131,5 +132,26 @@ fn a_waker_that_panics_as_its_waiter_is_served_loses_no_permit() {
         assert!(silently(|| waiter.as_mut().poll(loud).is_ready()).is_err());
         drop(waiter);
         assert_eq!(semaphore.snapshot(), at_rest(1));
+    }
+}
+
+/// It is closed while a waker is cloned for it, and has no use for the clone.
+#[test]
+fn a_waker_that_panics_as_a_closed_semaphore_drops_it_is_heard() {
+    for fairness in [Fairness::Barging, Fairness::Eventual] {
+        let semaphore = Arc::new(Semaphore::builder(1).fairness(fairness).build());
+        let _held = semaphore.try_acquire().unwrap();
+        let mut waiter = Box::pin(semaphore.acquire());
+        let (hooked, loud) = Hooked::new();
+        let close = {
+            let (semaphore, hooked) = (semaphore.clone(), hooked.clone());
+            move || {
+                semaphore.close();
+                hooked.arm(Moment::Drop, || panic!("a waker that panics"));
+            }
+        };
+        hooked.arm(Moment::Clone, close);
+        let loud = &mut Context::from_waker(&loud);
+        assert!(silently(|| waiter.as_mut().poll(loud).is_ready()).is_err());
     }
 }
