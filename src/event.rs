@@ -176,6 +176,11 @@ impl Listener {
         polled
     }
 
+    /// Has it been polled since it was notified?
+    pub(crate) const fn has_come(&self) -> bool {
+        self.place.is_none()
+    }
+
     /// Takes a new place at the end, with what it needed for the last one.
     pub(crate) fn listen_again(&mut self, event: &Event) {
         self.proxy.woken.store(false, Relaxed);

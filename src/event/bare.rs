@@ -177,6 +177,11 @@ impl Listener {
             })
     }
 
+    /// Has it been polled since it was notified?
+    pub(crate) const fn has_come(&self) -> bool {
+        self.place.is_none()
+    }
+
     /// Takes a new place at the end.
     pub(crate) fn listen_again(&mut self, _: &Event) {
         // The lock orders this and the looks of others, who find the listeners made.

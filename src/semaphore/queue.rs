@@ -956,9 +956,11 @@ impl Queue {
         let ticket = match waiter {
             Waiter::InLine(ticket) => ticket,
             Waiter::Competing { listener, .. } => {
-                // One that unwinds may have used its notification up, in vain.
-                shared.leave();
-                let woken = self.notify(shared, word);
+                let mut woken = self.leave_served(word, shared);
+                if listener.has_come() {
+                    // And unwound before it could use its notification.
+                    woken.merge(shared.competing.event.notify_one_more());
+                }
                 woken.merged(self.leave(listener)).resume();
                 return Verdict::Waiting;
             }
