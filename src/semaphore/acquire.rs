@@ -550,7 +550,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             Verdict::Overdue => Outcome::Overdue,
             Verdict::Closed | Verdict::Waiting => Outcome::Closed,
         };
-        deferred.run(|| semaphore.record(outcome, self.since));
+        semaphore.record_first(outcome, self.since, &mut deferred);
         let held = Held {
             n: self.need,
             handed: semaphore.queue.is_fifo(),

@@ -390,10 +390,12 @@ impl Semaphore {
     /// Max goes down by the permits in `packed`, which has none after that.
     pub(super) fn forget(&self, packed: &mut Packed) {
         let start = self.take_start(packed);
-        self.forget_held(packed.take_held().n);
+        let mut deferred = Deferred::default();
+        deferred.run(|| self.forget_held(packed.take_held().n));
         if let Some(start) = start {
-            self.optional.ends(start);
+            deferred.run(|| self.optional.ends(start));
         }
+        deferred.resume();
     }
 
     /// Puts `other` into `packed`. Of the tokens it keeps the older:
@@ -476,6 +478,14 @@ impl Semaphore {
     pub(super) fn record(&self, outcome: Outcome, since: Since) {
         if self.optional.keeps_stats() {
             self.count(outcome, since);
+        }
+    }
+
+    /// The same where more is to be done: whoever takes an interval may be woken, and panic.
+    #[inline]
+    pub(super) fn record_first(&self, outcome: Outcome, since: Since, deferred: &mut Deferred) {
+        if self.optional.keeps_stats() {
+            deferred.run(|| self.count(outcome, since));
         }
     }
 
