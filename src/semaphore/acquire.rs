@@ -360,8 +360,8 @@ pub(crate) struct Attempt<S: Deref<Target = Semaphore>> {
     pub(super) need: u32,
     /// Whatever ends the request takes it out, `drop` at the latest. So there is nothing to
     /// drop in it, and on the plain path nobody looks for that.
-    waiter: ManuallyDrop<Option<Waiter>>,
-    since: Since,
+    pub(super) waiter: ManuallyDrop<Option<Waiter>>,
+    pub(super) since: Since,
 }
 
 impl<S: Deref<Target = Semaphore>> Attempt<S> {
@@ -435,16 +435,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         self.leave(waiter);
     }
 
-    /// The library asked on its own account, and does not need it any more: that is not
-    /// counted.
-    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-    fn withdraw(&mut self) {
-        if let Some(waiter) = self.waiter.take() {
-            self.leave(waiter);
-        }
-    }
-
-    fn leave(&mut self, waiter: Waiter) {
+    pub(super) fn leave(&mut self, waiter: Waiter) {
         let Some(semaphore) = &self.semaphore else {
             return;
         };

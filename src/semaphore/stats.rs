@@ -181,6 +181,14 @@ impl Counters {
         self.waiting.ends(begun, now, queue);
     }
 
+    /// A request that began to wait at `since` does not any more, and counts as nothing.
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+    pub(super) fn forget(&self, since: Since, queue: &Queue) {
+        if let Some(begun) = since.nanos() {
+            self.waiting.ends(begun, self.nanos(), queue);
+        }
+    }
+
     /// A permit is handed out. If it is timed, its start.
     #[inline]
     pub(super) fn hand_out(&self) -> Option<Start> {

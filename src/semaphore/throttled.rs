@@ -2,13 +2,10 @@
 //! the line, for jobs whose callers have permits already (`rayon/call.rs`), and a quick look
 //! at whether a holder may go on.
 
-#[cfg(feature = "keyed")]
-use std::ops::Deref;
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
-#[cfg(feature = "keyed")]
-use super::acquire::Attempt;
 use super::{
+    acquire::Attempt,
     core::{Semaphore, checked},
     outcome::{Outcome, Since},
     packed::Held,
@@ -68,6 +65,20 @@ macro_rules! permit {
 
 permit!(SemaphorePermit<'a>, &'a Semaphore);
 permit!(OwnedSemaphorePermit, Arc<Semaphore>);
+
+impl<S: Deref<Target = Semaphore>> Attempt<S> {
+    /// The library asked on its own account, and does not need it any more: it waits no
+    /// longer, and counts as nothing.
+    pub(crate) fn withdraw(&mut self) {
+        if let (Some(waiter), Some(semaphore)) = (self.waiter.take(), &self.semaphore) {
+            #[cfg(feature = "stats")]
+            if let Some(counters) = semaphore.optional.counters() {
+                counters.forget(self.since, &semaphore.queue);
+            }
+            self.leave(waiter);
+        }
+    }
+}
 
 /// For a place in line that does not keep the semaphore alive while nobody polls it.
 #[cfg(feature = "keyed")]
