@@ -365,8 +365,12 @@ pub(super) fn tend<'s, S: Source + 's, J: Work<'s, S>>(call: &Arc<Call<S, J>>, s
     let mut duty = call.duty();
     let waits = usize::from(!call.returns && duty.keeper.is_none());
     let wanted = free.max(waits).min(call.queue.len());
-    let workers =
-        rayon::current_thread_index().map_or(usize::MAX, |_| rayon::current_num_threads());
+    // A scope that is filled from outside may be in any pool.
+    let workers = if call.returns || rayon::current_thread_index().is_some() {
+        rayon::current_num_threads()
+    } else {
+        usize::MAX
+    };
     while duty.coming < wanted && (duty.helpers < workers || duty.coming < waits) {
         hire(call, scope, &mut duty, None);
     }
@@ -538,7 +542,7 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
 
     fn permits(&mut self, need: u32, number: u64) -> Option<Grant<S::Permit>> {
         let (call, is_worker) = (self.call, self.wait.is_worker);
-        if let Some(grant) = call.beneath(need, number).filter(|_| is_worker) {
+        if let Some(grant) = call.beneath(need, number) {
             return Some(grant);
         }
         if let Some(permit) = self.ask(need) {

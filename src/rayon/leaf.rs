@@ -94,6 +94,7 @@ where
             pace: Pace::new(self.weigh.is_none()),
             full: false,
             reads: None,
+            is_worker: rayon::current_thread_index().is_some(),
             leaves: self,
         };
         // rayon may begin another leaf of an unindexed iterator on top of this one, and
@@ -159,6 +160,9 @@ pub(super) struct Leaf<'a, 's, S: Source, T, C: Consumer<T>> {
     full: bool,
     /// It is at a source that it has in common with others.
     reads: Option<AtTheSource<'a>>,
+    /// If not, no item is run here: this thread would block in what the item waits for, and
+    /// could not lend its permits.
+    is_worker: bool,
 }
 
 impl<'s, S, T, C> Leaf<'_, 's, S, T, C>
@@ -202,7 +206,7 @@ where
         let Leaves {
             call, scope, weigh, ..
         } = self.leaves;
-        if call.queue.len() > 0 {
+        if self.is_worker && call.queue.len() > 0 {
             // That came before. In place, since nobody else might be there to do it.
             help(call, scope, None);
         }
@@ -219,7 +223,8 @@ where
                 call.end(AcquireError::TooManyPermits.into());
                 continue;
             }
-            match call.admit(weight, call.number) {
+            let admit = || call.admit(weight, call.number);
+            match self.is_worker.then(admit).flatten() {
                 Some(grant) => self.run(grant),
                 None => {
                     ran = 0;

@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use crate::child::in_child;
+use crate::{child::in_child, common::watchdog};
 use dynaphore::{
     Semaphore,
     throttle::{Throttle, ThrottleExt},
@@ -88,5 +88,28 @@ fn a_scope_in_a_pool_does_not_start_the_global_one() {
         });
         assert_eq!(visits.load(SeqCst), 20);
         ThreadPoolBuilder::new().build_global().unwrap();
+    });
+}
+
+/// rayon does not split such iterators: their items are for the caller's own thread.
+#[test]
+fn what_a_caller_that_is_no_worker_has_begun_may_nest() {
+    watchdog(|| {
+        let semaphore = &Semaphore::new(1);
+        let visits = AtomicUsize::new(0);
+        let nest = || {
+            iterate(semaphore, &visits);
+            // The call that wants the permit is not made where that is.
+            let calls = (0..4).into_par_iter().with_max_len(1);
+            calls.for_each(|_| iterate(semaphore, &visits));
+        };
+        let one = [()].into_par_iter();
+        one.throttle_for_each(semaphore, |()| nest()).unwrap();
+        let once = rayon::iter::once(());
+        once.throttle_for_each(semaphore, |()| nest()).unwrap();
+        let long = (0..3).into_par_iter().with_min_len(3);
+        long.throttle_for_each(semaphore, |_| nest()).unwrap();
+        assert_eq!(visits.into_inner(), 5 * 50);
+        assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
     });
 }
