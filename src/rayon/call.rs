@@ -520,7 +520,12 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Drop for Keeper<'_, 's, S, J> {
 
 impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
     fn has_nothing_to_ask_for(&mut self) {
-        (self.request, self.since) = (None, None);
+        self.leave_line();
+        self.since = None;
+    }
+
+    fn leave_line(&mut self) {
+        self.request = None;
         self.call.asking.store(0, Relaxed);
     }
 
@@ -548,17 +553,7 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
         if let Some(permit) = self.ask(need) {
             return Some(Grant::new(permit));
         }
-        if !call.source.hands_over() {
-            // Nobody would use what it is woken for while it runs another job.
-            self.request = None;
-        }
-        let found = {
-            let _suspended = self.request.as_ref().map(|Request { awaited, .. }| {
-                Entered::waiting(call.source.id(), number, need, awaited, Some(call.number))
-            });
-            self.wait.look()
-        };
-        if found {
+        if is_worker && self.looks(need, number) {
             return None;
         }
         if let Some(permit) = self.ask(need) {
@@ -591,10 +586,29 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
         Grant::shared(source, need, here, Some(loan), over)
     }
 
+    /// Has it found something else to do? What it has asked for may be used there.
+    fn looks(&mut self, need: u32, number: u64) -> bool {
+        let source = &self.call.source;
+        if !source.hands_over() {
+            // Nobody would use what it is woken for meanwhile. So it gives up its place, and
+            // looks seldom.
+            if !self.wait.may_find() {
+                return false;
+            }
+            self.leave_line();
+        }
+        let _suspended = self.request.as_ref().map(|Request { awaited, .. }| {
+            Entered::waiting(source.id(), number, need, awaited, Some(self.call.number))
+        });
+        self.wait.look()
+    }
+
     /// Stands in line for `need` permits.
     fn ask(&mut self, need: u32) -> Option<S::Permit> {
         let call = self.call;
-        self.request.take_if(|request| request.need != need);
+        if self.request.as_ref().is_some_and(|of| of.need != need) {
+            self.leave_line();
+        }
         if self.request.is_none() && self.since.is_some() {
             // It has asked before. To be refused again and again is not to ask again.
             let refused = call.source.would_refuse(need);
@@ -613,8 +627,7 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
         match request.ask.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(Ok(permit)) => return Some(permit),
             Poll::Ready(Err(error)) => {
-                self.request = None;
-                call.asking.store(0, Relaxed);
+                self.leave_line();
                 self.is_refused(error);
             }
             Poll::Pending => {}

@@ -59,6 +59,13 @@ use crate::{AcquireError, Semaphore, sync::AtomicUsize};
 /// fetched several at a time, as many as take that long and 2048 at most, with a look
 /// after each that is run, or after 32 that take less than 80 nanoseconds together.)
 ///
+/// Where whoever is woken in line has no permit yet (under any
+/// [fairness](crate::Builder::fairness) but `Fifo`, and with an [order](crate::Builder::order),
+/// [`overdue`](crate::Builder::overdue) or [`grant_to_tasks`](crate::Builder::grant_to_tasks)),
+/// a call on a worker leaves the line to look for other jobs, every 20 milliseconds at least,
+/// and comes back at its end. A line that takes longer than that may pass it for ever. A
+/// caller that is no worker keeps its place.
+///
 /// # Nesting
 ///
 /// The closure may throttle by the same semaphore again; see the

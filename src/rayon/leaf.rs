@@ -18,16 +18,12 @@ use super::{
     frames,
     parker::locked,
     source::{Permit, Source},
-    wait::Wait,
+    wait::{SELDOM, Wait},
 };
 use crate::{
     AcquireError, Semaphore,
     sync::{AtomicUsize, Instant, Mutex, Relaxed, SeqCst, fence},
 };
-
-/// How often a leaf that stays out of its source looks for other jobs. It should not be the
-/// one to take the leaves that other workers are about to begin.
-const BESIDE: Duration = Duration::from_millis(20);
 
 /// How many permits an item needs.
 pub(super) type Weigh<'a, T> = &'a (dyn Fn(&T) -> u32 + Sync);
@@ -303,7 +299,8 @@ where
             }
             self.settle();
         }
-        self.read_on(Some(BESIDE));
+        // It should not be the one to take the leaves that other workers are about to begin.
+        self.read_on(Some(SELDOM));
         self
     }
 

@@ -30,7 +30,8 @@ use crate::{AcquireError, Semaphore};
 ///
 /// The jobs that wait stand in the semaphore's line by one request at a time,
 /// and run in the order in which they were spawned. A permit that a job gives
-/// back goes to the next of them if nobody else waits.
+/// back goes to the next of them if nobody else waits. What else
+/// [holds for a call](super::ThrottleExt#fairness) holds for a scope.
 ///
 /// # Examples
 ///

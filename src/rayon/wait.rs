@@ -42,6 +42,9 @@ const NAP: Duration = Duration::from_millis(1);
 /// Other workers are asked to look at growing intervals, up to so many naps.
 const RARE: u32 = 32;
 
+/// How often other jobs are looked for by one who has a reason not to.
+pub(super) const SELDOM: Duration = Duration::from_millis(20);
+
 /// So many calls on one stack look for other jobs as often as they can.
 const SHALLOW: u32 = 32;
 
@@ -105,6 +108,11 @@ impl Wait {
             self.looked = now;
         }
         is_due
+    }
+
+    /// Is a look worth something? Whoever found something the last time finds more.
+    pub(super) fn may_find(&self) -> bool {
+        self.naps == 0 || self.looked.elapsed() >= SELDOM || may_lend()
     }
 
     /// Lends to who starves, or runs another job of the pool. False if there is neither.
@@ -199,10 +207,14 @@ impl Drop for Loan {
     }
 }
 
+fn may_lend() -> bool {
+    COUNT.load(Relaxed) > 0 && frames::have_permits()
+}
+
 /// Lends what is suspended on this thread to a call that starves, if there is one that it
 /// helps, and waits until it is back.
 fn lend() -> bool {
-    if COUNT.load(Relaxed) == 0 || !frames::have_permits() {
+    if !may_lend() {
         return false;
     }
     let parker = Parker::of_this_thread();
