@@ -265,8 +265,7 @@ impl<S: Source, J: Job> Call<S, J> {
         match self.source.take(n) {
             Ok(permit) => permit.map(Grant::new),
             Err(error) => {
-                // The scope has to be told: whoever waits for it will be.
-                if self.returns {
+                if self.ends_by(error) {
                     self.end(error);
                 }
                 None
@@ -311,6 +310,12 @@ impl<S: Source, J: Job> Call<S, J> {
 
     pub(super) fn asking(&self) -> usize {
         self.asking.load(Relaxed)
+    }
+
+    /// A call returns with the error. A scope has nobody to tell, and goes on as long as
+    /// anything can be had; that the semaphore was closed is no surprise.
+    fn ends_by(&self, error: S::Error) -> bool {
+        self.returns || error == AcquireError::Closed.into()
     }
 
     /// Nothing is begun any more, since whoever asks is turned away.
@@ -657,15 +662,14 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
     }
 }
 
-/// Nobody runs the jobs, and there is no place to wait for permits. A call that returns
-/// does so with the error; a scope panics with it, since it has nobody else to tell. That
-/// the semaphore was closed is no surprise.
+/// Nobody runs the jobs, and there is no place to wait for permits. A scope that has not
+/// been closed out panics.
 fn turn_away<'s, S: Source + 's, J: Work<'s, S>>(
     call: &Arc<Call<S, J>>,
     scope: &Scope<'s>,
     error: S::Error,
 ) {
-    if call.returns || error == AcquireError::Closed.into() {
+    if call.ends_by(error) {
         return call.end(error);
     }
     call.queue.clear();
