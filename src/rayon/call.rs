@@ -643,6 +643,10 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
     /// There is no place in line. Whoever is refused one for want of room can still share.
     fn is_refused(&mut self, error: S::Error) {
         let call = self.call;
+        if !call.returns && error == AcquireError::Overdue.into() {
+            // A scope has nobody to tell: it asks again.
+            return;
+        }
         let is_late = self.since.get_or_insert_with(Instant::now).elapsed() >= HOPE;
         let now = call.source.now();
         if !self.wait.is_worker || is_late || now.active == 0 || now.closed {

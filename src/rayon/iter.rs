@@ -92,8 +92,8 @@ pub trait ThrottleExt: ParallelIterator {
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed before all items are begun.
-    /// The others are dropped.
+    /// [`AcquireError`] if the semaphore is closed before all items are begun, or
+    /// [refuses](Throttled#errors) to let the call wait. The others are dropped.
     ///
     /// # Panics
     ///
@@ -132,7 +132,7 @@ pub trait ThrottleExt: ParallelIterator {
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed before all items are begun.
+    /// As for [`throttle_for_each`](Self::throttle_for_each).
     ///
     /// # Panics
     ///
@@ -171,9 +171,8 @@ pub trait ThrottleExt: ParallelIterator {
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed before all items are begun, or an item weighs
-    /// more than [`Semaphore::MAX_PERMITS`]
-    /// ([`TooManyPermits`](AcquireError::TooManyPermits)). No more items are begun then.
+    /// As for [`throttle_for_each`](Self::throttle_for_each), and if an item weighs more than
+    /// [`Semaphore::MAX_PERMITS`] ([`TooManyPermits`](AcquireError::TooManyPermits)).
     ///
     /// # Panics
     ///
@@ -277,9 +276,14 @@ impl<I: ParallelIterator> ThrottleExt for I {}
 /// # Errors
 ///
 /// Of each of the calls: why there are no permits to be had, if that comes before
-/// all items are begun. The others are dropped. A semaphore says that it is closed;
-/// a key is also refused if there are too many keys or waiters. An item that weighs more
-/// than [`Semaphore::MAX_PERMITS`] ends the call as well.
+/// all items are begun. The others are dropped.
+///
+/// - It is closed, or an item weighs more than [`Semaphore::MAX_PERMITS`].
+/// - The call would have to wait and [may not](crate::Builder::max_waiting), or its key may
+///   not be in use, or it has waited [for too long](crate::Builder::overdue). While the call
+///   runs items it goes on with the permits that it has. On a worker it is told only after
+///   three seconds, if any permits are out: if what holds them waits for this call, it
+///   shares them by then.
 ///
 /// # Panics
 ///

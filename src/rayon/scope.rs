@@ -146,10 +146,12 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     /// [`AcquireError`](crate::AcquireError) if the semaphore is closed: `job` has
     /// been dropped. So are the jobs that wait when it is closed later.
     ///
-    /// A key may also be refused because there are too many keys or waiters. If
+    /// It may also be refused because it would have to wait and
+    /// [may not](crate::Builder::max_waiting), or its key may not be in use. If
     /// that is clear at once, it is returned, and `job` has been dropped. If it
     /// turns out later, when no job of these runs any more and there is no place
-    /// to wait for another permit, those that wait are dropped.
+    /// to wait for another permit, those that wait are dropped. One that is
+    /// [overdue](crate::Builder::overdue) asks again.
     ///
     /// # Panics
     ///

@@ -130,8 +130,9 @@ impl<S: Source + 'static> Throttle<S> {
     /// been dropped. So are, one by one, the jobs that wait when it is closed
     /// later; nobody is told then but by what they drop.
     ///
-    /// A key may also be refused because there are too many keys or waiters:
-    /// `job` has been dropped. One that waits is not refused any more.
+    /// The same if it would have to wait and [may not](crate::Builder::max_waiting), or its
+    /// key may not be in use. One that waits is not refused any more, but dropped where it is
+    /// [overdue](crate::Builder::overdue).
     ///
     /// # Examples
     ///

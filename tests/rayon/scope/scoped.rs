@@ -6,6 +6,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread,
+    time::Duration,
 };
 
 use dynaphore::{
@@ -367,5 +368,25 @@ fn a_closed_semaphore_drops_the_jobs_while_their_keeper_is_busy() {
                 until(|| Arc::strong_count(captured) == 1);
             });
         });
+    });
+}
+
+/// It has nobody to tell, and asks again.
+#[test]
+fn a_scope_is_not_turned_away_because_it_has_waited_for_long() {
+    watchdog(|| {
+        let builder = Semaphore::builder(0).overdue(Duration::ZERO, Duration::ZERO);
+        let semaphore = Arc::new(builder.build());
+        let throttle = Throttle::new(Arc::clone(&semaphore));
+        let ran = AtomicBool::new(false);
+        pool(2).in_place_scope(|scope| {
+            let jobs = throttle.scoped();
+            jobs.spawn(scope, |_, _permit| ran.store(true, SeqCst))
+                .unwrap();
+            // Long enough to be told many times; less of that would only see less.
+            thread::sleep(Duration::from_millis(10));
+            semaphore.set_max(1);
+        });
+        assert!(ran.into_inner());
     });
 }
