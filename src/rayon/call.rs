@@ -350,6 +350,19 @@ impl<S: Source, J: Job> Call<S, J> {
     }
 }
 
+/// Has helpers come when it is dropped: who stops running jobs has one, declared before all
+/// that holds permits, so that a panic is no exception.
+pub(super) struct Tend<'a, 's, S: Source + 's, J: Work<'s, S>> {
+    pub(super) call: &'a Arc<Call<S, J>>,
+    pub(super) scope: &'a Scope<'s>,
+}
+
+impl<'s, S: Source + 's, J: Work<'s, S>> Drop for Tend<'_, 's, S, J> {
+    fn drop(&mut self) {
+        tend(self.call, self.scope);
+    }
+}
+
 /// Has helpers come for what is set aside: one for each that finds its permits, and one
 /// that waits, if the call does not do so itself. Called after every addition, and by
 /// everybody who stops running jobs.
@@ -392,30 +405,24 @@ pub(super) fn hire<'s, S: Source + 's, J: Work<'s, S>>(
     duty.helpers += 1;
     let call = Arc::clone(call);
     scope.spawn(move |scope| {
-        // Dropped last, after the permits have gone back, also by a panic.
-        let shift = Shift { call: &call, scope };
+        let call = &call;
+        let _tend = Tend { call, scope };
+        let _shift = Shift(call);
         call.duty().coming -= 1;
-        help(&call, scope, permit.map(Grant::new));
-        drop(shift);
+        help(call, scope, permit.map(Grant::new));
     });
 }
 
 /// The time from a helper's beginning to its end.
-struct Shift<'a, 's, S: Source + 's, J: Work<'s, S>> {
-    call: &'a Arc<Call<S, J>>,
-    scope: &'a Scope<'s>,
-}
+struct Shift<'a, S: Source, J>(&'a Call<S, J>);
 
-impl<'s, S: Source + 's, J: Work<'s, S>> Drop for Shift<'_, 's, S, J> {
+impl<S: Source, J> Drop for Shift<'_, S, J> {
     fn drop(&mut self) {
-        {
-            let mut duty = self.call.duty();
-            duty.helpers -= 1;
-            if let Some(keeper) = &duty.keeper {
-                keeper.unpark();
-            }
+        let mut duty = locked(&self.0.duty);
+        duty.helpers -= 1;
+        if let Some(keeper) = &duty.keeper {
+            keeper.unpark();
         }
-        tend(self.call, self.scope);
     }
 }
 

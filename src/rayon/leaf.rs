@@ -14,7 +14,7 @@ use rayon::{
 };
 
 use super::{
-    call::{Call, Grant, Job, Work, attend, help, tend},
+    call::{Call, Grant, Job, Tend, Work, attend, help, tend},
     frames,
     parker::locked,
     source::{Permit, Source},
@@ -234,6 +234,8 @@ where
     /// Runs what was taken, as much of it as the grant is good for.
     fn run(&mut self, grant: Grant<S::Permit>) {
         let Leaves { call, scope, .. } = self.leaves;
+        let _tend = Tend { call, scope };
+        let grant = grant;
         let results = &self.leaves.results;
         let running = self.running.take();
         let folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
@@ -247,8 +249,6 @@ where
             self.taken.clear();
         }
         self.running = Some(folder);
-        drop(grant);
-        tend(call, scope);
     }
 
     /// The same without a grant, for all that was taken.

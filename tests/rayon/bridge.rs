@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
         mpsc::{self, Receiver, SyncSender},
     },
     thread,
@@ -242,4 +242,40 @@ fn one_worker_runs_what_was_set_aside_with_the_next_item() {
             });
         },
     );
+}
+
+/// The permit of an item that panics is for those that were set aside.
+#[test]
+fn a_panic_lets_the_next_in_while_none_comes() {
+    in_child("a_panic_lets_the_next_in_while_none_comes", || {
+        silence("panics");
+        let semaphore = &Semaphore::new(2);
+        let (sender, receiver) = mpsc::sync_channel(0);
+        let [first, second] = [(); 2].map(|()| AtomicBool::new(false));
+        let done = AtomicUsize::new(0);
+        let visit = |item: usize| {
+            let panics = [&first, &second]
+                .get(item)
+                .map(|goes| until(|| goes.load(SeqCst)));
+            assert!(panics.is_none(), "panics");
+            done.fetch_add(1, SeqCst);
+        };
+        thread::scope(|scope| {
+            let call = || pool(3).install(|| call(Form::ForEach, receiver, semaphore, visit));
+            let called = scope.spawn(call);
+            // Each worker has one.
+            (0..3).for_each(|item| sender.send(item).unwrap());
+            // There is one leaf more than workers. It is begun now, and sees to the last.
+            first.store(true, SeqCst);
+            until(|| done.load(SeqCst) == 1);
+            semaphore.set_max(1);
+            sender.send(3).unwrap();
+            // When one comes for this, the other has been set aside.
+            sender.send(4).unwrap();
+            second.store(true, SeqCst);
+            until(|| done.load(SeqCst) == 3);
+            drop(sender);
+            assert_eq!(message(called.join().unwrap_err()), "panics");
+        });
+    });
 }
