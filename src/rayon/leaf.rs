@@ -25,6 +25,9 @@ use crate::{
     sync::{AtomicUsize, Instant, Mutex, Relaxed, SeqCst, fence},
 };
 
+/// So many pieces of one leaf are no burden.
+const MANY: usize = 64;
+
 /// How many permits an item needs.
 pub(super) type Weigh<'a, T> = &'a (dyn Fn(&T) -> u32 + Sync);
 
@@ -40,6 +43,14 @@ pub(super) enum Piece<R> {
 type Run<R> = Mutex<Vec<(usize, R)>>;
 
 impl<R> Piece<R> {
+    /// Whoever has some of its items has the run as well.
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Done(_) => true,
+            Self::Later(run) => Arc::strong_count(run) == 1,
+        }
+    }
+
     /// All that has come of them, in the order of the items.
     pub(super) fn results(self) -> Vec<R> {
         match self {
@@ -51,6 +62,28 @@ impl<R> Piece<R> {
             }
         }
     }
+}
+
+/// Puts neighbours together where they are done.
+fn gather<R, D: Reducer<R>>(pieces: Vec<Piece<R>>, reducer: impl Fn() -> D) -> Vec<Piece<R>> {
+    let mut gathered = Vec::new();
+    for piece in pieces {
+        if !piece.is_done() {
+            gathered.push(piece);
+            continue;
+        }
+        for right in piece.results() {
+            let whole = match gathered.pop() {
+                Some(Piece::Done(left)) => reducer().reduce(left, right),
+                later => {
+                    gathered.extend(later);
+                    right
+                }
+            };
+            gathered.push(Piece::Done(whole));
+        }
+    }
+    gathered
 }
 
 /// Takes the items in.
@@ -87,6 +120,7 @@ where
             running: None,
             taken: Vec::new(),
             pieces: Vec::new(),
+            many: MANY,
             pace: Pace::new(self.weigh.is_none()),
             full: false,
             reads: None,
@@ -152,6 +186,8 @@ pub(super) struct Leaf<'a, 's, S: Source, T, C: Consumer<T>> {
     /// Items on their way.
     taken: Vec<T>,
     pieces: Vec<Piece<C::Result>>,
+    /// When there are so many, those that are done are put together: a stream may not end.
+    many: usize,
     pace: Pace,
     full: bool,
     /// It is at a source that it has in common with others.
@@ -263,6 +299,10 @@ where
             self.pieces.push(Piece::Done(folder.complete()));
         }
         let run = Arc::<Run<_>>::default();
+        if self.pieces.len() >= self.many {
+            self.pieces = gather(mem::take(&mut self.pieces), || results.to_reducer());
+            self.many = MANY + 2 * self.pieces.len();
+        }
         self.pieces.push(Piece::Later(Arc::clone(&run)));
         let batch = Batch {
             run,

@@ -279,3 +279,48 @@ fn a_panic_lets_the_next_in_while_none_comes() {
         });
     });
 }
+
+/// What a stream leaves behind: nothing that grows.
+struct Sum(usize);
+
+static SUMS: AtomicUsize = AtomicUsize::new(0);
+
+impl FromParallelIterator<usize> for Sum {
+    fn from_par_iter<I: IntoParallelIterator<Item = usize>>(numbers: I) -> Self {
+        let add = |left, right| {
+            SUMS.fetch_add(1, SeqCst);
+            left + right
+        };
+        Self(numbers.into_par_iter().reduce(|| 0, add))
+    }
+}
+
+#[test]
+fn results_are_put_together_before_the_stream_ends() {
+    in_child("results_are_put_together_before_the_stream_ends", || {
+        let semaphore = &Semaphore::new(1);
+        let (sender, receiver) = mpsc::sync_channel(0);
+        let done = AtomicUsize::new(0);
+        let visit = |n: usize| {
+            done.fetch_add(1, SeqCst);
+            n
+        };
+        thread::scope(|scope| {
+            let items = || receiver.into_iter().par_bridge();
+            let call = || items().throttle_map_collect(semaphore, visit);
+            let called = scope.spawn(|| pool(2).install(call));
+            for round in 1..=50 {
+                // All of these are set aside.
+                let held = semaphore.blocking_acquire().unwrap();
+                (0..100).for_each(|n| sender.send(n).unwrap());
+                drop(held);
+                until(|| done.load(SeqCst) == 100 * round);
+            }
+            // A sum in the folder of each, and a sum of these two thousand times at least.
+            assert!(SUMS.load(SeqCst) > 7000, "{SUMS:?}");
+            drop(sender);
+            let Sum(sum) = called.join().unwrap().unwrap();
+            assert_eq!(sum, 50 * 4950);
+        });
+    });
+}
