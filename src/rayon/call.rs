@@ -43,6 +43,11 @@ pub(super) trait Job: Send + Sized {
     fn split_off(&mut self, _n: usize) -> Option<Self> {
         None
     }
+
+    /// Does anybody still want what comes of it?
+    fn is_wanted(&self) -> bool {
+        true
+    }
 }
 
 /// The jobs, each with the permits that it needs and the number of the call that it
@@ -85,14 +90,21 @@ impl<J: Job> Queue<J> {
         jobs
     }
 
-    /// What the next one needs, and its number.
+    /// What the next one needs that is wanted, and its number.
     pub(super) fn next(&self) -> Option<(u32, u64)> {
-        if self.len() == 0 {
-            return None;
+        while self.len() > 0 {
+            let mut jobs = locked(&self.jobs);
+            let (need, number, job) = jobs.front()?;
+            if job.is_wanted() {
+                return Some((*need, *number));
+            }
+            // ORDERING: as in `add`.
+            self.len.fetch_sub(job.len(), Release);
+            let unwanted = jobs.pop_front();
+            drop(jobs);
+            drop(unwanted);
         }
-        locked(&self.jobs)
-            .front()
-            .map(|&(need, number, _)| (need, number))
+        None
     }
 
     /// Takes up to `most` of the next ones, with what each needs, if `fits` says yes to that.

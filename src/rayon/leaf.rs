@@ -385,6 +385,10 @@ impl<T: Send, C: UnindexedConsumer<T>> Job for Batch<T, C> {
             consumer: self.consumer.split_off_left(),
         })
     }
+
+    fn is_wanted(&self) -> bool {
+        !self.consumer.full()
+    }
 }
 
 impl<'s, S, T, C> Work<'s, S> for Batch<T, C>

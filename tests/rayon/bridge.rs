@@ -2,10 +2,13 @@
 //! the next one is blocked. Each test that may hang runs in a process of its own.
 
 use std::{
+    future::Future,
+    pin::pin,
     sync::{
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
         mpsc::{self, Receiver, SyncSender},
     },
+    task::{Context, Waker},
     thread,
 };
 
@@ -321,6 +324,37 @@ fn results_are_put_together_before_the_stream_ends() {
             drop(sender);
             let Sum(sum) = called.join().unwrap().unwrap();
             assert_eq!(sum, 50 * 4950);
+        });
+    });
+}
+
+/// It waits for no permit only to drop its items.
+#[test]
+fn a_call_that_wants_no_more_items_returns() {
+    in_child("a_call_that_wants_no_more_items_returns", || {
+        let semaphore = &Semaphore::new(1);
+        let (sender, receiver) = mpsc::sync_channel(0);
+        let ends = AtomicBool::new(false);
+        let mut next = pin!(semaphore.acquire());
+        let mut context = Context::from_waker(Waker::noop());
+        let visit = |n: usize| {
+            until(|| ends.load(SeqCst));
+            if n == 0 { Err("zero") } else { Ok(()) }
+        };
+        thread::scope(|scope| {
+            let items = || receiver.into_iter().par_bridge();
+            let call = || items().throttle_map_collect::<Result<Vec<_>, _>, _, _>(semaphore, visit);
+            let called = scope.spawn(|| pool(2).install(call));
+            sender.send(0).unwrap();
+            sender.send(1).unwrap();
+            // As this is taken, the other has been set aside.
+            sender.send(2).unwrap();
+            // The call is not in line before all have come: the permit is for this one, which
+            // keeps it.
+            assert!(next.as_mut().poll(&mut context).is_pending());
+            ends.store(true, SeqCst);
+            drop(sender);
+            assert_eq!(called.join().unwrap(), Ok(Err("zero")));
         });
     });
 }
