@@ -121,8 +121,7 @@ impl<S: Source + 'static> Throttle<S> {
     /// The permit goes back when `job` ends or drops it, also by a panic; the
     /// panic is dealt with as for `rayon::spawn`. The turn of a job that waits comes after a
     /// pause of any length. Where nobody has a handle on the semaphore any more, nor a
-    /// permit, nobody can let it in: it is dropped. (With a key as the source, it keeps the
-    /// keyed semaphore instead, and is never dropped then.)
+    /// permit, nobody can let it in: it is dropped.
     ///
     /// # Errors
     ///
