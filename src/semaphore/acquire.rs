@@ -648,7 +648,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Acquire<'a> {
-        pub(super) attempt: Attempt<&'a Semaphore>,
+        pub(crate) attempt: Attempt<&'a Semaphore>,
         // As tokio's: `Unpin` would be a promise about the inside.
         #[pin]
         pinned: PhantomPinned,
@@ -711,36 +711,6 @@ impl<'a> Future for Acquire<'a> {
     }
 }
 
-/// For throttled rayon jobs.
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-mod withdraw {
-    use super::{Acquire, AcquireOwned, Arc, Pin, Semaphore};
-
-    impl Acquire<'_> {
-        pub(crate) fn withdraw(self: Pin<&mut Self>) {
-            self.project().attempt.withdraw();
-        }
-    }
-
-    impl AcquireOwned {
-        pub(crate) fn withdraw(self: Pin<&mut Self>) {
-            self.project().attempt.withdraw();
-        }
-
-        /// The semaphore, for one that waits, which does not keep it alive any more. It keeps
-        /// its place in line, and is to be polled or dropped [with](Self::holds) the semaphore
-        /// again, if that is still there.
-        pub(crate) fn lets_go(self: Pin<&mut Self>) -> Option<Arc<Semaphore>> {
-            self.project().attempt.semaphore.take()
-        }
-
-        /// The opposite.
-        pub(crate) fn holds(self: Pin<&mut Self>, semaphore: Arc<Semaphore>) {
-            self.project().attempt.semaphore = Some(semaphore);
-        }
-    }
-}
-
 pin_project! {
     /// The future of [`Semaphore::acquire_owned`] and
     /// [`Semaphore::acquire_many_owned`].
@@ -762,7 +732,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct AcquireOwned {
-        pub(super) attempt: Attempt<Arc<Semaphore>>,
+        pub(crate) attempt: Attempt<Arc<Semaphore>>,
         #[pin]
         pinned: PhantomPinned,
     }

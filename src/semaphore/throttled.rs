@@ -78,15 +78,15 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             self.leave(waiter);
         }
     }
-}
 
-/// For a place in line that does not keep the semaphore alive while nobody polls it.
-#[cfg(feature = "keyed")]
-impl<S: Deref<Target = Semaphore>> Attempt<S> {
+    /// The semaphore, for one that waits, which does not keep it alive any more. It keeps its
+    /// place in line, and is to be polled or dropped [with](Self::holds) the semaphore again,
+    /// if that is still there.
     pub(crate) fn lets_go(&mut self) -> Option<S> {
         self.semaphore.take()
     }
 
+    /// The opposite.
     pub(crate) fn holds(&mut self, semaphore: S) {
         self.semaphore = Some(semaphore);
     }
