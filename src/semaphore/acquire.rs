@@ -361,7 +361,7 @@ pub(crate) struct Attempt<S: Deref<Target = Semaphore>> {
     /// Whatever ends the request takes it out, `drop` at the latest. So there is nothing to
     /// drop in it, and on the plain path nobody looks for that.
     pub(super) waiter: ManuallyDrop<Option<Waiter>>,
-    pub(super) since: Since,
+    since: Since,
 }
 
 impl<S: Deref<Target = Semaphore>> Attempt<S> {
@@ -428,17 +428,11 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
 
     /// The caller does not want it any more.
     #[inline(never)]
-    fn cancel(&mut self, waiter: Waiter) {
-        if let Some(semaphore) = &self.semaphore {
-            semaphore.record(Outcome::Cancelled, self.since);
-        }
-        self.leave(waiter);
-    }
-
-    pub(super) fn leave(&mut self, waiter: Waiter) {
+    pub(super) fn cancel(&mut self, waiter: Waiter, outcome: Outcome) {
         let Some(semaphore) = &self.semaphore else {
             return;
         };
+        semaphore.record(outcome, self.since);
         if semaphore.queue.cancel(&semaphore.word, waiter) == Verdict::Granted {
             semaphore.release(Held::taken(self.need));
         }
@@ -600,7 +594,7 @@ impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
     #[inline]
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter.take() {
-            self.cancel(waiter);
+            self.cancel(waiter, Outcome::Cancelled);
         }
     }
 }

@@ -44,7 +44,10 @@ struct Counts([AtomicU64; OUTCOMES]);
 
 impl Counts {
     fn add_one(&self, outcome: Outcome) {
-        self.0[outcome as usize].fetch_add(1, Relaxed);
+        // What is withdrawn is not counted.
+        if let Some(count) = self.0.get(outcome as usize) {
+            count.fetch_add(1, Relaxed);
+        }
     }
 }
 
@@ -179,14 +182,6 @@ impl Counters {
         // Or a callback that takes an interval would wait for this.
         drop(copy);
         self.waiting.ends(begun, now, queue);
-    }
-
-    /// A request that began to wait at `since` does not any more, and counts as nothing.
-    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-    pub(super) fn forget(&self, since: Since, queue: &Queue) {
-        if let Some(begun) = since.nanos() {
-            self.waiting.ends(begun, self.nanos(), queue);
-        }
     }
 
     /// A permit is handed out. If it is timed, its start.

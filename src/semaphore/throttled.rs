@@ -67,15 +67,10 @@ permit!(SemaphorePermit<'a>, &'a Semaphore);
 permit!(OwnedSemaphorePermit, Arc<Semaphore>);
 
 impl<S: Deref<Target = Semaphore>> Attempt<S> {
-    /// The library asked on its own account, and does not need it any more: it waits no
-    /// longer, and counts as nothing.
+    /// The library asked on its own account, and does not need it any more.
     pub(crate) fn withdraw(&mut self) {
-        if let (Some(waiter), Some(semaphore)) = (self.waiter.take(), &self.semaphore) {
-            #[cfg(feature = "stats")]
-            if let Some(counters) = semaphore.optional.counters() {
-                counters.forget(self.since, &semaphore.queue);
-            }
-            self.leave(waiter);
+        if let Some(waiter) = self.waiter.take() {
+            self.cancel(waiter, Outcome::Withdrawn);
         }
     }
 
