@@ -11,7 +11,7 @@ use rayon::iter::{
 };
 
 use super::{
-    call::{Call, attend},
+    call::{Call, Scoped},
     leaf::{Leaves, Piece, Weigh},
     source::Source,
     wait::Wait,
@@ -460,18 +460,18 @@ impl<I: ParallelIterator, S: Source> ParallelIterator for Driven<'_, I, S> {
         let (items, weigh) = (self.items, self.weigh);
         // In place: a caller that is no worker waits by itself.
         let driven = rayon::in_place_scope(|scope| {
+            let scoped = Scoped { call: &call, scope };
             // A panic comes through when the others are done, as in a `join`.
             let driven = catch_unwind(AssertUnwindSafe(|| {
                 items.drive_unindexed(Leaves {
-                    call: &call,
-                    scope,
+                    scoped: &scoped,
                     weigh,
                     results,
                     at_the_source: &at_the_source,
                     is_indexed: false,
                 })
             }));
-            attend(&call, scope, Wait::new(), call.number, || false);
+            scoped.attend(Wait::new(), call.number, || false);
             driven
         });
         let pieces = driven.unwrap_or_else(|panic| resume_unwind(panic));

@@ -8,13 +8,10 @@ use std::{
     vec,
 };
 
-use rayon::{
-    Scope,
-    iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer},
-};
+use rayon::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 
 use super::{
-    call::{Call, Grant, Job, Tend, Work, attend, help, tend},
+    call::{Call, Grant, Job, Scoped, Tend, Work},
     frames,
     parker::locked,
     source::{Permit, Source},
@@ -88,8 +85,7 @@ fn gather<R, D: Reducer<R>>(pieces: Vec<Piece<R>>, reducer: impl Fn() -> D) -> V
 
 /// Takes the items in.
 pub(super) struct Leaves<'a, 's, S: Source, T, C: Consumer<T>> {
-    pub(super) call: &'a Arc<Call<S, Batch<T, C>>>,
-    pub(super) scope: &'a Scope<'s>,
+    pub(super) scoped: &'a Scoped<'a, 's, S, Batch<T, C>>,
     /// `None` if each weighs one.
     pub(super) weigh: Option<Weigh<'a, T>>,
     /// Runs the items, and takes the results.
@@ -134,7 +130,7 @@ where
     }
 
     fn full(&self) -> bool {
-        self.results.full() || self.call.is_over()
+        self.results.full() || self.scoped.call.is_over()
     }
 }
 
@@ -212,11 +208,11 @@ where
     /// aside counts itself in later. So of two that go to the source one sees both.
     fn read_on(&mut self, looks_every: Option<Duration>) {
         let Leaves {
-            call,
-            scope,
+            scoped,
             at_the_source,
             ..
         } = self.leaves;
+        let call = scoped.call;
         while !self.leaves.is_indexed && !self.full() {
             let others = at_the_source.fetch_add(1, Relaxed);
             self.reads = Some(AtTheSource(at_the_source));
@@ -227,20 +223,17 @@ where
             }
             self.reads = None;
             let wait = Wait::looking_every(looks_every);
-            attend(call, scope, wait, call.number, || {
-                at_the_source.load(Relaxed) == 0
-            });
+            scoped.attend(wait, call.number, || at_the_source.load(Relaxed) == 0);
         }
     }
 
     /// Runs what was taken, or sets it aside.
     fn settle(&mut self) {
-        let Leaves {
-            call, scope, weigh, ..
-        } = self.leaves;
+        let Leaves { scoped, weigh, .. } = self.leaves;
+        let call = scoped.call;
         if self.is_worker && call.queue.len() > 0 {
             // That came before. In place, since nobody else might be there to do it.
-            help(call, scope, None);
+            scoped.help(None);
         }
         let mut ran = self.taken.len();
         while let Some(item) = self.taken.first() {
@@ -269,15 +262,21 @@ where
 
     /// Runs what was taken, as much of it as the grant is good for.
     fn run(&mut self, grant: Grant<S::Permit>) {
-        let Leaves { call, scope, .. } = self.leaves;
-        let _tend = Tend { call, scope };
+        let Leaves { scoped, .. } = self.leaves;
+        let _tend = Tend(scoped);
         let grant = grant;
         let results = &self.leaves.results;
         let running = self.running.take();
         let folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
         // Whatever is not taken out here is dropped if `f` panics.
         let mut items = self.taken.drain(..);
-        let (folder, _) = run_all(call, &grant, &mut items, self.pace.look_every(), folder);
+        let (folder, _) = run_all(
+            scoped.call,
+            &grant,
+            &mut items,
+            self.pace.look_every(),
+            folder,
+        );
         let left: Vec<T> = items.collect();
         self.taken.extend(left);
         self.full = folder.full();
@@ -290,10 +289,7 @@ where
     /// The same without a grant, for all that was taken.
     fn set_aside(&mut self, weight: u32) {
         let Leaves {
-            call,
-            scope,
-            results,
-            ..
+            scoped, results, ..
         } = &self.leaves;
         if let Some(folder) = self.running.take() {
             self.pieces.push(Piece::Done(folder.complete()));
@@ -310,8 +306,8 @@ where
             items: mem::take(&mut self.taken).into_iter(),
             consumer: results.split_off_left(),
         };
-        call.queue.push(weight, 0, batch);
-        tend(call, scope);
+        scoped.call.queue.push(weight, 0, batch);
+        scoped.tend();
     }
 }
 
@@ -399,13 +395,14 @@ where
 {
     /// A panic goes to the scope: whoever runs this has items of its own, which have nothing
     /// to do with it.
-    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, grant: Grant<S::Permit>) {
+    fn work(scoped: &Scoped<'_, 's, S, Self>, grant: Grant<S::Permit>) {
+        let call = scoped.call;
         let mut pace = Pace::new(true);
         while let Some((need, batch)) = call.queue.take(pace.items, |need| grant.fits(need)) {
             let (len, look_every) = (batch.len(), pace.look_every());
             let run = || batch.run(call, &grant, need, look_every);
             let goes_on = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-                scope.spawn(|_| resume_unwind(panic));
+                scoped.scope.spawn(|_| resume_unwind(panic));
                 call.goes_on(&grant)
             });
             if !goes_on {
@@ -413,7 +410,7 @@ where
             }
             pace.done(len);
             // More permits may have come free.
-            tend(call, scope);
+            scoped.tend();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{cell::Cell, fmt, sync::Arc};
 use rayon::Scope;
 
 use super::{
-    call::{self, Call, Grant, Work, hire, tend},
+    call::{self, Call, Grant, Scoped, Work},
     frames,
     source::Source,
     throttle::{Throttle, ThrottlePermit},
@@ -226,7 +226,8 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
         }
         let number = frames::number_call();
         self.call.queue.push(n, number, Box::new(job));
-        tend(&self.call, scope);
+        let call = &self.call;
+        Scoped { call, scope }.tend();
         Ok(())
     }
 }
@@ -255,7 +256,8 @@ impl<'scope, S: Source + 'scope> fmt::Debug for ScopeThrottle<'scope, S> {
 impl call::Job for Job<'_> {}
 
 impl<'s, S: Source + 's> Work<'s, S> for Job<'s> {
-    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, grant: Grant<S::Permit>) {
+    fn work(scoped: &Scoped<'_, 's, S, Self>, grant: Grant<S::Permit>) {
+        let call = scoped.call;
         let Some((need, job)) = call.queue.take(1, |need| grant.fits(need)) else {
             return;
         };
@@ -265,9 +267,9 @@ impl<'s, S: Source + 's> Work<'s, S> for Job<'s> {
             let grant = grant.take();
             let has_next = |grant: &Grant<_>| call.queue.len() > 0 && call.goes_on(grant);
             if let Some(permit) = grant.filter(has_next).and_then(Grant::into_own) {
-                hire(call, scope, &mut call.duty(), Some(permit));
+                scoped.hire(&mut call.duty(), Some(permit));
             }
         };
-        job(scope, ThrottlePermit::new(&give_back, need));
+        job(scoped.scope, ThrottlePermit::new(&give_back, need));
     }
 }
