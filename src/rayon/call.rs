@@ -89,8 +89,7 @@ impl<J: Job> Queue<J> {
             if job.is_wanted() {
                 return Some((*need, *number));
             }
-            // ORDERING: as in `add`.
-            self.len.fetch_sub(job.len(), Release);
+            self.len.fetch_sub(job.len(), Relaxed);
             let unwanted = jobs.pop_front();
             drop(jobs);
             drop(unwanted);
