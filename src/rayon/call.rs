@@ -366,15 +366,12 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Scoped<'_, 's, S, J> {
         // ORDERING: pairs with itself: of one who has added jobs and finds no permits, and
         // one who has given permits back and finds no jobs, one sees the other.
         fence(SeqCst);
-        if call.queue.len() == 0 {
-            return;
-        }
-        if call.is_over() {
-            return call.queue.clear();
-        }
         let Some((need, _)) = call.queue.next() else {
             return;
         };
+        if call.is_over() {
+            return call.queue.clear();
+        }
         let free = call.source.available() / need.max(1) as usize;
         let mut duty = call.duty();
         let waits = usize::from(!call.returns && duty.keeper.is_none());
@@ -407,20 +404,18 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Scoped<'_, 's, S, J> {
 
     /// Runs what is set aside, under `grant` and whatever else there is. Waits for more on
     /// behalf of a scope, if nobody does.
-    pub(super) fn help(&self, grant: Option<Grant<S::Permit>>) {
+    pub(super) fn help(&self, mut grant: Option<Grant<S::Permit>>) {
         let call = self.call;
         // What lies beneath cannot go on before a helper of a scope has ended.
         let number = match call.returns {
             true => call.number,
             false => frames::number_call(),
         };
-        if let Some(grant) = grant {
-            J::work(self, grant);
-        }
-        while let Some((need, own)) = call.queue.next() {
-            let Some(grant) = call.admit(need, number.max(own)) else {
-                break;
-            };
+        let admit = || {
+            let (need, own) = call.queue.next()?;
+            call.admit(need, number.max(own))
+        };
+        while let Some(grant) = grant.take().or_else(admit) {
             J::work(self, grant);
         }
         if !call.returns && call.queue.len() > 0 {

@@ -262,21 +262,15 @@ where
 
     /// Runs what was taken, as much of it as the grant is good for.
     fn run(&mut self, grant: Grant<S::Permit>) {
-        let Leaves { scoped, .. } = self.leaves;
+        let scoped = self.leaves.scoped;
         let _tend = Tend(scoped);
         let grant = grant;
-        let results = &self.leaves.results;
-        let running = self.running.take();
+        let (results, running) = (&self.leaves.results, self.running.take());
         let folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
         // Whatever is not taken out here is dropped if `f` panics.
         let mut items = self.taken.drain(..);
-        let (folder, _) = run_all(
-            scoped.call,
-            &grant,
-            &mut items,
-            self.pace.look_every(),
-            folder,
-        );
+        let look_every = self.pace.look_every();
+        let (folder, _) = run_all(scoped.call, &grant, &mut items, look_every, folder);
         let left: Vec<T> = items.collect();
         self.taken.extend(left);
         self.full = folder.full();

@@ -106,11 +106,10 @@ impl Wait {
     }
 
     fn is_due(&mut self) -> bool {
-        let now = Instant::now();
-        let is_due = |every| now.duration_since(self.looked) >= every;
+        let is_due = |every| self.looked.elapsed() >= every;
         let is_due = self.every.is_some_and(is_due);
         if is_due {
-            self.looked = now;
+            self.looked = Instant::now();
         }
         is_due
     }
