@@ -39,7 +39,7 @@ pub(super) const PATIENCE: Duration = if cfg!(dynaphore_shuttle) {
 /// The longest nap.
 const NAP: Duration = Duration::from_millis(1);
 
-/// Other workers are asked to look at growing intervals, up to so many naps.
+/// Other workers are asked to look at growing intervals, up to so many naps if they do.
 const RARE: u32 = 32;
 
 /// How often other jobs are looked for by one who has a reason not to.

@@ -1,6 +1,7 @@
 //! What throttled rayon jobs ask of a semaphore that other callers cannot: permits ahead of
-//! the line, for jobs whose callers have permits already (`rayon/call.rs`), and a quick look
-//! at whether a holder may go on.
+//! the line, for jobs whose callers have permits already (`rayon/call.rs`), a place in line
+//! that is given up unnoticed or keeps nothing alive, and a quick look at whether a holder may
+//! go on.
 
 use std::{ops::Deref, sync::Arc};
 
