@@ -266,8 +266,10 @@ fn a_panic_lets_the_next_in_while_none_comes() {
         thread::scope(|scope| {
             let call = || pool(3).install(|| call(Form::ForEach, receiver, semaphore, visit));
             let called = scope.spawn(call);
-            // Each worker has one.
-            (0..3).for_each(|item| sender.send(item).unwrap());
+            // Each worker has one, and these two have the permits.
+            (0..2).for_each(|item| sender.send(item).unwrap());
+            until(|| semaphore.active() == 2);
+            sender.send(2).unwrap();
             // There is one leaf more than workers. It is begun now, and sees to the last.
             first.store(true, SeqCst);
             until(|| done.load(SeqCst) == 1);
@@ -346,6 +348,7 @@ fn a_call_that_wants_no_more_items_returns() {
             let call = || items().throttle_map_collect::<Result<Vec<_>, _>, _, _>(semaphore, visit);
             let called = scope.spawn(|| pool(2).install(call));
             sender.send(0).unwrap();
+            until(|| semaphore.active() == 1);
             sender.send(1).unwrap();
             // As this is taken, the other has been set aside.
             sender.send(2).unwrap();
