@@ -10,7 +10,7 @@ use super::{
     source::Source,
     throttle::{Throttle, ThrottlePermit},
 };
-use crate::{AcquireError, Semaphore, semaphore::checked};
+use crate::{AcquireError, Semaphore};
 
 /// Spawns jobs in a [`rayon::Scope`] that run when they have their permits, and
 /// may borrow what outlives the scope.
@@ -217,7 +217,10 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     where
         F: FnOnce(&Scope<'scope>, ThrottlePermit<'_>) + Send + 'scope,
     {
-        let n = checked(n as usize);
+        assert!(
+            n as usize <= Semaphore::MAX_PERMITS,
+            "a job may not need more than MAX_PERMITS permits (2147483647)"
+        );
         if let Some(error) = self.would_refuse(n) {
             return Err(error);
         }
