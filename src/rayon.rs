@@ -15,9 +15,9 @@
 //!    by 1 it waits, in the end, for a call that waits for permits and is younger than the
 //!    item. That one is no younger than ours, so our call is younger than the item, and may
 //!    use its permits. The same goes for a granted request, which counts as suspended.
-//! 3. *It finds them.* The thread that they lie on is doing something on top, and will come to
-//!    wait in rayon, which runs the broadcasts of `wait`, or here. What one item has too
-//!    little of comes from over max.
+//! 3. *It finds them.* The thread that they lie on is a worker: no other runs items. It is
+//!    doing something on top, and will come to wait in rayon, which runs the broadcasts of
+//!    `wait`, or here. What one item has too little of comes from over max.
 //! 4. So some call ends, and the next is the youngest.
 //!
 //! Nothing that was set aside is left alone: whoever adds a job calls `tend` *afterwards*,

@@ -68,7 +68,7 @@
 //! Calls that wait lie on a worker's stack, one upon the other, since each looks for other
 //! jobs. Beyond 32 of them on one stack the next looks only every 2, 4, 8, ...
 //! milliseconds, so that the depth is bounded by the logarithm of the time. A caller that is
-//! no worker waits by itself.
+//! no worker waits by itself, and runs no item.
 //!
 //! A spawned job that waits is dropped with the last handle on its semaphore, keyed or not:
 //! nobody is left who could let it in.

@@ -39,10 +39,8 @@ use crate::{
 /// What throttles by a key is turned away where any other request for that key
 /// would be: [`Closed`](KeyedAcquireError::Closed),
 /// [`TooManyKeys`](KeyedAcquireError::TooManyKeys) or
-/// [`TooManyWaiters`](KeyedAcquireError::TooManyWaiters). A call that runs items
-/// already goes on with the permits that it has, and asks again when it has none
-/// left. Of too many waiters a call on a worker is told after three seconds: if what holds the
-/// permits waits for this call, it shares them by then.
+/// [`TooManyWaiters`](KeyedAcquireError::TooManyWaiters), a call
+/// [somewhat later](crate::throttle::Throttled#errors).
 ///
 /// # Examples
 ///

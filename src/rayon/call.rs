@@ -43,6 +43,11 @@ pub(super) trait Job: Send + Sized {
     fn split_off(&mut self, _n: usize) -> Option<Self> {
         None
     }
+
+    /// Does anybody still want what comes of it?
+    fn is_wanted(&self) -> bool {
+        true
+    }
 }
 
 /// The jobs, each with the permits that it needs and the number of the call that it
@@ -51,15 +56,6 @@ pub(super) trait Job: Send + Sized {
 pub(super) struct Queue<J> {
     jobs: Mutex<VecDeque<(u32, u64, J)>>,
     len: AtomicUsize,
-}
-
-impl<J> Default for Queue<J> {
-    fn default() -> Self {
-        Self {
-            jobs: Mutex::default(),
-            len: AtomicUsize::new(0),
-        }
-    }
 }
 
 impl<J: Job> Queue<J> {
@@ -85,14 +81,20 @@ impl<J: Job> Queue<J> {
         jobs
     }
 
-    /// What the next one needs, and its number.
+    /// What the next one needs that is wanted, and its number.
     pub(super) fn next(&self) -> Option<(u32, u64)> {
-        if self.len() == 0 {
-            return None;
+        while self.len() > 0 {
+            let mut jobs = locked(&self.jobs);
+            let (need, number, job) = jobs.front()?;
+            if job.is_wanted() {
+                return Some((*need, *number));
+            }
+            self.len.fetch_sub(job.len(), Relaxed);
+            let unwanted = jobs.pop_front();
+            drop(jobs);
+            drop(unwanted);
         }
-        locked(&self.jobs)
-            .front()
-            .map(|&(need, number, _)| (need, number))
+        None
     }
 
     /// Takes up to `most` of the next ones, with what each needs, if `fits` says yes to that.
@@ -129,7 +131,7 @@ impl<J: Job> Queue<J> {
 /// How jobs are run.
 pub(super) trait Work<'s, S: Source + 's>: Job + 's {
     /// Runs what was set aside, as much as the grant is good for.
-    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, grant: Grant<S::Permit>);
+    fn work(scoped: &Scoped<'_, 's, S, Self>, grant: Grant<S::Permit>);
 }
 
 /// What the jobs of one call or scope share.
@@ -246,7 +248,10 @@ impl<S: Source, J: Job> Call<S, J> {
     pub(super) fn new(source: S, returns: bool) -> Self {
         Self {
             source,
-            queue: Queue::default(),
+            queue: Queue {
+                jobs: Mutex::default(),
+                len: AtomicUsize::new(0),
+            },
             number: frames::number_call(),
             is_nested: !frames::are_none(),
             returns,
@@ -265,8 +270,7 @@ impl<S: Source, J: Job> Call<S, J> {
         match self.source.take(n) {
             Ok(permit) => permit.map(Grant::new),
             Err(error) => {
-                // The scope has to be told: whoever waits for it will be.
-                if self.returns {
+                if self.ends_by(error) {
                     self.end(error);
                 }
                 None
@@ -290,7 +294,7 @@ impl<S: Source, J: Job> Call<S, J> {
     pub(super) fn goes_on(&self, grant: &Grant<S::Permit>) -> bool {
         if let Some(permit) = grant.own() {
             let semaphore = permit.semaphore();
-            return semaphore.is_calm() || !semaphore.is_pressed(self.asking());
+            return semaphore.is_calm() || !semaphore.is_pressed(self.asking.load(Relaxed));
         }
         let is_own = |here: &Borrowed| here.is_request_of(self.number);
         if grant.here.as_ref().is_some_and(is_own) && self.is_over_max() {
@@ -309,8 +313,10 @@ impl<S: Source, J: Job> Call<S, J> {
         self.source.now().excess() > 0
     }
 
-    pub(super) fn asking(&self) -> usize {
-        self.asking.load(Relaxed)
+    /// A call returns with the error. A scope has nobody to tell, and goes on as long as
+    /// anything can be had; that the semaphore was closed is no surprise.
+    fn ends_by(&self, error: S::Error) -> bool {
+        self.returns || error == AcquireError::Closed.into()
     }
 
     /// Nothing is begun any more, since whoever asks is turned away.
@@ -345,94 +351,139 @@ impl<S: Source, J: Job> Call<S, J> {
     }
 }
 
-/// Has helpers come for what is set aside: one for each that finds its permits, and one
-/// that waits, if the call does not do so itself. Called after every addition, and by
-/// everybody who stops running jobs.
-pub(super) fn tend<'s, S: Source + 's, J: Work<'s, S>>(call: &Arc<Call<S, J>>, scope: &Scope<'s>) {
-    // ORDERING: pairs with itself: of one who has added jobs and finds no permits, and
-    // one who has given permits back and finds no jobs, one sees the other.
-    fence(SeqCst);
-    if call.queue.len() == 0 {
-        return;
+/// A call or scope, and where its helpers are spawned.
+pub(super) struct Scoped<'a, 's, S: Source, J> {
+    pub(super) call: &'a Arc<Call<S, J>>,
+    pub(super) scope: &'a Scope<'s>,
+}
+
+impl<'s, S: Source + 's, J: Work<'s, S>> Scoped<'_, 's, S, J> {
+    /// Has helpers come for what is set aside: one for each that finds its permits, and one
+    /// that waits, if the call does not do so itself. Called after every addition, and by
+    /// everybody who stops running jobs.
+    pub(super) fn tend(&self) {
+        let call = self.call;
+        // ORDERING: pairs with itself: of one who has added jobs and finds no permits, and
+        // one who has given permits back and finds no jobs, one sees the other.
+        fence(SeqCst);
+        let Some((need, _)) = call.queue.next() else {
+            return;
+        };
+        if call.is_over() {
+            return call.queue.clear();
+        }
+        let free = call.source.available() / need.max(1) as usize;
+        let mut duty = call.duty();
+        let waits = usize::from(!call.returns && duty.keeper.is_none());
+        let wanted = free.max(waits).min(call.queue.len());
+        // A scope that is filled from outside may be in any pool.
+        let workers = if call.returns || rayon::current_thread_index().is_some() {
+            rayon::current_num_threads()
+        } else {
+            usize::MAX
+        };
+        while duty.coming < wanted && (duty.helpers < workers || duty.coming < waits) {
+            self.hire(&mut duty, None);
+        }
     }
-    if call.is_over() {
-        return call.queue.clear();
+
+    /// Spawns a helper, with permits or to take some when it begins.
+    pub(super) fn hire(&self, duty: &mut Duty, permit: Option<S::Permit>) {
+        duty.coming += 1;
+        duty.helpers += 1;
+        let call = Arc::clone(self.call);
+        self.scope.spawn(move |scope| {
+            let call = &call;
+            let scoped = Scoped { call, scope };
+            let _tend = Tend(&scoped);
+            let _shift = Shift(call);
+            call.duty().coming -= 1;
+            scoped.help(permit.map(Grant::new));
+        });
     }
-    let Some((need, _)) = call.queue.next() else {
-        return;
-    };
-    let free = call.source.available() / need.max(1) as usize;
-    let mut duty = call.duty();
-    let waits = usize::from(!call.returns && duty.keeper.is_none());
-    let wanted = free.max(waits).min(call.queue.len());
-    let workers =
-        rayon::current_thread_index().map_or(usize::MAX, |_| rayon::current_num_threads());
-    while duty.coming < wanted && (duty.helpers < workers || duty.coming < waits) {
-        hire(call, scope, &mut duty, None);
+
+    /// Runs what is set aside, under `grant` and whatever else there is. Waits for more on
+    /// behalf of a scope, if nobody does.
+    pub(super) fn help(&self, mut grant: Option<Grant<S::Permit>>) {
+        let call = self.call;
+        // What lies beneath cannot go on before a helper of a scope has ended.
+        let number = match call.returns {
+            true => call.number,
+            false => frames::number_call(),
+        };
+        let admit = || {
+            let (need, own) = call.queue.next()?;
+            call.admit(need, number.max(own))
+        };
+        while let Some(grant) = grant.take().or_else(admit) {
+            J::work(self, grant);
+        }
+        if !call.returns && call.queue.len() > 0 {
+            self.attend(Wait::new(), number, || false);
+        }
+    }
+
+    /// Waits on behalf of the call, as number `number`, until nothing is set aside any more
+    /// (and, if the call is to return, no helper is left), or until `stop`. If somebody does
+    /// so already, returns at once.
+    pub(super) fn attend(&self, wait: Wait, number: u64, stop: impl Fn() -> bool) {
+        let call = self.call;
+        {
+            let mut duty = call.duty();
+            if duty.keeper.is_some() {
+                return;
+            }
+            duty.keeper = Some(Arc::clone(&wait.parker));
+        }
+        let mut keeper = Keeper {
+            scoped: self,
+            wait,
+            request: None,
+            since: None,
+        };
+        loop {
+            let next = call.queue.next().filter(|_| !call.is_over());
+            if let Some((need, own)) = next {
+                if stop() {
+                    return;
+                }
+                keeper.wait_for(need, number.max(own));
+                continue;
+            }
+            keeper.has_nothing_to_ask_for();
+            if call.is_over() {
+                call.queue.clear();
+            }
+            if !call.returns || stop() || !call.is_pending() {
+                return;
+            }
+            if !keeper.wait.look() {
+                keeper.wait.nap();
+            }
+        }
     }
 }
 
-/// Spawns a helper, with permits or to take some when it begins.
-pub(super) fn hire<'s, S: Source + 's, J: Work<'s, S>>(
-    call: &Arc<Call<S, J>>,
-    scope: &Scope<'s>,
-    duty: &mut Duty,
-    permit: Option<S::Permit>,
-) {
-    duty.coming += 1;
-    duty.helpers += 1;
-    let call = Arc::clone(call);
-    scope.spawn(move |scope| {
-        // Dropped last, after the permits have gone back, also by a panic.
-        let shift = Shift { call: &call, scope };
-        call.duty().coming -= 1;
-        help(&call, scope, permit.map(Grant::new));
-        drop(shift);
-    });
+/// Has helpers come when it is dropped: who stops running jobs has one, declared before all
+/// that holds permits, so that a panic is no exception.
+pub(super) struct Tend<'a, 's, S: Source + 's, J: Work<'s, S>>(pub(super) &'a Scoped<'a, 's, S, J>);
+
+impl<'s, S: Source + 's, J: Work<'s, S>> Drop for Tend<'_, 's, S, J> {
+    fn drop(&mut self) {
+        self.0.tend();
+    }
 }
 
 /// The time from a helper's beginning to its end.
-struct Shift<'a, 's, S: Source + 's, J: Work<'s, S>> {
-    call: &'a Arc<Call<S, J>>,
-    scope: &'a Scope<'s>,
-}
+struct Shift<'a, S: Source, J: Job>(&'a Call<S, J>);
 
-impl<'s, S: Source + 's, J: Work<'s, S>> Drop for Shift<'_, 's, S, J> {
+impl<S: Source, J: Job> Drop for Shift<'_, S, J> {
     fn drop(&mut self) {
-        {
-            let mut duty = self.call.duty();
-            duty.helpers -= 1;
-            if let Some(keeper) = &duty.keeper {
-                keeper.unpark();
-            }
+        let mut duty = self.0.duty();
+        duty.helpers -= 1;
+        if let Some(keeper) = &duty.keeper {
+            keeper.unpark();
         }
-        tend(self.call, self.scope);
-    }
-}
-
-/// Runs what is set aside, under `grant` and whatever else there is. Waits for more on
-/// behalf of a scope, if nobody does.
-pub(super) fn help<'s, S: Source + 's, J: Work<'s, S>>(
-    call: &Arc<Call<S, J>>,
-    scope: &Scope<'s>,
-    grant: Option<Grant<S::Permit>>,
-) {
-    // What lies beneath cannot go on before a helper of a scope has ended.
-    let number = match call.returns {
-        true => call.number,
-        false => frames::number_call(),
-    };
-    if let Some(grant) = grant {
-        J::work(call, scope, grant);
-    }
-    while let Some((need, own)) = call.queue.next() {
-        let Some(grant) = call.admit(need, number.max(own)) else {
-            break;
-        };
-        J::work(call, scope, grant);
-    }
-    if !call.returns && call.queue.len() > 0 {
-        attend(call, scope, Wait::new(), number, || false);
     }
 }
 
@@ -451,58 +502,11 @@ impl<S: Source> Drop for Request<S> {
 
 /// The one who waits on behalf of a call.
 struct Keeper<'a, 's, S: Source + 's, J: Work<'s, S>> {
-    call: &'a Arc<Call<S, J>>,
-    scope: &'a Scope<'s>,
+    scoped: &'a Scoped<'a, 's, S, J>,
     wait: Wait,
     request: Option<Request<S>>,
     /// Since when it has waited for the same.
     since: Option<Instant>,
-}
-
-/// Waits on behalf of the call, as number `number`, until nothing is set aside any more
-/// (and, if the call is to return, no helper is left), or until `stop`. If somebody does
-/// so already, returns at once.
-pub(super) fn attend<'s, S: Source + 's, J: Work<'s, S>>(
-    call: &Arc<Call<S, J>>,
-    scope: &Scope<'s>,
-    wait: Wait,
-    number: u64,
-    stop: impl Fn() -> bool,
-) {
-    {
-        let mut duty = call.duty();
-        if duty.keeper.is_some() {
-            return;
-        }
-        duty.keeper = Some(Arc::clone(&wait.parker));
-    }
-    let mut keeper = Keeper {
-        call,
-        scope,
-        wait,
-        request: None,
-        since: None,
-    };
-    loop {
-        let next = call.queue.next().filter(|_| !call.is_over());
-        if let Some((need, own)) = next {
-            if stop() {
-                return;
-            }
-            keeper.wait_for(need, number.max(own));
-            continue;
-        }
-        keeper.has_nothing_to_ask_for();
-        if call.is_over() {
-            call.queue.clear();
-        }
-        if !call.returns || stop() || !call.is_pending() {
-            return;
-        }
-        if !keeper.wait.look() {
-            keeper.wait.nap();
-        }
-    }
 }
 
 impl<'s, S: Source + 's, J: Work<'s, S>> Drop for Keeper<'_, 's, S, J> {
@@ -510,55 +514,48 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Drop for Keeper<'_, 's, S, J> {
         self.has_nothing_to_ask_for();
         // Whoever has added a job before this has counted on this keeper: each of those
         // who call `attend` calls `tend` afterwards, or `attend` again.
-        self.call.duty().keeper = None;
+        self.scoped.call.duty().keeper = None;
     }
 }
 
 impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
     fn has_nothing_to_ask_for(&mut self) {
-        (self.request, self.since) = (None, None);
-        self.call.asking.store(0, Relaxed);
+        self.leave_line();
+        self.since = None;
+    }
+
+    fn leave_line(&mut self) {
+        self.request = None;
+        self.scoped.call.asking.store(0, Relaxed);
     }
 
     /// Waits a while for `need` permits, and runs what is set aside if it gets them.
     fn wait_for(&mut self, need: u32, number: u64) {
-        let call = self.call;
+        let scoped = self.scoped;
         if let Some(grant) = self.permits(need, number) {
             self.has_nothing_to_ask_for();
             self.wait.begin_again();
             // There may be more.
-            tend(call, self.scope);
+            scoped.tend();
             if self.wait.is_worker {
-                J::work(call, self.scope, grant);
+                J::work(scoped, grant);
             } else {
-                hire(call, self.scope, &mut call.duty(), grant.into_own());
+                scoped.hire(&mut scoped.call.duty(), grant.into_own());
             }
         }
     }
 
     fn permits(&mut self, need: u32, number: u64) -> Option<Grant<S::Permit>> {
-        let (call, is_worker) = (self.call, self.wait.is_worker);
-        if let Some(grant) = call.beneath(need, number).filter(|_| is_worker) {
+        let (call, is_worker) = (self.scoped.call, self.wait.is_worker);
+        let beneath = call.beneath(need, number);
+        if let Some(grant) = beneath.or_else(|| self.ask(need)) {
             return Some(grant);
         }
-        if let Some(permit) = self.ask(need) {
-            return Some(Grant::new(permit));
-        }
-        if !call.source.hands_over() {
-            // Nobody would use what it is woken for while it runs another job.
-            self.request = None;
-        }
-        let found = {
-            let _suspended = self.request.as_ref().map(|Request { awaited, .. }| {
-                Entered::waiting(call.source.id(), number, need, awaited, Some(call.number))
-            });
-            self.wait.look()
-        };
-        if found {
+        if is_worker && self.looks(need, number) {
             return None;
         }
-        if let Some(permit) = self.ask(need) {
-            return Some(Grant::new(permit));
+        if let Some(grant) = self.ask(need) {
+            return Some(grant);
         }
         let now = Instant::now();
         let waited = now.duration_since(*self.since.get_or_insert(now));
@@ -587,10 +584,35 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
         Grant::shared(source, need, here, Some(loan), over)
     }
 
+    /// Has it found something else to do? What it has asked for may be used there.
+    fn looks(&mut self, need: u32, number: u64) -> bool {
+        let source = &self.scoped.call.source;
+        if !source.hands_over() {
+            // Nobody would use what it is woken for meanwhile. So it gives up its place, and
+            // looks seldom.
+            if !self.wait.may_find() {
+                return false;
+            }
+            self.leave_line();
+        }
+        let _suspended = self.request.as_ref().map(|Request { awaited, .. }| {
+            Entered::waiting(
+                source.id(),
+                number,
+                need,
+                awaited,
+                Some(self.scoped.call.number),
+            )
+        });
+        self.wait.look()
+    }
+
     /// Stands in line for `need` permits.
-    fn ask(&mut self, need: u32) -> Option<S::Permit> {
-        let call = self.call;
-        self.request.take_if(|request| request.need != need);
+    fn ask(&mut self, need: u32) -> Option<Grant<S::Permit>> {
+        let call = self.scoped.call;
+        if self.request.as_ref().is_some_and(|of| of.need != need) {
+            self.leave_line();
+        }
         if self.request.is_none() && self.since.is_some() {
             // It has asked before. To be refused again and again is not to ask again.
             let refused = call.source.would_refuse(need);
@@ -607,10 +629,9 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
         call.asking.store(1, Relaxed);
         let waker = Waker::from(Arc::clone(&request.awaited));
         match request.ask.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(Ok(permit)) => return Some(permit),
+            Poll::Ready(Ok(permit)) => return Some(Grant::new(permit)),
             Poll::Ready(Err(error)) => {
-                self.request = None;
-                call.asking.store(0, Relaxed);
+                self.leave_line();
                 self.is_refused(error);
             }
             Poll::Pending => {}
@@ -620,37 +641,33 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
 
     /// There is no place in line. Whoever is refused one for want of room can still share.
     fn is_refused(&mut self, error: S::Error) {
-        let call = self.call;
+        let call = self.scoped.call;
+        if !call.returns && error == AcquireError::Overdue.into() {
+            // A scope has nobody to tell: it asks again.
+            return;
+        }
         let is_late = self.since.get_or_insert_with(Instant::now).elapsed() >= HOPE;
         let now = call.source.now();
-        if !self.wait.is_worker || is_late || now.active == 0 || now.closed {
-            turn_away(call, self.scope, error);
+        if self.wait.is_worker && !is_late && now.active > 0 && !now.closed {
+            return;
         }
+        if call.ends_by(error) {
+            return call.end(error);
+        }
+        // Nobody runs the jobs, and there is no place to wait.
+        call.queue.clear();
+        let panic = move |_: &Scope<'s>| panic!("throttled jobs were turned away: {error}");
+        self.scoped.scope.spawn(panic);
     }
 
     /// After a long wait: under what is suspended beneath, and the rest over max. Or, in a
     /// nested call, under what is free, ahead of who waits for what is suspended.
     fn over_max(&self, need: u32, number: u64) -> Option<Grant<S::Permit>> {
-        let source = &self.call.source;
+        let source = &self.scoped.call.source;
         if let Some(borrowed) = frames::borrow(source.id(), number, need, None) {
             return Grant::shared(source, need, Some(borrowed), None, true);
         }
         let ahead = || source.ahead(need, false).map(Grant::new);
-        self.call.is_nested.then(ahead)?
+        self.scoped.call.is_nested.then(ahead)?
     }
-}
-
-/// Nobody runs the jobs, and there is no place to wait for permits. A call that returns
-/// does so with the error; a scope panics with it, since it has nobody else to tell. That
-/// the semaphore was closed is no surprise.
-fn turn_away<'s, S: Source + 's, J: Work<'s, S>>(
-    call: &Arc<Call<S, J>>,
-    scope: &Scope<'s>,
-    error: S::Error,
-) {
-    if call.returns || error == AcquireError::Closed.into() {
-        return call.end(error);
-    }
-    call.queue.clear();
-    scope.spawn(move |_| panic!("throttled jobs were turned away: {error}"));
 }

@@ -11,7 +11,7 @@ use rayon::iter::{
 };
 
 use super::{
-    call::{Call, attend},
+    call::{Call, Scoped},
     leaf::{Leaves, Piece, Weigh},
     source::Source,
     wait::Wait,
@@ -59,6 +59,13 @@ use crate::{AcquireError, Semaphore, sync::AtomicUsize};
 /// fetched several at a time, as many as take that long and 2048 at most, with a look
 /// after each that is run, or after 32 that take less than 80 nanoseconds together.)
 ///
+/// Where whoever is woken in line has no permit yet (under any
+/// [fairness](crate::Builder::fairness) but `Fifo`, and with an [order](crate::Builder::order),
+/// [`overdue`](crate::Builder::overdue) or [`grant_to_tasks`](crate::Builder::grant_to_tasks)),
+/// a call on a worker leaves the line to look for other jobs, every 20 milliseconds at least,
+/// and comes back at its end. A line that takes longer than that may pass it for ever. A
+/// caller that is no worker keeps its place.
+///
 /// # Nesting
 ///
 /// The closure may throttle by the same semaphore again; see the
@@ -85,8 +92,8 @@ pub trait ThrottleExt: ParallelIterator {
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed before all items are begun.
-    /// The others are dropped.
+    /// [`AcquireError`] if the semaphore is closed before all items are begun, or
+    /// [refuses](Throttled#errors) to let the call wait. The others are dropped.
     ///
     /// # Panics
     ///
@@ -125,7 +132,7 @@ pub trait ThrottleExt: ParallelIterator {
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed before all items are begun.
+    /// As for [`throttle_for_each`](Self::throttle_for_each).
     ///
     /// # Panics
     ///
@@ -164,9 +171,8 @@ pub trait ThrottleExt: ParallelIterator {
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed before all items are begun, or an item weighs
-    /// more than [`Semaphore::MAX_PERMITS`]
-    /// ([`TooManyPermits`](AcquireError::TooManyPermits)). No more items are begun then.
+    /// As for [`throttle_for_each`](Self::throttle_for_each), and if an item weighs more than
+    /// [`Semaphore::MAX_PERMITS`] ([`TooManyPermits`](AcquireError::TooManyPermits)).
     ///
     /// # Panics
     ///
@@ -270,9 +276,14 @@ impl<I: ParallelIterator> ThrottleExt for I {}
 /// # Errors
 ///
 /// Of each of the calls: why there are no permits to be had, if that comes before
-/// all items are begun. The others are dropped. A semaphore says that it is closed;
-/// a key is also refused if there are too many keys or waiters. An item that weighs more
-/// than [`Semaphore::MAX_PERMITS`] ends the call as well.
+/// all items are begun. The others are dropped.
+///
+/// - It is closed, or an item weighs more than [`Semaphore::MAX_PERMITS`].
+/// - The call would have to wait and [may not](crate::Builder::max_waiting), or its key may
+///   not be in use, or it has waited [for too long](crate::Builder::overdue). While the call
+///   runs items it goes on with the permits that it has. On a worker it is told only after
+///   three seconds, if any permits are out: if what holds them waits for this call, it
+///   shares them by then.
 ///
 /// # Panics
 ///
@@ -449,18 +460,18 @@ impl<I: ParallelIterator, S: Source> ParallelIterator for Driven<'_, I, S> {
         let (items, weigh) = (self.items, self.weigh);
         // In place: a caller that is no worker waits by itself.
         let driven = rayon::in_place_scope(|scope| {
+            let scoped = Scoped { call: &call, scope };
             // A panic comes through when the others are done, as in a `join`.
             let driven = catch_unwind(AssertUnwindSafe(|| {
                 items.drive_unindexed(Leaves {
-                    call: &call,
-                    scope,
+                    scoped: &scoped,
                     weigh,
                     results,
                     at_the_source: &at_the_source,
                     is_indexed: false,
                 })
             }));
-            attend(&call, scope, Wait::new(), call.number, || false);
+            scoped.attend(Wait::new(), call.number, || false);
             driven
         });
         let pieces = driven.unwrap_or_else(|panic| resume_unwind(panic));

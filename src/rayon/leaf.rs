@@ -8,26 +8,22 @@ use std::{
     vec,
 };
 
-use rayon::{
-    Scope,
-    iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer},
-};
+use rayon::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 
 use super::{
-    call::{Call, Grant, Job, Work, attend, help, tend},
+    call::{Call, Grant, Job, Scoped, Tend, Work},
     frames,
     parker::locked,
     source::{Permit, Source},
-    wait::Wait,
+    wait::{SELDOM, Wait},
 };
 use crate::{
     AcquireError, Semaphore,
     sync::{AtomicUsize, Instant, Mutex, Relaxed, SeqCst, fence},
 };
 
-/// How often a leaf that stays out of its source looks for other jobs. It should not be the
-/// one to take the leaves that other workers are about to begin.
-const BESIDE: Duration = Duration::from_millis(20);
+/// So many pieces of one leaf are no burden.
+const MANY: usize = 64;
 
 /// How many permits an item needs.
 pub(super) type Weigh<'a, T> = &'a (dyn Fn(&T) -> u32 + Sync);
@@ -44,6 +40,14 @@ pub(super) enum Piece<R> {
 type Run<R> = Mutex<Vec<(usize, R)>>;
 
 impl<R> Piece<R> {
+    /// Whoever has some of its items has the run as well.
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Done(_) => true,
+            Self::Later(run) => Arc::strong_count(run) == 1,
+        }
+    }
+
     /// All that has come of them, in the order of the items.
     pub(super) fn results(self) -> Vec<R> {
         match self {
@@ -57,10 +61,31 @@ impl<R> Piece<R> {
     }
 }
 
+/// Puts neighbours together where they are done.
+fn gather<R, D: Reducer<R>>(pieces: Vec<Piece<R>>, reducer: impl Fn() -> D) -> Vec<Piece<R>> {
+    let mut gathered = Vec::new();
+    for piece in pieces {
+        if !piece.is_done() {
+            gathered.push(piece);
+            continue;
+        }
+        for right in piece.results() {
+            let whole = match gathered.pop() {
+                Some(Piece::Done(left)) => reducer().reduce(left, right),
+                later => {
+                    gathered.extend(later);
+                    right
+                }
+            };
+            gathered.push(Piece::Done(whole));
+        }
+    }
+    gathered
+}
+
 /// Takes the items in.
 pub(super) struct Leaves<'a, 's, S: Source, T, C: Consumer<T>> {
-    pub(super) call: &'a Arc<Call<S, Batch<T, C>>>,
-    pub(super) scope: &'a Scope<'s>,
+    pub(super) scoped: &'a Scoped<'a, 's, S, Batch<T, C>>,
     /// `None` if each weighs one.
     pub(super) weigh: Option<Weigh<'a, T>>,
     /// Runs the items, and takes the results.
@@ -91,9 +116,11 @@ where
             running: None,
             taken: Vec::new(),
             pieces: Vec::new(),
+            many: MANY,
             pace: Pace::new(self.weigh.is_none()),
             full: false,
             reads: None,
+            is_worker: rayon::current_thread_index().is_some(),
             leaves: self,
         };
         // rayon may begin another leaf of an unindexed iterator on top of this one, and
@@ -103,7 +130,7 @@ where
     }
 
     fn full(&self) -> bool {
-        self.results.full() || self.call.is_over()
+        self.results.full() || self.scoped.call.is_over()
     }
 }
 
@@ -155,10 +182,15 @@ pub(super) struct Leaf<'a, 's, S: Source, T, C: Consumer<T>> {
     /// Items on their way.
     taken: Vec<T>,
     pieces: Vec<Piece<C::Result>>,
+    /// When there are so many, those that are done are put together: a stream may not end.
+    many: usize,
     pace: Pace,
     full: bool,
     /// It is at a source that it has in common with others.
     reads: Option<AtTheSource<'a>>,
+    /// If not, no item is run here: this thread would block in what the item waits for, and
+    /// could not lend its permits.
+    is_worker: bool,
 }
 
 impl<'s, S, T, C> Leaf<'_, 's, S, T, C>
@@ -176,11 +208,11 @@ where
     /// aside counts itself in later. So of two that go to the source one sees both.
     fn read_on(&mut self, looks_every: Option<Duration>) {
         let Leaves {
-            call,
-            scope,
+            scoped,
             at_the_source,
             ..
         } = self.leaves;
+        let call = scoped.call;
         while !self.leaves.is_indexed && !self.full() {
             let others = at_the_source.fetch_add(1, Relaxed);
             self.reads = Some(AtTheSource(at_the_source));
@@ -191,20 +223,17 @@ where
             }
             self.reads = None;
             let wait = Wait::looking_every(looks_every);
-            attend(call, scope, wait, call.number, || {
-                at_the_source.load(Relaxed) == 0
-            });
+            scoped.attend(wait, call.number, || at_the_source.load(Relaxed) == 0);
         }
     }
 
     /// Runs what was taken, or sets it aside.
     fn settle(&mut self) {
-        let Leaves {
-            call, scope, weigh, ..
-        } = self.leaves;
-        if call.queue.len() > 0 {
+        let Leaves { scoped, weigh, .. } = self.leaves;
+        let call = scoped.call;
+        if self.is_worker && call.queue.len() > 0 {
             // That came before. In place, since nobody else might be there to do it.
-            help(call, scope, None);
+            scoped.help(None);
         }
         let mut ran = self.taken.len();
         while let Some(item) = self.taken.first() {
@@ -219,7 +248,8 @@ where
                 call.end(AcquireError::TooManyPermits.into());
                 continue;
             }
-            match call.admit(weight, call.number) {
+            let admit = || call.admit(weight, call.number);
+            match self.is_worker.then(admit).flatten() {
                 Some(grant) => self.run(grant),
                 None => {
                     ran = 0;
@@ -232,13 +262,15 @@ where
 
     /// Runs what was taken, as much of it as the grant is good for.
     fn run(&mut self, grant: Grant<S::Permit>) {
-        let Leaves { call, scope, .. } = self.leaves;
-        let results = &self.leaves.results;
-        let running = self.running.take();
+        let scoped = self.leaves.scoped;
+        let _tend = Tend(scoped);
+        let grant = grant;
+        let (results, running) = (&self.leaves.results, self.running.take());
         let folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
         // Whatever is not taken out here is dropped if `f` panics.
         let mut items = self.taken.drain(..);
-        let (folder, _) = run_all(call, &grant, &mut items, self.pace.look_every(), folder);
+        let look_every = self.pace.look_every();
+        let (folder, _) = run_all(scoped.call, &grant, &mut items, look_every, folder);
         let left: Vec<T> = items.collect();
         self.taken.extend(left);
         self.full = folder.full();
@@ -246,22 +278,21 @@ where
             self.taken.clear();
         }
         self.running = Some(folder);
-        drop(grant);
-        tend(call, scope);
     }
 
     /// The same without a grant, for all that was taken.
     fn set_aside(&mut self, weight: u32) {
         let Leaves {
-            call,
-            scope,
-            results,
-            ..
+            scoped, results, ..
         } = &self.leaves;
         if let Some(folder) = self.running.take() {
             self.pieces.push(Piece::Done(folder.complete()));
         }
         let run = Arc::<Run<_>>::default();
+        if self.pieces.len() >= self.many {
+            self.pieces = gather(mem::take(&mut self.pieces), || results.to_reducer());
+            self.many = MANY + 2 * self.pieces.len();
+        }
         self.pieces.push(Piece::Later(Arc::clone(&run)));
         let batch = Batch {
             run,
@@ -269,8 +300,8 @@ where
             items: mem::take(&mut self.taken).into_iter(),
             consumer: results.split_off_left(),
         };
-        call.queue.push(weight, 0, batch);
-        tend(call, scope);
+        scoped.call.queue.push(weight, 0, batch);
+        scoped.tend();
     }
 }
 
@@ -298,7 +329,8 @@ where
             }
             self.settle();
         }
-        self.read_on(Some(BESIDE));
+        // It should not be the one to take the leaves that other workers are about to begin.
+        self.read_on(Some(SELDOM));
         self
     }
 
@@ -343,6 +375,10 @@ impl<T: Send, C: UnindexedConsumer<T>> Job for Batch<T, C> {
             consumer: self.consumer.split_off_left(),
         })
     }
+
+    fn is_wanted(&self) -> bool {
+        !self.consumer.full()
+    }
 }
 
 impl<'s, S, T, C> Work<'s, S> for Batch<T, C>
@@ -353,13 +389,14 @@ where
 {
     /// A panic goes to the scope: whoever runs this has items of its own, which have nothing
     /// to do with it.
-    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, grant: Grant<S::Permit>) {
+    fn work(scoped: &Scoped<'_, 's, S, Self>, grant: Grant<S::Permit>) {
+        let call = scoped.call;
         let mut pace = Pace::new(true);
         while let Some((need, batch)) = call.queue.take(pace.items, |need| grant.fits(need)) {
             let (len, look_every) = (batch.len(), pace.look_every());
             let run = || batch.run(call, &grant, need, look_every);
             let goes_on = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-                scope.spawn(|_| resume_unwind(panic));
+                scoped.scope.spawn(|_| resume_unwind(panic));
                 call.goes_on(&grant)
             });
             if !goes_on {
@@ -367,7 +404,7 @@ where
             }
             pace.done(len);
             // More permits may have come free.
-            tend(call, scope);
+            scoped.tend();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{cell::Cell, fmt, sync::Arc};
 use rayon::Scope;
 
 use super::{
-    call::{self, Call, Grant, Work, hire, tend},
+    call::{self, Call, Grant, Scoped, Work},
     frames,
     source::Source,
     throttle::{Throttle, ThrottlePermit},
@@ -30,7 +30,8 @@ use crate::{AcquireError, Semaphore};
 ///
 /// The jobs that wait stand in the semaphore's line by one request at a time,
 /// and run in the order in which they were spawned. A permit that a job gives
-/// back goes to the next of them if nobody else waits.
+/// back goes to the next of them if nobody else waits. What else
+/// [holds for a call](super::ThrottleExt#fairness) holds for a scope.
 ///
 /// # Examples
 ///
@@ -145,10 +146,12 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
     /// [`AcquireError`](crate::AcquireError) if the semaphore is closed: `job` has
     /// been dropped. So are the jobs that wait when it is closed later.
     ///
-    /// A key may also be refused because there are too many keys or waiters. If
+    /// It may also be refused because it would have to wait and
+    /// [may not](crate::Builder::max_waiting), or its key may not be in use. If
     /// that is clear at once, it is returned, and `job` has been dropped. If it
     /// turns out later, when no job of these runs any more and there is no place
-    /// to wait for another permit, those that wait are dropped.
+    /// to wait for another permit, those that wait are dropped. One that is
+    /// [overdue](crate::Builder::overdue) asks again.
     ///
     /// # Panics
     ///
@@ -223,7 +226,8 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
         }
         let number = frames::number_call();
         self.call.queue.push(n, number, Box::new(job));
-        tend(&self.call, scope);
+        let call = &self.call;
+        Scoped { call, scope }.tend();
         Ok(())
     }
 }
@@ -252,7 +256,8 @@ impl<'scope, S: Source + 'scope> fmt::Debug for ScopeThrottle<'scope, S> {
 impl call::Job for Job<'_> {}
 
 impl<'s, S: Source + 's> Work<'s, S> for Job<'s> {
-    fn work(call: &Arc<Call<S, Self>>, scope: &Scope<'s>, grant: Grant<S::Permit>) {
+    fn work(scoped: &Scoped<'_, 's, S, Self>, grant: Grant<S::Permit>) {
+        let call = scoped.call;
         let Some((need, job)) = call.queue.take(1, |need| grant.fits(need)) else {
             return;
         };
@@ -262,9 +267,9 @@ impl<'s, S: Source + 's> Work<'s, S> for Job<'s> {
             let grant = grant.take();
             let has_next = |grant: &Grant<_>| call.queue.len() > 0 && call.goes_on(grant);
             if let Some(permit) = grant.filter(has_next).and_then(Grant::into_own) {
-                hire(call, scope, &mut call.duty(), Some(permit));
+                scoped.hire(&mut call.duty(), Some(permit));
             }
         };
-        job(scope, ThrottlePermit::new(&give_back, need));
+        job(scoped.scope, ThrottlePermit::new(&give_back, need));
     }
 }

@@ -217,7 +217,7 @@ macro_rules! plain {
         }
 
         fn withdraw(ask: Pin<&mut Self::Ask>) {
-            ask.withdraw();
+            ask.project().attempt.withdraw();
         }
 
         fn would_refuse(&self, n: u32) -> Option<AcquireError> {
@@ -255,11 +255,11 @@ impl Source for Arc<Semaphore> {
     }
 
     fn lets_go(ask: Pin<&mut Self::Ask>) -> Option<Arc<Semaphore>> {
-        ask.lets_go()
+        ask.project().attempt.lets_go()
     }
 
     fn holds(ask: Pin<&mut Self::Ask>, semaphore: Arc<Semaphore>) {
-        ask.holds(semaphore);
+        ask.project().attempt.holds(semaphore);
     }
 }
 

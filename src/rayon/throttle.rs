@@ -121,8 +121,7 @@ impl<S: Source + 'static> Throttle<S> {
     /// The permit goes back when `job` ends or drops it, also by a panic; the
     /// panic is dealt with as for `rayon::spawn`. The turn of a job that waits comes after a
     /// pause of any length. Where nobody has a handle on the semaphore any more, nor a
-    /// permit, nobody can let it in: it is dropped. (With a key as the source, it keeps the
-    /// keyed semaphore instead, and is never dropped then.)
+    /// permit, nobody can let it in: it is dropped.
     ///
     /// # Errors
     ///
@@ -130,8 +129,9 @@ impl<S: Source + 'static> Throttle<S> {
     /// been dropped. So are, one by one, the jobs that wait when it is closed
     /// later; nobody is told then but by what they drop.
     ///
-    /// A key may also be refused because there are too many keys or waiters:
-    /// `job` has been dropped. One that waits is not refused any more.
+    /// The same if it would have to wait and [may not](crate::Builder::max_waiting), or its
+    /// key may not be in use. One that waits is not refused any more, but dropped where it is
+    /// [overdue](crate::Builder::overdue).
     ///
     /// # Examples
     ///

@@ -39,8 +39,11 @@ pub(super) const PATIENCE: Duration = if cfg!(dynaphore_shuttle) {
 /// The longest nap.
 const NAP: Duration = Duration::from_millis(1);
 
-/// Other workers are asked to look at growing intervals, up to so many naps.
+/// Other workers are asked to look at growing intervals, up to so many naps if they do.
 const RARE: u32 = 32;
+
+/// How often other jobs are looked for by one who has a reason not to.
+pub(super) const SELDOM: Duration = Duration::from_millis(20);
 
 /// So many calls on one stack look for other jobs as often as they can.
 const SHALLOW: u32 = 32;
@@ -54,6 +57,9 @@ statics! {
 thread_local! {
     /// The last job that was run here on behalf of those who starve could not help.
     static FOUND_NO_PLEA: Cell<bool> = const { Cell::new(false) };
+    /// One reference more for each time that others were asked from here, and not all have
+    /// looked yet.
+    static ASKED: Arc<()> = Arc::default();
 }
 
 /// A wait on this thread's stack.
@@ -66,8 +72,9 @@ pub(super) struct Wait {
     looked: Instant,
     /// Naps since something was last done.
     naps: u32,
-    /// Those of a call that starves.
+    /// Those of a call that starves, since others were asked, and when they are again.
     starved: u32,
+    pause: u32,
 }
 
 impl Wait {
@@ -89,22 +96,27 @@ impl Wait {
             looked: Instant::now(),
             naps: 0,
             starved: 0,
+            pause: 1,
         }
     }
 
     /// What it waits for is another thing now.
     pub(super) fn begin_again(&mut self) {
-        (self.naps, self.starved) = (0, 0);
+        (self.naps, self.starved, self.pause) = (0, 0, 1);
     }
 
     fn is_due(&mut self) -> bool {
-        let now = Instant::now();
-        let is_due = |every| now.duration_since(self.looked) >= every;
+        let is_due = |every| self.looked.elapsed() >= every;
         let is_due = self.every.is_some_and(is_due);
         if is_due {
-            self.looked = now;
+            self.looked = Instant::now();
         }
         is_due
+    }
+
+    /// Is a look worth something? Whoever found something the last time finds more.
+    pub(super) fn may_find(&self) -> bool {
+        self.naps == 0 || self.looked.elapsed() >= SELDOM || may_lend()
     }
 
     /// Lends to who starves, or runs another job of the pool. False if there is neither.
@@ -139,16 +151,32 @@ impl Wait {
             parker: Arc::clone(&self.parker),
         };
         change_pleas(|pleas| pleas.push(plea));
-        self.starved = self.starved.wrapping_add(1);
-        if self.starved.is_power_of_two() || self.starved % RARE == 0 {
-            rayon::spawn_broadcast(|_| FOUND_NO_PLEA.with(|cell| cell.set(!lend())));
-        }
+        self.ask_others();
         self.nap();
         change_pleas(|pleas| {
             let is_own = |plea: &Plea| Arc::ptr_eq(&plea.parker, &self.parker);
             let own = pleas.iter().position(is_own)?;
             pleas.swap_remove(own).loan
         })
+    }
+}
+
+impl Wait {
+    /// Has all workers look at the pleas, at growing intervals. For one that does not come to
+    /// it that piles up: the more of it there is, the less is added.
+    fn ask_others(&mut self) {
+        let asked = ASKED.with(Arc::clone);
+        let rarer = Arc::strong_count(&asked) as u32 - 1;
+        self.starved += 1;
+        if self.starved < self.pause * rarer {
+            return;
+        }
+        self.starved = 0;
+        self.pause = (2 * self.pause).min(RARE);
+        rayon::spawn_broadcast(move |_| {
+            let _heard = &asked;
+            FOUND_NO_PLEA.with(|cell| cell.set(!lend()));
+        });
     }
 }
 
@@ -199,10 +227,14 @@ impl Drop for Loan {
     }
 }
 
+fn may_lend() -> bool {
+    COUNT.load(Relaxed) > 0 && frames::have_permits()
+}
+
 /// Lends what is suspended on this thread to a call that starves, if there is one that it
 /// helps, and waits until it is back.
 fn lend() -> bool {
-    if COUNT.load(Relaxed) == 0 || !frames::have_permits() {
+    if !may_lend() {
         return false;
     }
     let parker = Parker::of_this_thread();
@@ -234,4 +266,32 @@ fn lend() -> bool {
         }
     }
     true
+}
+
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::{Semaphore, rayon::source::Source};
+
+    #[test]
+    fn a_worker_that_does_not_look_is_asked_less_and_less() {
+        let semaphore = Semaphore::new(0);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
+        let pool = pool.unwrap();
+        let (ends, end) = mpsc::channel::<()>();
+        pool.spawn(move || assert!(end.recv().is_err()));
+        let asked = pool.install(|| {
+            let mut wait = Wait::new();
+            for _ in 0..10_000 {
+                // It does not nap for long.
+                wait.parker.unpark();
+                assert!(wait.nap_starving((&semaphore).id(), 0, 1).is_none());
+            }
+            ASKED.with(Arc::strong_count) - 1
+        });
+        drop(ends);
+        assert!((10..50).contains(&asked), "{asked}");
+    }
 }

@@ -360,7 +360,7 @@ pub(crate) struct Attempt<S: Deref<Target = Semaphore>> {
     pub(super) need: u32,
     /// Whatever ends the request takes it out, `drop` at the latest. So there is nothing to
     /// drop in it, and on the plain path nobody looks for that.
-    waiter: ManuallyDrop<Option<Waiter>>,
+    pub(super) waiter: ManuallyDrop<Option<Waiter>>,
     since: Since,
 }
 
@@ -428,31 +428,18 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
 
     /// The caller does not want it any more.
     #[inline(never)]
-    fn cancel(&mut self, waiter: Waiter) {
-        let mut deferred = Deferred::default();
-        if let Some(semaphore) = &self.semaphore {
-            deferred.run(|| semaphore.record(Outcome::Cancelled, self.since));
-        }
-        deferred.run(|| self.leave(waiter));
-        deferred.resume();
-    }
-
-    /// The library asked on its own account, and does not need it any more: that is not
-    /// counted.
-    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-    fn withdraw(&mut self) {
-        if let Some(waiter) = self.waiter.take() {
-            self.leave(waiter);
-        }
-    }
-
-    fn leave(&mut self, waiter: Waiter) {
+    pub(super) fn cancel(&mut self, waiter: Waiter, outcome: Outcome) {
         let Some(semaphore) = &self.semaphore else {
             return;
         };
-        if semaphore.queue.cancel(&semaphore.word, waiter) == Verdict::Granted {
-            semaphore.release(Held::taken(self.need));
-        }
+        let mut deferred = Deferred::default();
+        semaphore.record_first(outcome, self.since, &mut deferred);
+        deferred.run(|| {
+            if semaphore.queue.cancel(&semaphore.word, waiter) == Verdict::Granted {
+                semaphore.release(Held::taken(self.need));
+            }
+        });
+        deferred.resume();
     }
 
     /// Stops waiting, unless the verdict was quicker. `None`: it still waited.
@@ -610,7 +597,7 @@ impl<S: Deref<Target = Semaphore>> Drop for Attempt<S> {
     #[inline]
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter.take() {
-            self.cancel(waiter);
+            self.cancel(waiter, Outcome::Cancelled);
         }
     }
 }
@@ -658,7 +645,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Acquire<'a> {
-        pub(super) attempt: Attempt<&'a Semaphore>,
+        pub(crate) attempt: Attempt<&'a Semaphore>,
         // As tokio's: `Unpin` would be a promise about the inside.
         #[pin]
         pinned: PhantomPinned,
@@ -721,36 +708,6 @@ impl<'a> Future for Acquire<'a> {
     }
 }
 
-/// For throttled rayon jobs.
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-mod withdraw {
-    use super::{Acquire, AcquireOwned, Arc, Pin, Semaphore};
-
-    impl Acquire<'_> {
-        pub(crate) fn withdraw(self: Pin<&mut Self>) {
-            self.project().attempt.withdraw();
-        }
-    }
-
-    impl AcquireOwned {
-        pub(crate) fn withdraw(self: Pin<&mut Self>) {
-            self.project().attempt.withdraw();
-        }
-
-        /// The semaphore, for one that waits, which does not keep it alive any more. It keeps
-        /// its place in line, and is to be polled or dropped [with](Self::holds) the semaphore
-        /// again, if that is still there.
-        pub(crate) fn lets_go(self: Pin<&mut Self>) -> Option<Arc<Semaphore>> {
-            self.project().attempt.semaphore.take()
-        }
-
-        /// The opposite.
-        pub(crate) fn holds(self: Pin<&mut Self>, semaphore: Arc<Semaphore>) {
-            self.project().attempt.semaphore = Some(semaphore);
-        }
-    }
-}
-
 pin_project! {
     /// The future of [`Semaphore::acquire_owned`] and
     /// [`Semaphore::acquire_many_owned`].
@@ -772,7 +729,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct AcquireOwned {
-        pub(super) attempt: Attempt<Arc<Semaphore>>,
+        pub(crate) attempt: Attempt<Arc<Semaphore>>,
         #[pin]
         pinned: PhantomPinned,
     }

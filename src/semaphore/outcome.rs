@@ -16,6 +16,9 @@ pub(crate) enum Outcome {
     /// It would have, for its deadline.
     #[cfg(feature = "stats")]
     WouldTimeOut,
+    /// It was the library's own. Nobody is told.
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+    Withdrawn,
 }
 
 /// When a request began to wait: known only where somebody wants to know.

@@ -44,7 +44,10 @@ struct Counts([AtomicU64; OUTCOMES]);
 
 impl Counts {
     fn add_one(&self, outcome: Outcome) {
-        self.0[outcome as usize].fetch_add(1, Relaxed);
+        // What is withdrawn is not counted.
+        if let Some(count) = self.0.get(outcome as usize) {
+            count.fetch_add(1, Relaxed);
+        }
     }
 }
 

@@ -1,14 +1,12 @@
 //! What throttled rayon jobs ask of a semaphore that other callers cannot: permits ahead of
-//! the line, for jobs whose callers have permits already (`rayon/call.rs`), and a quick look
-//! at whether a holder may go on.
+//! the line, for jobs whose callers have permits already (`rayon/call.rs`), a place in line
+//! that is given up unnoticed or keeps nothing alive, and a quick look at whether a holder may
+//! go on.
 
-#[cfg(feature = "keyed")]
-use std::ops::Deref;
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
-#[cfg(feature = "keyed")]
-use super::acquire::Attempt;
 use super::{
+    acquire::Attempt,
     core::{Semaphore, checked},
     outcome::{Outcome, Since},
     packed::Held,
@@ -69,13 +67,22 @@ macro_rules! permit {
 permit!(SemaphorePermit<'a>, &'a Semaphore);
 permit!(OwnedSemaphorePermit, Arc<Semaphore>);
 
-/// For a place in line that does not keep the semaphore alive while nobody polls it.
-#[cfg(feature = "keyed")]
 impl<S: Deref<Target = Semaphore>> Attempt<S> {
+    /// The library asked on its own account, and does not need it any more.
+    pub(crate) fn withdraw(&mut self) {
+        if let Some(waiter) = self.waiter.take() {
+            self.cancel(waiter, Outcome::Withdrawn);
+        }
+    }
+
+    /// The semaphore, for one that waits, which does not keep it alive any more. It keeps its
+    /// place in line, and is to be polled or dropped [with](Self::holds) the semaphore again,
+    /// if that is still there.
     pub(crate) fn lets_go(&mut self) -> Option<S> {
         self.semaphore.take()
     }
 
+    /// The opposite.
     pub(crate) fn holds(&mut self, semaphore: S) {
         self.semaphore = Some(semaphore);
     }

@@ -2,10 +2,13 @@
 //! the next one is blocked. Each test that may hang runs in a process of its own.
 
 use std::{
+    future::Future,
+    pin::pin,
     sync::{
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
         mpsc::{self, Receiver, SyncSender},
     },
+    task::{Context, Waker},
     thread,
 };
 
@@ -242,4 +245,119 @@ fn one_worker_runs_what_was_set_aside_with_the_next_item() {
             });
         },
     );
+}
+
+/// The permit of an item that panics is for those that were set aside.
+#[test]
+fn a_panic_lets_the_next_in_while_none_comes() {
+    in_child("a_panic_lets_the_next_in_while_none_comes", || {
+        silence("panics");
+        let semaphore = &Semaphore::new(2);
+        let (sender, receiver) = mpsc::sync_channel(0);
+        let [first, second] = [(); 2].map(|()| AtomicBool::new(false));
+        let done = AtomicUsize::new(0);
+        let visit = |item: usize| {
+            let panics = [&first, &second]
+                .get(item)
+                .map(|goes| until(|| goes.load(SeqCst)));
+            assert!(panics.is_none(), "panics");
+            done.fetch_add(1, SeqCst);
+        };
+        thread::scope(|scope| {
+            let call = || pool(3).install(|| call(Form::ForEach, receiver, semaphore, visit));
+            let called = scope.spawn(call);
+            // Each worker has one, and these two have the permits.
+            (0..2).for_each(|item| sender.send(item).unwrap());
+            until(|| semaphore.active() == 2);
+            sender.send(2).unwrap();
+            // There is one leaf more than workers. It is begun now, and sees to the last.
+            first.store(true, SeqCst);
+            until(|| done.load(SeqCst) == 1);
+            semaphore.set_max(1);
+            sender.send(3).unwrap();
+            // When one comes for this, the other has been set aside.
+            sender.send(4).unwrap();
+            second.store(true, SeqCst);
+            until(|| done.load(SeqCst) == 3);
+            drop(sender);
+            assert_eq!(message(called.join().unwrap_err()), "panics");
+        });
+    });
+}
+
+/// What a stream leaves behind: nothing that grows.
+struct Sum(usize);
+
+static SUMS: AtomicUsize = AtomicUsize::new(0);
+
+impl FromParallelIterator<usize> for Sum {
+    fn from_par_iter<I: IntoParallelIterator<Item = usize>>(numbers: I) -> Self {
+        let add = |left, right| {
+            SUMS.fetch_add(1, SeqCst);
+            left + right
+        };
+        Self(numbers.into_par_iter().reduce(|| 0, add))
+    }
+}
+
+#[test]
+fn results_are_put_together_before_the_stream_ends() {
+    in_child("results_are_put_together_before_the_stream_ends", || {
+        let semaphore = &Semaphore::new(1);
+        let (sender, receiver) = mpsc::sync_channel(0);
+        let done = AtomicUsize::new(0);
+        let visit = |n: usize| {
+            done.fetch_add(1, SeqCst);
+            n
+        };
+        thread::scope(|scope| {
+            let items = || receiver.into_iter().par_bridge();
+            let call = || items().throttle_map_collect(semaphore, visit);
+            let called = scope.spawn(|| pool(2).install(call));
+            for round in 1..=50 {
+                // All of these are set aside.
+                let held = semaphore.blocking_acquire().unwrap();
+                (0..100).for_each(|n| sender.send(n).unwrap());
+                drop(held);
+                until(|| done.load(SeqCst) == 100 * round);
+            }
+            // A sum in the folder of each, and a sum of these two thousand times at least.
+            assert!(SUMS.load(SeqCst) > 7000, "{SUMS:?}");
+            drop(sender);
+            let Sum(sum) = called.join().unwrap().unwrap();
+            assert_eq!(sum, 50 * 4950);
+        });
+    });
+}
+
+/// It waits for no permit only to drop its items.
+#[test]
+fn a_call_that_wants_no_more_items_returns() {
+    in_child("a_call_that_wants_no_more_items_returns", || {
+        let semaphore = &Semaphore::new(1);
+        let (sender, receiver) = mpsc::sync_channel(0);
+        let ends = AtomicBool::new(false);
+        let mut next = pin!(semaphore.acquire());
+        let mut context = Context::from_waker(Waker::noop());
+        let visit = |n: usize| {
+            until(|| ends.load(SeqCst));
+            if n == 0 { Err("zero") } else { Ok(()) }
+        };
+        thread::scope(|scope| {
+            let items = || receiver.into_iter().par_bridge();
+            let call = || items().throttle_map_collect::<Result<Vec<_>, _>, _, _>(semaphore, visit);
+            let called = scope.spawn(|| pool(2).install(call));
+            sender.send(0).unwrap();
+            until(|| semaphore.active() == 1);
+            sender.send(1).unwrap();
+            // As this is taken, the other has been set aside.
+            sender.send(2).unwrap();
+            // The call is not in line before all have come: the permit is for this one, which
+            // keeps it.
+            assert!(next.as_mut().poll(&mut context).is_pending());
+            ends.store(true, SeqCst);
+            drop(sender);
+            assert_eq!(called.join().unwrap(), Ok(Err("zero")));
+        });
+    });
 }

@@ -2,14 +2,21 @@
 
 use std::{
     cell::Cell,
+    future::Future,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
+    task::Context,
     thread,
+    time::Duration,
 };
 
-use crate::child::in_child;
+use crate::{
+    child::in_child,
+    common::{FAIRNESSES, Wakes, until, watchdog},
+};
 use dynaphore::{
     Semaphore,
     throttle::{Throttle, ThrottleExt},
@@ -88,5 +95,59 @@ fn a_scope_in_a_pool_does_not_start_the_global_one() {
         });
         assert_eq!(visits.load(SeqCst), 20);
         ThreadPoolBuilder::new().build_global().unwrap();
+    });
+}
+
+/// rayon does not split such iterators: their items are for the caller's own thread.
+#[test]
+fn what_a_caller_that_is_no_worker_has_begun_may_nest() {
+    watchdog(|| {
+        let semaphore = &Semaphore::new(1);
+        let visits = AtomicUsize::new(0);
+        let nest = || {
+            iterate(semaphore, &visits);
+            // The call that wants the permit is not made where that is.
+            let calls = (0..4).into_par_iter().with_max_len(1);
+            calls.for_each(|_| iterate(semaphore, &visits));
+        };
+        let one = [()].into_par_iter();
+        one.throttle_for_each(semaphore, |()| nest()).unwrap();
+        let once = rayon::iter::once(());
+        once.throttle_for_each(semaphore, |()| nest()).unwrap();
+        let long = (0..3).into_par_iter().with_min_len(3);
+        long.throttle_for_each(semaphore, |_| nest()).unwrap();
+        assert_eq!(visits.into_inner(), 5 * 50);
+        assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+    });
+}
+
+/// It is no worker, so it has no other jobs to look for.
+#[test]
+fn a_caller_that_is_no_worker_keeps_its_place() {
+    watchdog(|| {
+        let overdue = Semaphore::builder(2).overdue(Duration::from_secs(600), Duration::MAX);
+        let to_tasks = Semaphore::builder(2).grant_to_tasks(true);
+        let fair = FAIRNESSES.map(|fairness| Semaphore::builder(2).fairness(fairness));
+        for builder in fair.into_iter().chain([overdue, to_tasks]) {
+            let semaphore = &builder.build();
+            let held = semaphore.try_acquire_many(2).unwrap();
+            // Requests for two stand in one exact line.
+            let mut next = pin!(semaphore.acquire_many(2));
+            let (woken, waker) = Wakes::new();
+            thread::scope(|threads| {
+                threads.spawn(|| {
+                    let is_first = |()| assert_eq!(woken.count(), 0, "{semaphore:?}");
+                    let items = [()].into_par_iter();
+                    let called = items.throttle_weighted_for_each(semaphore, |()| 2, is_first);
+                    called.unwrap();
+                });
+                until(|| semaphore.waiting() == 1);
+                let polled = next.as_mut().poll(&mut Context::from_waker(&waker));
+                assert!(polled.is_pending());
+                // Long enough to ask many times; less of that would only see less.
+                thread::sleep(Duration::from_millis(10));
+                drop(held);
+            });
+        }
     });
 }

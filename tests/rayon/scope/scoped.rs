@@ -6,6 +6,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread,
+    time::Duration,
 };
 
 use dynaphore::{
@@ -338,5 +339,54 @@ fn a_shrink_is_followed_on_top_of_a_call_that_waits() {
         });
         assert_eq!(ran.load(SeqCst), 4);
         assert_eq!((semaphore.active(), semaphore.waiting()), (0, 0));
+    });
+}
+
+/// Who finds it closed drops what waits, and does not wait for who waits on its behalf.
+#[test]
+fn a_closed_semaphore_drops_the_jobs_while_their_keeper_is_busy() {
+    watchdog(|| {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let throttle = Throttle::new(Arc::clone(&semaphore));
+        let pool = pool(2);
+        let captured = Arc::new(());
+        pool.in_place_scope(|scope| {
+            let jobs = throttle.scoped();
+            let closed = Arc::new(AtomicBool::new(false));
+            let is_closed = Arc::clone(&closed);
+            jobs.spawn(scope, move |_, _permit| until(|| is_closed.load(SeqCst)))
+                .unwrap();
+            let theirs = Arc::clone(&captured);
+            jobs.spawn_many(scope, 2, move |_, _permit| drop(theirs))
+                .unwrap();
+            until(|| semaphore.waiting() == 1);
+            let (semaphore, captured) = (&semaphore, &captured);
+            // One worker runs the first job, so this is for the one that waits.
+            scope.spawn(move |_| {
+                semaphore.close();
+                closed.store(true, SeqCst);
+                until(|| Arc::strong_count(captured) == 1);
+            });
+        });
+    });
+}
+
+/// It has nobody to tell, and asks again.
+#[test]
+fn a_scope_is_not_turned_away_because_it_has_waited_for_long() {
+    watchdog(|| {
+        let builder = Semaphore::builder(0).overdue(Duration::ZERO, Duration::ZERO);
+        let semaphore = Arc::new(builder.build());
+        let throttle = Throttle::new(Arc::clone(&semaphore));
+        let ran = AtomicBool::new(false);
+        pool(2).in_place_scope(|scope| {
+            let jobs = throttle.scoped();
+            jobs.spawn(scope, |_, _permit| ran.store(true, SeqCst))
+                .unwrap();
+            // Long enough to be told many times; less of that would only see less.
+            thread::sleep(Duration::from_millis(10));
+            semaphore.set_max(1);
+        });
+        assert!(ran.into_inner());
     });
 }
