@@ -532,6 +532,9 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
     /// Waits a while for `need` permits, and runs what is set aside if it gets them.
     fn wait_for(&mut self, need: u32, number: u64) {
         let scoped = self.scoped;
+        if self.has_sent_for_enough() {
+            return self.wait.nap();
+        }
         if let Some(grant) = self.permits(need, number) {
             self.has_nothing_to_ask_for();
             self.wait.begin_again();
@@ -543,6 +546,16 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
                 scoped.hire(&mut scoped.call.duty(), grant.into_own());
             }
         }
+    }
+
+    /// One that is no worker has others run the jobs. While as many are on their way as
+    /// can begin, permits would lie idle. But nobody leaves the line for that.
+    fn has_sent_for_enough(&self) -> bool {
+        if self.wait.is_worker || self.request.is_some() {
+            return false;
+        }
+        let call = self.scoped.call;
+        call.duty().coming >= call.queue.len().min(rayon::current_num_threads())
     }
 
     fn permits(&mut self, need: u32, number: u64) -> Option<Grant<S::Permit>> {

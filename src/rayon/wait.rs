@@ -116,7 +116,8 @@ impl Wait {
 
     /// Is a look worth something? Whoever found something the last time finds more.
     pub(super) fn may_find(&self) -> bool {
-        self.naps == 0 || self.looked.elapsed() >= SELDOM || may_lend()
+        let is_due = |every: Duration| self.naps == 0 || self.looked.elapsed() >= every.max(SELDOM);
+        may_lend() || self.every.is_some_and(is_due)
     }
 
     /// Lends to who starves, or runs another job of the pool. False if there is neither.
@@ -165,8 +166,9 @@ impl Wait {
     /// Has all workers look at the pleas, at growing intervals. For one that does not come to
     /// it that piles up: the more of it there is, the less is added.
     fn ask_others(&mut self) {
-        let asked = ASKED.with(Arc::clone);
-        let rarer = Arc::strong_count(&asked) as u32 - 1;
+        // A thread whose locals are gone may wait, too.
+        let asked = ASKED.try_with(Arc::clone).unwrap_or_default();
+        let rarer = (Arc::strong_count(&asked) as u32 - 1).min(RARE);
         self.starved += 1;
         if self.starved < self.pause * rarer {
             return;

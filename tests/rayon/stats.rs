@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
+use crate::child::in_child;
 use crate::common::{FAIRNESSES, watchdog};
 use crate::room::{moment, pool};
 use dynaphore::{
     AcquireError, Semaphore,
     throttle::{Throttle, ThrottleExt},
 };
-use rayon::prelude::*;
+use rayon::{ThreadPoolBuilder, prelude::*};
 
 #[test]
 fn what_is_run_counts_as_acquired_and_no_try_as_rejected() {
@@ -95,4 +96,36 @@ fn a_call_that_is_turned_away_is_counted_once() {
         let (refused, cancelled) = (interval.too_many_waiters, interval.cancelled);
         assert_eq!((refused, cancelled, interval.rejected), (1, 0, 0));
     });
+}
+
+/// The helper that it has sent for takes the permit when it begins.
+#[test]
+fn a_caller_that_is_no_worker_takes_no_permits_for_nobody() {
+    in_child(
+        "a_caller_that_is_no_worker_takes_no_permits_for_nobody",
+        || {
+            ThreadPoolBuilder::new()
+                .num_threads(1)
+                .build_global()
+                .unwrap();
+            let (begun, has_begun) = mpsc::channel();
+            let (end, may_end) = mpsc::channel();
+            rayon::spawn(move || {
+                begun.send(()).unwrap();
+                may_end.recv().unwrap();
+            });
+            has_begun.recv().unwrap();
+            let semaphore = &Semaphore::builder(1000).stats(true).build();
+            thread::scope(|threads| {
+                threads.spawn(|| {
+                    let one = [()].into_par_iter();
+                    one.throttle_for_each(semaphore, |()| ()).unwrap();
+                });
+                // Long enough for many looks at what is free.
+                thread::sleep(Duration::from_millis(50));
+                end.send(()).unwrap();
+            });
+            assert_eq!(semaphore.stats().blocking_take().acquired, 1);
+        },
+    );
 }
