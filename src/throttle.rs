@@ -56,6 +56,8 @@
 //!
 //! - a job that waits for permits that it took by other means itself, such as
 //!   [`blocking_acquire`](crate::Semaphore::blocking_acquire);
+//! - a job that blocks its worker until it has a permit by such means, if the other workers are
+//!   blocked, too: a helper with that permit may be on its way, and nobody is there to run it;
 //! - a job that waits for jobs of *another* pool which need its permits, or for anything
 //!   else that rayon does not know of, while its thread is blocked.
 //!
@@ -68,7 +70,8 @@
 //! Calls that wait lie on a worker's stack, one upon the other, since each looks for other
 //! jobs. Beyond 32 of them on one stack the next looks only every 2, 4, 8, ...
 //! milliseconds, so that the depth is bounded by the logarithm of the time. A caller that is
-//! no worker waits by itself, and runs no item.
+//! no worker waits by itself, and runs no item: those of an iterator that rayon does not split
+//! are all set aside for the workers. Within [`install`](rayon::ThreadPool::install) it is one.
 //!
 //! A spawned job that waits is dropped with the last handle on its semaphore, keyed or not:
 //! nobody is left who could let it in.

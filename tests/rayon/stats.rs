@@ -125,7 +125,9 @@ fn a_caller_that_is_no_worker_takes_no_permits_for_nobody() {
                 thread::sleep(Duration::from_millis(50));
                 end.send(()).unwrap();
             });
-            assert_eq!(semaphore.stats().blocking_take().acquired, 1);
+            // One more at most, while the helper that begins has not taken the item yet.
+            let acquired = semaphore.stats().blocking_take().acquired;
+            assert!((1..=2).contains(&acquired), "{acquired}");
         },
     );
 }
