@@ -16,14 +16,14 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{Method, Request, StatusCode, header::AUTHORIZATION},
+    http::{Method, Request, StatusCode, Uri, header::AUTHORIZATION},
 };
 use dynaphore_tower::Rejections;
 use gateway::{Gateway, Options};
 use http_body_util::BodyExt;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use load::{Load, nothing_is_held, seen_with_max};
-use tokio::time::timeout;
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use upstream::Upstream;
 
 /// Only turns a hang into a failure.
@@ -228,6 +228,40 @@ async fn each_rejection_is_in_the_figures_by_its_reason() {
     assert_eq!(tally.strange, [""; 0]);
     assert_eq!(figures.told(), tally.rejected);
     figures.agree();
+}
+
+/// Whoever leaves before there is an answer, or wants no body of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_permit_is_not_free_while_the_upstream_works_for_nobody() {
+    let options = Options {
+        max: 1,
+        max_wait: LONG,
+        ..Options::default()
+    };
+    let (gateway, upstream) = started_with(options).await;
+    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+    let url: Uri = format!("http://{}/", gateway.front).parse().unwrap();
+    let run = async {
+        for _ in 0..20 {
+            let mut leaves = TcpStream::connect(gateway.front).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+            leaves.write_all(request).await.unwrap();
+            while upstream.open() == 0 {
+                tokio::task::yield_now().await;
+            }
+            drop(leaves);
+            for method in [Method::GET, Method::HEAD, Method::GET] {
+                let request = Request::builder().method(method).uri(&url);
+                let request = request.body(Body::empty()).unwrap();
+                let answer = client.request(request).await.unwrap();
+                assert_eq!(answer.status(), StatusCode::OK);
+                answer.into_body().collect().await.unwrap();
+            }
+            assert!(upstream.take_peak() <= 1);
+        }
+        nothing_is_held(&gateway, &upstream).await;
+    };
+    timeout(LONG, run).await.expect("it does not hang");
 }
 
 /// Asks the control route, with that token.

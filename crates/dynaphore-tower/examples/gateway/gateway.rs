@@ -12,7 +12,7 @@ use axum::{
         header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap},
         uri::{Authority, Scheme},
     },
-    middleware::map_response,
+    middleware::{Next, from_fn},
     response::{Html, IntoResponse, Response},
     routing::{get, put},
 };
@@ -109,7 +109,7 @@ impl Gateway {
             .fallback(forward)
             .layer(over_all)
             .layer(per_tenant)
-            .layer(map_response(to_the_end))
+            .layer(from_fn(to_the_end))
             .with_state(Upstream {
                 address: upstream,
                 client: Client::builder(TokioExecutor::new()).build_http(),
@@ -184,18 +184,23 @@ async fn forward(State(upstream): State<Upstream>, mut request: Request) -> Resp
     }
 }
 
-/// Reads the body to its end, also if the client has gone: until then the upstream is at work,
-/// and the permits, which are in the body, are for that.
-async fn to_the_end(response: Response) -> Response {
-    let (head, mut body) = response.into_parts();
-    let (frames, mut received) = mpsc::channel(1);
-    tokio::spawn(async move {
-        while let Some(frame) = body.frame().await {
-            let _ = frames.send(frame).await;
-        }
+/// Serves in a task of its own, and reads the body to its end, also if the client has gone:
+/// until then the upstream is at work, and the permits, which are in the future and then in
+/// the body, are for that. Who leaves while he waits for them is in line until `max_wait`.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    let served = tokio::spawn(async {
+        let (head, mut body) = next.run(request).await.into_parts();
+        let (frames, mut received) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while let Some(frame) = body.frame().await {
+                let _ = frames.send(frame).await;
+            }
+        });
+        let frames = stream::poll_fn(move |cx| received.poll_recv(cx));
+        Response::from_parts(head, Body::new(StreamBody::new(frames)))
     });
-    let frames = stream::poll_fn(move |cx| received.poll_recv(cx));
-    Response::from_parts(head, Body::new(StreamBody::new(frames)))
+    let failed = |_| StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    served.await.unwrap_or_else(failed)
 }
 
 struct Control {
