@@ -16,7 +16,10 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{Method, Request, StatusCode, Uri, header::AUTHORIZATION},
+    http::{
+        Method, Request, StatusCode, Uri,
+        header::{AUTHORIZATION, HOST},
+    },
 };
 use dynaphore_tower::Rejections;
 use gateway::{Gateway, Options};
@@ -246,7 +249,7 @@ async fn a_permit_is_not_free_while_the_upstream_works_for_nobody() {
             let mut leaves = TcpStream::connect(gateway.front).await.unwrap();
             let request = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
             leaves.write_all(request).await.unwrap();
-            while upstream.open() == 0 {
+            while upstream.take_peak() == 0 {
                 tokio::task::yield_now().await;
             }
             drop(leaves);
@@ -297,6 +300,44 @@ async fn without_the_token_nothing_changes() {
     assert_eq!(gateway.semaphore.max(), 8);
     let (status, _) = put(&gateway, Method::PUT, Some(&gateway.token), "3").await;
     assert_eq!((status, gateway.semaphore.max()), (StatusCode::OK, 3));
+}
+
+#[tokio::test]
+async fn control_is_for_the_names_of_the_loopback() {
+    let (gateway, _upstream) = started().await;
+    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+    for (host, expected) in [
+        ("localhost", StatusCode::OK),
+        ("127.0.0.1:8081", StatusCode::OK),
+        ("[::1]:8081", StatusCode::OK),
+        ("", StatusCode::FORBIDDEN),
+        ("elsewhere.example", StatusCode::FORBIDDEN),
+        ("127.0.0.1.elsewhere.example:8081", StatusCode::FORBIDDEN),
+        ("192.0.2.1", StatusCode::FORBIDDEN),
+    ] {
+        for path in ["", "metrics"] {
+            let request = Request::get(format!("http://{}/{path}", gateway.control))
+                .header(HOST, host)
+                .body(Body::empty());
+            let answer = client.request(request.unwrap()).await.unwrap();
+            assert_eq!(answer.status(), expected, "{host:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_told() {
+    let (gateway, upstream) = started().await;
+    let options = Options {
+        front: gateway.front,
+        ..Options::default()
+    };
+    let taken = Gateway::start(&options, upstream.address).await;
+    let error = taken.err().expect("it is taken").to_string();
+    assert!(
+        error.starts_with(&format!("{}: ", gateway.front)),
+        "{error}"
+    );
 }
 
 #[tokio::test]

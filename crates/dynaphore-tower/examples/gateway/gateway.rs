@@ -1,7 +1,12 @@
 //! The gateway: a limit over all requests and one for each tenant, figures, and control
 //! routes on an address of their own.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -9,7 +14,7 @@ use axum::{
     extract::{Request, State},
     http::{
         StatusCode, Uri,
-        header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap},
+        header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap},
         uri::{Authority, Scheme},
     },
     middleware::{Next, from_fn},
@@ -122,6 +127,7 @@ impl Gateway {
             .route("/", get(async || Html(include_str!("page.html"))))
             .route("/metrics", get(metrics))
             .route("/max", put(set_max))
+            .layer(from_fn(of_this_machine))
             .with_state(Arc::new(Control {
                 token: token.clone(),
                 semaphore: Arc::clone(&semaphore),
@@ -148,7 +154,9 @@ fn count(registry: &Registry, name: &str, rejections: Rejections) -> Result<(), 
 }
 
 async fn serve(address: SocketAddr, app: Router) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address).await?;
+    let listener = TcpListener::bind(address).await;
+    let listener =
+        listener.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
     let address = listener.local_addr()?;
     tokio::spawn(async { axum::serve(listener, app).await });
     Ok(address)
@@ -212,6 +220,22 @@ struct Control {
 async fn metrics(State(control): State<Arc<Control>>) -> impl IntoResponse {
     let content_type = [(CONTENT_TYPE, Registry::CONTENT_TYPE)];
     (content_type, control.registry.render())
+}
+
+/// A page of elsewhere whose name has come to mean the loopback is still known by that name.
+async fn of_this_machine(request: Request, next: Next) -> Response {
+    let host = request.headers().get(HOST);
+    let host = host.and_then(|host| host.as_bytes().try_into().ok());
+    let is_ours = host.is_some_and(|host: Authority| {
+        let name = host.host().trim_matches(['[', ']']);
+        name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    });
+    if is_ours {
+        next.run(request).await
+    } else {
+        let why = "this is for the names of the loopback";
+        (StatusCode::FORBIDDEN, why).into_response()
+    }
 }
 
 /// `PUT /max`: a number, and the token as the header `Authorization: Bearer`.
