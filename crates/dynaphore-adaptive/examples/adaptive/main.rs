@@ -121,6 +121,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    #[cfg(unix)]
+    raise_descriptors();
     watch(&options);
     match measure(&options) {
         Ok(()) => ExitCode::SUCCESS,
@@ -129,6 +131,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Each connection is two descriptors here: takes as many as it may.
+#[cfg(unix)]
+fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With fewer it may do as well.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Ends the process when it takes far longer than it can.
