@@ -104,7 +104,9 @@ mod tests {
     #[test]
     fn what_is_done_beside_is_counted() {
         let done = AtomicU64::new(0);
-        let other = || drop(done.fetch_add(1, SeqCst));
+        let other = || {
+            done.fetch_add(1, SeqCst);
+        };
         beside(other, || {
             while done.load(SeqCst) < 3 {
                 thread::yield_now();
