@@ -42,6 +42,9 @@ use tokio::{
 
 const USAGE: &str = "usage: tunnels [--agents N] [--patience SECONDS]\n";
 
+/// More would only take memory: a dozen have something to do.
+const MOST_AGENTS: usize = 10_000;
+
 /// How long an agent waits after a connection has failed.
 const BACKOFF: Duration = Duration::from_millis(50);
 
@@ -91,7 +94,12 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("agents") => options.agents = parser.value()?.parse()?,
+            Long("agents") => {
+                options.agents = parser.value()?.parse()?;
+                if options.agents > MOST_AGENTS {
+                    return Err(format!("there are at most {MOST_AGENTS} agents").into());
+                }
+            }
             Long("patience") => {
                 let seconds = parser.value()?.parse()?;
                 options.patience = Duration::try_from_secs_f64(seconds)

@@ -43,6 +43,21 @@ fn the_check_finds_who_asks_for_no_permits() {
     assert!(text(&output).contains("EXCESS"), "{}", text(&output));
 }
 
+#[cfg(unix)]
+#[test]
+fn it_takes_the_descriptors_that_it_needs() {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -Sn 64; exec \"$0\" \"$@\""]);
+    shell.arg(example::find("crawl"));
+    shell.args(["--hosts=2", "--pages=60", "--delay=50"]);
+    let output = shell
+        .args(["--per-host=60", "--total=120"])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{}{errors}", text(&output));
+}
+
 #[test]
 fn bad_arguments_are_told_so() {
     for bad in [

@@ -42,6 +42,7 @@ fn bad_arguments_are_refused() {
     for arguments in [
         &["--fast"][..],
         &["--agents", "many"],
+        &["--agents", "10001"],
         &["--patience", "-1"],
     ] {
         let run = tunnels(arguments);

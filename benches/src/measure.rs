@@ -10,7 +10,7 @@ use crate::table::{
     Value::{Figure, Text},
     figure, name,
 };
-use crate::workload::Runner;
+use crate::workload::{Runner, take_beside};
 
 /// Sets a workload up for a subject.
 pub type Prepare = Entry<fn() -> Runner>;
@@ -111,6 +111,9 @@ pub struct Outcome {
     pub vs_floor: Option<f64>,
     /// Median over the rounds of the ratio to crossbeam-epoch, if that took part.
     pub vs_epoch: Option<f64>,
+    /// Median over the rounds: what another thread did meanwhile, for 1000 operations.
+    /// Where that differs, so does the work.
+    pub beside_per_1k: Option<f64>,
     /// Heap allocations per operation, once all is set up.
     pub allocs_per_op: f64,
 }
@@ -123,6 +126,8 @@ struct Contestant {
     ops: u64,
     /// One value a round.
     ns_per_op: Vec<f64>,
+    /// One value a round, if another thread does something meanwhile.
+    beside_per_1k: Vec<f64>,
 }
 
 /// Measures the entries of one workload against each other.
@@ -140,6 +145,7 @@ pub fn compare(entries: &[&Prepare], plan: Plan, until: Option<Instant>) -> Vec<
                 ops: calibrate(&mut runner, plan.slice),
                 runner,
                 ns_per_op: Vec::with_capacity(plan.rounds),
+                beside_per_1k: Vec::new(),
             }
         })
         .collect();
@@ -166,7 +172,7 @@ pub fn compare(entries: &[&Prepare], plan: Plan, until: Option<Instant>) -> Vec<
     contestants
         .iter_mut()
         .map(|contestant| {
-            let rounds = &contestant.ns_per_op;
+            let (rounds, beside) = (&contestant.ns_per_op, &contestant.beside_per_1k);
             let versus =
                 |base: &Option<Vec<f64>>| base.as_ref().map(|base| median_ratio(rounds, base));
             Outcome {
@@ -175,6 +181,7 @@ pub fn compare(entries: &[&Prepare], plan: Plan, until: Option<Instant>) -> Vec<
                 vs_tokio: versus(&tokio),
                 vs_floor: versus(&floor),
                 vs_epoch: versus(&epoch),
+                beside_per_1k: (!beside.is_empty()).then(|| median(beside.iter().copied())),
                 allocs_per_op: allocations(&mut contestant.runner, contestant.ops / 8, plan.counts),
             }
         })
@@ -185,9 +192,13 @@ impl Contestant {
     fn take_turn(&mut self) {
         // Bring code and data back into the caches that others have used.
         (self.runner)(self.ops / 16);
+        // What is done beside the warm-up, or another workload, is not this turn's.
+        take_beside();
         let wall = (self.runner)(self.ops);
-        self.ns_per_op
-            .push(wall.as_nanos() as f64 / self.ops as f64);
+        let ops = self.ops as f64;
+        self.ns_per_op.push(wall.as_nanos() as f64 / ops);
+        let beside = take_beside().map(|times| times as f64 / ops * 1e3);
+        self.beside_per_1k.extend(beside);
     }
 }
 
@@ -241,6 +252,9 @@ impl Row for (&'static str, Outcome) {
         figure("vs_tokio", "vs_tokio", 9, |o| Figure(o.1.vs_tokio, 3, 2)),
         figure("vs_floor", "vs_floor", 9, |o| Figure(o.1.vs_floor, 3, 2)),
         figure("vs_epoch", "vs_epoch", 9, |o| Figure(o.1.vs_epoch, 3, 2)),
+        figure("beside_per_1k", "beside/1k", 9, |o| {
+            Figure(o.1.beside_per_1k, 1, 0)
+        }),
         figure("allocs_per_op", "allocs/op", 10, |o| {
             Figure(Some(o.1.allocs_per_op), 4, 3)
         }),
@@ -290,6 +304,19 @@ mod tests {
         let alone = compare(&[&ours], PLAN, None);
         assert_eq!(alone[0].vs_tokio, None);
         assert_eq!(alone[0].vs_floor, None);
+    }
+
+    #[test]
+    fn what_is_done_beside_belongs_to_its_workload() {
+        let storm = crate::workload::find("resize_storm_2t").expect("it is there");
+        let with = compare(&[&storm.entries[0]], PLAN, None);
+        assert!(with[0].beside_per_1k.is_some());
+        let ours: Prepare = Entry {
+            subject: "ours",
+            run: fake::<10>,
+        };
+        let without = compare(&[&ours], PLAN, None);
+        assert_eq!(without[0].beside_per_1k, None);
     }
 
     #[test]

@@ -84,6 +84,7 @@ mod tests {
         vs_tokio: Some(0.53),
         vs_floor: None,
         vs_epoch: None,
+        beside_per_1k: None,
         allocs_per_op: 0.0,
     };
 
@@ -113,7 +114,7 @@ mod tests {
             text,
             concat!(
                 r#"{"workload":"try_1t","subject":"dynaphore","ns_per_op":23.1,"#,
-                r#""vs_tokio":0.53,"vs_floor":null,"vs_epoch":null,"allocs_per_op":0.0}"#,
+                r#""vs_tokio":0.53,"vs_floor":null,"vs_epoch":null,"beside_per_1k":null,"allocs_per_op":0.0}"#,
                 "\n",
                 r#"{"workload":"size","subject":"floor","semaphore_bytes":8,"#,
                 r#""acquire_future_bytes":null}"#,

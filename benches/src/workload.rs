@@ -34,6 +34,7 @@ pub use self::keyed::{keyed_1t, keyed_2t, keyed_blocked, keyed_hot_2t, keyed_rot
 pub use self::pool::{pool_1m_1t, pool_1t, pool_churn};
 pub use self::resize::resize_storm_2t;
 pub use self::services::{tower_1t, tower_mt};
+pub use self::threads::take_beside;
 pub use self::tokens::{increment_wait, token_1t, token_2t, token_while_increment_2t};
 pub use self::uncontended::{async_1t, owned_1t, try_1t, try_2t};
 pub use self::waiters::{waiters_1k, waiters_10, waiters_100k};
@@ -95,13 +96,13 @@ pub const ALL: &[Workload] = workloads! {
     blocking_8t * 10: "8 threads, 2 permits: hold for one microsecond, pause for one"
         [Dynaphore, DynaphoreEventual, DynaphoreBarging, Tokio, AsyncLock, Asyncband,
         ParkingLotCondvar];
-    resize_storm_2t * 1: "one thread awaits and drops while another resizes without pause"
+    resize_storm_2t * 1: "one thread awaits and drops while another resizes, down and up, without pause, so often as `beside/1k` says"
         [Dynaphore, Tokio, AsyncLock, Asyncband, Floor];
     token_1t * 1: "one thread: take a token (pin, read-lock, load), drop"
         [Tokens, CrossbeamEpoch, StdRwLock, ParkingLotRwLock, CrossbeamSharded, ArcSwapLoad];
     token_2t * 1: "two threads: the same, on the same tracker"
         [Tokens, CrossbeamEpoch, StdRwLock, ParkingLotRwLock, CrossbeamSharded, ArcSwapLoad];
-    token_while_increment_2t * 1: "one thread takes and drops tokens while another increments and waits (write-locks, stores) without pause"
+    token_while_increment_2t * 1: "one thread takes and drops tokens while another increments and waits (write-locks, stores) without pause, so often as `beside/1k` says"
         [Tokens, StdRwLock, ParkingLotRwLock, CrossbeamSharded, ArcSwapLoad];
     increment_wait * 1: "one thread increments and waits (write-locks, stores), with nobody there"
         [Tokens, StdRwLock, ParkingLotRwLock, CrossbeamSharded, ArcSwapLoad];
@@ -115,7 +116,7 @@ pub const ALL: &[Workload] = workloads! {
         [Dynaphore, DashmapTokio, Lockable, Bare];
     keyed_rotating * 1: "the same where each task goes on to the next of the keys every time"
         [Dynaphore, DashmapTokio, Lockable, Bare];
-    pool_churn * 1: "64 tasks on two workers, 16 keys with one lease each, one yield while holding; tokio: a semaphore for each key and `select_all`"
+    pool_churn * 1: "64 tasks on two workers, 16 keys with one lease each, one yield while holding; tokio: a semaphore for each key, since the targets of keys change one by one, and `select_all`"
         [Dynaphore, Tokio];
     pool_1t * 1: "one thread: await a lease of one of 16 keys, drop"
         [Dynaphore, Tokio];

@@ -41,7 +41,11 @@ const BAD_ARGUMENTS: u8 = 2;
 
 fn main() -> ExitCode {
     match options::parse() {
-        Ok(Request::Run(options)) => run(&options),
+        Ok(Request::Run(options)) => {
+            #[cfg(unix)]
+            raise_descriptors();
+            run(&options)
+        }
         Ok(Request::Help) => {
             // Nothing is left to do when nobody reads the help.
             let _ = io::stdout().write_all(options::USAGE.as_bytes());
@@ -52,6 +56,16 @@ fn main() -> ExitCode {
             ExitCode::from(BAD_ARGUMENTS)
         }
     }
+}
+
+/// Each connection is two descriptors here: takes as many as it may.
+#[cfg(unix)]
+fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With fewer it may do as well.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 #[tokio::main]

@@ -100,8 +100,12 @@ impl Site {
     }
 
     async fn serve(self: Arc<Self>, listener: TcpListener) {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(Arc::clone(&self).serve_one(stream));
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => drop(tokio::spawn(Arc::clone(&self).serve_one(stream))),
+                // It went away before it was accepted, or descriptors are short.
+                Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Prints what each workload costs each subject.
 
 use std::env;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -13,11 +13,12 @@ fn main() -> ExitCode {
     let options = match parse(env::args_os().skip(1)) {
         Ok(Command::Run(options)) => options,
         Ok(Command::Help) => {
-            println!("{USAGE}");
+            // Nothing is left to do when nobody reads the help.
+            let _ = writeln!(io::stdout(), "{USAGE}");
             return ExitCode::SUCCESS;
         }
         Err(complaint) => {
-            eprintln!("compare: {complaint}\n\n{USAGE}");
+            let _ = writeln!(io::stderr(), "compare: {complaint}\n\n{USAGE}");
             return ExitCode::from(2);
         }
     };
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         // Whoever read it has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("compare: {error}");
+            let _ = writeln!(io::stderr(), "compare: {error}");
             ExitCode::FAILURE
         }
     }

@@ -14,6 +14,11 @@ pub const PACKAGES: &[&str] = &[
     "crossbeam-epoch",
     "crossbeam-utils",
     "arc-swap",
+    "dashmap",
+    "lockable",
+    "rayon",
+    "rayon_iter_concurrent_limit",
+    "tower",
 ];
 
 /// The versions of a package in a lock file; more than one if several are in

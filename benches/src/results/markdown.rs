@@ -287,7 +287,7 @@ mod tests {
         for part in [
             "## Workloads\n\n- `try_1t`: ",
             "\n![Throughput](plots/throughput.svg)\n",
-            "| try_1t | dynaphore | 23.1 | 0.53 | - | - | 0.000 |\n",
+            "| try_1t | dynaphore | 23.1 | 0.53 | - | - | - | 0.000 |\n",
             "| dynaphore | 2.000 | 3.000 |\n",
             "| size | floor | 8 | - |\n",
         ] {

@@ -1,5 +1,6 @@
 //! Threads that start together.
 
+use std::cell::Cell;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -32,22 +33,36 @@ impl StartLine {
     }
 }
 
+thread_local! {
+    static BESIDE: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// How often the other thread did its part in the last [`beside`] of this thread, if there
+/// was one since this was asked last.
+pub fn take_beside() -> Option<u64> {
+    BESIDE.take()
+}
+
 /// The time that `body` takes while another thread does `other` again and again.
 pub fn beside(other: impl Fn() + Sync, body: impl FnOnce()) -> Duration {
     let line = StartLine::new(2);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let others = scope.spawn(|| {
+            let mut times = 0;
             line.wait();
             while !done.load(Relaxed) {
                 other();
+                times += 1;
             }
+            times
         });
         line.wait();
         let start = Instant::now();
         body();
         let wall = start.elapsed();
         done.store(true, Relaxed);
+        BESIDE.set(Some(others.join().expect("the other panicked")));
         wall
     })
 }
@@ -85,6 +100,21 @@ mod tests {
     use std::sync::atomic::AtomicU64;
 
     use super::*;
+
+    #[test]
+    fn what_is_done_beside_is_counted() {
+        let done = AtomicU64::new(0);
+        let other = || {
+            done.fetch_add(1, SeqCst);
+        };
+        beside(other, || {
+            while done.load(SeqCst) < 3 {
+                thread::yield_now();
+            }
+        });
+        assert_eq!(take_beside(), Some(done.into_inner()));
+        assert_eq!(take_beside(), None);
+    }
 
     #[test]
     fn all_operations_are_done_at_the_same_time() {

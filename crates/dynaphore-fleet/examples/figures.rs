@@ -6,43 +6,44 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+#[path = "../tests/common/program.rs"]
+mod program;
 
 use std::{
     env,
-    error::Error,
     future::pending,
     hint::black_box,
-    io::{BufRead, BufReader},
-    process::{Command, Stdio},
+    io::{self, BufRead, BufReader, Read},
+    process::{Command, ExitCode, Stdio, exit},
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
-use common::Server;
+use common::{Ended, Server, say};
 use dynaphore::Semaphore;
 use dynaphore_fleet::{Fleet, Options, Redis};
-use tokio::time::sleep;
+use program::Failure;
+use tokio::{runtime::Builder, time::sleep};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<_> = env::args().skip(1).collect();
-    if let ["--hold", address] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        return hold(address).await;
-    }
-    let server = Server::start(&[]);
-    let address = server.address();
-    hot_path(&address).await?;
-    moving_demand(&address).await?;
-    killed(&address).await?;
-    Ok(())
+fn main() -> ExitCode {
+    let runtime = Builder::new_current_thread();
+    program::run("figures", runtime, async |arguments| match arguments {
+        [] => {
+            let server = Server::try_start(&[])
+                .map_err(|error| format!("redis-server: {error}; install it"))?;
+            let address = server.address();
+            hot_path(&address).await?;
+            moving_demand(&address).await?;
+            killed(&address).await?;
+            Ok(true)
+        }
+        ["--hold", address] => hold(address).await,
+        _ => Err("usage: figures".into()),
+    })
 }
 
-async fn join(
-    address: &str,
-    name: &str,
-    max: usize,
-    lease: Duration,
-) -> Result<Fleet, Box<dyn Error>> {
+async fn join(address: &str, name: &str, max: usize, lease: Duration) -> Result<Fleet, Failure> {
     Ok(Fleet::join(Redis::new(address)?, name, Options::new(max).lease(lease)).await?)
 }
 
@@ -67,7 +68,7 @@ const ROUND_TRIP: &str = "
     if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
     return redis.call('ZADD', KEYS[1], now + 3000, ARGV[1])";
 
-async fn hot_path(address: &str) -> Result<(), Box<dyn Error>> {
+async fn hot_path(address: &str) -> Result<(), Failure> {
     let fleet = join(address, "hot", 64, Duration::from_secs(3)).await?;
     while fleet.semaphore().max() < 64 {
         sleep(Duration::from_millis(10)).await;
@@ -81,12 +82,12 @@ async fn hot_path(address: &str) -> Result<(), Box<dyn Error>> {
         ours.push(b);
         theirs.push(a);
     }
-    println!("async_1t  {:6.1} ns", median(&mut theirs));
+    say(format_args!("async_1t  {:6.1} ns", median(&mut theirs)))?;
     let fleet_ns = median(&mut ours);
-    println!(
+    say(format_args!(
         "fleet_1t  {fleet_ns:6.1} ns, {:.3} of async_1t",
         median(&mut ratios)
-    );
+    ))?;
 
     let mut connection = redis::Client::open(address)?
         .get_multiplexed_async_connection()
@@ -111,33 +112,32 @@ async fn hot_path(address: &str) -> Result<(), Box<dyn Error>> {
         times.push(start.elapsed().as_secs_f64() * 1e9 / 1000.0);
     }
     let round_trip = median(&mut times);
-    println!(
+    say(format_args!(
         "a permit for each round trip  {round_trip:.0} ns, {:.0} times fleet_1t",
         round_trip / fleet_ns
-    );
+    ))?;
 
     // Idle: what the server counts, less what asking costs.
-    let count =
-        async |connection: &mut redis::aio::MultiplexedConnection| -> Result<f64, Box<dyn Error>> {
-            let info: String = redis::cmd("INFO")
-                .arg("commandstats")
-                .query_async(connection)
-                .await?;
-            let calls = info
-                .lines()
-                .find(|line| line.starts_with("cmdstat_evalsha:"))
-                .and_then(|line| line.split("calls=").nth(1)?.split(',').next()?.parse().ok());
-            Ok(calls.unwrap_or(0.0))
-        };
+    let count = async |connection: &mut redis::aio::MultiplexedConnection| -> Result<f64, Failure> {
+        let info: String = redis::cmd("INFO")
+            .arg("commandstats")
+            .query_async(connection)
+            .await?;
+        let calls = info
+            .lines()
+            .find(|line| line.starts_with("cmdstat_evalsha:"))
+            .and_then(|line| line.split("calls=").nth(1)?.split(',').next()?.parse().ok());
+        Ok(calls.unwrap_or(0.0))
+    };
     let before = count(&mut connection).await?;
     sleep(Duration::from_secs(6)).await;
     let rate = (count(&mut connection).await? - before) / 6.0;
-    println!("an idle member  {rate:.1} commands a second");
+    say(format_args!("an idle member  {rate:.1} commands a second"))?;
     Ok(())
 }
 
 /// Sixteen members, of which another four have all the demand in each second.
-async fn moving_demand(address: &str) -> Result<(), Box<dyn Error>> {
+async fn moving_demand(address: &str) -> Result<(), Failure> {
     const MAX: usize = 64;
     let mut fleets = Vec::new();
     for _ in 0..16 {
@@ -174,39 +174,46 @@ async fn moving_demand(address: &str) -> Result<(), Box<dyn Error>> {
         tasks.iter().for_each(tokio::task::JoinHandle::abort);
     }
     let mean = in_use.iter().sum::<f64>() / in_use.len() as f64;
-    println!(
+    say(format_args!(
         "16 members, demand moves each second  {:.1} % of max in use",
         mean * 100.0
-    );
+    ))?;
     Ok(())
 }
 
 const KILLED_LEASE: Duration = Duration::from_secs(1);
 const KILLED_MAX: usize = 16;
 
-/// A process that is to be killed: has half of all permits, and says when.
-async fn hold(address: &str) -> Result<(), Box<dyn Error>> {
+/// A process that is to be killed: has half of all permits, and says when. It ends with the
+/// one that started it, whose end of its input closes then.
+async fn hold(address: &str) -> Result<bool, Failure> {
+    thread::spawn(|| {
+        let _ = io::stdin().read(&mut [0]);
+        exit(0);
+    });
     let fleet = join(address, "killed", KILLED_MAX, KILLED_LEASE).await?;
     let mut permits = Vec::new();
     for _ in 0..KILLED_MAX / 2 {
         permits.push(fleet.semaphore().acquire().await?);
     }
-    println!("it has them");
+    say(format_args!("it has them"))?;
     pending().await
 }
 
 /// Another process is killed, and its share is waited for.
-async fn killed(address: &str) -> Result<(), Box<dyn Error>> {
+async fn killed(address: &str) -> Result<(), Failure> {
     const TIMES: u32 = 24;
     let fleet = join(address, "killed", KILLED_MAX, KILLED_LEASE).await?;
     let mut took = Vec::new();
     for time in 0..TIMES {
-        let mut child = Command::new(env::current_exe()?)
+        let child = Command::new(env::current_exe()?)
             .args(["--hold", address])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
+        let mut child = Ended(child);
         let mut line = String::new();
-        if let Some(output) = child.stdout.take() {
+        if let Some(output) = child.0.stdout.take() {
             BufReader::new(output).read_line(&mut line)?;
         }
         if line.is_empty() {
@@ -219,9 +226,9 @@ async fn killed(address: &str) -> Result<(), Box<dyn Error>> {
         }
         // Wherever it may be between two renewals.
         sleep(Duration::from_millis(100) + KILLED_LEASE / 3 * time / TIMES).await;
-        child.kill()?;
+        child.0.kill()?;
         let start = Instant::now();
-        child.wait()?;
+        child.0.wait()?;
         let mut permits = Vec::new();
         for one in waiting {
             permits.push(one.await??);
@@ -230,11 +237,11 @@ async fn killed(address: &str) -> Result<(), Box<dyn Error>> {
         drop(permits);
     }
     let middle = median(&mut took);
-    println!(
+    say(format_args!(
         "a member killed, lease 1000 ms  its share with who waits after {:.0} to {:.0} ms, {middle:.0} \
          in the middle",
         took[0],
         took[took.len() - 1]
-    );
+    ))?;
     Ok(())
 }

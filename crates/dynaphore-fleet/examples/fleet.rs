@@ -20,31 +20,35 @@ mod program;
 use std::{
     collections::BTreeMap,
     env,
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Command, ExitCode, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use common::Server;
+use common::{Ended, Server, say};
 use dynaphore_fleet::{Fleet, Memory, Options, Redis, Store};
 use probe::{Listener, Teller};
 use program::Failure;
-use tokio::time::sleep;
+use tokio::{runtime::Builder, time::sleep};
 
 const MAX: usize = 12;
 const LEASE: Duration = Duration::from_millis(900);
 const SECONDS: u32 = 8;
 
 fn main() -> ExitCode {
-    program::run("fleet", async |arguments| match arguments {
-        [] => show(false).await,
-        ["--memory"] => show(true).await,
-        ["--member", store, tasks] => {
-            member(Redis::new(*store)?, Teller::inherited()?, tasks.parse()?).await?;
-            Ok(true)
-        }
-        _ => Err("usage: fleet [--memory]".into()),
-    })
+    program::run(
+        "fleet",
+        Builder::new_multi_thread(),
+        async |arguments| match arguments {
+            [] => show(false).await,
+            ["--memory"] => show(true).await,
+            ["--member", store, tasks] => {
+                member(Redis::new(*store)?, Teller::inherited()?, tasks.parse()?).await?;
+                Ok(true)
+            }
+            _ => Err("usage: fleet [--memory]".into()),
+        },
+    )
 }
 
 /// Joins, and works with so many tasks until it is killed.
@@ -96,16 +100,6 @@ fn count(seen: &Mutex<Seen>, number: u64, what: u8) {
     }
     let all = seen.held.values().sum();
     seen.most = seen.most.max(all);
-}
-
-/// What is ended with this process.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// One that works: a process, or a task.
@@ -166,20 +160,20 @@ async fn show(memory: bool) -> Result<bool, Failure> {
         .await?
     };
 
-    println!("  time  max  out at most  held  shares");
+    say(format_args!("  time  max  out at most  held  shares"))?;
     let (begin, mut good, mut shrunk) = (Instant::now(), true, 0);
     for step in 0..SECONDS * 2 {
         match step {
             4 => {
-                println!("        one more member");
+                say(format_args!("        one more member"))?;
                 workers.push(start(9)?);
             }
             8 => {
-                println!("        a member is killed");
+                say(format_args!("        a member is killed"))?;
                 drop(workers.remove(2));
             }
             12 => {
-                println!("        max is 5");
+                say(format_args!("        max is 5"))?;
                 fleet.set_max(5).await?;
                 fleet.settled().await?;
                 // From here on no more than 5 may be seen.
@@ -200,14 +194,14 @@ async fn show(memory: bool) -> Result<bool, Failure> {
         let seen = seen.lock().unwrap();
         let held: usize = seen.held.values().sum();
         good &= seen.most <= if shrunk > 0 { 5 } else { MAX };
-        println!(
+        say(format_args!(
             "{:5.1}s  {:3}  {:11}  {:4}  {}",
             begin.elapsed().as_secs_f64(),
             snapshot.max,
             snapshot.counted(),
             held,
             shares.join(" ")
-        );
+        ))?;
     }
     let taken = seen.lock().unwrap().taken;
     let verdict = if good {
@@ -215,7 +209,7 @@ async fn show(memory: bool) -> Result<bool, Failure> {
     } else {
         "MORE THAN MAX"
     };
-    println!("{taken} permits, {verdict}");
+    say(format_args!("{taken} permits, {verdict}"))?;
     drop(workers);
     drop(server);
     Ok(good && taken > 0)

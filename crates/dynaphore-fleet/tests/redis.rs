@@ -1,8 +1,16 @@
 //! What only a server can do to its members, and what is in it that should not be there.
 
 mod common;
+#[path = "../../../tests/common/example.rs"]
+mod example;
 
-use std::time::Duration;
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use common::{Server, answered, until};
 use dynaphore_fleet::{
@@ -482,4 +490,32 @@ fn the_script_does_what_the_ledger_does() {
             },
         )
         .unwrap();
+}
+
+/// A signal to it alone: its server has its standard error, and its members its output, until
+/// they end.
+#[test]
+fn an_example_that_is_terminated_leaves_no_process_behind() {
+    let mut fleet = Command::new(example::find("fleet"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(fleet.stdout.take().unwrap());
+    let mut errors = fleet.stderr.take().unwrap();
+    let mut said = String::new();
+    output.read_line(&mut said).unwrap();
+    let pid = fleet.id().to_string();
+    let signal = Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(signal.is_ok_and(|status| status.success()));
+    let (ended, all) = mpsc::channel();
+    thread::spawn(move || {
+        output.read_to_string(&mut said).unwrap();
+        errors.read_to_string(&mut said).unwrap();
+        ended.send(said).unwrap();
+    });
+    let said = all.recv_timeout(Duration::from_secs(100));
+    let said = said.expect("all of them end");
+    assert!(said.ends_with("fleet: terminated\n"), "{said}");
+    assert_eq!(fleet.wait().unwrap().code(), Some(2));
 }

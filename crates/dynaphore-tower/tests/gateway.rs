@@ -16,14 +16,17 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{Method, Request, StatusCode, header::AUTHORIZATION},
+    http::{
+        Method, Request, StatusCode, Uri,
+        header::{AUTHORIZATION, HOST},
+    },
 };
 use dynaphore_tower::Rejections;
 use gateway::{Gateway, Options};
 use http_body_util::BodyExt;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use load::{Load, nothing_is_held, seen_with_max};
-use tokio::time::timeout;
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use upstream::Upstream;
 
 /// Only turns a hang into a failure.
@@ -230,6 +233,40 @@ async fn each_rejection_is_in_the_figures_by_its_reason() {
     figures.agree();
 }
 
+/// Whoever leaves before there is an answer, or wants no body of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_permit_is_not_free_while_the_upstream_works_for_nobody() {
+    let options = Options {
+        max: 1,
+        max_wait: LONG,
+        ..Options::default()
+    };
+    let (gateway, upstream) = started_with(options).await;
+    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+    let url: Uri = format!("http://{}/", gateway.front).parse().unwrap();
+    let run = async {
+        for _ in 0..20 {
+            let mut leaves = TcpStream::connect(gateway.front).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+            leaves.write_all(request).await.unwrap();
+            while upstream.take_peak() == 0 {
+                tokio::task::yield_now().await;
+            }
+            drop(leaves);
+            for method in [Method::GET, Method::HEAD, Method::GET] {
+                let request = Request::builder().method(method).uri(&url);
+                let request = request.body(Body::empty()).unwrap();
+                let answer = client.request(request).await.unwrap();
+                assert_eq!(answer.status(), StatusCode::OK);
+                answer.into_body().collect().await.unwrap();
+            }
+            assert!(upstream.take_peak() <= 1);
+        }
+        nothing_is_held(&gateway, &upstream).await;
+    };
+    timeout(LONG, run).await.expect("it does not hang");
+}
+
 /// Asks the control route, with that token.
 async fn put(
     gateway: &Gateway,
@@ -263,6 +300,44 @@ async fn without_the_token_nothing_changes() {
     assert_eq!(gateway.semaphore.max(), 8);
     let (status, _) = put(&gateway, Method::PUT, Some(&gateway.token), "3").await;
     assert_eq!((status, gateway.semaphore.max()), (StatusCode::OK, 3));
+}
+
+#[tokio::test]
+async fn control_is_for_the_names_of_the_loopback() {
+    let (gateway, _upstream) = started().await;
+    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+    for (host, expected) in [
+        ("localhost", StatusCode::OK),
+        ("127.0.0.1:8081", StatusCode::OK),
+        ("[::1]:8081", StatusCode::OK),
+        ("", StatusCode::FORBIDDEN),
+        ("elsewhere.example", StatusCode::FORBIDDEN),
+        ("127.0.0.1.elsewhere.example:8081", StatusCode::FORBIDDEN),
+        ("192.0.2.1", StatusCode::FORBIDDEN),
+    ] {
+        for path in ["", "metrics"] {
+            let request = Request::get(format!("http://{}/{path}", gateway.control))
+                .header(HOST, host)
+                .body(Body::empty());
+            let answer = client.request(request.unwrap()).await.unwrap();
+            assert_eq!(answer.status(), expected, "{host:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_told() {
+    let (gateway, upstream) = started().await;
+    let options = Options {
+        front: gateway.front,
+        ..Options::default()
+    };
+    let taken = Gateway::start(&options, upstream.address).await;
+    let error = taken.err().expect("it is taken").to_string();
+    assert!(
+        error.starts_with(&format!("{}: ", gateway.front)),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -96,8 +96,13 @@ async fn look(page: &Client, gateway: &Gateway) -> Result<(), CmdError> {
         std::fs::write(file, page.screenshot().await?).unwrap();
         gateway.semaphore.set_max(3);
     }
-    // A wrong token changes nothing.
+    // The page of a gateway that was started again has another token.
     let token = page.find(Locator::Id("token")).await?;
+    page.execute("location.hash = 'another'", vec![]).await?;
+    while token.prop("value").await?.as_deref() != Some("another") {
+        sleep(Duration::from_millis(20)).await;
+    }
+    // A wrong token changes nothing.
     token.clear().await?;
     token.send_keys("wrong").await?;
     slide(page, 5).await?;

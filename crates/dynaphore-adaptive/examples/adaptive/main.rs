@@ -8,7 +8,7 @@
 //! cargo run --release -p dynaphore-adaptive --example adaptive
 //! ```
 //!
-//! In a terminal it draws max while it runs; in the end it prints a table. `--short`
+//! In a terminal it draws max while it runs, until Ctrl-C or `q`; in the end it prints a table. `--short`
 //! takes some seconds and fails on what is wrong on any machine: a hang, an error, more
 //! requests served at once than max. `--seconds N` is the length of a phase, `--file F`
 //! keeps figures in a file, so that `--runs adaptive,4,8` may do a part at a time.
@@ -20,6 +20,7 @@ mod table;
 
 use std::{
     env, fs,
+    io::{self, Write as _},
     process::{Child, Command, ExitCode},
     sync::{
         Arc,
@@ -113,20 +114,33 @@ fn main() -> ExitCode {
     let options = match Options::read() {
         Ok(options) => options,
         Err(error) => {
-            eprintln!(
+            let _ = writeln!(
+                io::stderr(),
                 "{error}\nusage: adaptive [--short] [--seconds N] [--runs adaptive,1,2,..] [--file F]"
             );
             return ExitCode::from(2);
         }
     };
+    #[cfg(unix)]
+    raise_descriptors();
     watch(&options);
     match measure(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Each connection is two descriptors here: takes as many as it may.
+#[cfg(unix)]
+fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With fewer it may do as well.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Ends the process when it takes far longer than it can.
@@ -135,7 +149,8 @@ fn watch(options: &Options) {
     let limit = Duration::from_secs_f64(3.0 * whole + 90.0);
     thread::spawn(move || {
         thread::sleep(limit);
-        eprintln!("error: it hangs: {limit:?} have passed");
+        plot::restore();
+        let _ = writeln!(io::stderr(), "error: it hangs: {limit:?} have passed");
         std::process::exit(1);
     });
 }
@@ -151,20 +166,39 @@ fn measure(options: &Options) -> Result<(), Error> {
     let rounds = server::calibrate();
     let mut kept = match options.file.as_ref().map(fs::read_to_string) {
         Some(Ok(text)) => read(&text).ok_or("the file is not one of ours")?,
+        Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(format!("the file: {error}").into());
+        }
         _ => begin(options, rounds)?,
     };
-    println!(
-        "capacity {:.0} requests/s, p99 with a tenth of that {:.1} ms, {} s a phase",
+    // Also to find out now whether that can be done.
+    keep(options, &kept)?;
+    say(&format!(
+        "capacity {:.0} requests/s, p99 with a tenth of that {:.1} ms, {} s a phase\n",
         kept.capacity, kept.calm_p99, options.seconds
-    );
+    ))?;
     for run in &options.runs {
         let figures = one_run(options, run, rounds, kept.capacity)?;
         kept.runs.insert(run.clone(), figures);
-        if let Some(file) = &options.file {
-            fs::write(file, write(&kept))?;
-        }
+        keep(options, &kept)?;
     }
-    table::print(&PHASES, &kept.runs, kept.calm_p99);
+    say(&table::table(&PHASES, &kept.runs, kept.calm_p99))
+}
+
+/// Writes to standard output. Whoever closes that has seen what he wanted.
+fn say(text: &str) -> Result<(), Error> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("standard output: {error}").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn keep(options: &Options, kept: &Kept) -> Result<(), Error> {
+    if let Some(file) = &options.file {
+        fs::write(file, write(kept)).map_err(|error| format!("{file}: {error}"))?;
+    }
     Ok(())
 }
 
@@ -244,6 +278,9 @@ fn one_run(
         if let Some(plot) = &mut plot {
             let title = format!(" {run}: max {} ", snapshot.max);
             plot.draw(&title, &max, &active);
+            if plot::is_left() {
+                return Err("interrupted".into());
+            }
         }
         thread::sleep(Duration::from_millis(50));
     }

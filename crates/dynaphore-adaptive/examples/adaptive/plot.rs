@@ -1,9 +1,13 @@
 //! Max over time, drawn in the terminal while it runs.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
 
 use ratatui::{
     DefaultTerminal,
+    crossterm::event::{self, Event, KeyCode, KeyModifiers},
     style::{Color, Style},
     symbols::Marker,
     widgets::{Axis, Block, Chart, Dataset, GraphType},
@@ -56,8 +60,31 @@ impl Plot {
     }
 }
 
+/// Has Ctrl-C or `q` been pressed? The terminal makes no signal of it while it is drawn on.
+pub fn is_left() -> bool {
+    while event::poll(Duration::ZERO).unwrap_or(false) {
+        let Ok(event) = event::read() else {
+            return false;
+        };
+        if let Event::Key(key) = event {
+            let control = key.modifiers.contains(KeyModifiers::CONTROL);
+            if key.code == KeyCode::Char('q') || control && key.code == KeyCode::Char('c') {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Gives the terminal back, if there is one.
+pub fn restore() {
+    if io::stdout().is_terminal() {
+        ratatui::restore();
+    }
+}
+
 impl Drop for Plot {
     fn drop(&mut self) {
-        ratatui::restore();
+        restore();
     }
 }

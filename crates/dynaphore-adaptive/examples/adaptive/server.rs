@@ -62,8 +62,9 @@ pub fn start(adaptive: Adaptive, rounds: u64) -> Server {
     let most = highest.clone();
     runtime.spawn(async move {
         loop {
-            // A connection that went away before it was accepted is none.
+            // It went away before it was accepted, or descriptors are short.
             let Ok((stream, _)) = listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(1)).await;
                 continue;
             };
             let _ = stream.set_nodelay(true);

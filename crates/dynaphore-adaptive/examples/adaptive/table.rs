@@ -1,6 +1,6 @@
 //! What the answers come to, phase by phase.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use crate::load::Answer;
 
@@ -47,13 +47,27 @@ pub type Runs = BTreeMap<String, Vec<Figures>>;
 
 pub const ADAPTIVE: &str = "adaptive";
 
-pub fn print(phases: &[&str], runs: &Runs, calm_p99: f64) {
-    println!("\np99 with a tenth of the load: {calm_p99:.1} ms. Goodput is what was served");
-    println!("within {} ms from when it was due.\n", DEADLINE.as_millis());
-    println!(
-        "| load, times the capacity | requests/s | goodput | best static max | its goodput | part | p99, ms | times the calm one | max |"
+/// A figure, if there is one: without a static max to compare with there is none.
+fn cell(figure: f64, digits: usize, unit: &str) -> String {
+    if figure.is_finite() {
+        format!("{figure:.digits$}{unit}")
+    } else {
+        "-".to_owned()
+    }
+}
+
+pub fn table(phases: &[&str], runs: &Runs, calm_p99: f64) -> String {
+    let mut table = format!(
+        "
+p99 with a tenth of the load: {calm_p99:.1} ms. Goodput is what was served
+within {} ms from when it was due.
+
+| load, times the capacity | requests/s | goodput | best static max | its goodput | part | p99, ms | times the calm one | max |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|
+",
+        DEADLINE.as_millis()
     );
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|");
+    // Writing to a string cannot fail.
     for (number, phase) in phases.iter().enumerate() {
         let Some(ours) = runs.get(ADAPTIVE).and_then(|run| run.get(number)) else {
             continue;
@@ -63,24 +77,30 @@ pub fn print(phases: &[&str], runs: &Runs, calm_p99: f64) {
             .filter_map(|(name, run)| Some((name.as_str(), run.get(number)?.goodput)))
             .max_by(|a, b| a.1.total_cmp(&b.1));
         let (name, best) = best.unwrap_or(("-", f64::NAN));
-        println!(
-            "| {phase} | {:.0} | {:.0} | {name} | {best:.0} | {:.0} % | {:.1} | {:.1} | {:.1} |",
+        let _ = writeln!(
+            table,
+            "| {phase} | {:.0} | {:.0} | {name} | {} | {} | {:.1} | {} | {:.1} |",
             ours.load,
             ours.goodput,
-            ours.goodput / best * 100.0,
+            cell(best, 0, ""),
+            cell(ours.goodput / best * 100.0, 0, " %"),
             ours.p99,
-            ours.p99 / calm_p99,
+            cell(ours.p99 / calm_p99, 1, ""),
             ours.max,
         );
     }
-    println!("\nGoodput of each:\n");
-    println!("| max | {} |", phases.join(" | "));
-    println!("|---|{}", "---:|".repeat(phases.len()));
+    let _ = writeln!(
+        table,
+        "\nGoodput of each:\n\n| max | {} |",
+        phases.join(" | ")
+    );
+    let _ = writeln!(table, "|---|{}", "---:|".repeat(phases.len()));
     for (name, run) in runs {
         let cells: Vec<_> = run
             .iter()
             .map(|phase| format!("{:.0} (p99 {:.1} ms)", phase.goodput, phase.p99))
             .collect();
-        println!("| {name} | {} |", cells.join(" | "));
+        let _ = writeln!(table, "| {name} | {} |", cells.join(" | "));
     }
+    table
 }

@@ -1,7 +1,11 @@
 //! Compares the controllers in the simulator. With `--report` it writes
 //! `RESULTS.md` and its plots, without it prints the former.
 
-use std::{env, fs, io, path::Path};
+use std::{
+    env, fs,
+    io::{self, Write as _},
+    path::Path,
+};
 
 use dynaphore_adaptive::sim;
 
@@ -16,8 +20,11 @@ fn main() -> io::Result<()> {
     };
     let report = sim::report();
     if !write {
-        print!("{}", report.results);
-        return Ok(());
+        // Whoever closes the output has seen what he wanted.
+        return match io::stdout().write_all(report.results.as_bytes()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            printed => printed,
+        };
     }
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     fs::create_dir_all(here.join("plots"))?;

@@ -113,15 +113,19 @@ const FAULT: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
-    program::run("chaos", async |arguments| match arguments {
-        [] => chaos(10).await,
-        ["--seconds", seconds] => chaos(seconds.parse()?).await,
-        ["--member", store, fleet, grace] => {
-            let grace = Duration::from_millis(grace.parse()?);
-            process::work(store, fleet, grace).await.map(|()| true)
-        }
-        _ => Err("usage: chaos [--seconds N]".into()),
-    })
+    program::run(
+        "chaos",
+        tokio::runtime::Builder::new_multi_thread(),
+        async |arguments| match arguments {
+            [] => chaos(10).await,
+            ["--seconds", seconds] => chaos(seconds.parse()?).await,
+            ["--member", store, fleet, grace] => {
+                let grace = Duration::from_millis(grace.parse()?);
+                process::work(store, fleet, grace).await.map(|()| true)
+            }
+            _ => Err("usage: chaos [--seconds N]".into()),
+        },
+    )
 }
 
 async fn chaos(seconds: u64) -> Result<bool, Failure> {

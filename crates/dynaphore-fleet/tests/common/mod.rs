@@ -4,9 +4,9 @@
 #![allow(dead_code)]
 
 use std::{
-    env,
+    env, fmt,
     hash::{BuildHasher, Hasher, RandomState},
-    io,
+    io::{self, Write as _},
     net::TcpListener,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -126,6 +126,27 @@ fn spawn(port: u16, arguments: &[String]) -> io::Result<Child> {
         .args(arguments)
         .stdout(Stdio::piped())
         .spawn()
+}
+
+/// What is ended with this process.
+pub struct Ended(pub Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Writes a line to standard output. Whoever closes that has seen what he wanted.
+pub fn say(line: fmt::Arguments<'_>) -> io::Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let why = format!("standard output: {error}");
+            Err(io::Error::new(error.kind(), why))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Asks again where a machine under load has taken longer than a lease lets a member wait.

@@ -1,7 +1,12 @@
 //! The gateway: a limit over all requests and one for each tenant, figures, and control
 //! routes on an address of their own.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -9,10 +14,10 @@ use axum::{
     extract::{Request, State},
     http::{
         StatusCode, Uri,
-        header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap},
+        header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap},
         uri::{Authority, Scheme},
     },
-    middleware::map_response,
+    middleware::{Next, from_fn},
     response::{Html, IntoResponse, Response},
     routing::{get, put},
 };
@@ -109,7 +114,7 @@ impl Gateway {
             .fallback(forward)
             .layer(over_all)
             .layer(per_tenant)
-            .layer(map_response(to_the_end))
+            .layer(from_fn(to_the_end))
             .with_state(Upstream {
                 address: upstream,
                 client: Client::builder(TokioExecutor::new()).build_http(),
@@ -122,6 +127,7 @@ impl Gateway {
             .route("/", get(async || Html(include_str!("page.html"))))
             .route("/metrics", get(metrics))
             .route("/max", put(set_max))
+            .layer(from_fn(of_this_machine))
             .with_state(Arc::new(Control {
                 token: token.clone(),
                 semaphore: Arc::clone(&semaphore),
@@ -148,7 +154,9 @@ fn count(registry: &Registry, name: &str, rejections: Rejections) -> Result<(), 
 }
 
 async fn serve(address: SocketAddr, app: Router) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address).await?;
+    let listener = TcpListener::bind(address).await;
+    let listener =
+        listener.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
     let address = listener.local_addr()?;
     tokio::spawn(async { axum::serve(listener, app).await });
     Ok(address)
@@ -184,18 +192,23 @@ async fn forward(State(upstream): State<Upstream>, mut request: Request) -> Resp
     }
 }
 
-/// Reads the body to its end, also if the client has gone: until then the upstream is at work,
-/// and the permits, which are in the body, are for that.
-async fn to_the_end(response: Response) -> Response {
-    let (head, mut body) = response.into_parts();
-    let (frames, mut received) = mpsc::channel(1);
-    tokio::spawn(async move {
-        while let Some(frame) = body.frame().await {
-            let _ = frames.send(frame).await;
-        }
+/// Serves in a task of its own, and reads the body to its end, also if the client has gone:
+/// until then the upstream is at work, and the permits, which are in the future and then in
+/// the body, are for that. Who leaves while he waits for them is in line until `max_wait`.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    let served = tokio::spawn(async {
+        let (head, mut body) = next.run(request).await.into_parts();
+        let (frames, mut received) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while let Some(frame) = body.frame().await {
+                let _ = frames.send(frame).await;
+            }
+        });
+        let frames = stream::poll_fn(move |cx| received.poll_recv(cx));
+        Response::from_parts(head, Body::new(StreamBody::new(frames)))
     });
-    let frames = stream::poll_fn(move |cx| received.poll_recv(cx));
-    Response::from_parts(head, Body::new(StreamBody::new(frames)))
+    let failed = |_| StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    served.await.unwrap_or_else(failed)
 }
 
 struct Control {
@@ -207,6 +220,22 @@ struct Control {
 async fn metrics(State(control): State<Arc<Control>>) -> impl IntoResponse {
     let content_type = [(CONTENT_TYPE, Registry::CONTENT_TYPE)];
     (content_type, control.registry.render())
+}
+
+/// A page of elsewhere whose name has come to mean the loopback is still known by that name.
+async fn of_this_machine(request: Request, next: Next) -> Response {
+    let host = request.headers().get(HOST);
+    let host = host.and_then(|host| host.as_bytes().try_into().ok());
+    let is_ours = host.is_some_and(|host: Authority| {
+        let name = host.host().trim_matches(['[', ']']);
+        name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    });
+    if is_ours {
+        next.run(request).await
+    } else {
+        let why = "this is for the names of the loopback";
+        (StatusCode::FORBIDDEN, why).into_response()
+    }
 }
 
 /// `PUT /max`: a number, and the token as the header `Authorization: Bearer`.

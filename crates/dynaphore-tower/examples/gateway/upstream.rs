@@ -11,8 +11,9 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
+    http::Method,
 };
-use futures::stream;
+use futures::{StreamExt, stream};
 use tokio::{net::TcpListener, sync::mpsc, time::sleep};
 
 /// Each body comes in so many pieces,
@@ -78,8 +79,12 @@ impl Drop for Open {
     }
 }
 
-/// The work goes on when its reader has gone, as that of a database does.
-async fn answer(State(seen): State<Arc<Mutex<Seen>>>) -> Body {
+/// The work begins when the whole request is there, and goes on when its reader has gone, as
+/// that of a database does. The head of the answer is sent with the first piece.
+async fn answer(State(seen): State<Arc<Mutex<Seen>>>, method: Method, _request: Bytes) -> Body {
+    if method == Method::HEAD {
+        return Body::empty();
+    }
     let mut open = Some(Open::new(seen));
     let (pieces, mut received) = mpsc::channel(1);
     tokio::spawn(async move {
@@ -91,5 +96,6 @@ async fn answer(State(seen): State<Arc<Mutex<Seen>>>) -> Body {
             let _ = pieces.send(Ok::<_, io::Error>(piece)).await;
         }
     });
-    Body::from_stream(stream::poll_fn(move |cx| received.poll_recv(cx)))
+    let first = stream::iter(received.recv().await);
+    Body::from_stream(first.chain(stream::poll_fn(move |cx| received.poll_recv(cx))))
 }
