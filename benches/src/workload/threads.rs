@@ -37,7 +37,7 @@ thread_local! {
     static BESIDE: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// How often the other thread did its part in the last [`beside`] of this thread, if there
+/// How often the other thread did its part in the last `beside` of this thread, if there
 /// was one since this was asked last.
 pub fn take_beside() -> Option<u64> {
     BESIDE.take()
