@@ -160,9 +160,7 @@ impl Wait {
             pleas.swap_remove(own).loan
         })
     }
-}
 
-impl Wait {
     /// Has all workers look at the pleas, at growing intervals. For one that does not come to
     /// it that piles up: the more of it there is, the less is added.
     fn ask_others(&mut self) {

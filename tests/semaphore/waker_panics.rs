@@ -20,6 +20,17 @@ fn at_rest(max: usize) -> Snapshot {
     snapshot(max, 0, 0, false)
 }
 
+/// With one permit, in each way in which requests compete. None waits for long enough to join
+/// the line.
+fn competing() -> [Semaphore; 2] {
+    [Fairness::Barging, Fairness::Eventual].map(|fairness| {
+        Semaphore::builder(1)
+            .fairness(fairness)
+            .bound(Duration::MAX)
+            .build()
+    })
+}
+
 /// The heavy head of the line gives up, which lets the light one behind in,
 /// whose waker panics in the thread that gives up.
 #[test]
@@ -65,11 +76,7 @@ fn a_time_out_that_wakes_a_panicking_waker_makes_no_permits() {
 fn giving_up_that_wakes_a_panicking_waker_loses_no_permit() {
     let panicking = Panics::waker("a waker that panics");
     let mut quiet = Context::from_waker(Waker::noop());
-    for fairness in [Fairness::Barging, Fairness::Eventual] {
-        let semaphore = Semaphore::builder(1)
-            .fairness(fairness)
-            .bound(Duration::MAX)
-            .build();
+    for semaphore in competing() {
         let held = semaphore.try_acquire().unwrap();
         let mut front = Box::pin(semaphore.acquire());
         let mut next = Box::pin(semaphore.acquire());
@@ -88,11 +95,7 @@ fn giving_up_that_wakes_a_panicking_waker_loses_no_permit() {
 /// A woken waiter is polled with another waker, and the one before panics as it is dropped.
 #[test]
 fn a_waker_that_panics_as_it_is_replaced_costs_nobody_its_turn() {
-    for fairness in [Fairness::Barging, Fairness::Eventual] {
-        let semaphore = Semaphore::builder(1)
-            .fairness(fairness)
-            .bound(Duration::MAX)
-            .build();
+    for semaphore in competing() {
         let held = semaphore.try_acquire().unwrap();
         let mut front = Box::pin(semaphore.acquire());
         let mut next = Box::pin(semaphore.acquire());
@@ -117,11 +120,7 @@ fn a_waker_that_panics_as_it_is_replaced_costs_nobody_its_turn() {
 /// It has its permit, and needs its waker no more.
 #[test]
 fn a_waker_that_panics_as_its_waiter_is_served_loses_no_permit() {
-    for fairness in [Fairness::Barging, Fairness::Eventual] {
-        let semaphore = Semaphore::builder(1)
-            .fairness(fairness)
-            .bound(Duration::MAX)
-            .build();
+    for semaphore in competing() {
         let held = semaphore.try_acquire().unwrap();
         let mut waiter = Box::pin(semaphore.acquire());
         let (hooked, loud) = Hooked::new();
@@ -138,8 +137,7 @@ fn a_waker_that_panics_as_its_waiter_is_served_loses_no_permit() {
 /// It is closed while a waker is cloned for it, and has no use for the clone.
 #[test]
 fn a_waker_that_panics_as_a_closed_semaphore_drops_it_is_heard() {
-    for fairness in [Fairness::Barging, Fairness::Eventual] {
-        let semaphore = Arc::new(Semaphore::builder(1).fairness(fairness).build());
+    for semaphore in competing().map(Arc::new) {
         let _held = semaphore.try_acquire().unwrap();
         let mut waiter = Box::pin(semaphore.acquire());
         let (hooked, loud) = Hooked::new();

@@ -252,7 +252,8 @@ this run). p99 was to be at most three
 times that without load, and is so at half the load only. No static max reaches both at 1.5 and 3
 times the capacity and beside the other process: with at least 90 % of the best goodput, the lowest
 p99 is 3.0, 3.2 and 3.9 times, with max 3. In the last phase max 3 does (2.6 times). There
-`Gradient` has 5.3: it is not overloaded, so that requests mostly find the server with room.
+`Gradient` rests at a max of 5.3, with 4.4 times: the server is not overloaded, so that max is
+seldom in the way.
 (With a queue of the same length at every max, as it was before, it had 5.1 to 5.3 times in the
 first three of these, and rested at a max above 5.)
 
