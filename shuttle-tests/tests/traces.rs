@@ -18,7 +18,7 @@ use dynaphore::{
     Semaphore,
     trace::{self, Event, Place, Word},
 };
-use dynaphore_shuttle_tests::{Waiter, below, explore, join, spawn};
+use dynaphore_shuttle_tests::{Waiter, below, explore, join, spawn, take};
 
 // As many as `line.pml` is told that there are.
 const USERS: usize = 3;
@@ -124,6 +124,32 @@ fn traces_of_word_and_line() {
         if let Some(folder) = &folder {
             let number = number.fetch_add(1, Relaxed);
             fs::write(format!("{folder}/{number:04}"), written(needs, &trace)).expect("written");
+        }
+    });
+}
+
+/// Who does not want what it was granted hands it on, as a permit does that has come through
+/// the line: they are not free meanwhile.
+#[test]
+fn a_granted_permit_nobody_wants_is_handed_on() {
+    explore(200, || {
+        trace::begin();
+        let semaphore = Arc::new(Semaphore::new(1));
+        let first = take(&semaphore, 1);
+        let unwanted = Waiter::queued(&semaphore, 1);
+        let next = Waiter::queued(&semaphore, 1);
+        let releases = spawn(move || drop(first));
+        let gives_up = spawn(move || drop(unwanted));
+        let waits = spawn(move || drop(next.wait()));
+        join([releases, gives_up, waits]);
+        for event in trace::end() {
+            let free_and_queued = Word(0, 1, true, false);
+            if let Event::Word {
+                thread: 2, after, ..
+            } = event
+            {
+                assert_ne!(after, free_and_queued);
+            }
         }
     });
 }

@@ -436,7 +436,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         semaphore.record_first(outcome, self.since, &mut deferred);
         deferred.run(|| {
             if semaphore.queue.cancel(&semaphore.word, waiter) == Verdict::Granted {
-                semaphore.release(Held::taken(self.need));
+                semaphore.release(self.granted(semaphore));
             }
         });
         deferred.resume();
@@ -520,6 +520,15 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         answer.map(|()| (semaphore, Held::taken(self.need)))
     }
 
+    /// What it holds once it has waited: where one is served in line, others may stand
+    /// there too.
+    fn granted(&self, semaphore: &Semaphore) -> Held {
+        Held {
+            n: self.need,
+            handed: semaphore.queue.is_fifo(),
+        }
+    }
+
     /// It has waited. A panic of a waker goes on when the permits are back.
     #[inline(never)]
     fn finish_wait(
@@ -538,10 +547,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             Verdict::Closed | Verdict::Waiting => Outcome::Closed,
         };
         semaphore.record_first(outcome, self.since, &mut deferred);
-        let held = Held {
-            n: self.need,
-            handed: semaphore.queue.is_fifo(),
-        };
+        let held = self.granted(&semaphore);
         if verdict == Verdict::Granted && deferred.resumes() {
             deferred.run(|| semaphore.release(held));
         }
