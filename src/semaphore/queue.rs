@@ -338,8 +338,7 @@ impl Queue {
             return u32::MAX;
         }
         let passed = shared.competing.passed.load(Relaxed);
-        if waiting == 0 || passed < LATE_AFTER || self.policy.by_task() || !self.is_overdue(shared)
-        {
+        if passed < LATE_AFTER || self.policy.by_task() || !self.is_overdue(shared) {
             return 0;
         }
         u32::try_from(waiting).unwrap_or(u32::MAX)
@@ -695,11 +694,10 @@ impl Queue {
     /// One that competed has its verdict: argument 5a.
     fn leave_served(&self, word: &Word, shared: &Shared) -> Deferred {
         shared.leave();
-        let Competing { count, event, .. } = &*shared.competing;
-        if self.policy.fairness == Fairness::Eventual && count.load(Relaxed) > 0 {
+        if self.policy.fairness == Fairness::Eventual && !self.line_has_priority(shared) {
             let free = word.load().free() as usize;
-            if free > 0 && !self.line_has_priority(shared) {
-                return event.notify(free).1;
+            if free > 0 {
+                return shared.competing.event.notify(free).1;
             }
         }
         Deferred::default()
@@ -800,9 +798,7 @@ impl Queue {
     #[inline(never)]
     fn notify_some(&self, shared: &Shared, word: &Word) -> Deferred {
         let mut deferred = Deferred::default();
-        if !self.is_fifo() {
-            self.notify_competing(shared, word, &mut deferred);
-        }
+        self.notify_competing(shared, word, &mut deferred);
         for goal in Goal::BY_RELEASE {
             deferred.merge(shared.notify_watchers(word, goal));
         }
@@ -1434,3 +1430,6 @@ impl Queue {
         self.shared.force().lock().told_by_name().1
     }
 }
+
+#[cfg(all(test, not(any(dynaphore_loom, dynaphore_shuttle))))]
+mod tests;

@@ -1,16 +1,21 @@
 //! The three ways to decide who gets a permit while others wait.
 
 use std::{
+    future::Future,
+    pin::pin,
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
-    task::Poll,
+    task::{Context, Poll},
     thread,
     time::{Duration, Instant},
 };
 
-use crate::common::{FAIRNESSES, watchdog};
+use crate::{
+    common::{FAIRNESSES, watchdog},
+    reentrancy::hooked::{Hooked, Moment},
+};
 use dynaphore::{AcquireTimeoutError, Builder, Fairness, Semaphore};
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 
@@ -318,6 +323,69 @@ fn one_that_competes_is_not_woken_for_a_permit_of_the_line() {
     drop(assert_ready_ok!(heavy.poll()));
     assert!(light.is_woken());
     assert!(matches!(light.poll(), Poll::Ready(Ok(_))));
+}
+
+/// The permit comes back after the look that found none, and before anybody says that
+/// somebody waits.
+#[test]
+fn one_that_begins_to_compete_sees_a_permit_that_has_come_back_meanwhile() {
+    for semaphore in competing(1).map(Arc::new) {
+        let held = semaphore.clone().try_acquire_owned().unwrap();
+        let (hooked, waker) = Hooked::new();
+        hooked.arm(Moment::Clone, move || drop(held));
+        let mut waiter = pin!(semaphore.acquire());
+        let polled = waiter.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(!hooked.disarm() && matches!(polled, Poll::Ready(Ok(_))));
+    }
+}
+
+#[test]
+fn one_that_begins_to_compete_sees_that_it_has_been_closed_meanwhile() {
+    for semaphore in competing(1).map(Arc::new) {
+        let _held = semaphore.try_acquire().unwrap();
+        let (hooked, waker) = Hooked::new();
+        let theirs = semaphore.clone();
+        hooked.arm(Moment::Clone, move || theirs.close());
+        let mut waiter = pin!(semaphore.acquire());
+        let polled = waiter.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(!hooked.disarm() && matches!(polled, Poll::Ready(Err(_))));
+    }
+}
+
+/// A newcomer leaves a permit to one that is overdue, and that one has another already.
+#[test]
+fn one_that_is_served_tells_of_a_permit_that_was_left_to_it() {
+    const BOUND: Duration = Duration::from_micros(1);
+    let semaphore = Arc::new(eventual(2, BOUND).build());
+    let mut held = semaphore.clone().try_acquire_many_owned(2).unwrap();
+    let (hooked, waker) = Hooked::new();
+    let mut cx = Context::from_waker(&waker);
+    let mut overdue = pin!(semaphore.acquire());
+    assert!(overdue.as_mut().poll(&mut cx).is_pending());
+    let came = Instant::now();
+    while came.elapsed() < BOUND {}
+    drop(held.split(1));
+    // Often enough that a newcomer looks at the clock after two releases more.
+    for _ in 0..6 {
+        drop(semaphore.try_acquire().unwrap());
+    }
+    held.merge(semaphore.clone().try_acquire_owned().unwrap());
+
+    // It comes in vain, and the two come back before it is in line.
+    let newcomer = Arc::new(Mutex::new(spawn(semaphore.clone().acquire_owned())));
+    let (theirs, again) = (newcomer.clone(), hooked.clone());
+    hooked.arm(Moment::Clone, move || {
+        drop(held.split(1));
+        drop(held);
+        again.arm(Moment::Drop, move || {
+            assert_pending!(theirs.lock().unwrap().poll(), "it leaves one");
+        });
+    });
+    let polled = overdue.as_mut().poll(&mut cx);
+    assert!(!hooked.disarm() && matches!(polled, Poll::Ready(Ok(_))));
+    let mut newcomer = newcomer.lock().unwrap();
+    assert!(newcomer.is_woken());
+    drop(assert_ready_ok!(newcomer.poll()));
 }
 
 #[test]

@@ -105,6 +105,18 @@ fn a_permit_is_had_although_the_bound_is_reached() {
 }
 
 #[test]
+fn one_that_finds_no_place_passes_nobody_in_line() {
+    for fairness in [Fairness::Fifo, Fairness::Eventual] {
+        let s = bounded(2, 1, fairness);
+        let _held = s.try_acquire().unwrap();
+        let mut heavy = spawn(s.acquire_many(2));
+        assert_pending!(heavy.poll());
+        let refused = assert_ready!(spawn(s.acquire()).poll()).unwrap_err();
+        assert_eq!(refused, AcquireError::TooManyWaiters, "{fairness:?}");
+    }
+}
+
+#[test]
 fn a_place_is_free_again_once_its_holder_is_served_or_leaves() {
     for fairness in FAIRNESSES {
         let s = bounded(1, 1, fairness);

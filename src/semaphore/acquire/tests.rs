@@ -35,3 +35,15 @@ fn a_free_permit_is_news_where_waiters_compete() {
     drop(held.split(1));
     assert!(light.may_be_ready());
 }
+
+#[test]
+fn a_free_permit_is_news_for_one_that_is_not_woken_too() {
+    let semaphore = eventual(1, Duration::MAX);
+    let held = semaphore.try_acquire().unwrap();
+    let (woken, other) = (waiting(&semaphore, 1), waiting(&semaphore, 1));
+    drop(held);
+    assert!(woken.may_be_ready() && other.may_be_ready());
+    let _held = semaphore.try_acquire().unwrap();
+    assert!(woken.may_be_ready(), "it has to come, and to wait again");
+    assert!(!other.may_be_ready());
+}
