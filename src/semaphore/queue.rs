@@ -161,7 +161,7 @@ use crate::{
     event::{Event, Listener},
     foreign::Deferred,
     sync::{
-        Acquire, AtomicBool, AtomicU64, AtomicUsize, Clock, Lazy, Relaxed, Release, SeqCst,
+        AcqRel, Acquire, AtomicBool, AtomicU64, AtomicUsize, Clock, Lazy, Relaxed, Release, SeqCst,
         const_fn, fence,
     },
 };
@@ -1167,8 +1167,9 @@ impl Shared {
 
     /// One that competed does not any more.
     fn leave(&self) {
-        // ORDERING: Release, pairs with the Acquire in `Queue::waiting`.
-        self.competing.count.fetch_sub(1, Release);
+        // ORDERING: Release, pairs with the Acquire in `Queue::waiting`; Acquire, for argument
+        // 5a: pairs with the fence of a newcomer that listens before it is counted.
+        self.competing.count.fetch_sub(1, AcqRel);
     }
 
     /// Makes the figures say what the line says.

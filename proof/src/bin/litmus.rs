@@ -420,7 +420,7 @@ fn word(s: &Source) -> Vec<Litmus> {
 }
 
 fn queue(s: &Source) -> Vec<Litmus> {
-    let (word, count, data) = (1, 0, 0);
+    let (word, count, data, listens) = (1, 0, 0, 2);
     let set_queued = s.at(WORD, "set_queued", 0);
     let look = || s.fence(QUEUE, "look", 0);
     let notify = || s.fence(QUEUE, "notify", 0);
@@ -487,6 +487,28 @@ fn queue(s: &Source) -> Vec<Litmus> {
                 vec![
                     Load(0, s.at(QUEUE, "waiting", 1), 1),
                     Load(word, Relaxed, 0),
+                ],
+            ],
+        ),
+        (
+            // The first is served, the second is the newcomer, and the third gives it back.
+            "a permit that a newcomer leaves to one that has another is kept from both",
+            vec![
+                vec![
+                    s.exchanges(word, 0, 1),
+                    Change(count, s.at(QUEUE, "leave", 0), 1, 2),
+                    s.sees_word(word, 1),
+                ],
+                vec![
+                    Change(listens, Relaxed, 0, 1),
+                    look(),
+                    Change(count, Relaxed, 0, 1),
+                    s.sees_word(word, 2),
+                ],
+                vec![
+                    s.gives_back(word, 1, 2),
+                    notify(),
+                    Load(listens, Relaxed, 0),
                 ],
             ],
         ),
