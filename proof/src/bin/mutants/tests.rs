@@ -82,7 +82,7 @@ pub(crate) fn find(tree: &Tree) -> Result<Vec<Test>, Failure> {
 
 /// Runs each alone, without a change, unless that is known from another time.
 fn measure(tree: &Tree, tests: &mut [Test]) -> Result<(), Failure> {
-    let measures = tree.folder.join("target/measures");
+    let measures = tree.folder.join("target/measured");
     fs::create_dir_all(&measures)?;
     let mut programs = BTreeMap::new();
     for test in &*tests {
@@ -115,7 +115,8 @@ fn measure(tree: &Tree, tests: &mut [Test]) -> Result<(), Failure> {
 /// First line of the file: milliseconds. Others: functions.
 fn measure_one(test: &mut Test, file: &Path) -> Result<(), Failure> {
     if !file.exists() {
-        let reached = file.with_extension("reached");
+        // Not `with_extension`: what follows the last dot is the test in its module.
+        let reached = PathBuf::from(format!("{}.reached", file.display()));
         let _ = fs::remove_file(&reached);
         let start = Instant::now();
         let ran = Command::new(&test.program)
