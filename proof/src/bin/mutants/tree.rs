@@ -19,11 +19,13 @@ pub(crate) const REACHED: &str = "DYNAPHORE_REACHED";
 
 /// Besides the unit tests: what the files are about whose conditions are changed, and who
 /// alone calls some of their functions.
-const SUITES: [&str; 6] = [
+const SUITES: [&str; 8] = [
     "semaphore",
     "generation",
     "generation_swap",
     "generations",
+    "keyed",
+    "keyed_memory",
     "panics",
     "pool",
 ];
