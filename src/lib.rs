@@ -70,7 +70,7 @@
 //! - `tokio`: `Builder::refuse_blocking_in_runtime`, for semaphores whose blocking calls
 //!   panic inside a tokio runtime, as tokio's own do. The others block the worker that
 //!   calls them. Brings tokio.
-//! - `serde`: `Snapshot`, `Counts`, `Interval` and `Fairness` can be serialized. Brings serde.
+//! - `serde`: `Snapshot` and its parts, `Interval`, `Fairness` and `Order` can be serialized. Brings serde.
 //! - `rayon`: jobs and parallel iterators that wait for their permits without
 //!   blocking a worker. Brings rayon.
 //! - `membarrier`: on Linux, tokens of a generation are taken without a fence, and

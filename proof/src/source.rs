@@ -313,7 +313,7 @@ pub fn changes(text: &str) -> Vec<Change> {
     ] {
         for (start, _) in code.match_indices(from) {
             let line = line_of(text, start);
-            let is_closure = code[..start].ends_with([',', '(', '=']);
+            let is_closure = code[..start].trim_end().ends_with([',', '(', '=']);
             if is_closure || line.contains(" let ") && from.contains("&&") {
                 continue;
             }
@@ -511,6 +511,11 @@ fn one(&self) {
                 ("one", 3, Kind::Load, Acquire),
             ]
         );
+    }
+
+    #[test]
+    fn a_closure_is_no_condition() {
+        assert!(changes("fn f() {\n    g(\n        x,\n        || y,\n    );\n}\n").is_empty());
     }
 
     #[test]

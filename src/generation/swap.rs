@@ -119,7 +119,8 @@ impl<T> Swap<T> {
     ///
     /// # Panics
     ///
-    /// When `read` does. What it has left in the copy is for the next take.
+    /// When `read` does. What it has left in the copy is for the next take. And when the waker
+    /// of the next one that takes does: what `read` has returned is lost then.
     ///
     /// # Examples
     ///

@@ -263,7 +263,9 @@ impl Tracker {
     }
 
     /// The current generation: how often [`increment`](Self::increment) was
-    /// called, modulo 2^64.
+    /// called, modulo 2^64. The last of these calls may not have returned so far, and what
+    /// waits for its end waits for the tokens that are taken until then, too
+    /// ([exactness](Self#exactness)).
     ///
     /// # Examples
     ///

@@ -198,8 +198,7 @@ impl Semaphore {
     /// # Errors
     ///
     /// [`Timeout`](AcquireTimeoutError::Timeout) if the time was over first, which
-    /// then leaves no trace; [`Closed`](AcquireTimeoutError::Closed) if the
-    /// semaphore is closed, or is closed while it waits.
+    /// then leaves no trace. Otherwise as for [`blocking_acquire`](Self::blocking_acquire).
     ///
     /// # Panics
     ///

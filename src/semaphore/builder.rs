@@ -245,7 +245,7 @@ impl Builder {
 
     /// Whether permits know in which [generation](crate::generation) they were
     /// handed out, and [`Semaphore::resize`] opens a new one. They do not unless
-    /// this is called. A permit that is there then costs about half as much again, and
+    /// this is called. A permit that is there then costs nearly twice as much, and
     /// the first one allocates some counters for each core.
     ///
     /// A permit tells its generation from the 2^20 (a million) up to the current

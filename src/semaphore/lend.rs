@@ -259,17 +259,17 @@ impl Lent {
     pub fn acquire(&self) -> impl Future<Output = Result<Borrowed, AcquireError>> + Send + use<> {
         let loan = self.0.clone();
         async move {
-            let near = pin!(AcquireOwned::new(loan.room.clone(), 1));
-            let far = pin!(AcquireOwned::new(loan.semaphore.clone(), 1));
+            let near = pin!(Some(AcquireOwned::new(loan.room.clone(), 1)));
+            let far = pin!(Some(AcquireOwned::new(loan.semaphore.clone(), 1)));
             // The place in line, what a permit from there keeps, and why there is none: a
             // closed room has none to give, and the semaphore may.
             let mut lines = [(near, Some(&loan), None), (far, None, None)];
-            poll_fn(|cx| {
+            let told = poll_fn(|cx| {
                 for (place, loan_kept, error) in &mut lines {
-                    if error.is_some() {
+                    let Some(request) = place.as_mut().as_pin_mut() else {
                         continue;
-                    }
-                    match place.as_mut().poll(cx) {
+                    };
+                    match request.poll(cx) {
                         Poll::Ready(Ok(permit)) => {
                             return Poll::Ready(Ok(Borrowed {
                                 permit,
@@ -277,7 +277,10 @@ impl Lent {
                                 loan: loan_kept.cloned(),
                             }));
                         }
-                        Poll::Ready(Err(told)) => *error = Some(told),
+                        Poll::Ready(Err(told)) => {
+                            *error = Some(told);
+                            place.set(None);
+                        }
                         Poll::Pending => {}
                     }
                 }
@@ -286,7 +289,13 @@ impl Lent {
                     _ => Poll::Pending,
                 }
             })
-            .await
+            .await;
+            // While `told` is a local: what is about to be returned is not dropped if the
+            // waker of the next in line panics.
+            for (place, ..) in &mut lines {
+                place.set(None);
+            }
+            told
         }
     }
 

@@ -186,8 +186,7 @@ impl<'a> Acquire<'a> {
     /// # Errors
     ///
     /// [`Timeout`](AcquireTimeoutError::Timeout) if `end` was ready first, which then leaves
-    /// no trace; [`Closed`](AcquireTimeoutError::Closed) as for
-    /// [`acquire`](Semaphore::acquire).
+    /// no trace. Otherwise as for [`acquire`](Semaphore::acquire).
     ///
     /// # Cancel safety
     ///

@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{
-        AtomicU64, AtomicUsize,
+        AtomicBool, AtomicU64, AtomicUsize,
         Ordering::{Relaxed, SeqCst},
     },
     thread,
@@ -114,12 +114,16 @@ fn holder_can_acquire_again_while_another_waits() {
     watchdog(|| {
         let tracker = Tracker::new();
         let token = tracker.acquire();
+        // That the generation is 1 does not say so: a token that is taken before `increment`
+        // returns may be waited for, too.
+        let has_begun = AtomicBool::new(false);
         thread::scope(|scope| {
             let waiter = scope.spawn(|| {
                 let pending = tracker.increment();
+                has_begun.store(true, Relaxed);
                 pending.wait();
             });
-            until(|| tracker.generation() == 1);
+            until(|| has_begun.load(Relaxed));
             let again = tracker.acquire();
             assert_eq!(again.generation(), 1);
             drop(token);

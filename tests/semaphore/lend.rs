@@ -6,8 +6,10 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    task::{Context, Waker},
 };
 
+use crate::common::{Panics, silently};
 use dynaphore::{AcquireError, Lent, Semaphore};
 use tokio::sync::Barrier;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task::spawn};
@@ -177,6 +179,28 @@ fn one_that_gives_up_leaves_no_trace() {
     drop(waits);
     assert_eq!(semaphore.waiting(), 0);
     let _back = assert_ready_ok!(spawn(lent.back()).poll());
+}
+
+/// Of both permits that it was granted it takes one, and the other goes to the next in line.
+#[test]
+fn a_waker_that_panics_as_the_other_permit_is_passed_on_loses_neither() {
+    let semaphore = Arc::new(Semaphore::new(1));
+    let lent = lent(&semaphore, 1);
+    let borrowed = assert_ready_ok!(spawn(lent.acquire()).poll());
+    let mut waits = Box::pin(lent.acquire());
+    let mut quiet = Context::from_waker(Waker::noop());
+    assert!(waits.as_mut().poll(&mut quiet).is_pending());
+    let mut next = Box::pin(semaphore.acquire());
+    let panicking = Panics::waker("a waker that panics");
+    let mut context = Context::from_waker(&panicking);
+    assert!(next.as_mut().poll(&mut context).is_pending());
+    drop(borrowed);
+    semaphore.set_max(2);
+    assert!(silently(|| waits.as_mut().poll(&mut quiet)).is_err());
+    drop(waits);
+    drop(assert_ready_ok!(spawn(next).poll()));
+    let _back = assert_ready_ok!(spawn(lent.back()).poll());
+    assert_eq!((semaphore.active(), semaphore.waiting()), (1, 0));
 }
 
 #[test]

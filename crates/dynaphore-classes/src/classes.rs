@@ -680,6 +680,8 @@ impl Inner {
             std::mem::swap(known, &mut newest);
         }
         drop(told);
+        // Before the verdict is on its way out: a panic would leave its permits to nobody.
+        drop(newest);
         verdict
     }
 

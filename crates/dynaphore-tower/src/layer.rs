@@ -67,8 +67,8 @@ impl<Req> LimitLayer<Req> {
         Self::from_permits(semaphore)
     }
 
-    /// Each request takes a permit of `semaphore`, which costs a quarter less than by an `Arc`:
-    /// there is no count of who uses it.
+    /// Each request takes a permit of `semaphore`. Where nobody waits that costs little more than
+    /// half of what it does by an `Arc`: there is no count of who uses it.
     ///
     /// An `Arc` that is needed for as long as the process lives becomes such a reference by
     /// `Box::leak(Box::new(semaphore.clone()))`.

@@ -196,8 +196,10 @@ where
     fn wait((keyed, key, n): Self::Acquire, until: Deadline) -> Self::Wait {
         // Boxed, since it borrows the key that comes with it.
         Box::pin(async move {
-            let acquire = keyed.acquire_many_owned(&key, n).until(until);
-            acquire.await.map_err(Reason::from)
+            let told = keyed.acquire_many_owned(&key, n).until(until).await;
+            // Foreign code, before the permit is on its way out.
+            drop(key);
+            told.map_err(Reason::from)
         })
     }
 }

@@ -17,8 +17,18 @@ pub(crate) const MUTANT: &str = "DYNAPHORE_MUTANT";
 /// A file to which the numbers of functions are added that are come to.
 pub(crate) const REACHED: &str = "DYNAPHORE_REACHED";
 
-/// Besides the unit tests: what the files are about whose conditions are changed.
-const SUITES: [&str; 4] = ["semaphore", "generation", "generation_swap", "generations"];
+/// Besides the unit tests: what the files are about whose conditions are changed, and who
+/// alone calls some of their functions.
+const SUITES: [&str; 8] = [
+    "semaphore",
+    "generation",
+    "generation_swap",
+    "generations",
+    "keyed",
+    "keyed_memory",
+    "panics",
+    "pool",
+];
 
 /// Where the loom models are.
 const MODELS: &str = "loom-tests";
