@@ -984,15 +984,13 @@ impl Queue {
                 None => true,
             }
         });
-        let Some(Removed { was_front, waker }) = removed.flatten() else {
+        let Some(Removed { waker, .. }) = removed.flatten() else {
             deferred.resume();
             return heard.unwrap_or_else(|| shared.verdict(ticket));
         };
         // Dropping a waker may run foreign code: the lock is free.
         deferred.run(|| drop(waker));
-        if was_front {
-            deferred.merge(self.notify(shared, word));
-        }
+        deferred.merge(self.notify(shared, word));
         deferred.resume();
         Verdict::Waiting
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task::spawn};
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task::spawn};
 
 use super::*;
 use crate::{Builder, Semaphore};
@@ -95,7 +95,7 @@ fn one_joins_the_line_when_it_has_waited_for_the_bound() {
         drop(held);
         assert_eq!(semaphore.active(), usize::from(joins), "at {now}");
     }
-    assert_ready_ok!(waiter.poll());
+    drop(assert_ready_ok!(waiter.poll()));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn one_that_is_not_woken_takes_a_permit_that_is_free() {
         assert_pending!(other.poll());
         drop(held);
         assert!(deaf.is_woken() && !other.is_woken());
-        assert_ready_ok!(other.poll());
+        drop(assert_ready_ok!(other.poll()));
     }
 }
 
@@ -188,6 +188,29 @@ fn a_permit_of_the_line_is_for_nobody_who_competes() {
     assert_pending!(called.poll(), "it has come too late");
     drop(quitter);
     assert!(!other.is_woken());
+}
+
+#[test]
+fn one_that_gives_up_and_was_not_woken_wakes_nobody() {
+    for semaphore in competing(1).map(Builder::build) {
+        let _held = semaphore.try_acquire().unwrap();
+        let (mut quitter, mut other) = (spawn(semaphore.acquire()), spawn(semaphore.acquire()));
+        assert_pending!(quitter.poll());
+        assert_pending!(other.poll());
+        drop(quitter);
+        assert!(!other.is_woken());
+    }
+}
+
+#[test]
+fn a_line_that_gives_up_leaves_its_permit_to_those_who_compete() {
+    let semaphore = eventual(2);
+    let _held = semaphore.try_acquire().unwrap();
+    let (mut heavy, mut light) = (spawn(semaphore.acquire_many(2)), spawn(semaphore.acquire()));
+    assert_pending!(heavy.poll());
+    assert_pending!(light.poll());
+    drop(heavy);
+    assert!(light.is_woken());
 }
 
 #[test]
