@@ -127,7 +127,9 @@ fn measure_one(test: &mut Test, file: &Path) -> Result<(), Failure> {
             .stdin(Stdio::null())
             .output()?;
         if !ran.status.success() {
-            return Err(format!("{} fails without a change", test.full_name()).into());
+            // One that counts allocations may count those of the switch.
+            println!("left out, fails without a change: {}", test.full_name());
+            return Ok(());
         }
         let functions = fs::read_to_string(&reached).unwrap_or_default();
         let took = start.elapsed().as_millis();
@@ -136,7 +138,9 @@ fn measure_one(test: &mut Test, file: &Path) -> Result<(), Failure> {
     let text = fs::read_to_string(file)?;
     let mut lines = text.lines();
     test.took = Duration::from_millis(lines.next().ok_or("an empty file")?.parse()?);
-    test.reached = lines.map(str::parse).collect::<Result<_, _>>()?;
+    test.reached = lines
+        .map(|line| line.trim().parse())
+        .collect::<Result<_, _>>()?;
     Ok(())
 }
 
