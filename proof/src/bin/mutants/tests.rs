@@ -82,7 +82,7 @@ pub(crate) fn find(tree: &Tree) -> Result<Vec<Test>, Failure> {
 
 /// Runs each alone, without a change, unless that is known from another time.
 fn measure(tree: &Tree, tests: &mut [Test]) -> Result<(), Failure> {
-    let measures = tree.folder.join("target/measures");
+    let measures = tree.folder.join("target/measured");
     fs::create_dir_all(&measures)?;
     let mut programs = BTreeMap::new();
     for test in &*tests {
@@ -115,7 +115,8 @@ fn measure(tree: &Tree, tests: &mut [Test]) -> Result<(), Failure> {
 /// First line of the file: milliseconds. Others: functions.
 fn measure_one(test: &mut Test, file: &Path) -> Result<(), Failure> {
     if !file.exists() {
-        let reached = file.with_extension("reached");
+        // Not `with_extension`: what follows the last dot is the test in its module.
+        let reached = PathBuf::from(format!("{}.reached", file.display()));
         let _ = fs::remove_file(&reached);
         let start = Instant::now();
         let ran = Command::new(&test.program)
@@ -126,7 +127,9 @@ fn measure_one(test: &mut Test, file: &Path) -> Result<(), Failure> {
             .stdin(Stdio::null())
             .output()?;
         if !ran.status.success() {
-            return Err(format!("{} fails without a change", test.full_name()).into());
+            // One that counts allocations may count those of the switch.
+            println!("left out, fails without a change: {}", test.full_name());
+            return Ok(());
         }
         let functions = fs::read_to_string(&reached).unwrap_or_default();
         let took = start.elapsed().as_millis();
@@ -135,7 +138,9 @@ fn measure_one(test: &mut Test, file: &Path) -> Result<(), Failure> {
     let text = fs::read_to_string(file)?;
     let mut lines = text.lines();
     test.took = Duration::from_millis(lines.next().ok_or("an empty file")?.parse()?);
-    test.reached = lines.map(str::parse).collect::<Result<_, _>>()?;
+    test.reached = lines
+        .map(|line| line.trim().parse())
+        .collect::<Result<_, _>>()?;
     Ok(())
 }
 

@@ -132,7 +132,11 @@ pub(crate) fn at(function: usize) -> u32 {{
     if let Some(log) = log {{
         if !REACHED[function].load(Relaxed) && !REACHED[function].swap(true, Relaxed) {{
             let file = fs::OpenOptions::new().append(true).create(true).open(log);
-            let _ = file.unwrap().write_all(format!("{{function}}\n").as_bytes());
+            // Some tests count allocations.
+            let mut line = [b' '; 24];
+            let _ = write!(&mut line[..], "{{function}}");
+            line[23] = b'\n';
+            let _ = file.unwrap().write_all(&line);
         }}
     }}
     *number
