@@ -103,6 +103,23 @@ fn idle_and_acquire_together() {
     });
 }
 
+/// What it was told of goes and comes again while it looks.
+#[test]
+fn idle_against_two_releases_in_turn() {
+    model(3, || {
+        let s = semaphore(1);
+        let held = take(&s, 1);
+        let theirs = s.clone();
+        let release = spawn(move || {
+            drop(held);
+            drop(theirs.try_acquire());
+        });
+        s.blocking_idle();
+        release.join().unwrap();
+        assert_at_rest(&s, 1);
+    });
+}
+
 /// The one in line gives up and leaves the semaphore to the watcher.
 #[test]
 fn idle_against_cancel() {

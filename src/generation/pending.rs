@@ -355,3 +355,26 @@ impl fmt::Debug for Drained<'_> {
         f.debug_struct("Drained").finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "std", not(any(dynaphore_loom, dynaphore_shuttle))))]
+mod tests {
+    use super::*;
+
+    /// Argument 5 of `tracker.rs`. The clock of unit tests stands still.
+    #[test]
+    fn who_waits_looks_by_itself_often_at_first() {
+        let tracker = Tracker::new();
+        let _token = tracker.acquire();
+        let mut watch = Watch::new(tracker.increment());
+        let is_inexact = !tracker.is_exact();
+        for (micros, may_miss) in [(0, true), (199, true), (200, false)] {
+            if let Some((_, since)) = &watch.seen {
+                since.set(micros * 1_000);
+            }
+            assert_eq!(watch.may_miss(), is_inexact && may_miss, "{micros}");
+        }
+        for sleep in [FIRST_SLEEP, 2 * FIRST_SLEEP, 4 * FIRST_SLEEP] {
+            assert_eq!(watch.max_sleep(), is_inexact.then_some(sleep));
+        }
+    }
+}

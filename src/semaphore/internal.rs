@@ -108,7 +108,11 @@ impl Semaphore {
     /// been closed.
     #[inline]
     pub(crate) fn recycle(&mut self) -> bool {
-        !self.word.load().is_closed() && self.queue.recycle()
+        let is_open = !self.word.load().is_closed();
+        if is_open {
+            self.queue.recycle();
+        }
+        is_open
     }
 
     /// Makes it as [`with_active`](Self::with_active) does, but for the policy.

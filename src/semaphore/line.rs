@@ -348,13 +348,7 @@ impl Line {
             let (ticket, entry) = self.aside.pop_first()?;
             self.aside_by_need.remove(&(entry.need, ticket));
             Some(entry)
-        });
-        let Some(entry) = entry else {
-            if self.discipline.is_none() {
-                self.served = self.next;
-            }
-            return None;
-        };
+        })?;
         if self.discipline.is_some() {
             self.told.tell(entry.ticket, Verdict::Closed);
         } else if entry.ticket < closed_at {
@@ -535,17 +529,13 @@ const REUSE: usize = 64;
 
 #[cfg(feature = "keyed")]
 impl Line {
-    /// Makes it as good as new, but for the order of the tickets: they are not used
-    /// again. `false`, and nothing changed, if it is not empty or closed.
-    pub(super) fn recycle(&mut self) -> bool {
-        let figures = self.figures();
-        if !figures.is_empty || figures.stragglers > 0 || self.closed_at.is_some() {
-            return false;
-        }
+    /// Makes an empty one that has not been closed as good as new, but for the order of the
+    /// tickets: they are not used again.
+    pub(super) fn recycle(&mut self) {
+        debug_assert!(self.is_empty(), "nobody else can reach it");
         if self.ring.capacity() > REUSE {
             self.ring = VecDeque::new();
         }
-        true
     }
 }
 

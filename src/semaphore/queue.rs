@@ -523,13 +523,8 @@ impl Queue {
     /// One comes into a line with a discipline. The time.
     #[cold]
     fn begin(&self, shared: &Shared, line: &mut Line) -> u64 {
-        let discipline = self.policy.discipline();
-        let now = if discipline.looks_at_clock() {
-            shared.micros()
-        } else {
-            0
-        };
-        line.follow(discipline, now);
+        let now = shared.micros();
+        line.follow(self.policy.discipline(), now);
         now
     }
 
@@ -614,9 +609,7 @@ impl Queue {
         line.take_back(grant, spare.take());
         // One is in line, if nobody was before.
         let _ = word.set_queued();
-        if need < grant.need {
-            let _ = word.give_back(grant.need - need);
-        }
+        let _ = word.give_back(grant.need - need);
         Some((need, removed.and_then(|removed| removed.waker)))
     }
 
@@ -1298,9 +1291,6 @@ impl Shared {
                 }
             }
         }
-        if done || line.is_empty() {
-            *returned = 0;
-        }
         if line.is_empty() && competes {
             // Argument 5: the clear comes before this look.
             // ORDERING: SeqCst, pairs with the fence at the end of `Event::listen`.
@@ -1375,12 +1365,10 @@ impl Wakes {
         self.len == Self::MANY
     }
 
-    /// Adds one, if there is one. There must be room.
+    /// Adds one. There must be room.
     fn push(&mut self, waker: Option<Waker>) {
-        if waker.is_some() {
-            self.wakers[self.len] = waker;
-            self.len += 1;
-        }
+        self.wakers[self.len] = waker;
+        self.len += 1;
     }
 
     /// Wakes them all, even if one panics.
@@ -1395,19 +1383,13 @@ impl Wakes {
 /// What a keyed semaphore asks for.
 #[cfg(feature = "keyed")]
 impl Queue {
-    /// For one that nobody else can reach, so that it can only be empty: makes it as good
-    /// as new, but for the order of the tickets. `false`, and nothing changed, if it has
-    /// been closed.
+    /// For one that nobody else can reach, so that it can only be empty, and that has not
+    /// been closed: makes it as good as new, but for the order of the tickets.
     #[inline]
-    pub(crate) fn recycle(&mut self) -> bool {
-        self.shared.get().is_none_or(|shared| {
-            let mut line = shared.lock();
-            let recycled = line.recycle();
-            if recycled {
-                shared.publish(&mut line);
-            }
-            recycled
-        })
+    pub(crate) fn recycle(&mut self) {
+        if let Some(shared) = self.shared.get() {
+            shared.lock().recycle();
+        }
     }
 }
 
@@ -1417,6 +1399,11 @@ impl Queue {
     /// It is `nanos` by the clock of the line.
     pub(crate) fn at(&self, nanos: u64) {
         self.shared.force().read_mostly.clock.force().set(nanos);
+    }
+
+    /// Has anybody ever waited?
+    pub(crate) fn is_used(&self) -> bool {
+        self.shared.get().is_some()
     }
 
     /// How many have been told what they have not heard.

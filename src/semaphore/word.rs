@@ -477,6 +477,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_reserved_is_asked_only_where_somebody_waits() {
+        let word = Word::new(2);
+        let asked = || unreachable!("nobody waits");
+        assert_eq!(word.try_acquire(1, asked), Take::Acquired);
+        assert_eq!(word.try_acquire(2, asked), Take::Full);
+    }
+
+    #[test]
+    fn nothing_is_too_large_during_a_pause() {
+        let word = Word::new(0);
+        assert_eq!(word.acquire_or_queue(1), Take::Full);
+        assert_eq!(word.hand_over(0, 1, true, None), Take::Full);
+        let _ = word.set_max(1, None);
+        assert_eq!(word.hand_over(0, 2, true, None), Take::TooLarge);
+    }
+
+    #[test]
+    fn a_closed_word_hands_nothing_over() {
+        let word = Word::new(1);
+        assert_eq!(word.acquire_or_queue(1), Take::Acquired);
+        assert_eq!(word.acquire_or_queue(1), Take::Full);
+        word.close();
+        assert_eq!(word.hand_over(1, 1, true, None), Take::Closed);
+        assert_eq!(word.load().active(), 1);
+    }
+
+    #[test]
     fn the_largest_request_does_not_wrap() {
         let word = Word::new(MAX_PERMITS);
         assert_eq!(word.try_acquire(MAX_PERMITS, || u32::MAX), Take::Acquired);
@@ -604,6 +631,9 @@ mod tests {
         let _ = word.set_max(1, None);
         let _ = word.set_queued();
         assert!(!word.load().is_calm(), "somebody is in line");
+        let _ = word.set_max(0, None);
+        let _ = word.give_back(1);
+        assert!(!word.load().is_calm(), "somebody is in line of a pause");
         word.clear_queued(0);
         word.close();
         assert!(!word.load().is_calm(), "closed");

@@ -245,6 +245,33 @@ fn when_cloned_by_the_first_poll() {
     });
 }
 
+/// What the clone has brought about is seen by the look that comes after it.
+#[test]
+fn what_the_first_clone_brings_is_found_by_the_first_poll() {
+    for kind in KINDS {
+        let world = World::new();
+        let mut future = waiting(&world.semaphore, kind);
+        let (hooked, waker) = Hooked::new();
+        let there = Arc::clone(&world);
+        hooked.arm(Moment::Clone, move || there.serve());
+        assert!(poll(&mut future, &waker).is_ready(), "{kind:?}");
+    }
+}
+
+/// Another waker than the last is registered when its clone has brought the permit already.
+#[test]
+fn what_a_later_clone_brings_is_found_by_that_poll() {
+    for by_task in [false, true] {
+        let semaphore = Arc::new(Semaphore::builder(1).grant_to_tasks(by_task).build());
+        let held = semaphore.clone().try_acquire_owned().unwrap();
+        let mut future = waiting(&semaphore, Kind::Acquire);
+        assert!(poll(&mut future, Waker::noop()).is_pending());
+        let (hooked, waker) = Hooked::new();
+        hooked.arm(Moment::Clone, move || drop(held));
+        assert!(poll(&mut future, &waker).is_ready());
+    }
+}
+
 #[test]
 fn when_cloned_by_a_later_poll() {
     each(Moment::Clone, &KINDS, false, |_, mut future, waker| {

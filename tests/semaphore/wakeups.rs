@@ -235,6 +235,21 @@ fn forgetting_the_last_permits_tells_who_waits_for_idle() {
 }
 
 #[test]
+fn a_watcher_that_comes_too_late_waits_for_the_next_time() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let mut idle = spawn(semaphore.idle());
+    assert_pending!(idle.poll());
+    drop(held);
+    assert!(idle.is_woken());
+    let held = semaphore.try_acquire().unwrap();
+    assert_pending!(idle.poll());
+    drop(held);
+    assert!(idle.is_woken());
+    assert_ready!(idle.poll());
+}
+
+#[test]
 fn a_watcher_that_is_dropped_leaves_no_trace() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();

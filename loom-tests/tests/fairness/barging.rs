@@ -210,6 +210,22 @@ fn barging_heavy_waiter_against_newcomer() {
     });
 }
 
+/// A light one has been called and does not come: whoever releases has to see that there is
+/// a line now.
+#[test]
+fn barging_heavy_arrival_against_release() {
+    model(2, || {
+        let s = barging(2, NEVER);
+        let held = take(&s, 2);
+        let light = Waiter::queued(&s, 1);
+        let release = spawn(move || drop(held));
+        drop(s.blocking_acquire_many(2).unwrap());
+        release.join().unwrap();
+        drop(light.wait().unwrap());
+        assert_at_rest(&s, 2);
+    });
+}
+
 /// The heavy one was called, and a shrink makes it too large before it comes:
 /// it stands aside, and the light one is served.
 #[test]

@@ -115,6 +115,7 @@ fn a_queue_is_used_again_as_if_it_were_new() {
     let entry = waited_for(&mut table, 1, 20);
     let address = Arc::as_ptr(&entry);
     assert!(remove(&mut table, entry));
+    assert_eq!(table.free_list.len(), 1);
     let again = table.insert(3, 3, (2, 0), Policy::FIFO);
     assert_eq!(Arc::as_ptr(&again), address, "the memory is the same");
     assert_eq!(again.semaphore.snapshot(), Semaphore::new(2).snapshot());

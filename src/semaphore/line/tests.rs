@@ -1,4 +1,7 @@
-use super::*;
+use super::{
+    super::order::{Order, Overdue},
+    *,
+};
 
 fn noop() -> Waker {
     Waker::noop().clone()
@@ -80,6 +83,20 @@ fn holes_between_the_living_do_not_pile_up() {
     assert!(line.ring.capacity() < 256);
 }
 
+/// Or each cancellation would move the whole line.
+#[test]
+fn holes_are_swept_when_they_outnumber_the_living_by_far() {
+    let mut line = Line::default();
+    let tickets: Vec<_> = (0..100).map(|_| push(&mut line, 1)).collect();
+    // 66 holes, 34 that live.
+    for &ticket in &tickets[1..67] {
+        line.remove(ticket).expect("still waits");
+    }
+    assert_eq!((line.ring.len(), line.len()), (100, 34));
+    line.remove(tickets[67]).expect("still waits");
+    assert_eq!((line.ring.len(), line.len()), (33, 33));
+}
+
 #[test]
 fn who_stepped_aside_rejoins_by_ticket() {
     let mut line = Line::default();
@@ -126,14 +143,53 @@ fn an_arrival_aside_that_rejoins_keeps_its_place() {
 #[test]
 fn who_is_closed_out_is_told_so_as_often_as_it_asks() {
     let mut line = Line::default();
-    let [heavy, light] = [9, 1].map(|need| push(&mut line, need));
+    let [heavy, light, last] = [9, 1, 1].map(|need| push(&mut line, need));
     line.step_aside();
     line.grant_front().expect("the light one");
     while line.refuse_one().is_some() {}
     for _ in 0..2 {
         assert_eq!(verdict(&mut line, heavy), Verdict::Closed);
+        assert_eq!(verdict(&mut line, last), Verdict::Closed);
     }
     assert_eq!(verdict(&mut line, light), Verdict::Granted);
+}
+
+/// They are woken before the others are told.
+#[test]
+fn those_who_are_closed_out_know_it_one_by_one() {
+    let mut line = Line::default();
+    let tickets = [1, 1, 1].map(|need| push(&mut line, need));
+    let aside = line.push_aside(9, noop());
+    for told in 0..4 {
+        let all = [tickets[0], tickets[1], tickets[2], aside];
+        for (at, &ticket) in all.iter().enumerate() {
+            let expected = [Verdict::Waiting, Verdict::Closed][usize::from(at < told)];
+            assert_eq!(verdict(&mut line, ticket), expected, "{told}, {at}");
+        }
+        line.refuse_one().expect("one is left");
+    }
+    assert_eq!(verdict(&mut line, aside), Verdict::Closed);
+    assert_eq!(line.figures().stragglers, 0);
+}
+
+#[test]
+fn with_a_discipline_the_others_read_nothing_into_one_that_is_told() {
+    for by_task in [false, true] {
+        let mut line = Line::default();
+        let discipline = Discipline {
+            order: Order::Fifo,
+            overdue: Overdue::NEVER,
+            by_task,
+        };
+        line.follow(discipline, 0);
+        let [first, second] = [1, 1].map(|need| push(&mut line, need));
+        let told = |line: &mut Line| [first, second].map(|ticket| verdict(line, ticket));
+        assert_eq!(told(&mut line), [Verdict::Waiting; 2]);
+        line.grant_front().expect("it waits");
+        assert_eq!(told(&mut line), [Verdict::Granted, Verdict::Waiting]);
+        assert_eq!(line.hear(first), Verdict::Granted);
+        assert_eq!(told(&mut line), [Verdict::Waiting; 2]);
+    }
 }
 
 #[test]
@@ -175,4 +231,37 @@ fn a_long_buffer_goes_when_the_line_is_empty() {
     }
     while line.refuse_one().is_some() {}
     assert_eq!(line.ring.capacity(), 0);
+}
+
+#[test]
+fn a_short_buffer_stays_when_the_line_is_empty() {
+    let mut line = Line::default();
+    line.ring.reserve_exact(KEEP);
+    assert_eq!(line.ring.capacity(), KEEP);
+    push(&mut line, 1);
+    line.grant_front().expect("it waits");
+    assert_eq!(line.ring.capacity(), KEEP);
+}
+
+/// Or what nobody hears would pile up.
+#[test]
+fn without_a_discipline_nobody_is_told_by_name() {
+    let mut line = Line::default();
+    for _ in 0..100 {
+        push(&mut line, 1);
+    }
+    while line.grant_front().is_some() {}
+    assert_eq!(line.told_by_name().0, 0);
+}
+
+#[test]
+#[cfg(feature = "keyed")]
+fn a_buffer_of_the_usual_length_serves_the_next_line_too() {
+    for (room, kept) in [(REUSE, REUSE), (REUSE + 1, 0)] {
+        let mut line = Line::default();
+        line.ring.reserve_exact(room);
+        assert_eq!(line.ring.capacity(), room);
+        line.recycle();
+        assert_eq!(line.ring.capacity(), kept);
+    }
 }

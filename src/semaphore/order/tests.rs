@@ -62,6 +62,7 @@ fn a_burst_may_wait_for_the_interval() {
 fn in_overload_one_may_wait_for_the_target() {
     let semaphore = Arc::new(overdue(Semaphore::builder(1), 5, 100));
     let held = semaphore.try_acquire().unwrap();
+    let _aside = Waiting::new(&semaphore, 2);
     let mut first = Waiting::new(&semaphore, 1);
     semaphore.queue.at(95 * MS);
     let mut late = Waiting::new(&semaphore, 1);
@@ -73,7 +74,7 @@ fn in_overload_one_may_wait_for_the_target() {
     assert!(first.is_overdue());
     assert!(late.is_overdue());
     let _held = in_time.granted();
-    assert_eq!(semaphore.waiting(), 0);
+    assert_eq!(semaphore.waiting(), 1, "the one aside");
 }
 
 #[test]
@@ -136,6 +137,20 @@ fn an_interval_below_the_target_counts_as_the_target() {
     semaphore.queue.at(49 * MS);
     drop(held);
     let _held = waiter.granted();
+}
+
+#[test]
+fn while_all_stand_aside_the_line_is_not_overloaded() {
+    let semaphore = Arc::new(overdue(Semaphore::builder(1), 5, 100));
+    let held = semaphore.try_acquire().unwrap();
+    let mut heavy = Waiting::new(&semaphore, 2);
+    semaphore.queue.at(200 * MS);
+    semaphore.set_max(2);
+    let mut burst = Waiting::new(&semaphore, 1);
+    semaphore.queue.at(299 * MS);
+    drop(held);
+    drop(heavy.granted());
+    let _held = burst.granted();
 }
 
 #[test]
@@ -276,6 +291,17 @@ fn with_lifo_one_back_in_line_has_the_place_of_its_arrival() {
     assert!(first.told().is_none());
     drop(aside);
     let _first = first.granted();
+}
+
+#[test]
+fn with_lifo_the_last_of_those_back_in_line_is_first() {
+    let semaphore = Arc::new(Semaphore::builder(1).order(Order::Lifo).build());
+    let mut line: Vec<_> = (0..3).map(|_| Waiting::new(&semaphore, 2)).collect();
+    semaphore.set_max(2);
+    while let Some(mut last) = line.pop() {
+        let _held = last.granted();
+        assert!(line.iter_mut().all(|waiter| waiter.told().is_none()));
+    }
 }
 
 #[test]
