@@ -14,8 +14,10 @@ use crate::Window;
 ///
 /// or the whole way where requests take twice the base. So it comes to rest with about `queue`
 /// requests more in the server than it serves at once. What is a short queue where 20 are
-/// served at once is a long one where two are: from the first sign of a queue on, and below a
-/// max of 5, it is shorter by the square of max, down to two fifths.
+/// served at once is a long one where two are: from the first sign of a queue on, and with fewer
+/// than 5.1 requests in flight, it is shorter by the cube of their part of 5.1, or of 4/3 of max
+/// where that is less. So a small max comes down of which little is in use: what it lets in beyond
+/// that is a queue.
 ///
 /// **The base is a mean.** It is the mean of the first four windows, and then of all
 /// whose `hold` differs from it by less than its own error. A smallest value would be what
@@ -155,9 +157,10 @@ const COMPARED: f64 = 0.4;
 /// A change of latency that is no effect of max, as a logarithm.
 const JUMP: f64 = 0.3;
 const SMOOTHING: f64 = 0.3;
-/// Below this max the queue is shorter, down to this part of it.
-const SMALL: f64 = 5.0;
-const LEAST_QUEUE: f64 = 0.4;
+/// With fewer requests in flight than this the queue is shorter,
+const FEW: f64 = 5.1;
+/// or, for each permit of max, than this many: two fifths of it are left where max is all in use.
+const FEW_OF_MAX: f64 = 4.0 / 3.0;
 /// How much the base rises without an incident, for one comparison.
 const CAREFUL: f64 = 1.1;
 /// What is left of a comparison's weight with each that follows.
@@ -288,12 +291,13 @@ impl Gradient {
         self.max.set(level)
     }
 
-    /// How many requests are to queue at the level.
-    fn queue_here(&self) -> f64 {
+    /// How many requests are to queue where so many are in flight.
+    fn queue_with(&self, active: f64) -> f64 {
         if self.slow_start {
             return self.queue;
         }
-        self.queue * (self.level / SMALL).powi(2).clamp(LEAST_QUEUE, 1.0)
+        let few = FEW.min(FEW_OF_MAX * self.level);
+        self.queue * (active / few).min(1.0).powi(3)
     }
 
     fn forget(&mut self) {
@@ -512,7 +516,7 @@ impl Controller for Gradient {
         }
         let gradient = (self.base.hold / self.hold).clamp(0.5, 1.0);
         self.slow_start &= gradient >= 0.9;
-        let goal = self.level * (gradient + 0.03) + self.queue_here();
+        let goal = self.level * (gradient + 0.03) + self.queue_with(now.active);
         let level = if gradient <= 0.5 {
             goal
         } else {

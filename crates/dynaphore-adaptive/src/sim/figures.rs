@@ -177,10 +177,10 @@ fn aim(scenario: &Scenario, row: &Row, log: &[(f64, u32)]) -> (Vec<Figure>, bool
             (vec![figure], (max / scenario.knee - 1.0).abs() <= 0.2)
         }
         Aim::Goodput(least) => (vec![goodput], row.part() >= least),
-        Aim::GoodputAndLatency(least) => {
+        Aim::GoodputAndLatency(least, most) => {
             let times = row.p99 / row.calm_p99;
             let p99 = figure("p99", times, 2, " times");
-            (vec![goodput, p99], row.part() >= least && times <= 2.0)
+            (vec![goodput, p99], row.part() >= least && times <= most)
         }
         Aim::NotAbove(from, to) => {
             let before = mean_max(log, (from - 60.0, from));
