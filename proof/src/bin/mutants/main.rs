@@ -132,8 +132,8 @@ impl Options {
     fn go_on_after(&self, outcome: Option<&String>) -> bool {
         match outcome.map(String::as_str) {
             None => true,
-            Some(NO_SUITE) => self.by > By::Units,
-            Some(NO_MODEL) => self.by > By::Suites,
+            Some(NO_SUITE) if self.by > By::Units => true,
+            Some(NO_MODEL) if self.by > By::Suites => true,
             Some(outcome) => self.again && outcome.starts_with("survives"),
         }
     }
