@@ -977,13 +977,16 @@ impl Queue {
                 None => true,
             }
         });
-        let Some(Removed { waker, .. }) = removed.flatten() else {
+        let Some(Removed { was_front, waker }) = removed.flatten() else {
             deferred.resume();
             return heard.unwrap_or_else(|| shared.verdict(ticket));
         };
         // Dropping a waker may run foreign code: the lock is free.
         deferred.run(|| drop(waker));
-        deferred.merge(self.notify(shared, word));
+        // One behind another has kept nothing from those who compete.
+        if was_front {
+            deferred.merge(self.notify(shared, word));
+        }
         deferred.resume();
         Verdict::Waiting
     }

@@ -202,6 +202,24 @@ fn one_that_gives_up_and_was_not_woken_wakes_nobody() {
     }
 }
 
+/// As often as it takes releases to wake one more.
+#[test]
+fn one_that_gives_up_behind_another_wakes_nobody_who_competes() {
+    let semaphore = Semaphore::builder(2).fairness(Fairness::Barging).build();
+    let (one, _two) = (semaphore.try_acquire(), semaphore.try_acquire());
+    let (mut deaf, mut other) = (spawn(semaphore.acquire()), spawn(semaphore.acquire()));
+    assert_pending!(deaf.poll());
+    assert_pending!(other.poll());
+    drop(one);
+    let mut heavy = spawn(semaphore.acquire_many(2));
+    assert_pending!(heavy.poll());
+    for _ in 0..=NOTIFY_ANOTHER_AFTER {
+        let mut behind = spawn(semaphore.acquire_many(2));
+        assert_pending!(behind.poll());
+    }
+    assert!(deaf.is_woken() && !other.is_woken());
+}
+
 #[test]
 fn a_line_that_gives_up_leaves_its_permit_to_those_who_compete() {
     let semaphore = eventual(2);
