@@ -523,8 +523,14 @@ impl Queue {
     /// One comes into a line with a discipline. The time.
     #[cold]
     fn begin(&self, shared: &Shared, line: &mut Line) -> u64 {
-        let now = shared.micros();
-        line.follow(self.policy.discipline(), now);
+        let discipline = self.policy.discipline();
+        // Under the lock: not for nothing.
+        let now = if discipline.looks_at_clock() {
+            shared.micros()
+        } else {
+            0
+        };
+        line.follow(discipline, now);
         now
     }
 

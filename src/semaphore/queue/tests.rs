@@ -2,10 +2,13 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task::spawn};
+use tokio_test::{
+    assert_pending, assert_ready_err, assert_ready_ok,
+    task::{Spawn, spawn},
+};
 
 use super::*;
-use crate::{Builder, Semaphore};
+use crate::{Acquire, Builder, Semaphore};
 
 /// The bound of `eventual`, in nanoseconds.
 const BOUND: u64 = 10_000;
@@ -22,6 +25,13 @@ fn competing(max: usize) -> [Builder; 2] {
         .map(|fairness| Semaphore::builder(max).fairness(fairness))
 }
 
+#[track_caller]
+fn waiting(semaphore: &Semaphore, permits: u32) -> Spawn<Acquire<'_>> {
+    let mut waiter = spawn(semaphore.acquire_many(permits));
+    assert_pending!(waiter.poll());
+    waiter
+}
+
 /// Somebody comes and goes as often as it takes to make newcomers look at the clock.
 #[track_caller]
 fn pass(semaphore: &Semaphore) {
@@ -34,16 +44,13 @@ fn pass(semaphore: &Semaphore) {
 fn a_permit_is_left_to_one_that_is_overdue_and_has_not_come() {
     let semaphore = eventual(1);
     let held = semaphore.try_acquire().unwrap();
-    let (mut deaf, mut other) = (spawn(semaphore.acquire()), spawn(semaphore.acquire()));
-    assert_pending!(deaf.poll());
-    assert_pending!(other.poll());
+    let (mut deaf, mut other) = (waiting(&semaphore, 1), waiting(&semaphore, 1));
     drop(held);
     semaphore.queue.at(BOUND);
     pass(&semaphore);
     assert!(deaf.is_woken() && !other.is_woken());
     assert!(semaphore.try_acquire().is_err(), "it is for the two");
-    let mut newcomer = spawn(semaphore.acquire());
-    assert_pending!(newcomer.poll());
+    let _newcomer = waiting(&semaphore, 1);
     assert_pending!(other.poll(), "not woken, it leaves the permit too");
     let permit = assert_ready_ok!(deaf.poll());
     drop(permit);
@@ -55,8 +62,7 @@ fn one_that_came_late_is_not_overdue_early() {
     let semaphore = eventual(1);
     semaphore.queue.at(5 * BOUND);
     let held = semaphore.try_acquire().unwrap();
-    let mut deaf = spawn(semaphore.acquire());
-    assert_pending!(deaf.poll());
+    let _deaf = waiting(&semaphore, 1);
     drop(held);
     semaphore.queue.at(6 * BOUND - 1);
     pass(&semaphore);
@@ -84,8 +90,7 @@ fn one_is_overdue_whoever_comes_after_it() {
 fn one_joins_the_line_when_it_has_waited_for_the_bound() {
     let semaphore = eventual(1);
     let held = semaphore.try_acquire().unwrap();
-    let mut waiter = spawn(semaphore.acquire());
-    assert_pending!(waiter.poll());
+    let mut waiter = waiting(&semaphore, 1);
     drop(held);
     for (now, joins) in [(0, false), (BOUND - 1, false), (BOUND, true)] {
         assert!(waiter.is_woken());
@@ -102,9 +107,7 @@ fn one_joins_the_line_when_it_has_waited_for_the_bound() {
 fn one_that_is_not_woken_takes_a_permit_that_is_free() {
     for semaphore in competing(1).map(Builder::build) {
         let held = semaphore.try_acquire().unwrap();
-        let (mut deaf, mut other) = (spawn(semaphore.acquire()), spawn(semaphore.acquire()));
-        assert_pending!(deaf.poll());
-        assert_pending!(other.poll());
+        let (deaf, mut other) = (waiting(&semaphore, 1), waiting(&semaphore, 1));
         drop(held);
         assert!(deaf.is_woken() && !other.is_woken());
         drop(assert_ready_ok!(other.poll()));
@@ -115,9 +118,7 @@ fn one_that_is_not_woken_takes_a_permit_that_is_free() {
 fn one_more_is_woken_after_so_many_releases_and_not_before() {
     for semaphore in competing(1).map(Builder::build) {
         let held = semaphore.try_acquire().unwrap();
-        let (mut deaf, mut next) = (spawn(semaphore.acquire()), spawn(semaphore.acquire()));
-        assert_pending!(deaf.poll());
-        assert_pending!(next.poll());
+        let (_deaf, next) = (waiting(&semaphore, 1), waiting(&semaphore, 1));
         drop(held);
         for _ in 0..NOTIFY_ANOTHER_AFTER {
             drop(semaphore.try_acquire().unwrap());
@@ -131,11 +132,7 @@ fn one_more_is_woken_after_so_many_releases_and_not_before() {
 #[test]
 fn while_all_come_who_are_woken_there_is_one_for_each_permit() {
     for semaphore in competing(1).map(Builder::build) {
-        let wait = || {
-            let mut waiter = spawn(semaphore.acquire());
-            assert_pending!(waiter.poll());
-            waiter
-        };
+        let wait = || waiting(&semaphore, 1);
         let mut held = semaphore.try_acquire().unwrap();
         let mut waiters: VecDeque<_> = (0..3).map(|_| wait()).collect();
         for _ in 0..2 * NOTIFY_ANOTHER_AFTER {
@@ -154,8 +151,7 @@ fn while_all_come_who_are_woken_there_is_one_for_each_permit() {
 fn when_nobody_waits_the_word_says_so_again() {
     for semaphore in competing(1).map(Builder::build) {
         let held = semaphore.try_acquire().unwrap();
-        let mut waiter = spawn(semaphore.acquire());
-        assert_pending!(waiter.poll());
+        let mut waiter = waiting(&semaphore, 1);
         drop(held);
         drop(assert_ready_ok!(waiter.poll()));
         assert!(!semaphore.word.load().is_queued());
@@ -177,14 +173,10 @@ fn one_that_may_not_wait_does_not_say_that_it_does() {
 fn a_permit_of_the_line_is_for_nobody_who_competes() {
     let semaphore = eventual(2);
     let (one, _two) = (semaphore.try_acquire(), semaphore.try_acquire());
-    let [mut called, mut quitter, mut other] = [(); 3].map(|()| spawn(semaphore.acquire()));
-    assert_pending!(called.poll());
-    assert_pending!(quitter.poll());
-    assert_pending!(other.poll());
+    let [mut called, quitter, other] = [(); 3].map(|()| waiting(&semaphore, 1));
     drop(one);
     assert!(called.is_woken());
-    let mut heavy = spawn(semaphore.acquire_many(2));
-    assert_pending!(heavy.poll());
+    let _heavy = waiting(&semaphore, 2);
     assert_pending!(called.poll(), "it has come too late");
     drop(quitter);
     assert!(!other.is_woken());
@@ -194,9 +186,7 @@ fn a_permit_of_the_line_is_for_nobody_who_competes() {
 fn one_that_gives_up_and_was_not_woken_wakes_nobody() {
     for semaphore in competing(1).map(Builder::build) {
         let _held = semaphore.try_acquire().unwrap();
-        let (mut quitter, mut other) = (spawn(semaphore.acquire()), spawn(semaphore.acquire()));
-        assert_pending!(quitter.poll());
-        assert_pending!(other.poll());
+        let (quitter, other) = (waiting(&semaphore, 1), waiting(&semaphore, 1));
         drop(quitter);
         assert!(!other.is_woken());
     }
@@ -207,15 +197,11 @@ fn one_that_gives_up_and_was_not_woken_wakes_nobody() {
 fn one_that_gives_up_behind_another_wakes_nobody_who_competes() {
     let semaphore = Semaphore::builder(2).fairness(Fairness::Barging).build();
     let (one, _two) = (semaphore.try_acquire(), semaphore.try_acquire());
-    let (mut deaf, mut other) = (spawn(semaphore.acquire()), spawn(semaphore.acquire()));
-    assert_pending!(deaf.poll());
-    assert_pending!(other.poll());
+    let (deaf, other) = (waiting(&semaphore, 1), waiting(&semaphore, 1));
     drop(one);
-    let mut heavy = spawn(semaphore.acquire_many(2));
-    assert_pending!(heavy.poll());
+    let _heavy = waiting(&semaphore, 2);
     for _ in 0..=NOTIFY_ANOTHER_AFTER {
-        let mut behind = spawn(semaphore.acquire_many(2));
-        assert_pending!(behind.poll());
+        let _behind = waiting(&semaphore, 2);
     }
     assert!(deaf.is_woken() && !other.is_woken());
 }
@@ -224,9 +210,7 @@ fn one_that_gives_up_behind_another_wakes_nobody_who_competes() {
 fn a_line_that_gives_up_leaves_its_permit_to_those_who_compete() {
     let semaphore = eventual(2);
     let _held = semaphore.try_acquire().unwrap();
-    let (mut heavy, mut light) = (spawn(semaphore.acquire_many(2)), spawn(semaphore.acquire()));
-    assert_pending!(heavy.poll());
-    assert_pending!(light.poll());
+    let (heavy, light) = (waiting(&semaphore, 2), waiting(&semaphore, 1));
     drop(heavy);
     assert!(light.is_woken());
 }
