@@ -16,27 +16,19 @@ mod builder;
 
 mod acquire;
 
-mod up_to;
-
 #[cfg(feature = "std")]
 mod blocking;
 
 mod resize;
 
-mod watch;
-
 mod snapshot;
 
-#[cfg(feature = "stats")]
-mod deadline;
-mod fairness;
 #[cfg(any(feature = "keyed", feature = "pool"))]
 mod internal;
 mod lend;
 mod line;
 mod optional;
 mod order;
-mod outcome;
 #[cfg(feature = "stats")]
 mod pace;
 mod packed;
@@ -50,30 +42,24 @@ mod throttled;
 mod times;
 #[cfg(dynaphore_shuttle)]
 #[doc(hidden)]
+#[path = "../proof/spin/trace.rs"]
 pub mod trace;
-mod until;
-#[cfg(feature = "stats")]
-mod waiting;
 mod word;
 
 pub use self::{
-    acquire::{Acquire, AcquireOwned},
+    acquire::{Acquire, AcquireOwned, AcquireOwnedUntil, AcquireUntil},
     builder::Builder,
     core::Semaphore,
-    fairness::Fairness,
     lend::{Borrowed, Lent},
-    order::Order,
+    order::{Fairness, Order},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
-    resize::{Resize, ResizeDrained},
+    resize::{Idle, Resize, ResizeDrained, Settled},
     snapshot::{Snapshot, Unclaimed},
-    until::{AcquireOwnedUntil, AcquireUntil},
-    watch::{Idle, Settled},
 };
 #[cfg(feature = "stats")]
 pub use self::{
-    stats::{Interval, Stats},
+    stats::{Interval, LongWait, Stats},
     times::Times,
-    waiting::LongWait,
 };
 
 #[cfg(any(feature = "keyed", feature = "pool"))]
@@ -82,7 +68,7 @@ pub(crate) use self::{acquire::Attempt, internal::Rest, packed::Held, word::Take
 pub(crate) use self::{
     blocking::block,
     core::{checked, try_checked},
-    fairness::Policy,
+    order::Policy,
 };
 #[cfg(any(feature = "keyed", feature = "pool"))]
-pub(crate) use self::{queue::Goal, watch::Watch};
+pub(crate) use self::{queue::Goal, resize::Watch};

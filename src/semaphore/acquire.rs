@@ -1,4 +1,5 @@
-//! Taking permits: the calls that try, and those that wait as a future.
+//! Taking permits: the calls that try, and those that wait as a future, with a bound on the time
+//! that any runtime can set, and for as many as are there.
 //!
 //! An [`Attempt`] serves every way to wait. The futures wrap it; the blocking calls drive
 //! it with a waker that unparks their thread.
@@ -10,8 +11,10 @@ use core::{
     mem::{self, ManuallyDrop},
     ops::Deref,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
+#[cfg(feature = "stats")]
+use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 
@@ -20,14 +23,14 @@ use super::line::Ticket;
 use super::{
     core::{Semaphore, checked},
     line::Verdict,
-    outcome::{Outcome, Since},
+    optional::{Outcome, Since},
     packed::{Held, Packed},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     queue::{Arrival, Waiter},
     word::Take,
 };
 use crate::{
-    error::{AcquireError, TryAcquireError},
+    error::{AcquireError, AcquireTimeoutError, TryAcquireError},
     foreign::Deferred,
     park::Wait,
     sync::Arc,
@@ -320,9 +323,9 @@ impl Semaphore {
     /// Takes `n` permits for somebody whose refusal the statistics need not know.
     #[inline(always)]
     pub(super) fn take_quietly(&self, n: u32) -> Result<Packed, Take> {
-        match self.take_packed(n) {
-            (Take::Acquired, packed) => Ok(self.hand_out_packed(packed, true)),
-            (found, _) => Err(found),
+        match self.take(n) {
+            Take::Acquired => Ok(self.hand_out(Held::taken(n), true)),
+            found => Err(found),
         }
     }
 
@@ -402,7 +405,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         if found == Take::Closed {
             return Poll::Ready(self.finish(Err(AcquireError::Closed)));
         }
-        let max_waiting = semaphore.optional.max_waiting();
+        let max_waiting = semaphore.optional.options.max_waiting;
         match semaphore
             .queue
             .arrive(&semaphore.word, self.need, max_waiting, waker)
@@ -509,14 +512,7 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
     #[inline]
     fn finish(&mut self, answer: Result<(), AcquireError>) -> Result<(S, Held), AcquireError> {
         let semaphore = self.semaphore.take().expect("finished once");
-        let outcome = match answer {
-            Ok(()) => Outcome::Acquired,
-            Err(AcquireError::Closed) => Outcome::Closed,
-            Err(AcquireError::TooManyWaiters) => Outcome::TooManyWaiters,
-            Err(AcquireError::Overdue) => Outcome::Overdue,
-            Err(AcquireError::TooManyPermits) => unreachable!("numbers are checked before"),
-        };
-        semaphore.record(outcome, Since::NEVER);
+        semaphore.record(Outcome::of(answer), Since::NEVER);
         answer.map(|()| (semaphore, Held::taken(self.need)))
     }
 
@@ -540,23 +536,23 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         if let Some(Waiter::Competing { listener, .. }) = self.waiter.take() {
             deferred.merge(semaphore.queue.leave(listener));
         }
-        let outcome = match verdict {
-            Verdict::Granted if deferred.resumes() => Outcome::Cancelled,
-            Verdict::Granted => Outcome::Acquired,
-            Verdict::Overdue => Outcome::Overdue,
-            Verdict::Closed | Verdict::Waiting => Outcome::Closed,
+        let answer = match verdict {
+            Verdict::Granted => Ok(()),
+            Verdict::Overdue => Err(AcquireError::Overdue),
+            Verdict::Closed | Verdict::Waiting => Err(AcquireError::Closed),
+        };
+        let outcome = if answer.is_ok() && deferred.resumes() {
+            Outcome::Cancelled
+        } else {
+            Outcome::of(answer)
         };
         semaphore.record_first(outcome, self.since, &mut deferred);
         let held = self.granted(&semaphore);
-        if verdict == Verdict::Granted && deferred.resumes() {
+        if answer.is_ok() && deferred.resumes() {
             deferred.run(|| semaphore.release(held));
         }
         deferred.resume();
-        match verdict {
-            Verdict::Granted => Ok((semaphore, held)),
-            Verdict::Overdue => Err(AcquireError::Overdue),
-            Verdict::Closed | Verdict::Waiting => Err(AcquireError::Closed),
-        }
+        answer.map(|()| (semaphore, held))
     }
 }
 
@@ -784,6 +780,605 @@ impl Future for AcquireOwned {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = self.project().attempt.poll(cx.waker());
         polled.map_ok(OwnedSemaphorePermit::new)
+    }
+}
+
+#[track_caller]
+pub(super) fn assert_some(n: u32) -> u32 {
+    assert!(n > 0, "up to 0 permits, and at least one");
+    checked(n as usize)
+}
+
+/// Taking what is there.
+// A request for one, in line like any other, and a look at what is available when that has
+// been granted. So neither the word nor the line knows of it, and whoever waits behind is
+// served before anybody takes more than one.
+impl Semaphore {
+    /// Waits for a permit, and takes as many more as are available then, up to `n` in all.
+    ///
+    /// For work that goes in batches, and takes a small one rather than wait for a full one.
+    /// For a bound on the time, take one permit by any other call, and
+    /// [extend](SemaphorePermit::extend_up_to) it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is 0, or larger than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire): what is dropped gives up its place in line, and no
+    /// permit is lost.
+    ///
+    /// # Fairness
+    ///
+    /// In line it is a request for one. What comes free goes to those behind it first: it
+    /// takes more than one of what nobody waits for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let semaphore = dynaphore::Semaphore::new(5);
+    /// let three = semaphore.acquire_up_to(3).await?;
+    /// let rest = semaphore.acquire_up_to(3).await?;
+    /// assert_eq!((three.num_permits(), rest.num_permits()), (3, 2));
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn acquire_up_to(
+        &self,
+        n: u32,
+    ) -> impl Future<Output = Result<SemaphorePermit<'_>, AcquireError>> + Send {
+        let n = assert_some(n);
+        let acquire = self.acquire();
+        async move {
+            let mut permit = acquire.await?;
+            permit.extend_up_to(n as usize);
+            Ok(permit)
+        }
+    }
+
+    /// [`acquire_up_to`](Self::acquire_up_to), for permits that keep the semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    ///
+    /// As for [`acquire_up_to`](Self::acquire_up_to).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// use std::sync::Arc;
+    /// use dynaphore::Semaphore;
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(2));
+    /// let both = semaphore.acquire_up_to_owned(8).await?;
+    /// assert_eq!(both.num_permits(), 2);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// # }).unwrap();
+    /// ```
+    #[cfg(target_has_atomic = "ptr")]
+    #[track_caller]
+    pub fn acquire_up_to_owned(
+        self: Arc<Self>,
+        n: u32,
+    ) -> impl Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send {
+        let n = assert_some(n);
+        let acquire = self.acquire_owned();
+        async move {
+            let mut permit = acquire.await?;
+            permit.extend_up_to(n as usize);
+            Ok(permit)
+        }
+    }
+
+    /// Takes up to `n` permits, as many as are available, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_acquire`](Self::try_acquire): not one is to be had.
+    ///
+    /// # Panics
+    ///
+    /// As for [`acquire_up_to`](Self::acquire_up_to).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(2);
+    /// let both = semaphore.try_acquire_up_to(8)?;
+    /// assert_eq!(both.num_permits(), 2);
+    /// assert!(semaphore.try_acquire_up_to(8).is_err());
+    /// # Ok::<(), dynaphore::TryAcquireError>(())
+    /// ```
+    #[track_caller]
+    pub fn try_acquire_up_to(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        let n = assert_some(n);
+        let mut permit = self.try_acquire()?;
+        permit.extend_up_to(n as usize);
+        Ok(permit)
+    }
+}
+
+/// Waiting until something else happens.
+impl Semaphore {
+    /// Waits for a permit until `until` completes: a sleep of the caller's runtime, a
+    /// shutdown signal, any future. It is polled only while there is no permit. If both
+    /// are ready at the same poll, the permit wins.
+    ///
+    /// # Errors
+    ///
+    /// The future returns [`Timeout`](AcquireTimeoutError::Timeout) if `until` completes
+    /// first. The place in line is given up by then. Otherwise as for
+    /// [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Fairness
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    /// use tokio::time::sleep;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let semaphore = Semaphore::new(1);
+    /// let patience = || sleep(Duration::from_millis(5));
+    /// let permit = semaphore.acquire_until(patience()).await.unwrap();
+    /// let late = semaphore.acquire_until(patience()).await;
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    /// # drop(permit);
+    /// # }
+    /// ```
+    pub fn acquire_until<F: Future>(&self, until: F) -> AcquireUntil<'_, F> {
+        self.acquire().until(until)
+    }
+
+    /// [`acquire_until`](Self::acquire_until) for `n` permits at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire_until`](Self::acquire_until).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS), before the future is
+    /// made.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Fairness
+    ///
+    /// As for [`acquire_many`](Self::acquire_many).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::ready;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Semaphore::new(3);
+    /// let two = semaphore.acquire_many_until(2, ready(())).await?;
+    /// let late = semaphore.acquire_many_until(2, ready(())).await;
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    /// # drop(two);
+    /// # Ok::<(), AcquireTimeoutError>(())
+    /// # }).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn acquire_many_until<F: Future>(&self, n: u32, until: F) -> AcquireUntil<'_, F> {
+        self.acquire_many(n).until(until)
+    }
+
+    /// [`acquire_until`](Self::acquire_until), with a future and a permit that keep the
+    /// semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire_until`](Self::acquire_until).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Fairness
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{future::pending, sync::Arc};
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Arc::new(Semaphore::new(1));
+    /// let permit = semaphore.clone().acquire_owned_until(pending::<()>()).await?;
+    /// std::thread::spawn(move || drop(permit)).join().unwrap();
+    /// # Ok::<(), AcquireTimeoutError>(())
+    /// # }).unwrap();
+    /// ```
+    #[cfg(target_has_atomic = "ptr")]
+    pub fn acquire_owned_until<F: Future>(self: Arc<Self>, until: F) -> AcquireOwnedUntil<F> {
+        self.acquire_owned().until(until)
+    }
+
+    /// [`acquire_many_until`](Self::acquire_many_until), with a future and permits that
+    /// keep the semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire_until`](Self::acquire_until).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is larger than [`MAX_PERMITS`](Self::MAX_PERMITS), before the future is
+    /// made.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire).
+    ///
+    /// # Fairness
+    ///
+    /// As for [`acquire_many`](Self::acquire_many).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{future::pending, sync::Arc};
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Arc::new(Semaphore::new(3));
+    /// let two = semaphore.clone().acquire_many_owned_until(2, pending::<()>()).await?;
+    /// assert_eq!(two.num_permits(), 2);
+    /// # Ok::<(), AcquireTimeoutError>(())
+    /// # }).unwrap();
+    /// ```
+    #[cfg(target_has_atomic = "ptr")]
+    #[track_caller]
+    pub fn acquire_many_owned_until<F: Future>(
+        self: Arc<Self>,
+        n: u32,
+        until: F,
+    ) -> AcquireOwnedUntil<F> {
+        self.acquire_many_owned(n).until(until)
+    }
+}
+
+/// The same with any future of a request.
+impl<'a> Acquire<'a> {
+    /// Waits until `end` is ready at the longest: the sleep of any runtime, or a signal.
+    ///
+    /// A time-out of the runtime's own bounds the time as well, and drops the future. To
+    /// the statistics that one was cancelled, and this one has timed out. Permits that are
+    /// there when `end` is ready are taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](AcquireTimeoutError::Timeout) if `end` was ready first, which then leaves
+    /// no trace. Otherwise as for [`acquire`](Semaphore::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for `acquire`.
+    ///
+    /// # Panics
+    ///
+    /// When `end` does, which leaves no trace.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    /// use tokio::time::sleep;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    /// # runtime.unwrap().block_on(async {
+    /// let semaphore = Semaphore::new(0);
+    /// let late = semaphore.acquire().until(sleep(Duration::from_millis(1))).await;
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    /// # });
+    /// ```
+    pub fn until<F: Future>(self, end: F) -> AcquireUntil<'a, F> {
+        AcquireUntil {
+            attempt: self.attempt,
+            until: end,
+        }
+    }
+}
+
+impl AcquireOwned {
+    /// As [`Acquire::until`].
+    ///
+    /// # Errors
+    ///
+    /// As for `Acquire::until`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Semaphore::acquire).
+    ///
+    /// # Panics
+    ///
+    /// As for `Acquire::until`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{future::ready, sync::Arc};
+    /// use dynaphore::Semaphore;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Arc::new(Semaphore::new(1));
+    /// assert!(semaphore.acquire_owned().until(ready(())).await.is_ok(), "it is there");
+    /// # });
+    /// ```
+    pub fn until<F: Future>(self, end: F) -> AcquireOwnedUntil<F> {
+        AcquireOwnedUntil {
+            attempt: self.attempt,
+            until: end,
+        }
+    }
+}
+
+/// One poll of both.
+fn poll_until<S: Deref<Target = Semaphore>, F: Future>(
+    attempt: &mut Attempt<S>,
+    until: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(S, Held), AcquireTimeoutError>> {
+    if let Poll::Ready(answer) = attempt.poll(cx.waker()) {
+        return Poll::Ready(Ok(answer?));
+    }
+    ready!(until.poll(cx));
+    match attempt.give_up() {
+        None => Poll::Ready(Err(AcquireTimeoutError::Timeout)),
+        Some(answer) => Poll::Ready(Ok(answer?)),
+    }
+}
+
+macro_rules! until {
+    (
+        $(#[$docs:meta])* $name:ident<$($lifetime:lifetime)?>, $handle:ty, $permit:ident, $out:ty
+    ) => {
+        pin_project! {
+            $(#[$docs])*
+            #[must_use = "futures do nothing unless you `.await` or poll them"]
+            pub struct $name<$($lifetime,)? F> {
+                attempt: Attempt<$handle>,
+                #[pin]
+                until: F,
+            }
+        }
+
+        impl<$($lifetime,)? F: Future> Future for $name<$($lifetime,)? F> {
+            type Output = Result<$out, AcquireTimeoutError>;
+
+            fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+                let this = self.project();
+                poll_until(this.attempt, this.until, cx).map_ok($permit::new)
+            }
+        }
+
+        impl<$($lifetime,)? F> fmt::Debug for $name<$($lifetime,)? F> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name))
+                    .field("attempt", &self.attempt)
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+until! {
+    /// The future of [`Semaphore::acquire_until`], [`Semaphore::acquire_many_until`] and
+    /// [`Acquire::until`].
+    ///
+    /// It takes its place in line when it is polled for the first time, and gives it up
+    /// in the poll in which `F` completes, or when it is dropped.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled after it has returned `Ready`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::{Pending, pending};
+    /// use dynaphore::{Semaphore, future::AcquireUntil};
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// let acquire: AcquireUntil<'_, Pending<()>> = semaphore.acquire_until(pending());
+    /// assert!(futures::executor::block_on(acquire).is_ok());
+    /// ```
+    AcquireUntil<'a>, &'a Semaphore, SemaphorePermit, SemaphorePermit<'a>
+}
+
+until! {
+    /// The future of [`Semaphore::acquire_owned_until`],
+    /// [`Semaphore::acquire_many_owned_until`] and [`AcquireOwned::until`].
+    ///
+    /// Like [`AcquireUntil`], but it keeps the semaphore alive by itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{future::{Pending, pending}, sync::Arc};
+    /// use dynaphore::{Semaphore, future::AcquireOwnedUntil};
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(1));
+    /// let acquire: AcquireOwnedUntil<Pending<()>> = semaphore.acquire_owned_until(pending());
+    /// assert!(futures::executor::block_on(acquire).is_ok());
+    /// ```
+    AcquireOwnedUntil<>, Arc<Semaphore>, OwnedSemaphorePermit, OwnedSemaphorePermit
+}
+
+/// How long one will wait, as an estimate.
+// Who comes too late to make its deadline, and may know at once.
+//
+// With `m` permits that are held for `h` on average, `m / h` come back in a second, while
+// somebody waits. So a line of `l` is gone after `l x h / m`: John Little's law (*A Proof for
+// the Queuing Formula L = λW*, Operations Research 9(3), 1961), where `L` are the permits and
+// `W` is the hold. The rate at which requests were served would not do: where little is
+// asked for, it says how little that is, not how much can be done.
+#[cfg(feature = "stats")]
+impl Semaphore {
+    /// How long a request for `n` permits will probably wait that comes now. An estimate: as
+    /// many requests as [wait](Self::waiting) and ask for no more than max, taken for one permit
+    /// each, and `n`, times the mean hold of the last interval, divided by max. Holds that are
+    /// longer than before, and requests for several, make it too short; that some give up makes
+    /// it too long. In another order than first in, first out, it is what all wait on average.
+    ///
+    /// `None` if it need not wait for others, and while there is no such figure: without
+    /// [statistics](crate::Builder::stats), before an [interval](crate::Stats::take) has been
+    /// taken in which a permit came back, with [generations](crate::Builder::generations), whose
+    /// permits are not timed, and if `n` is more than max.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::builder(1).stats(true).build();
+    /// assert_eq!(semaphore.expected_wait(1), None);
+    /// ```
+    #[must_use]
+    pub fn expected_wait(&self, n: u32) -> Option<Duration> {
+        let hold = self.optional.counters()?.mean_hold()?;
+        let now = self.word.load();
+        let waiting = self.waiting().saturating_sub(self.queue.aside());
+        let is_there = now.available(self.queue.reserved()) >= n;
+        if waiting == 0 || is_there || n > now.max() {
+            return None;
+        }
+        let permits = waiting as u128 + u128::from(n);
+        let nanos = permits * u128::from(hold) / u128::from(now.max());
+        Some(Duration::from_nanos(
+            u64::try_from(nanos).unwrap_or(u64::MAX),
+        ))
+    }
+
+    /// Refuses a request for `n` permits at once that the line would keep beyond its
+    /// `deadline`, as [`expected_wait`](Self::expected_wait) estimates that. For what can be
+    /// done elsewhere, or not at all, while there is time: nothing is gained by waiting for a
+    /// time-out. For calls that block; futures have [`Acquire::by`].
+    ///
+    /// # Errors
+    ///
+    /// [`WouldTimeOut`](AcquireTimeoutError::WouldTimeOut), which the
+    /// [statistics](crate::Interval::would_time_out) count. Never if there is no estimate.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    ///
+    /// fn work(semaphore: &Semaphore) -> Result<(), AcquireTimeoutError> {
+    ///     let deadline = Instant::now() + Duration::from_millis(100);
+    ///     semaphore.check_deadline(1, deadline)?;
+    ///     let _permit = semaphore.blocking_acquire_deadline(deadline)?;
+    ///     Ok(())
+    /// }
+    /// # assert!(work(&Semaphore::builder(1).stats(true).build()).is_ok());
+    /// ```
+    pub fn check_deadline(&self, n: u32, deadline: Instant) -> Result<(), AcquireTimeoutError> {
+        match self.expected_wait(n) {
+            Some(wait) if wait > deadline.saturating_duration_since(Instant::now()) => {
+                self.record(Outcome::WouldTimeOut, Since::NEVER);
+                Err(AcquireTimeoutError::WouldTimeOut)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(feature = "stats")]
+impl<S: Deref<Target = Semaphore>> Attempt<S> {
+    fn check(&self, deadline: Instant) -> Result<(), AcquireTimeoutError> {
+        match &self.semaphore {
+            Some(semaphore) => semaphore.check_deadline(self.need, deadline),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(feature = "stats")]
+impl Acquire<'_> {
+    /// Refuses the request at once if the line would keep it beyond `deadline`, as
+    /// [`Semaphore::expected_wait`] estimates that. One that is not refused may be late all the
+    /// same: [`until`](Self::until) ends it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Semaphore::check_deadline`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use dynaphore::{AcquireTimeoutError, Semaphore};
+    /// use tokio::time::sleep_until;
+    ///
+    /// async fn work(semaphore: &Semaphore) -> Result<(), AcquireTimeoutError> {
+    ///     let deadline = Instant::now() + Duration::from_millis(100);
+    ///     let late = sleep_until(deadline.into());
+    ///     let _permit = semaphore.acquire().by(deadline)?.until(late).await?;
+    ///     Ok(())
+    /// }
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    /// # let semaphore = Semaphore::builder(1).stats(true).build();
+    /// # assert!(runtime.unwrap().block_on(work(&semaphore)).is_ok());
+    /// ```
+    pub fn by(self, deadline: Instant) -> Result<Self, AcquireTimeoutError> {
+        self.attempt.check(deadline).map(|()| self)
+    }
+}
+
+#[cfg(feature = "stats")]
+impl AcquireOwned {
+    /// As [`Acquire::by`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Semaphore::check_deadline`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::{Duration, Instant}};
+    /// use dynaphore::Semaphore;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let semaphore = Arc::new(Semaphore::builder(1).stats(true).build());
+    /// let deadline = Instant::now() + Duration::from_millis(100);
+    /// let permit = semaphore.acquire_owned().by(deadline)?.await?;
+    /// # drop(permit);
+    /// # Ok::<(), dynaphore::AcquireTimeoutError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn by(self, deadline: Instant) -> Result<Self, AcquireTimeoutError> {
+        self.attempt.check(deadline).map(|()| self)
     }
 }
 

@@ -7,9 +7,9 @@ use std::{
 };
 
 use super::{
-    acquire::Attempt,
+    acquire::{Attempt, assert_some},
     core::{Semaphore, checked},
-    outcome::{Outcome, Since},
+    optional::{Outcome, Since},
     packed::Held,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     word::Take,
@@ -27,16 +27,9 @@ pub(crate) fn block<S: Deref<Target = Semaphore>>(
     deadline: Option<Instant>,
 ) -> Option<Result<(S, Held), AcquireError>> {
     semaphore.assert_may_block();
-    match semaphore.take(n) {
-        Take::Acquired => {
-            semaphore.record(Outcome::Acquired, Since::NEVER);
-            return Some(Ok((semaphore, Held::taken(n))));
-        }
-        Take::Closed => {
-            semaphore.record(Outcome::Closed, Since::NEVER);
-            return Some(Err(AcquireError::Closed));
-        }
-        Take::Full | Take::Spoken | Take::TooLarge => {}
+    if semaphore.take(n) == Take::Acquired {
+        semaphore.record(Outcome::Acquired, Since::NEVER);
+        return Some(Ok((semaphore, Held::taken(n))));
     }
     let mut attempt = Attempt::new(semaphore, n);
     park::wait(&mut attempt, deadline).or_else(|| attempt.give_up())
@@ -184,6 +177,36 @@ impl Semaphore {
     ) -> Result<OwnedSemaphorePermit, AcquireError> {
         let n = checked(n as usize);
         acquire_at_last(self, n).map(OwnedSemaphorePermit::new)
+    }
+}
+
+/// Blocking until something is there.
+impl Semaphore {
+    /// [`acquire_up_to`](Self::acquire_up_to) that blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// As for [`blocking_acquire`](Self::blocking_acquire).
+    ///
+    /// # Panics
+    ///
+    /// As for [`acquire_up_to`](Self::acquire_up_to) and
+    /// [`blocking_acquire`](Self::blocking_acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = dynaphore::Semaphore::new(2);
+    /// let both = semaphore.blocking_acquire_up_to(8)?;
+    /// assert_eq!(both.num_permits(), 2);
+    /// # Ok::<(), dynaphore::AcquireError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_acquire_up_to(&self, n: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
+        let n = assert_some(n);
+        let mut permit = self.blocking_acquire()?;
+        permit.extend_up_to(n as usize);
+        Ok(permit)
     }
 }
 

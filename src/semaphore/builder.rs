@@ -4,9 +4,8 @@ use core::time::Duration;
 
 use super::{
     core::{Semaphore, checked, try_checked},
-    fairness::{Fairness, Policy},
     optional::Options,
-    order::Order,
+    order::{Fairness, Order, Overdue, Policy},
 };
 use crate::error::SetMaxError;
 
@@ -144,7 +143,7 @@ impl Builder {
     /// static WORK: Semaphore = Semaphore::builder(8).order(Order::Lifo).build();
     /// ```
     pub const fn order(mut self, order: Order) -> Self {
-        self.policy = self.policy.with_order(order);
+        self.policy.order = order;
         self
     }
 
@@ -194,7 +193,7 @@ impl Builder {
     /// # assert!(futures::executor::block_on(work()).is_ok());
     /// ```
     pub const fn overdue(mut self, target: Duration, interval: Duration) -> Self {
-        self.policy = self.policy.with_overdue(target, interval);
+        self.policy.overdue = Overdue::new(target, interval);
         self
     }
 
@@ -239,7 +238,7 @@ impl Builder {
     /// # });
     /// ```
     pub const fn grant_to_tasks(mut self, to_tasks: bool) -> Self {
-        self.policy = self.policy.with_by_task(to_tasks);
+        self.policy.by_task = to_tasks;
         self
     }
 
@@ -345,7 +344,7 @@ impl Builder {
         /// ```
         #[must_use]
         pub fn build(self) -> Semaphore {
-            Semaphore::with(self.max, self.policy, self.options)
+            Semaphore::with(self.max, self.policy.complete(), self.options)
         }
     }
 }

@@ -13,8 +13,8 @@ use core::convert::Infallible;
 use super::{core::Semaphore, packed::Held, word::Release};
 #[cfg(feature = "keyed")]
 use super::{
-    fairness::Policy,
     optional::{Optional, Options},
+    order::Policy,
     queue::{Goal, Queue},
     word::Word,
 };

@@ -30,13 +30,12 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::task::Waker;
 
-pub(super) use self::claims::{Grant, Task};
-use self::{claims::Claims, told::Told};
+use self::told::{Claims, Told};
+pub(super) use self::told::{Grant, Task};
 use super::order::Discipline;
 #[cfg(dynaphore_shuttle)]
 use super::trace::Place;
 
-mod claims;
 mod told;
 
 /// Holes that are left alone before a sweep is worth it.

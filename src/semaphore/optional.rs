@@ -1,18 +1,78 @@
 //! What a semaphore does besides counting, where its builder asked for it: permits that
-//! know their generation, and statistics.
+//! know their generation, and statistics, which are made of how requests end and when they
+//! began to wait.
 
 #[cfg(feature = "stats")]
 use super::stats::Counters;
-use super::{
-    outcome::{Outcome, Since},
-    packed::Start,
-    queue::Queue,
-};
+#[cfg(not(feature = "stats"))]
+use super::{packed::Start, queue::Queue};
 use crate::{
+    error::AcquireError,
     generation::Tracker,
     park::InRuntime,
     sync::{Lazy, const_fn},
 };
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    Acquired,
+    /// It only tried.
+    Rejected,
+    TimedOut,
+    /// Its future was dropped.
+    Cancelled,
+    Closed,
+    TooManyWaiters,
+    /// It waited for too long.
+    Overdue,
+    /// It would have, for its deadline.
+    #[cfg(feature = "stats")]
+    WouldTimeOut,
+    /// It was the library's own. Nobody is told.
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+    Withdrawn,
+}
+
+impl Outcome {
+    #[inline(always)]
+    pub(super) fn of(answer: Result<(), AcquireError>) -> Self {
+        match answer {
+            Ok(()) => Self::Acquired,
+            Err(AcquireError::Closed) => Self::Closed,
+            Err(AcquireError::TooManyWaiters) => Self::TooManyWaiters,
+            Err(AcquireError::Overdue) => Self::Overdue,
+            Err(AcquireError::TooManyPermits) => unreachable!("numbers are checked before"),
+        }
+    }
+}
+
+/// When a request began to wait: known only where somebody wants to know.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Since(#[cfg(feature = "stats")] Option<core::num::NonZeroU64>);
+
+impl Since {
+    /// It did not.
+    pub(crate) const NEVER: Self = Self(
+        #[cfg(feature = "stats")]
+        None,
+    );
+}
+
+#[cfg(feature = "stats")]
+impl Since {
+    /// At so many nanoseconds by the clock of the statistics. One is added, so
+    /// that there is no zero.
+    pub(crate) fn at(nanos: u64) -> Self {
+        Self(core::num::NonZeroU64::MIN.checked_add(nanos))
+    }
+
+    /// The same, if it did.
+    #[inline]
+    pub(crate) fn nanos(self) -> Option<u64> {
+        self.0.map(|since| since.get() - 1)
+    }
+}
 
 /// What the builder asked for.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +80,6 @@ pub(super) struct Options {
     /// How many may wait. `u32::MAX` is any number.
     pub(super) max_waiting: u32,
     pub(super) generations: bool,
-    #[cfg(feature = "stats")]
     pub(super) stats: bool,
     pub(super) in_runtime: InRuntime,
 }
@@ -29,14 +88,13 @@ impl Options {
     pub(super) const NOTHING: Self = Self {
         max_waiting: u32::MAX,
         generations: false,
-        #[cfg(feature = "stats")]
         stats: false,
         in_runtime: InRuntime::BLOCK,
     };
 }
 
 pub(super) struct Optional {
-    options: Options,
+    pub(super) options: Options,
     /// Allocated when any of it is first needed.
     state: Lazy<State>,
 }
@@ -45,7 +103,6 @@ pub(super) struct Optional {
 struct State {
     tracker: Tracker,
     /// Large, so allocated by themselves.
-    #[cfg(feature = "stats")]
     counters: Lazy<Counters>,
 }
 
@@ -59,11 +116,6 @@ impl Optional {
         }
     }
 
-    /// How many may wait. `u32::MAX` is any number.
-    pub(super) fn max_waiting(&self) -> u32 {
-        self.options.max_waiting
-    }
-
     /// The permits' generations, if they have any.
     #[inline]
     pub(super) fn tracker(&self) -> Option<&Tracker> {
@@ -71,70 +123,11 @@ impl Optional {
     }
 
     #[inline(always)]
-    pub(super) fn keeps_generations(&self) -> bool {
-        self.options.generations
-    }
-
-    #[inline(always)]
     pub(super) fn generations(&self) -> &Tracker {
         &self.state.force().tracker
     }
 
-    #[inline(always)]
-    pub(super) fn keeps_stats(&self) -> bool {
-        #[cfg(feature = "stats")]
-        return self.options.stats;
-        #[cfg(not(feature = "stats"))]
-        false
-    }
-
-    /// A request has ended that began to wait at `since`.
-    #[inline]
-    pub(super) fn count(&self, outcome: Outcome, since: Since, queue: &Queue) {
-        #[cfg(feature = "stats")]
-        if let Some(counters) = self.counters() {
-            counters.count(outcome, since, queue);
-        }
-        #[cfg(not(feature = "stats"))]
-        let _ = (outcome, since, queue);
-    }
-
-    /// When it is, for a request that begins to wait.
-    pub(super) fn now(&self, queue: &Queue) -> Since {
-        #[cfg(feature = "stats")]
-        if let Some(counters) = self.counters() {
-            return counters.begins_to_wait(queue);
-        }
-        #[cfg(not(feature = "stats"))]
-        let _ = queue;
-        Since::NEVER
-    }
-
-    /// A permit is handed out, and counted as acquired if that was `at_once`. If it is
-    /// timed, its start.
-    #[inline]
-    pub(super) fn hand_out(&self, at_once: bool) -> Option<Start> {
-        #[cfg(feature = "stats")]
-        return self.counters()?.hand_out(at_once);
-        #[cfg(not(feature = "stats"))]
-        {
-            let _ = at_once;
-            None
-        }
-    }
-
-    /// A permit goes that was timed from `start` on.
-    pub(super) fn ends(&self, start: Start) {
-        #[cfg(feature = "stats")]
-        if let Some(counters) = self.counters() {
-            counters.ends(start);
-        }
-        #[cfg(not(feature = "stats"))]
-        let _ = start;
-    }
-
     /// The statistics, if it keeps any.
-    #[cfg(feature = "stats")]
     #[inline]
     pub(super) fn counters(&self) -> Option<&Counters> {
         if self.options.stats {
@@ -143,11 +136,24 @@ impl Optional {
             None
         }
     }
+}
 
-    /// Panics inside a tokio runtime, if the builder asked for that.
-    #[inline]
-    #[track_caller]
-    pub(super) fn assert_may_block(&self) {
-        self.options.in_runtime.assert_may_block();
+/// What counts where the feature is off: nothing.
+#[cfg(not(feature = "stats"))]
+#[derive(Default)]
+pub(super) struct Counters;
+
+#[cfg(not(feature = "stats"))]
+impl Counters {
+    pub(super) fn begins_to_wait(&self, _: &Queue) -> Since {
+        Since::NEVER
     }
+
+    pub(super) fn count(&self, _: Outcome, _: Since, _: &Queue) {}
+
+    pub(super) fn hand_out(&self, _at_once: bool) -> Option<Start> {
+        None
+    }
+
+    pub(super) fn ends(&self, _: Start) {}
 }

@@ -1,6 +1,52 @@
-//! In which order a line is served, and for how long one may wait in it.
+//! Who is the next: who gets a permit that is free while others wait for one, in which order a
+//! line is served, and for how long one may wait in it.
 
 use core::time::Duration;
+
+/// Who gets a permit that comes back while others wait for one.
+///
+/// Set by [`Builder::fairness`](crate::Builder::fairness).
+///
+/// | | order of the waiters | may a newcomer pass them | how long a wait may be |
+/// |---|---|---|---|
+/// | `Fifo` | exact | never | as long as those before it hold their permits |
+/// | `Eventual` | as they are woken, then exact | until one has waited for the bound | the bound, then as for `Fifo` |
+/// | `Barging` | as they are woken | always | without end, under constant load |
+///
+/// Where waiters are woken rather than served (`Eventual` and `Barging`), that goes for
+/// requests for one permit. A request for several stands in line from the start, and is
+/// handed its permits when they are there. Under `Eventual` nobody passes it; under
+/// `Barging` everybody may.
+///
+/// Handing a permit to a thread that sleeps leaves it unused until that thread
+/// runs. Where holds are short, letting whoever runs have it multiplies the
+/// throughput.
+///
+/// # Examples
+///
+/// ```
+/// use dynaphore::{Fairness, Semaphore};
+///
+/// static FILES: Semaphore = Semaphore::builder(8).fairness(Fairness::Eventual).build();
+/// assert_eq!(FILES.fairness(), Fairness::Eventual);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+pub enum Fairness {
+    /// First in, first out, exactly: a permit is handed to the first in line,
+    /// and nobody who comes later passes. What tokio promises. The default.
+    #[default]
+    Fifo,
+    /// Whoever comes takes a free permit. A waiter that has waited for longer than a
+    /// [bound](crate::Builder::bound), and is woken in vain, joins a line; as long
+    /// as somebody is in it, it is as with `Fifo`.
+    Eventual,
+    /// Whoever comes takes a free permit. Waiters are woken in order, as many as
+    /// permits are free, and compete; one may lose again and again. (When one that
+    /// has been woken does not come, the next is woken after some more releases.)
+    Barging,
+}
 
 /// In which order those who stand in line are served.
 ///
@@ -68,7 +114,7 @@ impl Overdue {
 pub(crate) struct Discipline {
     pub(super) order: Order,
     pub(super) overdue: Overdue,
-    /// A grant belongs to the task: see `line/claims.rs`.
+    /// A grant belongs to the task: see `line/told.rs`.
     pub(super) by_task: bool,
 }
 
@@ -97,6 +143,87 @@ impl Discipline {
         let Overdue { target, interval } = self.overdue;
         let patience = if overload { target } else { interval };
         !self.overdue.is_never() && is_over(patience, waited)
+    }
+}
+
+/// The fairness of one semaphore, in 16 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) fairness: Fairness,
+    /// Of those who stand in line under `Fifo`.
+    pub(super) order: Order,
+    pub(super) overdue: Overdue,
+    /// In any line.
+    pub(super) by_task: bool,
+    /// One of them is not the usual one.
+    has_discipline: bool,
+    /// In microseconds.
+    bound: u32,
+}
+
+impl Policy {
+    pub(crate) const FIFO: Self = Self {
+        fairness: Fairness::Fifo,
+        order: Order::Fifo,
+        overdue: Overdue::NEVER,
+        by_task: false,
+        has_discipline: false,
+        bound: 500,
+    };
+
+    pub(crate) const fn with_fairness(self, fairness: Fairness) -> Self {
+        Self { fairness, ..self }
+    }
+
+    /// Whole microseconds, up to 71 minutes.
+    pub(crate) const fn with_bound(self, bound: Duration) -> Self {
+        let bound = micros(bound);
+        Self { bound, ..self }
+    }
+
+    /// All has been asked for: what this fairness does not use is as usual.
+    pub(super) const fn complete(mut self) -> Self {
+        if !self.is_fifo() {
+            self.order = Order::Fifo;
+            self.overdue = Overdue::NEVER;
+        }
+        self.has_discipline = self.by_task || self.discipline().looks_at_clock();
+        self
+    }
+
+    /// Is its line served in another way than the usual one?
+    #[inline]
+    pub(crate) const fn has_discipline(&self) -> bool {
+        self.has_discipline
+    }
+
+    /// How it is.
+    pub(crate) const fn discipline(&self) -> Discipline {
+        Discipline {
+            order: self.order,
+            overdue: self.overdue,
+            by_task: self.by_task,
+        }
+    }
+
+    /// Do grants belong to tasks?
+    #[inline]
+    pub(crate) const fn by_task(&self) -> bool {
+        self.by_task
+    }
+
+    /// How long one competes, in nanoseconds.
+    pub(crate) const fn bound(self) -> u64 {
+        match self.fairness {
+            Fairness::Fifo => 0,
+            Fairness::Eventual => self.bound as u64 * 1_000,
+            Fairness::Barging => u64::MAX,
+        }
+    }
+
+    /// Do all stand in line?
+    pub(crate) const fn is_fifo(self) -> bool {
+        matches!(self.fairness, Fairness::Fifo)
     }
 }
 

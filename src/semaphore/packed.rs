@@ -61,11 +61,27 @@ pub(super) struct Start {
     pub(super) stands_for: u8,
 }
 
-#[derive(Debug)]
+impl Start {
+    /// How many nanoseconds it is until `now`, by the same clock.
+    #[cfg(feature = "stats")]
+    pub(super) fn until(self, now: u64) -> u64 {
+        let units = (now >> START_UNIT).wrapping_sub(self.nanos >> START_UNIT) & START;
+        units << START_UNIT
+    }
+}
+
+/// What there is to a permit beside its number.
+pub(super) enum More {
+    Nothing,
+    Token(ShortToken),
+    Start(Start),
+}
+
+#[derive(Default)]
 pub(super) struct Packed(u64);
 
 const HANDED: u64 = 1 << 31;
-const TOKEN_SHIFT: u32 = 32;
+const MORE_SHIFT: u32 = 32;
 
 const TIMED: u64 = 1 << 63;
 const START_SHIFT: u32 = 21;
@@ -78,17 +94,67 @@ const TIMED_HANDED: u64 = 1 << 16;
 const TIMED_N: u64 = (1 << 16) - 1;
 
 impl Packed {
-    #[inline]
-    pub(super) fn new(held: Held, token: Option<ShortToken>) -> Self {
-        let token = token.map_or(0, ShortToken::into_bits);
-        let handed = if held.handed { HANDED } else { 0 };
-        Self(u64::from(token) << TOKEN_SHIFT | handed | u64::from(held.n))
+    /// So many may be timed. There is no room for a larger number.
+    pub(super) const MOST_TIMED: u32 = TIMED_N as u32;
+
+    #[inline(always)]
+    pub(super) fn new(held: Held, more: More) -> Self {
+        match more {
+            More::Nothing => Self::plain(held),
+            More::Token(token) => {
+                Self(Self::plain(held).0 | u64::from(token.into_bits()) << MORE_SHIFT)
+            }
+            More::Start(Start { nanos, stands_for }) => {
+                let handed = if held.handed { TIMED_HANDED } else { 0 };
+                let nanos = (nanos >> START_UNIT & START) << START_SHIFT;
+                let stands_for = u64::from(stands_for) << STANDS_FOR_SHIFT;
+                Self(TIMED | nanos | stands_for | handed | u64::from(held.n))
+            }
+        }
+    }
+
+    /// With nothing more to it.
+    #[inline(always)]
+    pub(super) fn plain(Held { n, handed }: Held) -> Self {
+        let handed = if handed { HANDED } else { 0 };
+        Self(handed | u64::from(n))
     }
 
     /// Is there more to it than permits?
     #[inline]
     pub(super) const fn has_more(&self) -> bool {
-        self.0 >> TOKEN_SHIFT != 0
+        self.0 >> MORE_SHIFT != 0
+    }
+
+    /// The permits, unless it is timed.
+    #[inline]
+    pub(super) const fn held_untimed(&self) -> Held {
+        Held {
+            n: self.0 as u32 & MAX_PERMITS,
+            handed: self.0 & HANDED != 0,
+        }
+    }
+
+    /// All that is in it. What is not permits is a token where the semaphore keeps
+    /// `generations`.
+    #[inline(always)]
+    pub(super) fn parts(&self, generations: bool) -> (Held, More) {
+        if generations || !self.has_more() {
+            let token = ShortToken::from_bits((self.0 >> MORE_SHIFT) as u32);
+            return (
+                self.held_untimed(),
+                token.map_or(More::Nothing, More::Token),
+            );
+        }
+        let held = Held {
+            n: (self.0 & TIMED_N) as u32,
+            handed: self.0 & TIMED_HANDED != 0,
+        };
+        let start = Start {
+            nanos: (self.0 >> START_SHIFT & START) << START_UNIT,
+            stands_for: (self.0 >> STANDS_FOR_SHIFT & STANDS_FOR) as u8,
+        };
+        (held, More::Start(start))
     }
 
     /// The same, by value: what goes through memory is slow to come back.
@@ -98,80 +164,9 @@ impl Packed {
     }
 }
 
-/// Where it is not timed.
-impl Packed {
-    #[inline]
-    pub(super) const fn held_untimed(&self) -> Held {
-        Held {
-            n: self.0 as u32 & MAX_PERMITS,
-            handed: self.0 & HANDED != 0,
-        }
-    }
-
-    #[inline]
-    pub(super) fn token(&self) -> Option<ShortToken> {
-        ShortToken::from_bits((self.0 >> TOKEN_SHIFT) as u32)
-    }
-
-    /// Leaves no permits.
-    pub(super) fn take_held(&mut self) -> Held {
-        let held = self.held_untimed();
-        self.0 &= !u64::from(MAX_PERMITS);
-        held
-    }
-
-    /// Leaves no token.
-    pub(super) fn take_token(&mut self) -> Option<ShortToken> {
-        let token = self.token();
-        self.0 &= u64::from(u32::MAX);
-        token
-    }
-
-    /// May it be timed? There is no room for the number of permits if they are many.
-    #[inline]
-    pub(super) const fn may_be_timed(&self) -> bool {
-        self.0 & MAX_PERMITS as u64 <= TIMED_N
-    }
-
-    /// From `start` on. It has no token, and may be timed.
-    pub(super) fn timed(self, start: Start) -> Self {
-        let Held { n, handed } = self.held_untimed();
-        let handed = if handed { TIMED_HANDED } else { 0 };
-        let nanos = (start.nanos >> START_UNIT & START) << START_SHIFT;
-        let stands_for = u64::from(start.stands_for) << STANDS_FOR_SHIFT;
-        Self(TIMED | nanos | stands_for | handed | u64::from(n))
-    }
-}
-
-/// Where it is timed.
-impl Packed {
-    pub(super) const fn held_timed(&self) -> Held {
-        Held {
-            n: (self.0 & TIMED_N) as u32,
-            handed: self.0 & TIMED_HANDED != 0,
-        }
-    }
-
-    pub(super) const fn start(&self) -> Start {
-        Start {
-            nanos: (self.0 >> START_SHIFT & START) << START_UNIT,
-            stands_for: (self.0 >> STANDS_FOR_SHIFT & STANDS_FOR) as u8,
-        }
-    }
-}
-
-impl Start {
-    /// How many nanoseconds it is until `now`, by the same clock.
-    #[cfg(feature = "stats")]
-    pub(super) fn until(self, now: u64) -> u64 {
-        let units = (now >> START_UNIT).wrapping_sub(self.nanos >> START_UNIT) & START;
-        units << START_UNIT
-    }
-}
-
 #[cfg(all(test, feature = "stats", not(dynaphore_loom)))]
 mod tests {
-    use super::{Held, Packed, START, START_UNIT, Start};
+    use super::{Held, More, Packed, START, START_UNIT, Start};
 
     #[test]
     fn a_timed_permit_is_what_it_was_made_of() {
@@ -179,17 +174,17 @@ mod tests {
             for nanos in [0, 64, 1 << 40, START << START_UNIT] {
                 for stands_for in [0, 8] {
                     let start = Start { nanos, stands_for };
-                    let packed = Packed::new(Held { n, handed }, None);
-                    assert!(packed.may_be_timed() && !packed.has_more());
-                    let timed = packed.timed(start);
+                    let held = Held { n, handed };
+                    assert!(n <= Packed::MOST_TIMED && !Packed::plain(held).has_more());
+                    let timed = Packed::new(held, More::Start(start));
                     assert!(timed.has_more());
-                    assert_eq!(timed.start(), start);
-                    let held = timed.held_timed();
+                    let (held, more) = timed.parts(false);
+                    assert!(matches!(more, More::Start(timed_from) if timed_from == start));
                     assert_eq!((held.n, held.handed), (n, handed));
                 }
             }
         }
-        assert!(!Packed::new(Held::taken(65_536), None).may_be_timed());
+        assert_eq!(Packed::MOST_TIMED, 65_535);
     }
 
     #[test]

@@ -4,9 +4,197 @@ use core::{fmt, mem, ptr};
 
 use super::{
     core::Semaphore,
-    packed::{Held, Packed},
+    optional::{Outcome, Since},
+    packed::{Held, More, Packed},
+    word::{Release, Take},
 };
-use crate::sync::Arc;
+use crate::{foreign::Deferred, sync::Arc};
+
+/// What a permit consists of, taken and given back.
+impl Semaphore {
+    /// What a permit of the caller consists of. Its request is counted here if it was granted
+    /// `at_once`.
+    #[inline(always)]
+    pub(super) fn hand_out(&self, held: Held, at_once: bool) -> Packed {
+        if self.optional.options.generations {
+            self.hand_out_with_token(held, at_once)
+        } else if self.optional.options.stats {
+            self.hand_out_timed(held, at_once)
+        } else {
+            Packed::plain(held)
+        }
+    }
+
+    // Everything rare is out of line, and what it is given fits into registers.
+    #[inline(never)]
+    fn hand_out_with_token(&self, held: Held, at_once: bool) -> Packed {
+        let packed = self.with_token(held);
+        if at_once {
+            self.record(Outcome::Acquired, Since::NEVER);
+        }
+        packed
+    }
+
+    #[inline(never)]
+    fn hand_out_timed(&self, held: Held, at_once: bool) -> Packed {
+        if held.n > Packed::MOST_TIMED {
+            if at_once {
+                self.record(Outcome::Acquired, Since::NEVER);
+            }
+            return Packed::plain(held);
+        }
+        let counters = self.optional.counters();
+        match counters.and_then(|counters| counters.hand_out(at_once)) {
+            Some(start) => Packed::new(held, More::Start(start)),
+            None => Packed::plain(held),
+        }
+    }
+
+    /// For permits of the caller, who loses them if a waker panics that this wakes.
+    #[inline(always)]
+    fn with_token(&self, held: Held) -> Packed {
+        struct GivesBack<'a>(&'a Semaphore, Held);
+
+        impl Drop for GivesBack<'_> {
+            fn drop(&mut self) {
+                self.0.release(self.1);
+            }
+        }
+
+        let Some(tracker) = self.optional.tracker() else {
+            return Packed::plain(held);
+        };
+        let gives_back = GivesBack(self, held);
+        let token = tracker.acquire_short();
+        mem::forget(gives_back);
+        Packed::new(held, More::Token(token))
+    }
+
+    #[inline(always)]
+    fn parts(&self, packed: &Packed) -> (Held, More) {
+        packed.parts(self.optional.options.generations)
+    }
+
+    /// What was beside permits that are no more.
+    #[inline(always)]
+    fn end(&self, more: More) {
+        match more {
+            More::Nothing => {}
+            More::Token(token) => self.optional.generations().release(token),
+            More::Start(start) => {
+                if let Some(counters) = self.optional.counters() {
+                    counters.ends(start);
+                }
+            }
+        }
+    }
+
+    /// All that a permit consists of comes back.
+    #[inline(always)]
+    fn take_back(&self, packed: &mut Packed) {
+        if packed.has_more() {
+            self.take_back_with_more(packed.by_value());
+        } else {
+            self.release(packed.held_untimed());
+        }
+    }
+
+    #[inline(never)]
+    fn take_back_with_more(&self, packed: Packed) {
+        let mut deferred = Deferred::default();
+        // Both wake, and a waker that panics keeps neither from being done.
+        match self.parts(&packed) {
+            (held, More::Token(token)) => {
+                let released = match held.n {
+                    0 => Release::Quiet,
+                    n => self.word.release(n, held.handed),
+                };
+                // The last one out makes it idle: nothing to do but for watchers.
+                if released == Release::Quiet
+                    || released == Release::Reached && !self.queue.is_watched()
+                {
+                    return self.optional.generations().release(token);
+                }
+                deferred.run(|| self.finish_release(released, held.n));
+                deferred.run(|| self.optional.generations().release(token));
+            }
+            (held, more) => {
+                deferred.run(|| self.end(more));
+                deferred.run(|| self.release(held));
+            }
+        }
+        deferred.resume();
+    }
+
+    /// Max goes down by the permits in `packed`, of which nothing is left.
+    fn forget(&self, packed: &mut Packed) {
+        let (held, more) = self.parts(&mem::take(packed));
+        let mut deferred = Deferred::default();
+        deferred.run(|| self.forget_held(held.n));
+        deferred.run(|| self.end(more));
+        deferred.resume();
+    }
+
+    /// Puts `other` into `packed`. Of the tokens it keeps the older:
+    /// whoever waits for its generation waits for the younger as well.
+    fn merge(&self, packed: &mut Packed, other: &mut Packed) {
+        let (mut held, ours) = self.parts(&mem::take(packed));
+        let (others, theirs) = self.parts(&mem::take(other));
+        held.merge(others);
+        // There is room for one of the two.
+        let (mut kept, ended) = match (ours, theirs) {
+            (More::Token(ours), More::Token(theirs))
+                if self.optional.generations().is_older(&theirs, &ours) =>
+            {
+                (More::Token(theirs), More::Token(ours))
+            }
+            (More::Nothing, theirs) => (theirs, More::Nothing),
+            both => both,
+        };
+        // Nor is there for the start of so many.
+        if held.n > Packed::MOST_TIMED && matches!(kept, More::Start(_)) {
+            let start = mem::replace(&mut kept, More::Nothing);
+            *packed = Packed::plain(held);
+            self.end(start);
+        } else {
+            *packed = Packed::new(held, kept);
+        }
+        self.end(ended);
+    }
+
+    /// Adds to `packed` until it is `n` permits, or no more are available.
+    fn extend(&self, packed: &mut Packed, n: usize) {
+        let mut missing = n.saturating_sub(self.parts(packed).0.n as usize);
+        loop {
+            let some = missing.min(self.available_permits());
+            if some == 0 {
+                return;
+            }
+            match self.take(some as u32) {
+                Take::Acquired => {
+                    let mut more = self.with_token(Held::taken(some as u32));
+                    self.merge(packed, &mut more);
+                    missing -= some;
+                }
+                // Somebody was quicker, or it is for those in line. Half of it may be had.
+                _ => missing = some / 2,
+            }
+        }
+    }
+
+    /// Takes `n` permits out of `packed`, if there are so many.
+    fn split(&self, packed: &mut Packed, n: usize) -> Option<Packed> {
+        let (mut held, more) = self.parts(packed);
+        let part = held.split(n)?;
+        let copy = match &more {
+            More::Token(token) => More::Token(self.optional.generations().copy(token)),
+            // Those that stay are timed.
+            More::Nothing | More::Start(_) => More::Nothing,
+        };
+        *packed = Packed::new(held, more);
+        Some(Packed::new(part, copy))
+    }
+}
 
 /// Panics of the permits, at the caller's line.
 #[track_caller]
@@ -31,7 +219,7 @@ macro_rules! permit {
         impl $(<$lifetime>)? $name $(<$lifetime>)? {
             #[inline]
             pub(super) fn new((semaphore, held): ($handle, Held)) -> Self {
-                let packed = semaphore.hand_out(held);
+                let packed = semaphore.hand_out(held, false);
                 Self::from_packed(semaphore, packed)
             }
 
@@ -123,7 +311,7 @@ macro_rules! permit {
             /// ```
             #[must_use]
             pub fn num_permits(&self) -> usize {
-                self.semaphore.held(&self.packed).n as usize
+                self.semaphore.parts(&self.packed).0.n as usize
             }
 
             /// The generation in which they were handed out, or that of the oldest of
@@ -142,7 +330,13 @@ macro_rules! permit {
             /// ```
             #[must_use]
             pub fn generation(&self) -> Option<u64> {
-                self.semaphore.generation_of(&self.packed)
+                match self.semaphore.parts(&self.packed) {
+                    (_, More::Token(token)) => {
+                        let generations = self.semaphore.optional.generations();
+                        Some(generations.generation_of(&token))
+                    },
+                    _ => None,
+                }
             }
         }
 

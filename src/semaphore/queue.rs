@@ -151,8 +151,8 @@ use crossbeam_utils::CachePadded;
 #[cfg(dynaphore_shuttle)]
 use super::trace::{Mutex, MutexGuard};
 use super::{
-    fairness::{Fairness, Policy},
     line::{Figures, Line, Removed, Task, Ticket, Verdict},
+    order::{Fairness, Policy},
     word::{State, Take, Word},
 };
 #[cfg(not(dynaphore_shuttle))]
@@ -565,7 +565,7 @@ impl Queue {
     }
 
     /// One is polled and would wait: in line with `ticket`, or competing for one permit if it
-    /// has none. Takes what another one of its task has been granted: see `line/claims.rs`.
+    /// has none. Takes what another one of its task has been granted: see `line/told.rs`.
     fn take_over(&self, word: &Word, ticket: Option<Ticket>, waker: &Waker) -> bool {
         let shared = self.shared.force();
         // Cloning a waker may run foreign code: not in the lock.

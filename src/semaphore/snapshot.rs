@@ -4,7 +4,7 @@ use core::{fmt, time::Duration};
 
 #[cfg(feature = "stats")]
 use super::stats::Stats;
-use super::{core::Semaphore, fairness::Fairness, queue::Queue};
+use super::{core::Semaphore, order::Fairness, queue::Queue};
 
 /// What a semaphore looked like at one moment.
 ///

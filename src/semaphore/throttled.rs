@@ -8,7 +8,7 @@ use std::{ops::Deref, sync::Arc};
 use super::{
     acquire::Attempt,
     core::{Semaphore, checked},
-    outcome::{Outcome, Since},
+    optional::{Outcome, Since},
     packed::Held,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     word::Take,
@@ -36,7 +36,7 @@ impl Semaphore {
 
     /// Would one that had to wait be turned away now?
     pub(crate) fn is_full(&self) -> bool {
-        let max_waiting = self.optional.max_waiting();
+        let max_waiting = self.optional.options.max_waiting;
         max_waiting < u32::MAX && self.queue.waiting() >= max_waiting as usize
     }
 }

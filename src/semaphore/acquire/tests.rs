@@ -10,6 +10,9 @@ use std::{
 use super::*;
 use crate::Fairness;
 
+#[cfg(all(feature = "stats", not(dynaphore_shuttle)))]
+mod deadline;
+
 fn eventual(max: usize, bound: Duration) -> Semaphore {
     Semaphore::builder(max)
         .fairness(Fairness::Eventual)
