@@ -73,7 +73,6 @@ struct Loan {
     room: Arc<Semaphore>,
     /// Where else there are permits.
     semaphore: Arc<Semaphore>,
-    n: u32,
     /// Taken by the lender that has them back.
     lender: Mutex<Option<Borrowed>>,
 }
@@ -197,7 +196,6 @@ impl Borrowed {
                     .build(),
             ),
             semaphore: self.semaphore.clone(),
-            n: n as u32,
             lender: Mutex::new(Some(self)),
         }))
     }
@@ -329,7 +327,7 @@ impl Lent {
     /// ```
     pub async fn back(self) -> Result<Borrowed, AcquireError> {
         let Self(loan) = self;
-        let all = loan.room.acquire_many(loan.n).await?;
+        let all = loan.room.acquire_many(loan.room.max() as u32).await?;
         loan.room.close();
         drop(all);
         loan.lender().ok_or(AcquireError::Closed)

@@ -60,19 +60,23 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
-    /// The only thread that calls this hands out a permit. Is it to be timed?
-    #[inline]
-    pub(super) fn hand_out(&self) -> bool {
-        let number = self.handed_out.load(Relaxed).wrapping_add(1);
-        self.handed_out.store(number, Relaxed);
-        number >= self.next.load(Relaxed)
+/// Adds one, by a plain store where only one thread counts. Returns the sum.
+#[inline]
+pub(super) fn count_one(count: &AtomicU64, is_owned: bool) -> u64 {
+    if is_owned {
+        let sum = count.load(Relaxed).wrapping_add(1);
+        count.store(sum, Relaxed);
+        sum
+    } else {
+        count.fetch_add(1, Relaxed).wrapping_add(1)
     }
+}
 
-    /// One of several threads does.
-    pub(super) fn hand_out_shared(&self) -> bool {
-        let number = self.handed_out.fetch_add(1, Relaxed).wrapping_add(1);
-        number >= self.next.load(Relaxed)
+impl Pace {
+    /// A permit is handed out, always by the same thread if that `is_owned`. Is it to be timed?
+    #[inline]
+    pub(super) fn hand_out(&self, is_owned: bool) -> bool {
+        count_one(&self.handed_out, is_owned) >= self.next.load(Relaxed)
     }
 
     /// One that is to be timed is, unless another thread has come first.
@@ -127,7 +131,7 @@ mod tests {
         let mut all = 0;
         for _ in 0..count {
             *now += apart;
-            if pace.hand_out() {
+            if pace.hand_out(true) {
                 all += 1 << pace.time(|| *now).expect("one thread").stands_for;
             }
         }

@@ -33,7 +33,7 @@ use std::{
 
 use super::{
     optional::{Outcome, Since},
-    pace::Pace,
+    pace::{Pace, count_one},
     packed::Start,
     queue::Queue,
     snapshot::Unclaimed,
@@ -48,17 +48,7 @@ use crossbeam_utils::CachePadded;
 
 const OUTCOMES: usize = Outcome::WouldTimeOut as usize + 1;
 
-#[derive(Default)]
-struct Counts([AtomicU64; OUTCOMES]);
-
-impl Counts {
-    fn add_one(&self, outcome: Outcome) {
-        // What is withdrawn is not counted.
-        if let Some(count) = self.0.get(outcome as usize) {
-            count.fetch_add(1, Relaxed);
-        }
-    }
-}
+type Counts = [AtomicU64; OUTCOMES];
 
 /// One copy of what is counted of those that had to wait, and of permits that were timed.
 #[derive(Default)]
@@ -78,23 +68,17 @@ struct Stripe {
 impl Stripe {
     #[inline]
     fn count(&self, outcome: Outcome, is_owned: bool) {
-        if is_owned {
-            let count = &self.counts.0[outcome as usize];
-            count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
-        } else {
-            self.counts.add_one(outcome);
-        }
+        count_one(&self.counts[outcome as usize], is_owned);
     }
 
     /// A permit is handed out. If it is timed, its start.
     #[inline]
     fn hand_out(&self, is_owned: bool, now: impl FnOnce() -> u64) -> Option<Start> {
-        let is_timed = if is_owned {
-            self.pace.hand_out()
+        if self.pace.hand_out(is_owned) {
+            self.pace.time(now)
         } else {
-            self.pace.hand_out_shared()
-        };
-        if is_timed { self.pace.time(now) } else { None }
+            None
+        }
     }
 }
 
@@ -133,9 +117,9 @@ impl AtOnce {
     /// What has come since the last call, for one caller at a time.
     fn take(&self, outcome: Outcome) -> u64 {
         let stripes = self.owned.iter().chain(&*self.shared);
-        let counts = stripes.map(|stripe| stripe.counts.0[outcome as usize].load(Relaxed));
+        let counts = stripes.map(|stripe| stripe.counts[outcome as usize].load(Relaxed));
         let total = counts.fold(0, u64::wrapping_add);
-        let taken = &self.taken.0[outcome as usize];
+        let taken = &self.taken[outcome as usize];
         let before = taken.load(Relaxed);
         taken.store(total, Relaxed);
         total.wrapping_sub(before)
@@ -187,7 +171,10 @@ impl Counters {
         // from being done.
         self.waiting.ends(begun, now, queue);
         let copy = self.swap.write();
-        copy.counts.add_one(outcome);
+        // What is withdrawn is not counted.
+        if let Some(count) = copy.counts.get(outcome as usize) {
+            count.fetch_add(1, Relaxed);
+        }
         if let Outcome::Acquired = outcome {
             copy.waits.add(now.saturating_sub(begun), 1);
         }
@@ -220,7 +207,7 @@ impl Counters {
     /// What a taker finds. One at a time comes here, and sees what the last one left.
     fn read(&self, copy: &Copy) -> Interval {
         let taken = |outcome: Outcome| {
-            let waited = copy.counts.0[outcome as usize].swap(0, Relaxed);
+            let waited = copy.counts[outcome as usize].swap(0, Relaxed);
             waited + self.at_once.take(outcome)
         };
         let holds = copy.holds.take();
