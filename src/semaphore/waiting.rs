@@ -9,7 +9,6 @@
 
 use std::{
     collections::BTreeSet,
-    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -74,7 +73,7 @@ impl Late {
             return;
         };
         let unclaimed = Unclaimed::of(queue);
-        // Somebody is about to get permits, or to give them up: it must go on.
+        // Somebody is about to get permits, or to give them up: it must go on, whatever panics.
         let mut panics = Deferred::default();
         for waited in waits {
             let wait = LongWait {
@@ -86,8 +85,6 @@ impl Late {
         }
         // It may be the last.
         panics.run(|| drop(tell));
-        // To drop them would be to run foreign code again.
-        mem::forget(panics);
     }
 }
 
