@@ -31,11 +31,8 @@ use crate::{
     sync::{Arc, Lazy, Mutex, PoisonError, SeqCst, const_fn, fence},
 };
 
-/// Something that can be waited for.
-pub(crate) struct Event {
-    /// Made when somebody listens for the first time.
-    listeners: Lazy<Arc<Listeners>>,
-}
+/// Something that can be waited for. The list is made when somebody listens for the first time.
+pub(crate) struct Event(Lazy<Arc<Listeners>>);
 
 #[derive(Default)]
 struct Listeners(Mutex<Places>);
@@ -85,23 +82,22 @@ impl Listeners {
 impl Event {
     const_fn! {
         pub(crate) fn new() -> Self {
-            Self {
-                listeners: Lazy::new(),
-            }
+            Self(Lazy::new())
         }
     }
 
     /// Does nobody listen?
     pub(crate) fn is_empty(&self) -> bool {
-        self.listeners.get().is_none_or(|listeners| {
-            listeners.with(|places| places.waiting.is_empty() && places.notified == 0)
-        })
+        let is_empty = |places: &mut Places| places.waiting.is_empty() && places.notified == 0;
+        self.0
+            .get()
+            .is_none_or(|listeners| listeners.with(is_empty))
     }
 
     /// Takes a place at the end of those that listen. A notification from now on counts,
     /// polled or not; the waker of its last poll is woken.
     pub(crate) fn listen(&self, _: &Waker) -> Listener {
-        let listeners = Arc::clone(self.listeners.force());
+        let listeners = Arc::clone(self.0.force());
         let place = listeners.take();
         // ORDERING: SeqCst, pairs with the fence in `notify_some`, and with that of `Queue`
         // before `is_empty`. Who does not find the listeners made takes no lock.
@@ -132,7 +128,7 @@ impl Event {
     fn notify_some(&self, how_many: impl FnOnce(&Places) -> usize) -> (usize, Deferred) {
         // ORDERING: SeqCst, pairs with the fence in `listen`.
         fence(SeqCst);
-        match self.listeners.get() {
+        match self.0.get() {
             Some(listeners) => listeners.notify(how_many),
             None => (0, Deferred::default()),
         }
