@@ -126,7 +126,6 @@ extern crate alloc;
 pub mod error;
 #[cfg_attr(not(feature = "std"), path = "event/bare.rs")]
 mod event;
-#[cfg_attr(not(feature = "std"), path = "foreign/bare.rs")]
 mod foreign;
 pub mod generation;
 #[cfg(feature = "keyed")]
@@ -138,7 +137,7 @@ mod pool;
 mod rayon;
 mod semaphore;
 mod sync;
-#[cfg_attr(not(feature = "std"), path = "sync/no_threads.rs")]
+#[cfg(feature = "std")]
 mod thread_number;
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 pub mod throttle;
@@ -158,6 +157,8 @@ pub use semaphore::{
 #[cfg(feature = "stats")]
 pub use semaphore::{Interval, LongWait, Stats, Times};
 pub use sync::mask_interrupts_with;
+#[cfg(not(feature = "std"))]
+use sync::no_threads as thread_number;
 
 /// The futures that the calls return, and the stream of leases, for who has to name them.
 pub mod future {

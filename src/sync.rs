@@ -3,61 +3,65 @@
 //! or `--cfg dynaphore_shuttle`.
 
 use alloc::boxed::Box;
+pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 #[cfg(not(feature = "std"))]
 mod bare;
-mod clock;
-mod mask;
 #[cfg(dynaphore_shuttle)]
 mod schedule;
+#[cfg(dynaphore_shuttle)]
+pub(crate) use self::schedule::{Condvar, Instant, statics};
 
-pub(crate) use self::clock::Clock;
-pub use self::mask::mask_interrupts_with;
-
-/// What models do not look at.
 #[cfg(not(feature = "std"))]
-pub(crate) use self::bare::{Mutex as UnmodelledMutex, PoisonError};
-#[cfg(feature = "std")]
-pub(crate) use std::sync::{Mutex as UnmodelledMutex, PoisonError};
+pub(crate) use self::bare::no_threads;
 
-/// Where the processor cannot compare and swap, portable-atomic's.
-#[cfg(target_has_atomic = "ptr")]
-pub(crate) use alloc::sync::Arc;
-#[cfg(not(target_has_atomic = "ptr"))]
-pub(crate) use portable_atomic_util::Arc;
-
-/// Atomics at which models do not look. Where the processor has none, they are made of what
-/// the kernel, a lock or the program gives.
-#[cfg(not(any(feature = "std", target_has_atomic = "64")))]
-pub(crate) use self::bare::AtomicU64 as Unmodelled64;
-#[cfg(target_has_atomic = "64")]
-pub(crate) use core::sync::atomic::AtomicU64 as Unmodelled64;
-#[cfg(target_has_atomic = "ptr")]
-pub(crate) use core::sync::atomic::AtomicUsize as UnmodelledUsize;
-#[cfg(all(feature = "std", not(target_has_atomic = "64")))]
-pub(crate) use portable_atomic::AtomicU64 as Unmodelled64;
-#[cfg(not(target_has_atomic = "ptr"))]
-pub(crate) use portable_atomic::AtomicUsize as UnmodelledUsize;
-
-#[cfg(not(any(dynaphore_loom, dynaphore_shuttle)))]
+/// What there is if there are no models.
+#[allow(unused_imports, unused_macros)] // Each choice of features uses its part of it.
 mod unmodelled {
-    pub(crate) use super::{Unmodelled64 as AtomicU64, UnmodelledUsize as AtomicUsize};
-    #[cfg(target_has_atomic = "ptr")]
-    pub(crate) use core::sync::atomic::AtomicBool;
-    pub(crate) use core::sync::atomic::fence;
-    #[cfg(not(target_has_atomic = "ptr"))]
-    pub(crate) use portable_atomic::AtomicBool;
-
     #[cfg(not(feature = "std"))]
-    pub(crate) use super::bare::{Mutex, MutexGuard};
+    pub(crate) use super::bare::*;
+    pub(crate) use core::sync::atomic::fence;
     #[cfg(feature = "std")]
     pub(crate) use std::{
-        sync::{Mutex, MutexGuard},
-        thread,
+        sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+        thread, thread_local,
+        time::Instant,
     };
+
+    #[cfg(target_has_atomic = "64")]
+    pub(crate) use core::sync::atomic::AtomicU64;
+    // Made of what the kernel or a lock gives; without std `bare.rs` has one.
+    #[cfg(all(feature = "std", not(target_has_atomic = "64")))]
+    pub(crate) use portable_atomic::AtomicU64;
+
+    #[cfg(target_has_atomic = "ptr")]
+    pub(crate) use {
+        alloc::sync::Arc,
+        core::sync::atomic::{AtomicBool, AtomicUsize},
+    };
+    // Where the processor cannot compare and swap.
+    #[cfg(not(target_has_atomic = "ptr"))]
+    pub(crate) use {
+        portable_atomic::{AtomicBool, AtomicUsize},
+        portable_atomic_util::Arc,
+    };
+
+    /// Under shuttle each schedule has its own.
+    macro_rules! statics {
+        ($($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
+            $($(#[$meta])* static $name: $type = $value;)*
+        };
+    }
+    pub(crate) use statics;
 }
+use self::unmodelled::OnceLock;
 #[cfg(not(any(dynaphore_loom, dynaphore_shuttle)))]
 pub(crate) use self::unmodelled::*;
+/// At which models do not look.
+pub(crate) use self::unmodelled::{
+    Arc, AtomicU64 as Unmodelled64, AtomicUsize as UnmodelledUsize, Mutex as UnmodelledMutex,
+    PoisonError,
+};
 
 #[cfg(dynaphore_loom)]
 use loom as models;
@@ -72,20 +76,6 @@ pub(crate) use models::{
 };
 #[cfg(dynaphore_shuttle)]
 use shuttle as models;
-
-/// What only the module `rayon` needs, which is not there under loom.
-#[cfg(all(feature = "rayon", not(any(dynaphore_loom, dynaphore_shuttle))))]
-pub(crate) use std::{sync::Condvar, thread_local, time::Instant};
-
-#[cfg(all(feature = "rayon", dynaphore_shuttle))]
-pub(crate) use schedule::{Condvar, Instant};
-
-pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-
-#[cfg(not(feature = "std"))]
-use self::bare::OnceLock;
-#[cfg(feature = "std")]
-use std::sync::OnceLock;
 
 /// A boxed value that is made when it is first needed, so that whoever never
 /// needs it pays for a pointer and a flag only.
@@ -135,21 +125,58 @@ impl<T: Default> Default for Lazy<T> {
     }
 }
 
-/// Statics. Under shuttle each schedule has its own.
-#[cfg(all(feature = "rayon", not(any(dynaphore_loom, dynaphore_shuttle))))]
-macro_rules! statics {
-    ($($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
-        $($(#[$meta])* static $name: $type = $value;)*
-    };
+/// Time since it was made, by what there is to tell it.
+pub(crate) enum Clock {
+    #[cfg(feature = "std")]
+    Runs(std::time::Instant),
+    /// Each look at it takes a step.
+    Steps(Unmodelled64),
 }
-#[cfg(all(feature = "rayon", dynaphore_shuttle))]
-macro_rules! statics {
-    ($($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
-        $crate::sync::lazy_static! { $($(#[$meta])* static ref $name: $type = $value;)* }
+
+impl Clock {
+    /// Not in models, where a schedule must be all that decides.
+    #[cfg(feature = "std")]
+    const RUNS: bool = cfg!(not(any(
+        test,
+        dynaphore_loom,
+        dynaphore_shuttle,
+        all(target_family = "wasm", target_os = "unknown")
+    )));
+
+    /// A microsecond, where nothing tells the time and under shuttle. In unit tests it stands
+    /// still until a test moves it. loom knows no time.
+    const STEP: u64 = if cfg!(any(dynaphore_loom, all(test, not(dynaphore_shuttle)))) {
+        0
+    } else {
+        1_000
     };
+
+    pub(crate) fn nanos(&self) -> u64 {
+        match self {
+            // Over 500 years.
+            #[cfg(feature = "std")]
+            Self::Runs(since) => since.elapsed().as_nanos() as u64,
+            Self::Steps(nanos) => nanos.fetch_add(Self::STEP, Relaxed),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set(&self, to: u64) {
+        if let Self::Steps(nanos) = self {
+            nanos.store(to, Relaxed);
+        }
+    }
 }
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-pub(crate) use statics;
+
+impl Default for Clock {
+    fn default() -> Self {
+        #[cfg(feature = "std")]
+        if Self::RUNS {
+            return Self::Runs(std::time::Instant::now());
+        }
+        Self::Steps(Unmodelled64::default())
+    }
+}
 
 /// Follows a SeqCst read-modify-write that is to be a fence, too: loom takes it for
 /// an AcqRel one.
@@ -169,3 +196,59 @@ macro_rules! const_fn {
     };
 }
 pub(crate) use const_fn;
+
+/// Says how interrupts are masked, for a program whose interrupt handlers use the same
+/// semaphores as what they interrupt. It is for builds without the feature `std`; with it
+/// nothing is changed.
+///
+/// Calls that take no lock need it not: `try_acquire` and its kin, `snapshot`, and what gives
+/// permits back while nobody waits; but the first permit of a semaphore with
+/// [generations](crate::Builder::generations), and the first token of a
+/// [`Tracker`](crate::generation::Tracker), do. All others hold a lock that spins when it is taken: for a
+/// few dozen instructions, or some for each who waits, as in [`close`](crate::Semaphore::close)
+/// or when max grows. A handler that has interrupted its holder would spin for ever. So `mask`
+/// is called before a lock is taken, and `unmask`, with what that has returned, when it is free
+/// again. Where the processor compares and swaps, but has no atomics of 64 bits (thumbv7m,
+/// riscv32imac), these are such a lock, and every call masks. In a program with a scheduler that
+/// preempts, and no handlers, the two may keep other tasks of the same core from running. They
+/// are called in pairs, which may nest.
+///
+/// Whoever waits allocates, and so does whoever gives a permit back to one that waits under
+/// [`Barging`](crate::Fairness::Barging) or [`Eventual`](crate::Fairness::Eventual). Handlers that
+/// do so need an allocator that they may use.
+///
+/// To be called once, before there is anything to interrupt: the first call is the one that
+/// counts. Says whether it was this one; with `std` none does.
+///
+/// # Examples
+///
+/// On a Cortex-M with one core (`platform-tests` runs this, in an emulator):
+///
+/// ```ignore
+/// use cortex_m::{interrupt, register::primask};
+///
+/// fn mask() -> usize {
+///     let were_on = primask::read().is_active();
+///     interrupt::disable();
+///     usize::from(were_on)
+/// }
+///
+/// fn unmask(were_on: usize) {
+///     if were_on == 1 {
+///         // SAFETY: they were on before.
+///         unsafe { interrupt::enable() }
+///     }
+/// }
+///
+/// dynaphore::mask_interrupts_with(mask, unmask);
+/// ```
+pub fn mask_interrupts_with(mask: fn() -> usize, unmask: fn(usize)) -> bool {
+    #[cfg(not(feature = "std"))]
+    return bare::mask_with(mask, unmask);
+    // A lock that is taken puts the thread to sleep.
+    #[cfg(feature = "std")]
+    {
+        let _ = (mask, unmask);
+        false
+    }
+}

@@ -7,7 +7,7 @@ extern crate alloc;
 #[path = "../../src/event/bare.rs"]
 mod event;
 #[allow(dead_code)]
-#[path = "../../src/foreign/bare.rs"]
+#[path = "../../src/foreign.rs"]
 mod foreign;
 
 /// What it asks for of `src/sync.rs`.

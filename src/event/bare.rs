@@ -31,11 +31,8 @@ use crate::{
     sync::{Arc, Lazy, Mutex, PoisonError, SeqCst, const_fn, fence},
 };
 
-/// Something that can be waited for.
-pub(crate) struct Event {
-    /// Made when somebody listens for the first time.
-    listeners: Lazy<Arc<Listeners>>,
-}
+/// Something that can be waited for. The list is made when somebody listens for the first time.
+pub(crate) struct Event(Lazy<Arc<Listeners>>);
 
 #[derive(Default)]
 struct Listeners(Mutex<Places>);
@@ -43,28 +40,11 @@ struct Listeners(Mutex<Places>);
 /// Places are numbered as they are taken.
 #[derive(Default)]
 struct Places {
-    next: u64,
+    /// The number of the one that was taken last.
+    newest: u64,
     waiting: BTreeMap<u64, Option<Waker>>,
     /// How many there are beside these: they have been notified.
     notified: usize,
-}
-
-impl Places {
-    fn take(&mut self) -> u64 {
-        let place = self.next;
-        self.next += 1;
-        self.waiting.insert(place, None);
-        place
-    }
-
-    /// Notifies up to `n` of those that wait. How many these are, and their wakers.
-    fn notify(&mut self, n: usize) -> (usize, Vec<Waker>) {
-        let n = n.min(self.waiting.len());
-        self.notified += n;
-        let mut wakers = Vec::with_capacity(n);
-        wakers.extend((0..n).filter_map(|_| self.waiting.pop_first()?.1));
-        (n, wakers)
-    }
 }
 
 impl Listeners {
@@ -73,11 +53,26 @@ impl Listeners {
         step(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Notifies as many as `how_many` says. How many these are.
+    /// Takes a place at the end.
+    fn take(&self) -> u64 {
+        self.with(|places| {
+            places.newest += 1;
+            places.waiting.insert(places.newest, None);
+            places.newest
+        })
+    }
+
+    /// Notifies as many of those that wait as `how_many` says, if there are. How many it
+    /// notifies.
     fn notify(&self, how_many: impl FnOnce(&Places) -> usize) -> (usize, Deferred) {
-        let (notified, wakers) = self.with(|places| places.notify(how_many(places)));
+        let wakers: Vec<Option<Waker>> = self.with(|places| {
+            let n = how_many(places).min(places.waiting.len());
+            places.notified += n;
+            (0..n).map(|_| places.waiting.pop_first()?.1).collect()
+        });
+        let notified = wakers.len();
         let mut deferred = Deferred::default();
-        for waker in wakers {
+        for waker in wakers.into_iter().flatten() {
             deferred.run(|| waker.wake());
         }
         (notified, deferred)
@@ -87,24 +82,23 @@ impl Listeners {
 impl Event {
     const_fn! {
         pub(crate) fn new() -> Self {
-            Self {
-                listeners: Lazy::new(),
-            }
+            Self(Lazy::new())
         }
     }
 
     /// Does nobody listen?
     pub(crate) fn is_empty(&self) -> bool {
-        self.listeners.get().is_none_or(|listeners| {
-            listeners.with(|places| places.waiting.is_empty() && places.notified == 0)
-        })
+        let is_empty = |places: &mut Places| places.waiting.is_empty() && places.notified == 0;
+        self.0
+            .get()
+            .is_none_or(|listeners| listeners.with(is_empty))
     }
 
     /// Takes a place at the end of those that listen. A notification from now on counts,
     /// polled or not; the waker of its last poll is woken.
     pub(crate) fn listen(&self, _: &Waker) -> Listener {
-        let listeners = Arc::clone(self.listeners.force());
-        let place = listeners.with(Places::take);
+        let listeners = Arc::clone(self.0.force());
+        let place = listeners.take();
         // ORDERING: SeqCst, pairs with the fence in `notify_some`, and with that of `Queue`
         // before `is_empty`. Who does not find the listeners made takes no lock.
         fence(SeqCst);
@@ -134,7 +128,7 @@ impl Event {
     fn notify_some(&self, how_many: impl FnOnce(&Places) -> usize) -> (usize, Deferred) {
         // ORDERING: SeqCst, pairs with the fence in `listen`.
         fence(SeqCst);
-        match self.listeners.get() {
+        match self.0.get() {
             Some(listeners) => listeners.notify(how_many),
             None => (0, Deferred::default()),
         }
@@ -185,7 +179,7 @@ impl Listener {
     /// Takes a new place at the end.
     pub(crate) fn listen_again(&mut self, _: &Event) {
         // The lock orders this and the looks of others, who find the listeners made.
-        self.place = Some(self.listeners.with(Places::take));
+        self.place = Some(self.listeners.take());
     }
 
     /// Gives its place at the event up. A notification that it has not seen goes to the first

@@ -23,7 +23,6 @@ use std::{
     collections::BTreeSet,
     fmt,
     future::Future,
-    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -617,7 +616,7 @@ impl Late {
             return;
         };
         let unclaimed = Unclaimed::of(queue);
-        // Somebody is about to get permits, or to give them up: it must go on.
+        // Somebody is about to get permits, or to give them up: it must go on, whatever panics.
         let mut panics = Deferred::default();
         for waited in waits {
             let wait = LongWait {
@@ -629,8 +628,6 @@ impl Late {
         }
         // It may be the last.
         panics.run(|| drop(tell));
-        // To drop them would be to run foreign code again.
-        mem::forget(panics);
     }
 }
 

@@ -5,7 +5,7 @@
 //! instructions, or some for each who waits, in which nothing foreign runs but the allocator.
 //! Whoever finds it taken spins until its holder has run on, so that one must not be kept from
 //! running. It would be by a handler that interrupts it, or a task of a higher priority, that
-//! spins. Where there are such, the program says how they are kept away meanwhile (`mask.rs`).
+//! spins. Where there are such, the program says how they are kept away meanwhile.
 //! They are too while an atomic is used that is made of a lock.
 
 use core::{
@@ -158,5 +158,29 @@ impl<T> OnceLock<T> {
             let _masked = Masked::new();
             self.0.call_once(make)
         })
+    }
+}
+
+/// What is left of `thread_number.rs`: nobody tells threads apart. So none has a number of its
+/// own, none owns a counter, and all of them share one.
+pub(crate) mod no_threads {
+    /// How many threads at once may have a number of their own, if there were any: what a
+    /// counter is called has to fit for both.
+    pub(crate) const NUMBERS: usize = 512;
+
+    /// This thread's number.
+    pub(crate) const fn number() -> usize {
+        NUMBERS
+    }
+
+    /// One larger than any.
+    #[inline(always)]
+    pub(crate) const fn known() -> usize {
+        NUMBERS
+    }
+
+    /// How many counters there are.
+    pub(crate) const fn stripes() -> usize {
+        1
     }
 }

@@ -20,6 +20,14 @@ lazy_static! {
     static ref NOW: AtomicU64 = AtomicU64::new(0);
 }
 
+/// Each schedule has its own.
+macro_rules! statics {
+    ($($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
+        $crate::sync::lazy_static! { $($(#[$meta])* static ref $name: $type = $value;)* }
+    };
+}
+pub(crate) use statics;
+
 /// A moment. Each look at the clock takes up to three microseconds, and a bounded wait
 /// that ends by its bound takes that long. Nothing else takes time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,32 +71,25 @@ impl Condvar {
         at_most: Duration,
         mut condition: impl FnMut(&mut T) -> bool,
     ) -> LockResult<(MutexGuard<'a, T>, ())> {
-        let (late, over) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let timer = {
-            let (wakes, late, over) = (Arc::clone(&self.0), Arc::clone(&late), Arc::clone(&over));
-            // Longer bounds are longer on the whole, or a wait for many would never end
-            // otherwise.
-            let turns = thread_rng().gen_range(0..=at_most.as_millis());
-            move || {
-                for _ in 0..turns {
-                    if over.load(Relaxed) {
-                        return;
-                    }
-                    thread::yield_now();
-                }
-                late.store(true, Relaxed);
-                // Not under the mutex: the waiter may be about to wait.
-                while !over.load(Relaxed) {
-                    wakes.notify_all();
-                    thread::yield_now();
-                }
-            }
-        };
+        let [late, over] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let (wakes, is_late, is_over) = (self.0.clone(), late.clone(), over.clone());
+        // Longer bounds are longer on the whole, or a wait for many would never end otherwise.
+        let turns = thread_rng().gen_range(0..=at_most.as_millis());
         // Whenever its turn comes; nobody waits for it.
-        drop(future::spawn(async move { timer() }));
+        drop(future::spawn(async move {
+            for _ in 0..turns {
+                if is_over.load(Relaxed) {
+                    return;
+                }
+                thread::yield_now();
+            }
+            is_late.store(true, Relaxed);
+            // Not under the mutex: the waiter may be about to wait.
+            while !is_over.load(Relaxed) {
+                wakes.notify_all();
+                thread::yield_now();
+            }
+        }));
         let goes_on = |value: &mut T| condition(value) && !late.load(Relaxed);
         let guard = self.0.wait_while(guard, goes_on);
         over.store(true, Relaxed);
