@@ -13,22 +13,20 @@ use std::{
 
 mod entry;
 mod lease;
-mod request;
 mod ring;
 mod shared;
 
 pub use entry::Counts;
-pub use lease::Lease;
-pub use request::AcquireLease;
 #[cfg(feature = "stream")]
-pub use request::Leases;
+pub use lease::Leases;
+pub use lease::{AcquireLease, Lease};
 
 use crate::{
     error::{LeaseError, LeaseTimeoutError, SetMaxError, TryLeaseError},
     park::{InRuntime, Wait, after},
     semaphore::{Goal, Idle, Semaphore, Watch},
 };
-use request::{Request, block};
+use lease::block;
 use shared::{MAX_LEASES, Shared};
 
 /// Hands out leases of keys, as many of each as its target says, to whoever
@@ -100,7 +98,7 @@ impl<K> LeasePool<K> {
     /// ```
     /// assert_eq!(dynaphore::LeasePool::<String>::MAX_LEASES, 2_147_483_647);
     /// ```
-    pub const MAX_LEASES: usize = MAX_LEASES as usize;
+    pub const MAX_LEASES: usize = MAX_LEASES;
 
     /// A pool that knows no key. Its hasher is keyed at random, so that nobody
     /// can choose keys that collide.
@@ -156,12 +154,6 @@ impl<K, S> LeasePool<K, S> {
         self.in_runtime = InRuntime::refuse(refuse);
         self
     }
-
-    /// Panics inside a tokio runtime, if the caller asked for that.
-    #[track_caller]
-    fn assert_may_block(&self) {
-        self.in_runtime.assert_may_block();
-    }
 }
 
 /// Leases.
@@ -184,7 +176,7 @@ impl<K, S> LeasePool<K, S> {
     /// # Ok::<(), dynaphore::error::TryLeaseError>(())
     /// ```
     pub fn try_acquire(&self) -> Result<Lease<K>, TryLeaseError> {
-        request::now(&self.shared)
+        lease::now(&self.shared)
     }
 
     /// Waits for the next lease.
@@ -216,7 +208,7 @@ impl<K, S> LeasePool<K, S> {
     /// # }).unwrap();
     /// ```
     pub fn acquire(&self) -> AcquireLease<K> {
-        AcquireLease(Request::new(Arc::clone(&self.shared)))
+        AcquireLease::new(&self.shared)
     }
 
     /// All leases from now on, one after the other, until the pool is
@@ -283,7 +275,7 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<Lease<K>, LeaseError> {
-        self.assert_may_block();
+        self.in_runtime.assert_may_block();
         // Without a deadline there is no other error.
         block(&self.shared, None).map_err(|_| LeaseError::STOPPED)
     }
@@ -316,7 +308,7 @@ impl<K, S> LeasePool<K, S> {
         &self,
         timeout: Duration,
     ) -> Result<Lease<K>, LeaseTimeoutError> {
-        self.assert_may_block();
+        self.in_runtime.assert_may_block();
         block(&self.shared, after(timeout))
     }
 
@@ -346,7 +338,7 @@ impl<K, S> LeasePool<K, S> {
         &self,
         deadline: Instant,
     ) -> Result<Lease<K>, LeaseTimeoutError> {
-        self.assert_may_block();
+        self.in_runtime.assert_may_block();
         block(&self.shared, Some(deadline))
     }
 
@@ -365,7 +357,7 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_stopped(&self) {
-        self.assert_may_block();
+        self.in_runtime.assert_may_block();
         self.shared.gate.watch(Goal::Closed, None);
     }
 
@@ -387,7 +379,7 @@ impl<K, S> LeasePool<K, S> {
     #[must_use]
     #[track_caller]
     pub fn blocking_stopped_timeout(&self, timeout: Duration) -> bool {
-        self.assert_may_block();
+        self.in_runtime.assert_may_block();
         self.shared.gate.watch(Goal::Closed, after(timeout))
     }
 
@@ -408,7 +400,7 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_idle(&self) {
-        self.assert_may_block();
+        self.in_runtime.assert_may_block();
         self.shared.gate.blocking_idle();
     }
 
@@ -432,7 +424,7 @@ impl<K, S> LeasePool<K, S> {
     #[must_use]
     #[track_caller]
     pub fn blocking_idle_timeout(&self, timeout: Duration) -> bool {
-        self.assert_may_block();
+        self.in_runtime.assert_may_block();
         self.shared.gate.blocking_idle_timeout(timeout)
     }
 }
@@ -490,9 +482,7 @@ impl<K: Hash + Eq, S: BuildHasher> LeasePool<K, S> {
     /// ```
     pub fn try_set(&self, key: K, target: usize) -> Result<usize, SetMaxError> {
         let hash = self.hasher.hash_one(&key);
-        let target = u32::try_from(target).map_err(|_| SetMaxError::TooManyPermits)?;
-        let before = self.shared.set(hash, key, target)?;
-        Ok(before as usize)
+        self.shared.set(hash, key, target)
     }
 
     /// How many leases of `key` are out, and how many ought to be: none of
@@ -518,7 +508,7 @@ impl<K: Hash + Eq, S: BuildHasher> LeasePool<K, S> {
     {
         let hash = self.hasher.hash_one(key);
         let found = self.shared.find(hash, |known| known.borrow() == key);
-        found.map_or_else(Counts::default, |entry| entry.tally().counts())
+        found.map_or_else(Counts::default, |entry| entry.counts())
     }
 }
 

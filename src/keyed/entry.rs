@@ -15,7 +15,11 @@
 //! No shift and no mask of it stands outside this file.
 
 use std::fmt;
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+use std::sync::OnceLock;
 
+#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+use crate::sync::Unmodelled64;
 use crate::{
     semaphore::Semaphore,
     sync::{Acquire, AtomicU64, Relaxed, Release},
@@ -31,8 +35,9 @@ pub(super) struct Entry<K> {
     pub(super) hash: u64,
     pub(super) users: Users,
     pub(super) semaphore: Semaphore,
+    /// Missing until somebody asks for it.
     #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-    pub(super) number: Number,
+    pub(super) number: OnceLock<u64>,
 }
 
 impl<K> Entry<K> {
@@ -44,15 +49,18 @@ impl<K> Entry<K> {
         self.users.are_none() && self.semaphore.active() == n as usize
     }
 
-    /// Does nobody need it?
-    #[inline]
-    pub(super) fn is_unneeded(&self) -> bool {
-        self.is_alone(0)
-    }
-
     #[inline]
     pub(super) fn key(&self) -> &K {
         self.key.as_ref().expect("in use")
+    }
+
+    /// A number that no other entry ever has, for a thread's own list of what it holds. The
+    /// address of an entry will not do: as soon as its key is out of use it may be another
+    /// key's. Keys that no throttled job uses cost no write for it.
+    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
+    pub(super) fn number(&self) -> u64 {
+        static NEXT: Unmodelled64 = Unmodelled64::new(1);
+        *self.number.get_or_init(|| NEXT.fetch_add(1, Relaxed))
     }
 }
 
@@ -162,36 +170,6 @@ impl fmt::Debug for Users {
             .field("empties", &(word & EMPTIES))
             .field("override", &self.is_overridden())
             .finish()
-    }
-}
-
-/// A number that no other entry ever has, for a thread's own list of what it holds. The
-/// address of an entry will not do: as soon as its key is out of use it may be another
-/// key's. It is 0 until it is first asked for: keys that no throttled job uses cost no
-/// write for it.
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-#[derive(Debug, Default)]
-pub(super) struct Number(AtomicU64);
-
-/// How many were given out.
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-static NUMBERS: AtomicU64 = AtomicU64::new(0);
-
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-impl Number {
-    /// It stands for nothing but itself, so that no order is needed.
-    pub(super) fn get(&self) -> u64 {
-        match self.0.load(Relaxed) {
-            0 => self.give(),
-            number => number,
-        }
-    }
-
-    #[cold]
-    fn give(&self) -> u64 {
-        let number = NUMBERS.fetch_add(1, Relaxed) + 1;
-        let given = self.0.compare_exchange(0, number, Relaxed, Relaxed);
-        given.map_or_else(|other| other, |_| number)
     }
 }
 

@@ -83,9 +83,7 @@
 //! which no search can do without: keys are hashed before, cloned and dropped
 //! with the lock free, and so are wakers. If an `Eq` panics, nothing has changed.
 
-#[cfg(not(dynaphore_loom))]
-use std::sync::TryLockError;
-use std::{iter, mem};
+use std::{iter, mem, sync::TryLockError};
 
 use equivalent::Equivalent;
 
@@ -278,7 +276,7 @@ impl<K> Shards<K> {
         if let Some(entry) = table.share(want.hash, want.key) {
             return Some(match entry.semaphore.take(want.n) {
                 Take::Acquired if want.n > 0 => Ok(Entered::Holds(entry)),
-                found => self.enter_without(entry, found, want.max_waiters),
+                found => enter_without(entry, found == Take::Acquired, want.max_waiters),
             });
         }
         (want.n > table.default_max && want.max_waiters == 0)
@@ -291,7 +289,7 @@ impl<K> Shards<K> {
         &self,
         mut table: MutexGuard<'_, Table<K>>,
         key: K,
-        &Want { hash, n, .. }: &Want<'_, Q>,
+        want: &Want<'_, Q>,
     ) -> Answer<K> {
         if !self.count_key() {
             // To drop a key is foreign code.
@@ -299,36 +297,14 @@ impl<K> Shards<K> {
             return Err(KeyedAcquireError::TooManyKeys);
         }
         let max = table.default_max;
-        let active = if n <= max { n } else { 0 };
-        let entry = table.insert(hash, key, (max, active), self.settings.policy);
-        if n > max {
-            entry.users.join_waiting();
-            return Ok(Entered::Waits(entry));
+        let fits = want.n <= max;
+        let active = if fits { want.n } else { 0 };
+        let entry = table.insert(want.hash, key, (max, active), self.settings.policy);
+        if active > 0 {
+            Ok(Entered::Holds(entry))
+        } else {
+            enter_without(entry, fits, want.max_waiters)
         }
-        if n == 0 {
-            entry.users.join_empty();
-        }
-        Ok(Entered::Holds(entry))
-    }
-
-    /// For the lock's holder: lets one in that has no permits.
-    #[inline(never)]
-    fn enter_without(&self, entry: Arc<Entry<K>>, found: Take, max_waiters: u32) -> Answer<K> {
-        match found {
-            Take::Closed => return Err(KeyedAcquireError::Closed),
-            Take::Acquired => {
-                entry.users.assert_room();
-                entry.users.join_empty();
-                return Ok(Entered::Holds(entry));
-            }
-            _ => {}
-        }
-        if entry.users.waiters() >= max_waiters {
-            return Err(KeyedAcquireError::TooManyWaiters);
-        }
-        entry.users.assert_room();
-        entry.users.join_waiting();
-        Ok(Entered::Waits(entry))
     }
 
     /// Permits come back, all that somebody has.
@@ -338,7 +314,7 @@ impl<K> Shards<K> {
             return self.leave_empty(entry);
         }
         let entry = if entry.is_alone(held.n) {
-            match self.leave_alone(entry, held.n) {
+            match self.remove_if_alone(entry, held.n) {
                 Ok(()) => return,
                 Err(entry) => entry,
             }
@@ -354,7 +330,7 @@ impl<K> Shards<K> {
     /// Takes the entry away with the `n` permits that the caller has of it, if
     /// nobody else needs it. Otherwise nothing has changed.
     #[inline]
-    fn leave_alone(&self, entry: Arc<Entry<K>>, n: u32) -> Result<(), Arc<Entry<K>>> {
+    fn remove_if_alone(&self, entry: Arc<Entry<K>>, n: u32) -> Result<(), Arc<Entry<K>>> {
         // Who holds the lock may come for this very entry.
         let Some(table) = lock_while(self.shard(entry.hash), || entry.is_alone(n)) else {
             return Err(entry);
@@ -367,6 +343,14 @@ impl<K> Shards<K> {
         Ok(())
     }
 
+    /// The same for a caller that has none.
+    fn remove_if_unneeded(&self, entry: Arc<Entry<K>>) {
+        if let Err(entry) = self.remove_if_alone(entry, 0) {
+            // Somebody has come since.
+            drop_with_key::<K, _>(entry);
+        }
+    }
+
     /// There is more to a release: somebody waits, or nobody holds a permit now.
     #[inline(never)]
     fn finish_leave(&self, entry: Arc<Entry<K>>, rest: Rest) {
@@ -374,8 +358,8 @@ impl<K> Shards<K> {
         deferred.run(|| entry.semaphore.finish(rest));
         // Argument 3: by now the word has been written.
         deferred.run(|| {
-            if entry.is_unneeded() {
-                self.remove_unneeded(entry);
+            if entry.is_alone(0) {
+                self.remove_if_unneeded(entry);
             } else {
                 drop_with_key::<K, _>(entry);
             }
@@ -400,20 +384,10 @@ impl<K> Shards<K> {
     fn left(&self, entry: Arc<Entry<K>>, left: Left) {
         // Argument 3: the semaphore is looked at by a write.
         if left == Left::Nobody && entry.semaphore.confirm_active() == 0 {
-            self.remove_unneeded(entry);
+            self.remove_if_unneeded(entry);
         } else {
             drop_with_key::<K, _>(entry);
         }
-    }
-
-    fn remove_unneeded(&self, entry: Arc<Entry<K>>) {
-        let table = lock(self.shard(entry.hash));
-        if !entry.is_unneeded() {
-            // Somebody has come since.
-            drop(table);
-            return drop_with_key::<K, _>(entry);
-        }
-        self.take_out(table, entry);
     }
 
     /// A permit splits, with none left in one of the parts.
@@ -540,7 +514,7 @@ impl<K> Shards<K> {
             // Nobody waits.
             self.left(entry, left);
         } else {
-            finish(Some((entry, rest)));
+            finish([(entry, rest)]);
         }
         Some(before)
     }
@@ -554,9 +528,9 @@ impl<K> Shards<K> {
         let change = |table: &mut Table<K>| before = mem::replace(&mut table.default_max, max);
         self.sweep(change, |entry| {
             if entry.users.is_overridden() {
-                return None;
+                return Rest::Nothing;
             }
-            unfinished(entry, entry.semaphore.begin_set_max(max).1)
+            entry.semaphore.begin_set_max(max).1
         });
         before
     }
@@ -565,23 +539,28 @@ impl<K> Shards<K> {
         let change = |table: &mut Table<K>| table.closed = true;
         self.sweep(change, |entry| {
             let rest = entry.semaphore.begin_close();
-            (entry.users.waiters() > 0).then(|| (Arc::clone(entry), rest))
+            if entry.users.waiters() > 0 {
+                rest
+            } else {
+                Rest::Nothing
+            }
         });
     }
 
     /// Changes each shard, and takes the first `step` of each of its entries.
     /// Sweeps have one order, the same in all shards.
-    fn sweep(
-        &self,
-        mut change: impl FnMut(&mut Table<K>),
-        step: impl Fn(&Arc<Entry<K>>) -> Option<(Arc<Entry<K>>, Rest)>,
-    ) {
+    fn sweep(&self, mut change: impl FnMut(&mut Table<K>), step: impl Fn(&Entry<K>) -> Rest) {
         let mut rests = Vec::new();
         let sweeper = lock(&self.sweeper);
         for shard in &self.shards {
             let mut table = lock(shard);
             change(&mut table);
-            rests.extend(table.entries().filter_map(&step));
+            for entry in table.entries() {
+                let rest = step(entry);
+                if !rest.is_nothing() {
+                    rests.push((Arc::clone(entry), rest));
+                }
+            }
         }
         drop(sweeper);
         finish(rests);
@@ -613,7 +592,7 @@ impl<K> Shards<K> {
     #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
     pub(super) fn find_number(&self, hash: u64, number: u64) -> Option<Arc<Entry<K>>> {
         let table = lock(self.shard(hash));
-        let found = table.find_by(hash, |entry| entry.number.get() == number);
+        let found = table.find_by(hash, |entry| entry.number() == number);
         found.cloned()
     }
 
@@ -624,13 +603,8 @@ impl<K> Shards<K> {
 
     /// The same, unless some shard is locked now.
     pub(super) fn try_len(&self) -> Option<usize> {
-        let len = |shard: &CachePadded<Mutex<Table<K>>>| match shard.try_lock() {
-            Ok(table) => Some(table.len()),
-            // As in `lock`.
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner().len()),
-            Err(std::sync::TryLockError::WouldBlock) => None,
-        };
-        self.shards.iter().map(len).sum()
+        let tables = self.shards.iter().map(|shard| shard.try_lock());
+        tables.map(|tried| Some(unless_locked(tried)?.len())).sum()
     }
 
     /// Shows each entry to `see`, with the lock free.
@@ -643,18 +617,30 @@ impl<K> Shards<K> {
     }
 }
 
+/// For the lock's holder: lets one in that has no permits, because it wants none or because
+/// they do not fit.
+#[inline(never)]
+fn enter_without<K>(entry: Arc<Entry<K>>, fits: bool, max_waiters: u32) -> Answer<K> {
+    if !fits && entry.users.waiters() >= max_waiters {
+        return Err(KeyedAcquireError::TooManyWaiters);
+    }
+    entry.users.assert_room();
+    if fits {
+        entry.users.join_empty();
+        Ok(Entered::Holds(entry))
+    } else {
+        entry.users.join_waiting();
+        Ok(Entered::Waits(entry))
+    }
+}
+
 /// Gives a key that is in use a max of its own, and lets the lock go. Returns the one before.
 fn override_known<K>(table: MutexGuard<'_, Table<K>>, entry: Arc<Entry<K>>, max: u32) -> u32 {
     entry.users.set_override();
     let (before, rest) = entry.semaphore.begin_set_max(max);
     drop(table);
-    finish(Some((entry, rest)));
+    finish([(entry, rest)]);
     before
-}
-
-/// What is left of a call, if anything is.
-fn unfinished<K>(entry: &Arc<Entry<K>>, rest: Rest) -> Option<(Arc<Entry<K>>, Rest)> {
-    (!matches!(rest, Rest::Nothing)).then(|| (Arc::clone(entry), rest))
 }
 
 /// The second steps, with the lock free.
@@ -705,12 +691,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[inline]
 fn lock_while<T>(mutex: &Mutex<T>, wanted: impl Fn() -> bool) -> Option<MutexGuard<'_, T>> {
     #[cfg(not(dynaphore_loom))]
-    match mutex.try_lock() {
-        Ok(guard) => Some(guard),
-        // A key's `Eq` has panicked, or the count of waiters is full: nothing had
-        // changed yet.
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => linger(mutex, wanted),
+    match unless_locked(mutex.try_lock()) {
+        None => linger(mutex, wanted),
+        locked => locked,
     }
     #[cfg(dynaphore_loom)]
     wanted().then(|| mutex.lock().expect("no model panics"))
@@ -726,15 +709,24 @@ fn linger<T>(mutex: &Mutex<T>, wanted: impl Fn() -> bool) -> Option<MutexGuard<'
         if !wanted() {
             return None;
         }
-        let answer = if backoff.is_completed() {
+        let tried = if backoff.is_completed() {
             mutex.lock().map_err(TryLockError::Poisoned)
         } else {
             mutex.try_lock()
         };
-        match answer {
-            Ok(guard) => return Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {}
+        if let Some(guard) = unless_locked(tried) {
+            return Some(guard);
         }
+    }
+}
+
+/// The guard, also if a key's `Eq` has panicked under the lock, or the count of waiters
+/// was full: nothing had changed yet.
+#[inline]
+fn unless_locked<G>(tried: Result<G, TryLockError<G>>) -> Option<G> {
+    match tried {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }

@@ -172,7 +172,7 @@ permit!([K: Send + Sync, S: Send + Sync] OwnedKeyedPermit<K, S>, |permit| permit
 
 impl<R: Reach> Permits<R> {
     fn id(&self) -> Id {
-        Id::of_number(self.entry().number.get())
+        Id::of_number(self.entry().number())
     }
 }
 
@@ -195,7 +195,7 @@ fn take_ahead<R: Reach<Hasher: BuildHasher>, Q: ToKey<R::Key> + ?Sized>(
 impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     fn id<Q: ToKey<K> + ?Sized>(&self, key: &Q) -> Id {
         self.shards.read(self.hash(key), key, |_, entry| {
-            entry.map_or(Id::NOBODY, |entry| Id::of_number(entry.number.get()))
+            entry.map_or(Id::NOBODY, |entry| Id::of_number(entry.number()))
         })
     }
 
@@ -243,7 +243,7 @@ impl<K: Send + Sync, S: Send + Sync> Handle for KeyHandle<K, S> {
 
     fn downgrade(&self) -> Self::Weak {
         let keyed = Arc::downgrade(&self.keyed);
-        (keyed, self.entry.hash, self.entry.number.get())
+        (keyed, self.entry.hash, self.entry.number())
     }
 
     fn upgrade((keyed, hash, number): &Self::Weak) -> Option<Self> {

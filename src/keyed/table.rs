@@ -141,7 +141,7 @@ impl<K> Table<K> {
                 users: Users::default(),
                 semaphore: Semaphore::with_active(max, active, policy),
                 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-                number: super::entry::Number::default(),
+                number: Default::default(),
             }),
             Some(mut free) => {
                 // Field by field: a whole entry would be written twice.
@@ -152,7 +152,7 @@ impl<K> Table<K> {
                 entry.semaphore.set_counts(max, active);
                 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
                 {
-                    entry.number = super::entry::Number::default();
+                    entry.number = Default::default();
                 }
                 free
             }

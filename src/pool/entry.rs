@@ -80,76 +80,22 @@ impl Counts {
     }
 }
 
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} out", self.active, self.target)
+impl Counts {
+    /// The part of this key in the gate's max: the leases that are out, and
+    /// those that may join them.
+    pub(super) fn share(self) -> usize {
+        self.target.max(self.active)
+    }
+
+    /// Wanted by nobody and held by nobody.
+    pub(super) fn is_nothing(self) -> bool {
+        self == Self::default()
     }
 }
 
-const TARGET_SHIFT: u32 = 32;
-const ONE_TARGET: u64 = 1 << TARGET_SHIFT;
-const ONE_ACTIVE: u64 = 1;
-
-/// One value of the counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tally(u64);
-
-impl Tally {
-    /// Wanted by nobody and held by nobody.
-    pub(super) const NOTHING: Self = Self(0);
-
-    const fn target(self) -> u32 {
-        (self.0 >> TARGET_SHIFT) as u32
-    }
-
-    const fn active(self) -> u32 {
-        self.0 as u32
-    }
-
-    pub(super) const fn is_nothing(self) -> bool {
-        self.0 == Self::NOTHING.0
-    }
-
-    /// One more lease may be let out.
-    pub(super) const fn has_place(self) -> bool {
-        self.active() < self.target()
-    }
-
-    /// More leases are out than there ought to be.
-    pub(super) const fn is_excessive(self) -> bool {
-        self.active() > self.target()
-    }
-
-    /// The part of this key in the gate's max: the leases that are out, and
-    /// those that may join them.
-    pub(super) const fn share(self) -> u32 {
-        if self.is_excessive() {
-            self.active()
-        } else {
-            self.target()
-        }
-    }
-
-    pub(super) const fn with_target(self, target: u32) -> Self {
-        Self(self.active() as u64 + target as u64 * ONE_TARGET)
-    }
-
-    /// One more lease is out; there was a place for it.
-    pub(super) const fn plus_lease(self) -> Self {
-        Self(self.0 + ONE_ACTIVE)
-    }
-
-    /// One lease is back.
-    pub(super) const fn minus_lease(self) -> Self {
-        debug_assert!(self.active() > 0, "a lease that was never counted");
-        Self(self.0 - ONE_ACTIVE)
-    }
-
-    pub(super) const fn counts(self) -> Counts {
-        Counts {
-            target: self.target() as usize,
-            active: self.active() as usize,
-        }
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} out", self.active, self.target)
     }
 }
 
@@ -159,7 +105,7 @@ pub(super) struct Entry<K> {
     /// Kept, so that neither a look-up nor a growing table has to call the
     /// key's own `Hash` under the lock.
     pub(super) hash: u64,
-    tally: AtomicU64,
+    counts: AtomicU64,
     /// Its turn in the ring. The lock's holder alone looks at it.
     turn: AtomicU64,
 }
@@ -172,23 +118,29 @@ impl<K> Entry<K> {
         Self {
             key,
             hash,
-            tally: AtomicU64::new(Tally::NOTHING.0),
+            counts: AtomicU64::new(0),
             turn: AtomicU64::new(NO_TURN),
         }
     }
 
     #[inline]
-    pub(super) fn tally(&self) -> Tally {
-        // ORDERING: Acquire, pairs with the Release in `set_tally`: who reads a
-        // count without the lock also sees what led to it.
-        Tally(self.tally.load(Acquire))
+    pub(super) fn counts(&self) -> Counts {
+        // ORDERING: Acquire, pairs with the Release in `set_counts`: who reads
+        // them without the lock also sees what led to them.
+        let word = self.counts.load(Acquire);
+        Counts {
+            target: (word >> 32) as usize,
+            active: word as u32 as usize,
+        }
     }
 
+    /// Neither is more than `MAX_LEASES`.
     #[inline]
-    pub(super) fn set_tally(&self, tally: Tally) {
-        // ORDERING: Release, pairs with the Acquire in `tally`: who sees a
+    pub(super) fn set_counts(&self, Counts { target, active }: Counts) {
+        let word = (target as u64) << 32 | active as u64;
+        // ORDERING: Release, pairs with the Acquire in `counts`: who sees a
         // lease gone sees the gate's word as it is without it.
-        self.tally.store(tally.0, Release);
+        self.counts.store(word, Release);
     }
 
     #[inline]

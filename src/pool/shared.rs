@@ -18,7 +18,7 @@
 //! | release, from a key not over its target | uncounts the lease, lets the key into the ring, gives the permit back |
 //! | release, from a key over its target | uncounts the lease; the permit and a part of the gate's max go with it |
 //! | set | changes the target, the gate's max by the same as the share, the key's being in the ring |
-//! | stop | closes the gate, and the table against those on their way |
+//! | stop | closes the gate, and by that the table to those on their way |
 //!
 //! Each of these is one critical section, in which the gate's word is written at
 //! most once and no foreign code runs: no waker (those whom the write concerns
@@ -48,8 +48,8 @@
 //!    place have come up meanwhile, they are granted it in that step if they are
 //!    first, and look again: each further look is somebody else's doing, so
 //!    nobody spins.
-//! 5. *The end.* Stop closes the table in the critical section that closes the
-//!    gate. So after it no lease begins, not for those on their way either.
+//! 5. *The end.* Stop closes the gate under the lock, and pick looks at the gate
+//!    under the lock. So after it no lease begins, not for those on their way either.
 //!
 //! # Origin
 //!
@@ -77,10 +77,10 @@
 
 use std::{mem, sync::Arc};
 
-use hashbrown::{HashTable, hash_table};
+use hashbrown::HashTable;
 
 use super::{
-    entry::{Counts, Entry, Tally},
+    entry::{Counts, Entry},
     ring::Ring,
 };
 use crate::{
@@ -91,7 +91,7 @@ use crate::{
 };
 
 /// All targets together, and the leases beyond them.
-pub(super) const MAX_LEASES: u32 = Semaphore::MAX_PERMITS as u32;
+pub(super) const MAX_LEASES: usize = Semaphore::MAX_PERMITS;
 
 /// A hash table of at most this many buckets is not worth shrinking.
 const KEEP: usize = 64;
@@ -108,20 +108,7 @@ struct Table<K> {
     index: Index<K>,
     /// Those that have a place free.
     ring: Ring<K>,
-    /// The sum of all shares, which is the gate's max. At most [`MAX_LEASES`].
-    sum: u32,
     next_id: u64,
-    stopped: bool,
-}
-
-/// What the holder of a permit has found.
-#[must_use]
-pub(super) enum Pick<K> {
-    /// The entry, which counts a new lease, and the lease's number.
-    Place(Arc<Entry<K>>, u64),
-    /// The place that was there has been taken back.
-    Nothing,
-    Stopped,
 }
 
 impl<K> Shared<K> {
@@ -131,9 +118,7 @@ impl<K> Shared<K> {
             table: Mutex::new(Table {
                 index: Index::new(),
                 ring: Ring::new(),
-                sum: 0,
                 next_id: 0,
-                stopped: false,
             }),
         }
     }
@@ -153,33 +138,34 @@ impl<K> Shared<K> {
     pub(super) fn snapshot(&self) -> Vec<(Arc<Entry<K>>, Counts)> {
         let table = self.lock();
         let rows = table.index.rows.iter();
-        rows.map(|Row { entry, .. }| (Arc::clone(entry), entry.tally().counts()))
+        rows.map(|Row { entry, .. }| (Arc::clone(entry), entry.counts()))
             .collect()
     }
 }
 
 /// Leases.
 impl<K> Shared<K> {
-    /// Lets out a lease of the key whose turn it is. The caller holds a permit
-    /// of the gate.
-    pub(super) fn pick(&self) -> Pick<K> {
+    /// Lets out a lease of the key whose turn it is: its entry, which counts the
+    /// lease, and the lease's number. The caller holds a permit of the gate. `None`
+    /// if the place that was there has been taken back, or the pool is stopped.
+    pub(super) fn pick(&self) -> Option<(Arc<Entry<K>>, u64)> {
         let mut table = self.lock();
-        if table.stopped {
-            return Pick::Stopped;
+        // Argument 5.
+        if self.gate.is_closed() {
+            return None;
         }
-        let Some(entry) = table.ring.front() else {
-            return Pick::Nothing;
-        };
-        let tally = entry.tally().plus_lease();
-        entry.set_tally(tally);
-        let entry = if tally.has_place() {
+        let entry = table.ring.front()?;
+        let mut counts = entry.counts();
+        counts.active += 1;
+        entry.set_counts(counts);
+        let entry = if counts.missing() > 0 {
             table.ring.rotate()
         } else {
             table.ring.remove_front()
         };
         let id = table.next_id;
         table.next_id += 1;
-        Pick::Place(entry, id)
+        Some((entry, id))
     }
 
     /// A lease of `entry` is back.
@@ -192,7 +178,7 @@ impl<K> Shared<K> {
     /// it.
     pub(super) fn release_excess(&self, entry: Arc<Entry<K>>, held: Held) -> Option<Arc<Entry<K>>> {
         let table = self.lock();
-        if !entry.tally().is_excessive() {
+        if entry.counts().excess() == 0 {
             return Some(entry);
         }
         self.release_in(table, entry, held);
@@ -201,151 +187,108 @@ impl<K> Shared<K> {
 
     #[inline]
     fn release_in(&self, mut table: MutexGuard<'_, Table<K>>, entry: Arc<Entry<K>>, held: Held) {
-        let (rest, freed) = table.release(&self.gate, &entry, held);
+        let mut counts = entry.counts();
+        let rest = if counts.excess() > 0 {
+            // Its place goes with it.
+            self.gate.begin_forget(held)
+        } else {
+            self.gate.begin_release(held)
+        };
+        counts.active -= 1;
+        table.change(&entry, counts);
         drop(table);
         let mut deferred = Deferred::default();
         deferred.run(|| self.gate.finish(rest));
-        deferred.run(|| drop((freed, entry)));
+        // Perhaps the last, and then its key goes.
+        deferred.run(|| drop(entry));
         deferred.resume();
     }
 
     /// Lets no more leases out, and tells all who wait.
     pub(super) fn stop(&self) {
         let rest = {
-            let mut table = self.lock();
-            table.stopped = true;
+            let _table = self.lock();
             self.gate.begin_close()
         };
         self.gate.finish(rest);
     }
 }
 
-/// Keys. Hashes are made, and keys compared, with the lock free.
+/// Keys. Hashes are made, and keys compared and dropped, with the lock free.
 impl<K> Shared<K> {
     /// The entry whose key `is` the right one.
     pub(super) fn find(&self, hash: u64, is: impl Fn(&K) -> bool) -> Option<Arc<Entry<K>>> {
-        self.find_newer(hash, is, &mut 0)
-    }
-
-    /// The same among the entries that came after `seen`. Raises `seen` to the newest.
-    fn find_newer(
-        &self,
-        hash: u64,
-        is: impl Fn(&K) -> bool,
-        seen: &mut u64,
-    ) -> Option<Arc<Entry<K>>> {
-        let candidates = self.lock().index.newer(hash, seen);
+        let candidates = self.lock().index.newer(hash, &mut 0);
         candidates.into_iter().find(|entry| is(&entry.key))
     }
 
     /// Changes the target of `key`, and says what it was.
-    pub(super) fn set(&self, hash: u64, key: K, target: u32) -> Result<u32, SetMaxError>
+    pub(super) fn set(&self, hash: u64, key: K, target: usize) -> Result<usize, SetMaxError>
     where
         K: Eq,
     {
-        let mut seen = 0;
-        if let Some(known) = self.find_newer(hash, |known| *known == key, &mut seen) {
-            if let Some(outcome) = self.retarget(&known, target) {
-                return outcome;
-            }
-        }
-        if target == 0 {
-            return Ok(0);
-        }
-        // Outlives the lock: it may not be needed after all.
+        // In vain if the key is known.
         let new = Arc::new(Entry::new(key, hash));
+        let mut seen = 0;
         loop {
-            let mut table = self.lock();
+            let table = self.lock();
             let candidates = table.index.newer(hash, &mut seen);
             if candidates.is_empty() {
                 // Compared with all that are there.
-                let rest = table.set(&self.gate, &new, target)?.0;
-                table.index.insert(Arc::clone(&new));
-                drop(table);
-                self.gate.finish(rest);
-                return Ok(0);
+                return self.retarget(table, &new, target);
             }
             drop(table);
-            let same = candidates.into_iter().find(|entry| entry.key == new.key);
-            if let Some(outcome) = same.and_then(|known| self.retarget(&known, target)) {
-                return outcome;
+            if let Some(known) = candidates.into_iter().find(|entry| entry.key == new.key) {
+                let table = self.lock();
+                // Or it is not known any more.
+                if !known.counts().is_nothing() {
+                    return self.retarget(table, &known, target);
+                }
             }
         }
     }
 
-    /// Changes the target of a known key. `None`: it is not known any more.
-    fn retarget(&self, entry: &Arc<Entry<K>>, target: u32) -> Option<Result<u32, SetMaxError>> {
-        let mut table = self.lock();
-        let before = entry.tally();
-        if before.is_nothing() {
-            return None;
-        }
-        let (rest, freed) = match table.set(&self.gate, entry, target) {
-            Ok(changed) => changed,
-            Err(error) => return Some(Err(error)),
-        };
-        drop(table);
-        self.gate.finish(rest);
-        drop(freed);
-        Some(Ok(before.counts().target as u32))
-    }
-}
-
-/// What is over when the lock is free again: the second step at the gate, and
-/// an entry that nobody wants or holds any more, whose key may run foreign code
-/// as it is dropped.
-type Left<K> = (Rest, Option<Arc<Entry<K>>>);
-
-/// The transitions. Each changes the gate's word first, then the counts: who
-/// reads those without the lock finds the gate no further behind.
-impl<K> Table<K> {
-    fn set(
-        &mut self,
-        gate: &Semaphore,
+    /// Changes the target of an entry, and lets the lock go. Whoever shows the entry
+    /// has it, so that nothing is dropped under the lock.
+    fn retarget(
+        &self,
+        mut table: MutexGuard<'_, Table<K>>,
         entry: &Arc<Entry<K>>,
-        target: u32,
-    ) -> Result<Left<K>, SetMaxError> {
-        let (before, after) = (entry.tally(), entry.tally().with_target(target));
-        let others = self.sum - before.share();
+        target: usize,
+    ) -> Result<usize, SetMaxError> {
+        let before = entry.counts();
+        let after = Counts { target, ..before };
+        let others = self.gate.max() - before.share();
         if after.share() > MAX_LEASES - others {
             return Err(SetMaxError::TooManyPermits);
         }
         let rest = if after.share() == before.share() {
             Rest::Nothing
         } else {
-            gate.begin_set_max(others + after.share()).1
+            self.gate.begin_set_max((others + after.share()) as u32).1
         };
-        Ok((rest, self.change(entry, before, after)))
+        table.change(entry, after);
+        drop(table);
+        self.gate.finish(rest);
+        Ok(before.target)
     }
+}
 
-    fn release(&mut self, gate: &Semaphore, entry: &Arc<Entry<K>>, held: Held) -> Left<K> {
-        let before = entry.tally();
-        let rest = if before.is_excessive() {
-            // Its place goes with it.
-            gate.begin_forget(held)
-        } else {
-            gate.begin_release(held)
-        };
-        (rest, self.change(entry, before, before.minus_lease()))
-    }
-
-    fn change(
-        &mut self,
-        entry: &Arc<Entry<K>>,
-        before: Tally,
-        after: Tally,
-    ) -> Option<Arc<Entry<K>>> {
-        self.sum = self.sum - before.share() + after.share();
-        match (before.has_place(), after.has_place()) {
+impl<K> Table<K> {
+    /// The counts of `entry` become `after`. The gate's word has changed by then: who
+    /// reads counts without the lock finds the gate no further behind.
+    fn change(&mut self, entry: &Arc<Entry<K>>, after: Counts) {
+        let before = entry.counts();
+        match (before.missing() > 0, after.missing() > 0) {
             (false, true) => self.ring.push(Arc::clone(entry)),
             (true, false) => drop(self.ring.remove(entry)),
             _ => {}
         }
-        entry.set_tally(after);
-        if after.is_nothing() {
-            self.index.remove(entry)
-        } else {
-            None
+        entry.set_counts(after);
+        match (before.is_nothing(), after.is_nothing()) {
+            (true, false) => self.index.insert(Arc::clone(entry)),
+            (false, true) => self.index.remove(entry),
+            _ => {}
         }
     }
 }
@@ -393,15 +336,15 @@ impl<K> Index<K> {
             .insert_unique(hash, Row { number, entry }, |row| row.entry.hash);
     }
 
-    /// Takes an entry out.
-    fn remove(&mut self, entry: &Arc<Entry<K>>) -> Option<Arc<Entry<K>>> {
+    /// Takes an entry out, which is in.
+    fn remove(&mut self, entry: &Arc<Entry<K>>) {
         let is_it = |row: &Row<K>| Arc::ptr_eq(entry, &row.entry);
-        let found = self.rows.find_entry(entry.hash, is_it);
-        let (removed, _) = found.map(hash_table::OccupiedEntry::remove).ok()?;
+        if let Ok(found) = self.rows.find_entry(entry.hash, is_it) {
+            found.remove();
+        }
         if self.rows.capacity() > KEEP && self.rows.len() < self.rows.capacity() / 8 {
             let half_full = self.rows.len() * 2;
             self.rows.shrink_to(half_full, |row| row.entry.hash);
         }
-        Some(removed.entry)
     }
 }

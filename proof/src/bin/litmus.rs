@@ -587,8 +587,8 @@ fn others(s: &Source) -> Vec<Litmus> {
         (
             "who sees a lease gone does not see what led to it",
             shows(
-                Store(at, s.at(LEASE, "set_tally", 0), 1),
-                Load(at, s.at(LEASE, "tally", 0), 1),
+                Store(at, s.at(LEASE, "set_counts", 0), 1),
+                Load(at, s.at(LEASE, "counts", 0), 1),
             ),
         ),
         (
