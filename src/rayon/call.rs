@@ -30,7 +30,7 @@ const LONG: Duration = PATIENCE.saturating_mul(50);
 /// have to wait for a core first.
 const HOPE: Duration = PATIENCE.saturating_mul(15_000);
 
-/// How long a loan is used for more than one job.
+/// How long permits that belong to something suspended are used for more than one job.
 const TERM: Duration = Duration::from_millis(1);
 
 /// Something that was set aside: one job, or several that need the same each.
@@ -97,24 +97,20 @@ impl<J: Job> Queue<J> {
         None
     }
 
-    /// Takes up to `most` of the next ones, with what each needs, if `fits` says yes to that.
-    pub(super) fn take(&self, most: usize, fits: impl FnOnce(u32) -> bool) -> Option<(u32, J)> {
+    /// Takes up to `most` of the next ones, if each needs `need`.
+    pub(super) fn take(&self, most: usize, need: u32) -> Option<J> {
         if self.len() == 0 {
             return None;
         }
         let mut jobs = locked(&self.jobs);
-        let (need, _, front) = jobs.front_mut()?;
-        let need = *need;
-        if !fits(need) {
-            return None;
-        }
+        let (_, _, front) = jobs.front_mut().filter(|(needs, ..)| *needs == need)?;
         let job = match front.split_off(most) {
             Some(first) => first,
             None => jobs.pop_front()?.2,
         };
         // ORDERING: as in `add`.
         self.len.fetch_sub(job.len(), Release);
-        Some((need, job))
+        Some(job)
     }
 
     /// Drops them all.
@@ -168,10 +164,9 @@ pub(super) struct Grant<P> {
     /// Left before the permits go.
     _entered: Entered,
     permit: Option<P>,
-    /// What of it belongs to something suspended on this thread.
-    here: Option<Borrowed>,
-    /// The same on another thread, and until when it is used for more than one job.
-    there: Option<(Loan, Instant)>,
+    /// What of it belongs to something suspended, and until when it is used for more than
+    /// one job.
+    shared: Option<(Borrowed, Instant)>,
     permits: u32,
 }
 
@@ -180,21 +175,19 @@ impl<P: Permit> Grant<P> {
     pub(super) fn new(permit: P) -> Self {
         let permits = permit.permits();
         Self {
-            _entered: Entered::new(permit.id(), permits),
+            _entered: Entered::new(permit.id(), frames::youngest(), permits),
             permit: Some(permit),
-            here: None,
-            there: None,
+            shared: None,
             permits,
         }
     }
 
-    /// For `n` permits: what is not borrowed or lent is taken ahead of the line, `over` max
-    /// if need be. `None` if that is not to be had.
+    /// For `n` permits: what is not borrowed is taken ahead of the line, `over` max if need
+    /// be. `None` if that is not to be had.
     fn shared(
         source: &impl Source<Permit = P>,
         n: u32,
-        here: Option<Borrowed>,
-        loan: Option<Loan>,
+        borrowed: Borrowed,
         over: bool,
     ) -> Option<Self> {
         // A request that has been closed out was woken as well, and looks as if it had its
@@ -202,25 +195,16 @@ impl<P: Permit> Grant<P> {
         if source.now().closed {
             return None;
         }
-        let lent = loan.as_ref().map_or(0, |loan| loan.permits);
-        let shared = lent + here.as_ref().map_or(0, |borrowed| borrowed.permits);
-        let permit = match n.saturating_sub(shared) {
+        let permit = match n - borrowed.permits {
             0 => None,
             missing => Some(source.ahead(missing, over)?),
         };
-        let permits = shared.max(n);
         Some(Self {
-            _entered: Entered::new(source.id(), permits),
+            _entered: Entered::new(source.id(), frames::youngest(), n),
             permit,
-            here,
-            there: loan.map(|loan| (loan, Instant::now() + TERM)),
-            permits,
+            shared: Some((borrowed, Instant::now() + TERM)),
+            permits: n,
         })
-    }
-
-    /// Does any of it belong to something suspended?
-    fn is_shared(&self) -> bool {
-        self.here.is_some() || self.there.is_some()
     }
 
     pub(super) fn permits(&self) -> u32 {
@@ -230,17 +214,11 @@ impl<P: Permit> Grant<P> {
     /// The permits themselves, if all are the grant's own.
     #[inline]
     pub(super) fn own(&self) -> Option<&P> {
-        self.permit.as_ref().filter(|_| !self.is_shared())
+        self.permit.as_ref().filter(|_| self.shared.is_none())
     }
 
     pub(super) fn into_own(self) -> Option<P> {
-        let is_shared = self.is_shared();
-        self.permit.filter(|_| !is_shared)
-    }
-
-    /// Is it as much as a job needs that needs `n`? What is shared may be more.
-    pub(super) fn fits(&self, n: u32) -> bool {
-        self.permits == n || self.is_shared() && self.permits > n
+        self.permit.filter(|_| self.shared.is_none())
     }
 }
 
@@ -264,7 +242,7 @@ impl<S: Source, J: Job> Call<S, J> {
     /// The right to run what needs `n` permits, here and now, for number `number`.
     #[inline]
     pub(super) fn admit(&self, n: u32, number: u64) -> Option<Grant<S::Permit>> {
-        if let Some(grant) = self.beneath(n, number) {
+        if let Some(grant) = self.beneath(n, number, false) {
             return Some(grant);
         }
         match self.source.take(n) {
@@ -279,38 +257,33 @@ impl<S: Source, J: Job> Call<S, J> {
     }
 
     /// The same under the permits of what is suspended on this thread, with the rest ahead
-    /// of the line if it is free: the first in line may wait for what is suspended.
+    /// of the line if it is free, or `over` max: the first in line may wait for what is
+    /// suspended.
     #[inline]
-    fn beneath(&self, n: u32, number: u64) -> Option<Grant<S::Permit>> {
+    fn beneath(&self, n: u32, number: u64, over: bool) -> Option<Grant<S::Permit>> {
         if n == 0 || frames::are_none() {
             return None;
         }
-        let except = self.is_over_max().then_some(self.number);
+        // While more permits are out than max, what the call's own request has got is not
+        // used on top of it: it will go back. Other calls may have to stay on top, so they
+        // use it.
+        let except = (self.source.now().excess() > 0).then_some(self.number);
         let borrowed = frames::borrow(self.source.id(), number, n, except)?;
-        Grant::shared(&self.source, n, Some(borrowed), None, false)
+        Grant::shared(&self.source, n, borrowed, over)
     }
 
     /// Should whoever has `grant` go on after a job?
+    #[inline]
     pub(super) fn goes_on(&self, grant: &Grant<S::Permit>) -> bool {
         if let Some(permit) = grant.own() {
             let semaphore = permit.semaphore();
             return semaphore.is_calm() || !semaphore.is_pressed(self.asking.load(Relaxed));
         }
-        let is_own = |here: &Borrowed| here.is_request_of(self.number);
-        if grant.here.as_ref().is_some_and(is_own) && self.is_over_max() {
-            return false;
-        }
         let is_late = |(_, end): &(_, Instant)| Instant::now() >= *end;
         // What was taken ahead of the line goes back after each job.
         grant.permit.is_none()
+            && !grant.shared.as_ref().is_some_and(is_late)
             && !self.source.now().closed
-            && !grant.there.as_ref().is_some_and(is_late)
-    }
-
-    /// Are more permits out than max? Then what the call's own request has got is not used
-    /// on top of it: it will go back. Other calls may have to stay on top, so they use it.
-    fn is_over_max(&self) -> bool {
-        self.source.now().excess() > 0
     }
 
     /// A call returns with the error. A scope has nobody to tell, and goes on as long as
@@ -439,6 +412,7 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Scoped<'_, 's, S, J> {
             scoped: self,
             wait,
             request: None,
+            loan: None,
             since: None,
         };
         loop {
@@ -505,6 +479,8 @@ struct Keeper<'a, 's, S: Source + 's, J: Work<'s, S>> {
     scoped: &'a Scoped<'a, 's, S, J>,
     wait: Wait,
     request: Option<Request<S>>,
+    /// Permits that lie beneath while it runs what is set aside.
+    loan: Option<(Entered, Loan)>,
     /// Since when it has waited for the same.
     since: Option<Instant>,
 }
@@ -546,6 +522,7 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
                 scoped.hire(&mut scoped.call.duty(), grant.into_own());
             }
         }
+        self.loan = None;
     }
 
     /// One that is no worker has others run the jobs. While as many are on their way as
@@ -560,7 +537,7 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
 
     fn permits(&mut self, need: u32, number: u64) -> Option<Grant<S::Permit>> {
         let (call, is_worker) = (self.scoped.call, self.wait.is_worker);
-        let beneath = call.beneath(need, number);
+        let beneath = call.beneath(need, number, false);
         if let Some(grant) = beneath.or_else(|| self.ask(need)) {
             return Some(grant);
         }
@@ -580,8 +557,12 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
             return None;
         }
         let over = waited >= LONG && max >= need as usize;
-        if let Some(grant) = over.then(|| self.over_max(need, number)).flatten() {
-            return Some(grant);
+        if over {
+            let beneath = call.beneath(need, number, true);
+            let ahead = || source.ahead(need, false).map(Grant::new);
+            if let Some(grant) = beneath.or_else(|| call.is_nested.then(ahead)?) {
+                return Some(grant);
+            }
         }
         // What the loan has to bring, with what else there is. Whatever is beneath stays
         // as it is while this thread naps.
@@ -592,9 +573,9 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
             false => need.saturating_sub(free + beneath().map_or(0, |here| here.permits)),
         };
         let loan = self.wait.nap_starving(source.id(), number, least)?;
-        let missing = need.saturating_sub(loan.permits);
-        let here = frames::borrow(source.id(), number, missing, None);
-        Grant::shared(source, need, here, Some(loan), over)
+        let lent = Entered::new(source.id(), loan.number, loan.permits);
+        self.loan = Some((lent, loan));
+        call.beneath(need, number, over)
     }
 
     /// Has it found something else to do? What it has asked for may be used there.
@@ -671,16 +652,5 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Keeper<'_, 's, S, J> {
         call.queue.clear();
         let panic = move |_: &Scope<'s>| panic!("throttled jobs were turned away: {error}");
         self.scoped.scope.spawn(panic);
-    }
-
-    /// After a long wait: under what is suspended beneath, and the rest over max. Or, in a
-    /// nested call, under what is free, ahead of who waits for what is suspended.
-    fn over_max(&self, need: u32, number: u64) -> Option<Grant<S::Permit>> {
-        let source = &self.scoped.call.source;
-        if let Some(borrowed) = frames::borrow(source.id(), number, need, None) {
-            return Grant::shared(source, need, Some(borrowed), None, true);
-        }
-        let ahead = || source.ahead(need, false).map(Grant::new);
-        self.scoped.call.is_nested.then(ahead)?
     }
 }

@@ -16,7 +16,6 @@ use crate::{
 };
 
 statics! {
-    /// The number of the youngest call.
     static NUMBERS: AtomicU64 = AtomicU64::new(0);
 }
 
@@ -49,6 +48,12 @@ impl Frame {
 /// The number of a call that begins now. It is younger than all frames there are.
 pub(super) fn number_call() -> u64 {
     NUMBERS.fetch_add(1, Relaxed) + 1
+}
+
+/// The number of the youngest call.
+#[inline]
+pub(super) fn youngest() -> u64 {
+    NUMBERS.load(Relaxed)
 }
 
 /// `None` in the destructor of a thread-local value, when the list may be gone. Such a
@@ -89,11 +94,12 @@ pub(super) struct Entered {
 }
 
 impl Entered {
+    /// Has `permits`, since number `number` was the youngest call.
     #[inline]
-    pub(super) fn new(id: Id, permits: u32) -> Self {
+    pub(super) fn new(id: Id, number: u64, permits: u32) -> Self {
         Self::push(Frame {
             id,
-            number: NUMBERS.load(Relaxed),
+            number,
             free: permits,
             awaited: None,
             request_of: None,
@@ -144,17 +150,6 @@ pub(super) struct Borrowed {
     pub(super) permits: u32,
     /// Of the youngest of these frames.
     pub(super) number: u64,
-}
-
-impl Borrowed {
-    /// Is any of it what a request of call number `call` has got?
-    pub(super) fn is_request_of(&self, call: u64) -> bool {
-        let is_it = |stack: &mut Vec<Frame>| {
-            let mut parts = self.parts.iter();
-            parts.any(|&(index, _)| stack[index].request_of == Some(call))
-        };
-        with_stack(is_it).unwrap_or(false)
-    }
 }
 
 /// Up to `most` permits, for call number `number`: of frames that were there when it

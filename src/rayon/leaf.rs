@@ -14,7 +14,7 @@ use super::{
     call::{Call, Grant, Job, Scoped, Tend, Work},
     frames,
     parker::locked,
-    source::{Permit, Source},
+    source::Source,
     wait::{SELDOM, Wait},
 };
 use crate::{
@@ -63,22 +63,17 @@ impl<R> Piece<R> {
 
 /// Puts neighbours together where they are done.
 fn gather<R, D: Reducer<R>>(pieces: Vec<Piece<R>>, reducer: impl Fn() -> D) -> Vec<Piece<R>> {
-    let mut gathered = Vec::new();
-    for piece in pieces {
-        if !piece.is_done() {
-            gathered.push(piece);
-            continue;
+    let reduce = |left, right| reducer().reduce(left, right);
+    let mut gathered: Vec<Piece<R>> = Vec::new();
+    for mut piece in pieces {
+        if piece.is_done() && gathered.last().is_some_and(Piece::is_done) {
+            let both = gathered.pop().into_iter().chain([piece]);
+            match both.flat_map(Piece::results).reduce(reduce) {
+                Some(whole) => piece = Piece::Done(whole),
+                None => continue,
+            }
         }
-        for right in piece.results() {
-            let whole = match gathered.pop() {
-                Some(Piece::Done(left)) => reducer().reduce(left, right),
-                later => {
-                    gathered.extend(later);
-                    right
-                }
-            };
-            gathered.push(Piece::Done(whole));
-        }
+        gathered.push(piece);
     }
     gathered
 }
@@ -114,11 +109,9 @@ where
     fn into_folder(self) -> Self::Folder {
         let mut leaf = Leaf {
             running: None,
-            taken: Vec::new(),
             pieces: Vec::new(),
             many: MANY,
             pace: Pace::new(self.weigh.is_none()),
-            full: false,
             reads: None,
             is_worker: rayon::current_thread_index().is_some(),
             leaves: self,
@@ -179,13 +172,10 @@ pub(super) struct Leaf<'a, 's, S: Source, T, C: Consumer<T>> {
     leaves: Leaves<'a, 's, S, T, C>,
     /// Where the results go while items are run.
     running: Option<C::Folder>,
-    /// Items on their way.
-    taken: Vec<T>,
     pieces: Vec<Piece<C::Result>>,
     /// When there are so many, those that are done are put together: a stream may not end.
     many: usize,
     pace: Pace,
-    full: bool,
     /// It is at a source that it has in common with others.
     reads: Option<AtTheSource<'a>>,
     /// If not, no item is run here: this thread would block in what the item waits for, and
@@ -227,81 +217,61 @@ where
         }
     }
 
-    /// Runs what was taken, or sets it aside.
-    fn settle(&mut self) {
+    /// Runs what was taken, or sets it aside. It is one item unless all weigh the same.
+    fn settle(&mut self, taken: &mut Vec<T>) {
         let Leaves { scoped, weigh, .. } = self.leaves;
         let call = scoped.call;
         if self.is_worker && call.queue.len() > 0 {
             // That came before. In place, since nobody else might be there to do it.
             scoped.help(None);
         }
-        let mut ran = self.taken.len();
-        while let Some(item) = self.taken.first() {
-            if call.is_over() {
-                self.taken.clear();
-                self.full = true;
-                return;
-            }
-            // One item is taken at a time unless all weigh the same.
-            let weight = weigh.map_or(1, |weigh| weigh(item));
-            if weight as usize > Semaphore::MAX_PERMITS {
-                call.end(AcquireError::TooManyPermits.into());
-                continue;
-            }
-            let admit = || call.admit(weight, call.number);
-            match self.is_worker.then(admit).flatten() {
-                Some(grant) => self.run(grant),
-                None => {
-                    ran = 0;
-                    self.set_aside(weight);
-                }
-            }
+        let weight = weigh.map_or(1, |weigh| weigh(&taken[0]));
+        if weight as usize > Semaphore::MAX_PERMITS {
+            call.end(AcquireError::TooManyPermits.into());
         }
-        self.pace.done(ran);
-    }
-
-    /// Runs what was taken, as much of it as the grant is good for.
-    fn run(&mut self, grant: Grant<S::Permit>) {
-        let scoped = self.leaves.scoped;
+        if call.is_over() {
+            return;
+        }
+        let len = taken.len();
         let _tend = Tend(scoped);
-        let grant = grant;
-        let (results, running) = (&self.leaves.results, self.running.take());
-        let folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
-        // Whatever is not taken out here is dropped if `f` panics.
-        let mut items = self.taken.drain(..);
-        let look_every = self.pace.look_every();
-        let (folder, _) = run_all(scoped.call, &grant, &mut items, look_every, folder);
-        let left: Vec<T> = items.collect();
-        self.taken.extend(left);
-        self.full = folder.full();
-        if self.full {
-            self.taken.clear();
+        let admit = || call.admit(weight, call.number);
+        let left = match self.is_worker.then(admit).flatten() {
+            Some(grant) => {
+                let (results, running) = (&self.leaves.results, self.running.take());
+                let folder = running.unwrap_or_else(|| results.split_off_left().into_folder());
+                // Whatever is not taken out here is dropped if `f` panics.
+                let mut items = taken.drain(..);
+                let look_every = self.pace.look_every();
+                let (folder, _) = run_all(call, &grant, &mut items, look_every, folder);
+                self.running = Some(folder);
+                items.collect()
+            }
+            None => mem::take(taken),
+        };
+        self.pace.done(len - left.len());
+        if !left.is_empty() && !self.full() {
+            self.set_aside(weight, left);
         }
-        self.running = Some(folder);
     }
 
-    /// The same without a grant, for all that was taken.
-    fn set_aside(&mut self, weight: u32) {
-        let Leaves {
-            scoped, results, ..
-        } = &self.leaves;
+    fn set_aside(&mut self, weight: u32, items: Vec<T>) {
+        let results = &self.leaves.results;
         if let Some(folder) = self.running.take() {
             self.pieces.push(Piece::Done(folder.complete()));
         }
-        let run = Arc::<Run<_>>::default();
         if self.pieces.len() >= self.many {
             self.pieces = gather(mem::take(&mut self.pieces), || results.to_reducer());
             self.many = MANY + 2 * self.pieces.len();
         }
+        let run = Arc::<Run<_>>::default();
         self.pieces.push(Piece::Later(Arc::clone(&run)));
         let batch = Batch {
             run,
             first: 0,
-            items: mem::take(&mut self.taken).into_iter(),
+            items: items.into_iter(),
             consumer: results.split_off_left(),
         };
-        scoped.call.queue.push(weight, 0, batch);
-        scoped.tend();
+        self.leaves.scoped.call.queue.push(weight, 0, batch);
     }
 }
 
@@ -321,13 +291,14 @@ where
         let mut items = items.into_iter();
         // These are its own.
         self.reads = None;
+        let mut taken = Vec::new();
         while !self.full() {
             // No permit is held while the next items come into being.
-            self.taken.extend(items.by_ref().take(self.pace.items));
-            if self.taken.is_empty() {
+            taken.extend(items.by_ref().take(self.pace.items));
+            if taken.is_empty() {
                 break;
             }
-            self.settle();
+            self.settle(&mut taken);
         }
         // It should not be the one to take the leaves that other workers are about to begin.
         self.read_on(Some(SELDOM));
@@ -335,7 +306,6 @@ where
     }
 
     fn complete(mut self) -> Self::Result {
-        self.reads = None;
         if let Some(folder) = self.running.take() {
             self.pieces.push(Piece::Done(folder.complete()));
         }
@@ -343,7 +313,7 @@ where
     }
 
     fn full(&self) -> bool {
-        self.full || self.leaves.full()
+        self.running.as_ref().is_some_and(Folder::full) || self.leaves.full()
     }
 }
 
@@ -392,9 +362,9 @@ where
     fn work(scoped: &Scoped<'_, 's, S, Self>, grant: Grant<S::Permit>) {
         let call = scoped.call;
         let mut pace = Pace::new(true);
-        while let Some((need, batch)) = call.queue.take(pace.items, |need| grant.fits(need)) {
+        while let Some(batch) = call.queue.take(pace.items, grant.permits()) {
             let (len, look_every) = (batch.len(), pace.look_every());
-            let run = || batch.run(call, &grant, need, look_every);
+            let run = || batch.run(call, &grant, look_every);
             let goes_on = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
                 scoped.scope.spawn(|_| resume_unwind(panic));
                 call.goes_on(&grant)
@@ -410,13 +380,11 @@ where
 }
 
 impl<T: Send, C: UnindexedConsumer<T>> Batch<T, C> {
-    /// Runs the items, which need `need` permits each, and puts back what it does not come
-    /// to. Says whether to go on.
+    /// Runs the items, and puts back what it does not come to. Says whether to go on.
     fn run<S: Source>(
         mut self,
         call: &Call<S, Self>,
         grant: &Grant<S::Permit>,
-        need: u32,
         look_every: usize,
     ) -> bool {
         let total = self.items.len();
@@ -427,7 +395,7 @@ impl<T: Send, C: UnindexedConsumer<T>> Batch<T, C> {
         locked(&self.run).push(result);
         if !full && self.items.len() > 0 {
             self.first += total - self.items.len();
-            call.queue.put_back(need, 0, self);
+            call.queue.put_back(grant.permits(), 0, self);
         }
         goes_on
     }
@@ -444,16 +412,13 @@ fn run_all<S: Source, J: Job, T, F: Folder<T>>(
     look_every: usize,
     mut folder: F,
 ) -> (F, bool) {
-    let semaphore = grant.own().map(Permit::semaphore);
-    while items.len() > 0 && !folder.full() {
+    let mut goes_on = true;
+    while goes_on && items.len() > 0 && !folder.full() {
         // The folder's own loop: a tight one.
         folder = folder.consume_iter(items.by_ref().take(look_every));
-        // The cheapest look there is: it counts where the items are tiny.
-        if !semaphore.is_some_and(Semaphore::is_calm) && !call.goes_on(grant) {
-            return (folder, false);
-        }
+        goes_on = call.goes_on(grant);
     }
-    (folder, true)
+    (folder, goes_on)
 }
 
 /// As many items as take about as long as [`Pace::ENOUGH`], one if one takes

@@ -258,7 +258,8 @@ impl call::Job for Job<'_> {}
 impl<'s, S: Source + 's> Work<'s, S> for Job<'s> {
     fn work(scoped: &Scoped<'_, 's, S, Self>, grant: Grant<S::Permit>) {
         let call = scoped.call;
-        let Some((need, job)) = call.queue.take(1, |need| grant.fits(need)) else {
+        let need = grant.permits();
+        let Some(job) = call.queue.take(1, need) else {
             return;
         };
         let grant = Cell::new(Some(grant));

@@ -368,28 +368,21 @@ enum Home {
     Pool(Arc<ThreadPool>),
 }
 
-type Job = Box<dyn FnOnce() + Send>;
-
 thread_local! {
     /// This thread is known to be a worker of the global pool.
     static IN_GLOBAL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A thread in no pool. `rayon::spawn` takes the pool that the caller is a
-/// worker of, and rayon has no handle on the global one: from within another
-/// pool a job gets there by way of this thread.
-static PORTER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
-    let (sender, jobs) = mpsc::channel::<Job>();
-    thread::Builder::new()
-        .name("dynaphore-porter".to_owned())
-        .spawn(move || {
-            // So that workers of the global pool need no porter any more.
-            rayon::spawn_broadcast(|_| IN_GLOBAL.set(true));
-            for job in jobs {
-                rayon::spawn(job);
-            }
-        })
-        .unwrap_or_else(|error| panic!("no thread to carry jobs to the global pool: {error}"));
+/// A thread in no pool. `rayon::spawn` takes the pool that the caller is a worker of, and
+/// rayon has no handle on the global one: from what may be another pool a job gets there by
+/// way of this thread.
+static PORTER: LazyLock<mpsc::Sender<Box<dyn FnOnce() + Send>>> = LazyLock::new(|| {
+    let (sender, jobs) = mpsc::channel();
+    let porter = thread::Builder::new().name("dynaphore-porter".to_owned());
+    let carry = move || jobs.into_iter().for_each(rayon::spawn);
+    porter
+        .spawn(carry)
+        .expect("a thread that carries jobs to the global pool");
     sender
 });
 
@@ -398,17 +391,19 @@ impl Home {
     /// that worker's stack of jobs, from elsewhere to the end of the pool's
     /// queue.
     fn spawn(&self, job: impl FnOnce() + Send + 'static) {
-        match self {
-            Self::Pool(pool) => pool.spawn(job),
-            Self::Global if IN_GLOBAL.get() => rayon::spawn(job),
-            Self::Global if rayon::current_thread_index().is_none() => rayon::spawn(|| {
-                IN_GLOBAL.set(true);
-                job();
-            }),
-            Self::Global => {
-                // The porter never ends.
-                let _ = PORTER.send(Box::new(job));
-            }
+        let pool = match self {
+            Self::Pool(pool) => return pool.spawn(job),
+            Self::Global => rayon::current_thread_index(),
+        };
+        let job = || {
+            IN_GLOBAL.set(true);
+            job();
+        };
+        if pool.is_none() || IN_GLOBAL.get() {
+            rayon::spawn(job);
+        } else {
+            // The porter never ends.
+            let _ = PORTER.send(Box::new(job));
         }
     }
 }

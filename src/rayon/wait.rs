@@ -27,7 +27,7 @@ use super::{
     parker::{Awaited, Parker, locked},
     source::Id,
 };
-use crate::sync::{AtomicUsize, Instant, Mutex, Relaxed, statics, thread, thread_local};
+use crate::sync::{Instant, Mutex, statics, thread, thread_local};
 
 /// After this a call starves.
 pub(super) const PATIENCE: Duration = if cfg!(dynaphore_shuttle) {
@@ -50,8 +50,6 @@ const SHALLOW: u32 = 32;
 
 statics! {
     static PLEAS: Mutex<Vec<Plea>> = Mutex::new(Vec::new());
-    /// How many there are.
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
 }
 
 thread_local! {
@@ -117,6 +115,7 @@ impl Wait {
     /// Is a look worth something? Whoever found something the last time finds more.
     pub(super) fn may_find(&self) -> bool {
         let is_due = |every: Duration| self.naps == 0 || self.looked.elapsed() >= every.max(SELDOM);
+        let may_lend = || frames::have_permits() && !locked(&PLEAS).is_empty();
         may_lend() || self.every.is_some_and(is_due)
     }
 
@@ -151,14 +150,13 @@ impl Wait {
             loan: None,
             parker: Arc::clone(&self.parker),
         };
-        change_pleas(|pleas| pleas.push(plea));
+        locked(&PLEAS).push(plea);
         self.ask_others();
         self.nap();
-        change_pleas(|pleas| {
-            let is_own = |plea: &Plea| Arc::ptr_eq(&plea.parker, &self.parker);
-            let own = pleas.iter().position(is_own)?;
-            pleas.swap_remove(own).loan
-        })
+        let mut pleas = locked(&PLEAS);
+        let is_own = |plea: &Plea| Arc::ptr_eq(&plea.parker, &self.parker);
+        let own = pleas.iter().position(is_own)?;
+        pleas.swap_remove(own).loan
     }
 
     /// Has all workers look at the pleas, at growing intervals. For one that does not come to
@@ -207,17 +205,12 @@ struct Plea {
     parker: Arc<Parker>,
 }
 
-fn change_pleas<R>(change: impl FnOnce(&mut Vec<Plea>) -> R) -> R {
-    let mut pleas = locked(&PLEAS);
-    let changed = change(&mut pleas);
-    COUNT.store(pleas.len(), Relaxed);
-    changed
-}
-
 /// Permits that are suspended on another thread. Given back on drop.
 #[derive(Debug)]
 pub(super) struct Loan {
     pub(super) permits: u32,
+    /// Of the youngest item that they belong to.
+    pub(super) number: u64,
     lender: Arc<Awaited>,
 }
 
@@ -227,14 +220,10 @@ impl Drop for Loan {
     }
 }
 
-fn may_lend() -> bool {
-    COUNT.load(Relaxed) > 0 && frames::have_permits()
-}
-
 /// Lends what is suspended on this thread to a call that starves, if there is one that it
 /// helps, and waits until it is back.
 fn lend() -> bool {
-    if !may_lend() {
+    if !frames::have_permits() {
         return false;
     }
     let parker = Parker::of_this_thread();
@@ -249,6 +238,7 @@ fn lend() -> bool {
         let lender = Awaited::new(&parker);
         plea.loan = Some(Loan {
             permits: borrowed.permits,
+            number: borrowed.number,
             lender: Arc::clone(&lender),
         });
         plea.parker.unpark();
