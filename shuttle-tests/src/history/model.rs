@@ -39,6 +39,9 @@ enum Stands {
     JustAside,
 }
 
+/// So many are told under the lock before the closer lets go of it, and comes back.
+const TOLD_AT_ONCE: usize = 8;
+
 /// What a step asks for, after its own.
 #[derive(Clone, Copy)]
 pub(super) enum Then {
@@ -143,14 +146,19 @@ impl Model {
     fn serve_front(&self, growing: bool) -> Option<Self> {
         let mut next = self.clone();
         if self.closed {
-            // Those in line are told first, under the lock, then those that compete.
-            let in_line = |place: &Place| !self.may_compete(place.n);
-            let only_in_line = self.line.iter().any(in_line);
-            next.line.retain(|place| only_in_line && !in_line(place));
+            // Those in line are told first, under the lock, so many at a time and those aside
+            // last; then those that compete.
+            let in_line = self.line.iter().filter(|place| !self.may_compete(place.n));
+            let mut in_line: Vec<_> = in_line.copied().collect();
+            in_line.sort_by_key(|place| place.stands != Stands::InLine);
+            in_line.truncate(TOLD_AT_ONCE);
+            next.queued &= in_line.len() == TOLD_AT_ONCE;
+            let only_in_line = !in_line.is_empty();
+            next.line
+                .retain(|place| only_in_line && !in_line.contains(place));
             for place in self.line.iter().filter(|place| !next.line.contains(place)) {
                 next.told.insert(place.id, (Answer::Closed, place.n));
             }
-            next.queued = false;
             return (next != *self).then_some(next);
         }
         let Some(at) = self.front() else {

@@ -179,6 +179,32 @@ mod tests {
         ]));
     }
 
+    /// A closer lets go of the lock when it has told eight. Nobody passes the others by the
+    /// word before they are told, too.
+    #[test]
+    fn a_closer_tells_eight_at_once() {
+        use Answer::{Closed, Granted, No};
+        let closing = |waiting: usize, between: Call| {
+            let mut records = vec![(0, 1, poll(0, Granted))];
+            records.extend((1..=waiting).map(|id| (2 * id, 2 * id + 1, poll(id, No))));
+            let grown = Call::AddPermits { n: 1 };
+            records.extend([
+                (30, 39, Call::Close),
+                (31, 32, poll(1, Closed)),
+                (33, 34, grown),
+                (35, 36, between),
+                (40, 41, forget_permits(1)),
+            ]);
+            let record = |(begun, ended, call)| Record { call, begun, ended };
+            let records: Vec<_> = records.into_iter().map(record).collect();
+            explains(Kind::Fifo, &records, Model::new(Kind::Fifo, 1))
+        };
+        assert!(closing(9, forget_permits(0)));
+        assert!(closing(9, poll(9, No)));
+        assert!(!closing(9, poll(8, No)));
+        assert!(!closing(7, forget_permits(0)));
+    }
+
     /// Found on real threads: the release's grant uses up the last permit, and does not look
     /// at who is behind, though that one needs more than max. So the line still stands when
     /// the granted one gives up and `forget_permits` comes in the midst of that.
