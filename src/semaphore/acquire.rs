@@ -323,10 +323,16 @@ impl Semaphore {
     /// Takes `n` permits for somebody whose refusal the statistics need not know.
     #[inline(always)]
     pub(super) fn take_quietly(&self, n: u32) -> Result<Packed, Take> {
-        match self.take(n) {
-            Take::Acquired => Ok(self.hand_out(Held::taken(n), true)),
-            found => Err(found),
+        // Looked at before the word is written: a later look would wait for that.
+        let (found, packed) = if self.optional.options.generations {
+            self.take_with_token(n)
+        } else {
+            (self.take(n), Packed::plain(Held::taken(n)))
+        };
+        if found != Take::Acquired {
+            return Err(found);
         }
+        Ok(self.hand_out_at_once(packed))
     }
 
     #[inline(never)]

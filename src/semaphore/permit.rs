@@ -12,27 +12,54 @@ use crate::{foreign::Deferred, sync::Arc};
 
 /// What a permit consists of, taken and given back.
 impl Semaphore {
-    /// What a permit of the caller consists of. Its request is counted here if it was granted
-    /// `at_once`.
+    /// What a permit of the caller consists of. Its request has been counted.
     #[inline(always)]
-    pub(super) fn hand_out(&self, held: Held, at_once: bool) -> Packed {
+    pub(super) fn hand_out(&self, held: Held) -> Packed {
         if self.optional.options.generations {
-            self.hand_out_with_token(held, at_once)
+            self.hand_out_with_token(held)
         } else if self.optional.options.stats {
-            self.hand_out_timed(held, at_once)
+            self.hand_out_timed(held, false)
         } else {
             Packed::plain(held)
         }
     }
 
+    /// Takes `n` permits, with a token. What is packed means nothing without them.
+    #[inline(never)]
+    pub(super) fn take_with_token(&self, n: u32) -> (Take, Packed) {
+        let (found, held) = (self.take(n), Held::taken(n));
+        let packed = match found {
+            Take::Acquired => self.with_token(held),
+            _ => Packed::plain(held),
+        };
+        (found, packed)
+    }
+
+    /// What a permit that was had at once consists of: `packed` has its token. Its request is
+    /// counted here.
+    #[inline(always)]
+    pub(super) fn hand_out_at_once(&self, packed: Packed) -> Packed {
+        if self.optional.options.stats {
+            self.hand_out_counted(packed)
+        } else {
+            packed
+        }
+    }
+
+    #[inline(never)]
+    fn hand_out_counted(&self, packed: Packed) -> Packed {
+        if self.optional.options.generations {
+            self.record(Outcome::Acquired, Since::NEVER);
+            packed
+        } else {
+            self.hand_out_timed(packed.held_untimed(), true)
+        }
+    }
+
     // Everything rare is out of line, and what it is given fits into registers.
     #[inline(never)]
-    fn hand_out_with_token(&self, held: Held, at_once: bool) -> Packed {
-        let packed = self.with_token(held);
-        if at_once {
-            self.record(Outcome::Acquired, Since::NEVER);
-        }
-        packed
+    fn hand_out_with_token(&self, held: Held) -> Packed {
+        self.with_token(held)
     }
 
     #[inline(never)]
@@ -219,7 +246,7 @@ macro_rules! permit {
         impl $(<$lifetime>)? $name $(<$lifetime>)? {
             #[inline]
             pub(super) fn new((semaphore, held): ($handle, Held)) -> Self {
-                let packed = semaphore.hand_out(held, false);
+                let packed = semaphore.hand_out(held);
                 Self::from_packed(semaphore, packed)
             }
 
