@@ -227,18 +227,17 @@ impl<K> Shared<K> {
     where
         K: Eq,
     {
-        // In vain if the key is known.
-        let new = Arc::new(Entry::new(key, hash));
         let mut seen = 0;
         loop {
             let table = self.lock();
             let candidates = table.index.newer(hash, &mut seen);
             if candidates.is_empty() {
                 // Compared with all that are there.
+                let new = Arc::new(Entry::new(key, hash));
                 return self.retarget(table, &new, target);
             }
             drop(table);
-            if let Some(known) = candidates.into_iter().find(|entry| entry.key == new.key) {
+            if let Some(known) = candidates.into_iter().find(|entry| entry.key == key) {
                 let table = self.lock();
                 // Or it is not known any more.
                 if !known.counts().is_nothing() {
