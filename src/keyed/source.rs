@@ -16,7 +16,6 @@ use std::{
 
 use super::{
     acquire::{KeyedAcquire, KeyedAcquireOwned, try_take},
-    entry::Entry,
     key::ToKey,
     permit::{KeyedPermit, OwnedKeyedPermit, Permits, Reach},
     semaphore::KeyedSemaphore,
@@ -24,7 +23,7 @@ use super::{
 use crate::{
     Fairness, Semaphore, Snapshot,
     error::{KeyedAcquireError, KeyedTryAcquireError},
-    rayon::source::{Handle, Id, Permit, Sealed, Source, permit},
+    rayon::source::{Id, Permit, Sealed, Source, permit},
     semaphore::checked,
 };
 
@@ -229,30 +228,6 @@ impl<K, S: BuildHasher> KeyedSemaphore<K, S> {
     }
 }
 
-/// What a place in a key's line keeps alive. The entry itself stays in use as long as the
-/// place is counted, so that its number is enough to find it again. The key is not: it need
-/// not be equal to itself.
-pub struct KeyHandle<K, S> {
-    keyed: Arc<KeyedSemaphore<K, S>>,
-    entry: triomphe::Arc<Entry<K>>,
-}
-
-impl<K: Send + Sync, S: Send + Sync> Handle for KeyHandle<K, S> {
-    /// The hash and the number of the entry.
-    type Weak = (Weak<KeyedSemaphore<K, S>>, u64, u64);
-
-    fn downgrade(&self) -> Self::Weak {
-        let keyed = Arc::downgrade(&self.keyed);
-        (keyed, self.entry.hash, self.entry.number())
-    }
-
-    fn upgrade((keyed, hash, number): &Self::Weak) -> Option<Self> {
-        let keyed = keyed.upgrade()?;
-        let entry = keyed.shards.find_number(*hash, *number)?;
-        Some(Self { keyed, entry })
-    }
-}
-
 /// All of [`Source`] that does not depend on how the key is held.
 macro_rules! of_key {
     () => {
@@ -309,7 +284,8 @@ where
     Q: ToKey<K> + Sync + ?Sized,
 {
     type Permit = KeyedPermit<'a, K, S>;
-    type Handle = KeyHandle<K, S>;
+    type Handle = ();
+    type Weak = ();
     type Ask = KeyedAcquire<'a, 'a, K, Q, S>;
 
     of_key!();
@@ -323,18 +299,27 @@ where
     S: BuildHasher + Send + Sync,
 {
     type Permit = OwnedKeyedPermit<K, S>;
-    type Handle = KeyHandle<K, S>;
+    type Handle = Arc<KeyedSemaphore<K, S>>;
+    /// The hash and the number of the entry, which stays in use as long as the place is
+    /// counted. The key would not do: it need not be equal to itself.
+    type Weak = (Weak<KeyedSemaphore<K, S>>, u64, u64);
     type Ask = KeyedAcquireOwned<K, Arc<K>, S>;
 
     of_key!();
 
-    fn lets_go(ask: Pin<&mut Self::Ask>) -> Option<Self::Handle> {
+    fn lets_go(ask: Pin<&mut Self::Ask>) -> Option<(Self::Handle, Self::Weak)> {
         let (keyed, entry) = ask.project().request.lets_go()?;
-        Some(KeyHandle { keyed, entry })
+        let weak = (Arc::downgrade(&keyed), entry.hash, entry.number());
+        Some((keyed, weak))
     }
 
-    fn holds(ask: Pin<&mut Self::Ask>, KeyHandle { keyed, entry }: Self::Handle) {
-        ask.project().request.holds(keyed, entry);
+    fn holds(ask: Pin<&mut Self::Ask>, (keyed, hash, number): &Self::Weak) -> bool {
+        let find = |keyed: Arc<KeyedSemaphore<K, S>>| {
+            let entry = keyed.shards.find_number(*hash, *number)?;
+            ask.project().request.holds(keyed, entry);
+            Some(())
+        };
+        keyed.upgrade().and_then(find).is_some()
     }
 }
 

@@ -156,6 +156,17 @@ pub(super) struct Duty {
     coming: usize,
     /// Who waits on behalf of the call.
     keeper: Option<Arc<Parker>>,
+    /// Leaves that are at a source which they have in common.
+    pub(super) readers: usize,
+}
+
+/// A leaf that is at a source which it has in common with others.
+pub(super) struct Reads<'a>(&'a Mutex<Duty>);
+
+impl Drop for Reads<'_> {
+    fn drop(&mut self) {
+        locked(self.0).readers -= 1;
+    }
 }
 
 /// The right to run items on this thread until it is dropped.
@@ -310,13 +321,23 @@ impl<S: Source, J: Job> Call<S, J> {
 
     /// Is anything set aside, or with a helper?
     pub(super) fn is_pending(&self) -> bool {
-        let duty = self.duty();
-        duty.helpers > 0 || self.queue.len() > 0
+        self.duty().helpers > 0 || self.queue.len() > 0
     }
 
-    /// Is there anything to wait for, and nobody who does?
-    pub(super) fn needs_keeper(&self) -> bool {
-        self.is_pending() && self.duty().keeper.is_none()
+    /// A leaf goes to a source that it has in common with others, unless it `may_stay` out to
+    /// see to what is set aside, nobody else does, and another one is there.
+    ///
+    /// Whoever has set something aside comes here later. So of two that come the second sees
+    /// what the first has set aside, and that it is there.
+    pub(super) fn begin_to_read(&self, may_stay: bool) -> Option<Reads<'_>> {
+        let mut duty = self.duty();
+        let is_pending = duty.helpers > 0 || self.queue.len() > 0;
+        if may_stay && is_pending && duty.readers > 0 && duty.keeper.is_none() {
+            return None;
+        }
+        duty.readers += 1;
+        drop(duty);
+        Some(Reads(&self.duty))
     }
 
     pub(super) fn duty(&self) -> MutexGuard<'_, Duty> {
@@ -333,7 +354,8 @@ pub(super) struct Scoped<'a, 's, S: Source, J> {
 impl<'s, S: Source + 's, J: Work<'s, S>> Scoped<'_, 's, S, J> {
     /// Has helpers come for what is set aside: one for each that finds its permits, and one
     /// that waits, if the call does not do so itself. Called after every addition, and by
-    /// everybody who stops running jobs.
+    /// everybody who stops running jobs: by a `Defer` that is declared before all that holds
+    /// permits.
     pub(super) fn tend(&self) {
         let call = self.call;
         // ORDERING: pairs with itself: of one who has added jobs and finds no permits, and
@@ -368,8 +390,14 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Scoped<'_, 's, S, J> {
         self.scope.spawn(move |scope| {
             let call = &call;
             let scoped = Scoped { call, scope };
-            let _tend = Tend(&scoped);
-            let _shift = Shift(call);
+            let _tend = Defer(|| scoped.tend());
+            let _ended = Defer(|| {
+                let mut duty = call.duty();
+                duty.helpers -= 1;
+                if let Some(keeper) = &duty.keeper {
+                    keeper.unpark();
+                }
+            });
             call.duty().coming -= 1;
             scoped.help(permit.map(Grant::new));
         });
@@ -438,26 +466,12 @@ impl<'s, S: Source + 's, J: Work<'s, S>> Scoped<'_, 's, S, J> {
     }
 }
 
-/// Has helpers come when it is dropped: who stops running jobs has one, declared before all
-/// that holds permits, so that a panic is no exception.
-pub(super) struct Tend<'a, 's, S: Source + 's, J: Work<'s, S>>(pub(super) &'a Scoped<'a, 's, S, J>);
+/// What is done at the end of a block, also by a panic.
+pub(super) struct Defer<F: FnMut()>(pub(super) F);
 
-impl<'s, S: Source + 's, J: Work<'s, S>> Drop for Tend<'_, 's, S, J> {
+impl<F: FnMut()> Drop for Defer<F> {
     fn drop(&mut self) {
-        self.0.tend();
-    }
-}
-
-/// The time from a helper's beginning to its end.
-struct Shift<'a, S: Source, J: Job>(&'a Call<S, J>);
-
-impl<S: Source, J: Job> Drop for Shift<'_, S, J> {
-    fn drop(&mut self) {
-        let mut duty = self.0.duty();
-        duty.helpers -= 1;
-        if let Some(keeper) = &duty.keeper {
-            keeper.unpark();
-        }
+        (self.0)();
     }
 }
 

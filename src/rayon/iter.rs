@@ -16,7 +16,7 @@ use super::{
     source::Source,
     wait::Wait,
 };
-use crate::{AcquireError, Semaphore, sync::AtomicUsize};
+use crate::{AcquireError, Semaphore};
 
 /// What a parallel iterator's closure may do at once, limited by a semaphore.
 ///
@@ -454,7 +454,6 @@ impl<I: ParallelIterator, S: Source> ParallelIterator for Driven<'_, I, S> {
     fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
         let first = consumer.split_off_left();
         let reducer = || consumer.to_reducer();
-        let at_the_source = AtomicUsize::new(0);
         let call = Arc::new(Call::new(self.source, true));
         let results = consumer.split_off_left();
         let (items, weigh) = (self.items, self.weigh);
@@ -467,7 +466,6 @@ impl<I: ParallelIterator, S: Source> ParallelIterator for Driven<'_, I, S> {
                     scoped: &scoped,
                     weigh,
                     results,
-                    at_the_source: &at_the_source,
                     is_indexed: false,
                 })
             }));

@@ -11,7 +11,7 @@ use std::{
 use rayon::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 
 use super::{
-    call::{Call, Grant, Job, Scoped, Tend, Work},
+    call::{Call, Defer, Grant, Job, Reads, Scoped, Work},
     frames,
     parker::locked,
     source::Source,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     AcquireError, Semaphore,
-    sync::{AtomicUsize, Instant, Mutex, Relaxed, SeqCst, fence},
+    sync::{Instant, Mutex},
 };
 
 /// So many pieces of one leaf are no burden.
@@ -85,8 +85,6 @@ pub(super) struct Leaves<'a, 's, S: Source, T, C: Consumer<T>> {
     pub(super) weigh: Option<Weigh<'a, T>>,
     /// Runs the items, and takes the results.
     pub(super) results: C,
-    /// How many leaves are at a source that they have in common.
-    pub(super) at_the_source: &'a AtomicUsize,
     /// Each leaf has items of its own.
     pub(super) is_indexed: bool,
 }
@@ -158,15 +156,6 @@ impl<R> Reducer<Vec<Piece<R>>> for Join {
     }
 }
 
-/// A leaf that is at its source.
-struct AtTheSource<'a>(&'a AtomicUsize);
-
-impl Drop for AtTheSource<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
-}
-
 /// Takes in items one after another, and runs them or sets them aside.
 pub(super) struct Leaf<'a, 's, S: Source, T, C: Consumer<T>> {
     leaves: Leaves<'a, 's, S, T, C>,
@@ -176,8 +165,7 @@ pub(super) struct Leaf<'a, 's, S: Source, T, C: Consumer<T>> {
     /// When there are so many, those that are done are put together: a stream may not end.
     many: usize,
     pace: Pace,
-    /// It is at a source that it has in common with others.
-    reads: Option<AtTheSource<'a>>,
+    reads: Option<Reads<'a>>,
     /// If not, no item is run here: this thread would block in what the item waits for, and
     /// could not lend its permits.
     is_worker: bool,
@@ -193,27 +181,16 @@ where
     /// all leaves were, nobody would be left for what was set aside, whoever gives permits
     /// back: so one of them stays out meanwhile, and sees to that, looking for other jobs
     /// so often. If nobody is at the source any more, it goes there all the same.
-    ///
-    /// A leaf counts itself in, then looks whether anything is set aside. Whoever sets
-    /// aside counts itself in later. So of two that go to the source one sees both.
     fn read_on(&mut self, looks_every: Option<Duration>) {
-        let Leaves {
-            scoped,
-            at_the_source,
-            ..
-        } = self.leaves;
+        let scoped = self.leaves.scoped;
         let call = scoped.call;
         while !self.leaves.is_indexed && !self.full() {
-            let others = at_the_source.fetch_add(1, Relaxed);
-            self.reads = Some(AtTheSource(at_the_source));
-            // ORDERING: pairs with itself, and with the one in `tend`: see above.
-            fence(SeqCst);
-            if others == 0 || !call.needs_keeper() || !frames::are_older_than(call.number) {
+            self.reads = call.begin_to_read(frames::are_older_than(call.number));
+            if self.reads.is_some() {
                 return;
             }
-            self.reads = None;
             let wait = Wait::looking_every(looks_every);
-            scoped.attend(wait, call.number, || at_the_source.load(Relaxed) == 0);
+            scoped.attend(wait, call.number, || call.duty().readers == 0);
         }
     }
 
@@ -233,7 +210,7 @@ where
             return;
         }
         let len = taken.len();
-        let _tend = Tend(scoped);
+        let _tend = Defer(|| scoped.tend());
         let admit = || call.admit(weight, call.number);
         let left = match self.is_worker.then(admit).flatten() {
             Some(grant) => {

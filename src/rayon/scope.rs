@@ -221,7 +221,13 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
             n as usize <= Semaphore::MAX_PERMITS,
             "a job may not need more than MAX_PERMITS permits (2147483647)"
         );
-        if let Some(error) = self.would_refuse(n) {
+        let source = &self.call.source;
+        let refusal = match self.call.is_pending() {
+            // Others have permits or a place in line, and it has a part in that.
+            true => source.now().closed.then(|| AcquireError::Closed.into()),
+            false => source.would_refuse(n),
+        };
+        if let Some(error) = refusal {
             return Err(error);
         }
         let number = frames::number_call();
@@ -229,18 +235,6 @@ impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
         let call = &self.call;
         Scoped { call, scope }.tend();
         Ok(())
-    }
-}
-
-impl<'scope, S: Source + 'scope> ScopeThrottle<'scope, S> {
-    /// Why a new job that needs `n` permits would be turned away now.
-    fn would_refuse(&self, n: u32) -> Option<S::Error> {
-        if !self.call.is_pending() {
-            return self.call.source.would_refuse(n);
-        }
-        // Others have permits or a place in line, and it has a part in that.
-        let is_closed = self.call.source.now().closed;
-        is_closed.then(|| AcquireError::Closed.into())
     }
 }
 

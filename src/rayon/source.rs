@@ -51,7 +51,10 @@ pub trait Source: Sealed + Clone + Send + Sync + fmt::Debug {
     type Ask: Future<Output = Result<Self::Permit, Self::Error>> + Send;
     /// What a place in line keeps alive, if it does.
     #[doc(hidden)]
-    type Handle: Handle;
+    type Handle;
+    /// What is enough to find that again, while somebody else keeps it alive.
+    #[doc(hidden)]
+    type Weak: Send;
 
     /// Whose permits they are: [`Permit::id`] of those that are out.
     #[doc(hidden)]
@@ -76,16 +79,18 @@ pub trait Source: Sealed + Clone + Send + Sync + fmt::Debug {
     #[doc(hidden)]
     fn withdraw(_: Pin<&mut Self::Ask>) {}
 
-    /// Has a place in line not keep alive what it is a place in, and returns that; `None`
-    /// where it does not anyway.
+    /// Has a place in line not keep alive what it is a place in, and returns that, for the
+    /// caller to drop; `None` where it does not anyway.
     #[doc(hidden)]
-    fn lets_go(_: Pin<&mut Self::Ask>) -> Option<Self::Handle> {
+    fn lets_go(_: Pin<&mut Self::Ask>) -> Option<(Self::Handle, Self::Weak)> {
         None
     }
 
-    /// The opposite.
+    /// The opposite. False if it is gone.
     #[doc(hidden)]
-    fn holds(_: Pin<&mut Self::Ask>, _: Self::Handle) {}
+    fn holds(_: Pin<&mut Self::Ask>, _: &Self::Weak) -> bool {
+        true
+    }
 
     /// Why somebody who asked for `n` permits would be turned away now.
     #[doc(hidden)]
@@ -110,27 +115,6 @@ pub trait Permit: Send + Sized {
     fn permits(&self) -> u32;
     /// The one that counts it.
     fn semaphore(&self) -> &Semaphore;
-}
-
-/// A handle on whatever hands out permits.
-#[doc(hidden)]
-pub trait Handle: Sized {
-    type Weak: Send;
-
-    fn downgrade(&self) -> Self::Weak;
-    fn upgrade(weak: &Self::Weak) -> Option<Self>;
-}
-
-impl Handle for Arc<Semaphore> {
-    type Weak = Weak<Semaphore>;
-
-    fn downgrade(&self) -> Self::Weak {
-        Self::downgrade(self)
-    }
-
-    fn upgrade(weak: &Self::Weak) -> Option<Self> {
-        weak.upgrade()
-    }
 }
 
 /// Tells those apart that hand out permits, as long as they have permits out:
@@ -197,6 +181,7 @@ macro_rules! plain {
     () => {
         type Error = AcquireError;
         type Handle = Arc<Semaphore>;
+        type Weak = Weak<Semaphore>;
 
         #[inline]
         fn id(&self) -> Id {
@@ -254,12 +239,17 @@ impl Source for Arc<Semaphore> {
         Arc::clone(self).acquire_many_owned(n)
     }
 
-    fn lets_go(ask: Pin<&mut Self::Ask>) -> Option<Arc<Semaphore>> {
-        ask.project().attempt.lets_go()
+    fn lets_go(ask: Pin<&mut Self::Ask>) -> Option<(Self::Handle, Self::Weak)> {
+        let semaphore = ask.project().attempt.lets_go()?;
+        let weak = Self::downgrade(&semaphore);
+        Some((semaphore, weak))
     }
 
-    fn holds(ask: Pin<&mut Self::Ask>, semaphore: Arc<Semaphore>) {
-        ask.project().attempt.holds(semaphore);
+    fn holds(ask: Pin<&mut Self::Ask>, weak: &Self::Weak) -> bool {
+        let attempt = ask.project().attempt;
+        weak.upgrade()
+            .map(|semaphore| attempt.holds(semaphore))
+            .is_some()
     }
 }
 

@@ -25,7 +25,7 @@ use rayon::ThreadPool;
 use super::{
     call::Grant,
     parker::locked,
-    source::{Handle, Permit, Source},
+    source::{Permit, Source},
 };
 use crate::{Semaphore, sync::Mutex};
 
@@ -285,13 +285,11 @@ struct Waiting<S: Source, F> {
     cell: Mutex<Parcel<S, F>>,
 }
 
-type WeakOf<S> = <<S as Source>::Handle as Handle>::Weak;
-
 enum Parcel<S: Source, F> {
     /// Out for a poll; `true` if there is news since it began.
     Out(bool),
     /// With what it does not keep alive meanwhile, or nobody could let go of that.
-    Parked(Pin<Box<S::Ask>>, Option<WeakOf<S>>, F),
+    Parked(Pin<Box<S::Ask>>, Option<S::Weak>, F),
 }
 
 impl<S, F> Waiting<S, F>
@@ -314,8 +312,8 @@ where
             let _handle;
             let mut cell = locked(&self.cell);
             if !matches!(*cell, Parcel::Out(true)) {
-                _handle = S::lets_go(ask.as_mut());
-                let weak = _handle.as_ref().map(Handle::downgrade);
+                let weak;
+                (_handle, weak) = S::lets_go(ask.as_mut()).unzip();
                 *cell = Parcel::Parked(ask, weak, job);
                 return Ok(None);
             }
@@ -336,11 +334,8 @@ where
             std::mem::replace(&mut *cell, Parcel::Out(news))
         };
         if let Parcel::Parked(mut ask, weak, job) = parcel {
-            if let Some(weak) = weak {
-                let Some(handle) = Handle::upgrade(&weak) else {
-                    return;
-                };
-                S::holds(ask.as_mut(), handle);
+            if weak.is_some_and(|weak| !S::holds(ask.as_mut(), &weak)) {
+                return;
             }
             let pool = self.pool.clone();
             pool.spawn(move || {
