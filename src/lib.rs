@@ -133,8 +133,6 @@ mod keyed;
 mod park;
 #[cfg(feature = "pool")]
 mod pool;
-#[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-mod rayon;
 mod semaphore;
 mod sync;
 #[cfg(feature = "std")]

@@ -76,6 +76,18 @@
 //! A spawned job that waits is dropped with the last handle on its semaphore, keyed or not:
 //! nobody is left who could let it in.
 
+mod call;
+mod frames;
+mod iter;
+mod leaf;
+mod scope;
+pub(crate) mod source;
+mod spawn;
+mod wait;
+
 #[cfg(feature = "keyed")]
 pub use crate::keyed::{KeyedSource, OwnedKeyedSource};
-pub use crate::rayon::{ScopeThrottle, Source, Throttle, ThrottleExt, ThrottlePermit, Throttled};
+pub use iter::{ThrottleExt, Throttled};
+pub use scope::ScopeThrottle;
+pub use source::Source;
+pub use spawn::{Throttle, ThrottlePermit};

@@ -23,8 +23,8 @@ use super::{
 use crate::{
     Fairness, Semaphore, Snapshot,
     error::{KeyedAcquireError, KeyedTryAcquireError},
-    rayon::source::{Id, Permit, Sealed, Source, permit},
     semaphore::checked,
+    throttle::source::{Id, Permit, Sealed, Source, permit},
 };
 
 /// A key of a [`KeyedSemaphore`], borrowed: a [`Source`] of permits for

@@ -1,5 +1,5 @@
 //! What throttled rayon jobs ask of a semaphore that other callers cannot: permits ahead of
-//! the line, for jobs whose callers have permits already (`rayon/call.rs`), a place in line
+//! the line, for jobs whose callers have permits already (`throttle/call.rs`), a place in line
 //! that is given up unnoticed or keeps nothing alive, and a quick look at whether a holder may
 //! go on.
 

@@ -28,13 +28,12 @@ const LEASE: &str = "src/pool/entry.rs";
 const PARK: &str = "src/park.rs";
 const NUMBERS: &str = "src/thread_number.rs";
 const PACE: &str = "src/semaphore/pace.rs";
-const CALL: &str = "src/rayon/call.rs";
-const LEAF: &str = "src/rayon/leaf.rs";
-const PARKER: &str = "src/rayon/parker.rs";
+const CALL: &str = "src/throttle/call.rs";
+const FRAMES: &str = "src/throttle/frames.rs";
 
-const FILES: [&str; 15] = [
+const FILES: [&str; 14] = [
     TRACKER, STRIPES, PENDING, BARRIER, WORD, QUEUE, EVENT, KEY, LEASE, PARK, NUMBERS, PACE, CALL,
-    LEAF, PARKER,
+    FRAMES,
 ];
 
 type Key = (&'static str, String, usize);
@@ -628,21 +627,10 @@ fn others(s: &Source) -> Vec<Litmus> {
             ],
         ),
         (
-            "of two at the source the later one does not see what the other has set aside",
-            vec![
-                vec![sets_aside(0), tends(), Change(1, Relaxed, 0, 1)],
-                vec![
-                    Change(1, Relaxed, 1, 2),
-                    s.fence(LEAF, "read_on", 1),
-                    sees_aside(0, 0),
-                ],
-            ],
-        ),
-        (
             "who goes on with what was lent does not see what the lender did",
             shows(
-                Store(at, s.at(PARKER, "wake", 0), 1),
-                Load(at, s.at(PARKER, "is_there", 0), 1),
+                Store(at, s.at(FRAMES, "wake", 0), 1),
+                Load(at, s.at(FRAMES, "is_there", 0), 1),
             ),
         ),
     ]

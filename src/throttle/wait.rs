@@ -23,8 +23,7 @@ use std::{cell::Cell, sync::Arc, task::Wake, time::Duration};
 use rayon::Yield;
 
 use super::{
-    frames::{self, Entered},
-    parker::{Awaited, Parker, locked},
+    frames::{self, Awaited, Entered, Parker, locked},
     source::Id,
 };
 use crate::sync::{Instant, Mutex, statics, thread, thread_local};
@@ -263,7 +262,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::{Semaphore, rayon::source::Source};
+    use crate::{Semaphore, throttle::source::Source};
 
     #[test]
     fn a_worker_that_does_not_look_is_asked_less_and_less() {

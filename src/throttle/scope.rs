@@ -8,7 +8,7 @@ use super::{
     call::{self, Call, Grant, Scoped, Work},
     frames,
     source::Source,
-    throttle::{Throttle, ThrottlePermit},
+    spawn::{Throttle, ThrottlePermit},
 };
 use crate::{AcquireError, Semaphore};
 

@@ -3,16 +3,20 @@
 //!
 //! A frame is suspended while something else runs on top of it. Only then does any code
 //! here see it, so what is in the list is free to be used: the thread itself is what keeps
-//! the item beneath from going on.
+//! the item beneath from going on. Where nothing can go on, the thread naps.
 
 use std::{
     cell::{Cell, RefCell},
-    sync::Arc,
+    marker::PhantomData,
+    sync::{Arc, PoisonError},
+    task::Wake,
+    time::Duration,
 };
 
-use crate::{
-    rayon::{parker::Awaited, source::Id},
-    sync::{AtomicU64, Relaxed, statics, thread_local},
+use super::source::Id;
+use crate::sync::{
+    Acquire, AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, Relaxed, Release, statics,
+    thread_local,
 };
 
 statics! {
@@ -22,6 +26,7 @@ statics! {
 thread_local! {
     static STACK: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
     static WAITS: Cell<u32> = const { Cell::new(0) };
+    static PARKER: Arc<Parker> = Arc::default();
 }
 
 /// A place on the stack.
@@ -90,7 +95,7 @@ pub(super) fn are_older_than(call: u64) -> bool {
 /// A frame of this thread, which ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Entered {
-    not_send: std::marker::PhantomData<*const ()>,
+    not_send: PhantomData<*const ()>,
 }
 
 impl Entered {
@@ -128,7 +133,7 @@ impl Entered {
     fn push(frame: Frame) -> Self {
         with_stack(|stack| stack.push(frame));
         Self {
-            not_send: std::marker::PhantomData,
+            not_send: PhantomData,
         }
     }
 }
@@ -186,5 +191,69 @@ impl Drop for Borrowed {
                 stack[index].free += part;
             }
         });
+    }
+}
+
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in this module panics while a mutex of its own is locked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where a thread naps.
+#[derive(Debug, Default)]
+pub(super) struct Parker {
+    woken: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Parker {
+    /// One for all that waits on this thread's stack: what is on top looks after what lies
+    /// beneath, whose permits it may use.
+    pub(super) fn of_this_thread() -> Arc<Self> {
+        // There is none of its own in the destructor of a thread-local value.
+        PARKER.try_with(Arc::clone).unwrap_or_default()
+    }
+
+    pub(super) fn unpark(&self) {
+        *locked(&self.woken) = true;
+        self.changed.notify_one();
+    }
+
+    pub(super) fn park(&self, at_most: Duration) {
+        let woken = locked(&self.woken);
+        let waited = self
+            .changed
+            .wait_timeout_while(woken, at_most, |woken| !*woken);
+        let (mut woken, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *woken = false;
+    }
+}
+
+/// Permits that somebody waits for: in the semaphore's line, or to come back from a loan.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    parker: Arc<Parker>,
+    are_there: AtomicBool,
+}
+
+impl Awaited {
+    pub(super) fn new(parker: &Arc<Parker>) -> Arc<Self> {
+        Arc::new(Self {
+            parker: Arc::clone(parker),
+            are_there: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        // ORDERING: pairs with the Release of the one who gives them.
+        self.are_there.load(Acquire)
+    }
+}
+
+impl Wake for Awaited {
+    fn wake(self: Arc<Self>) {
+        // ORDERING: Release, for `is_there`: a lender goes on with what is suspended.
+        self.are_there.store(true, Release);
+        self.parker.unpark();
     }
 }

@@ -12,8 +12,7 @@ use rayon::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 
 use super::{
     call::{Call, Defer, Grant, Job, Reads, Scoped, Work},
-    frames,
-    parker::locked,
+    frames::{self, locked},
     source::Source,
     wait::{SELDOM, Wait},
 };

@@ -24,7 +24,7 @@ use rayon::ThreadPool;
 
 use super::{
     call::Grant,
-    parker::locked,
+    frames::locked,
     source::{Permit, Source},
 };
 use crate::{Semaphore, sync::Mutex};
