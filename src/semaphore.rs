@@ -34,6 +34,7 @@ mod pace;
 mod packed;
 mod permit;
 mod queue;
+mod request;
 #[cfg(feature = "stats")]
 mod stats;
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
@@ -53,8 +54,9 @@ pub use self::{
     lend::{Borrowed, Lent},
     order::{Fairness, Order},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
+    request::Unclaimed,
     resize::{Idle, Resize, ResizeDrained, Settled},
-    snapshot::{Snapshot, Unclaimed},
+    snapshot::Snapshot,
 };
 #[cfg(feature = "stats")]
 pub use self::{

@@ -23,10 +23,10 @@ use super::line::Ticket;
 use super::{
     core::{Semaphore, checked},
     line::Verdict,
-    optional::{Outcome, Since},
     packed::{Held, Packed},
     permit::{OwnedSemaphorePermit, SemaphorePermit},
     queue::{Arrival, Waiter},
+    request::{Outcome, Since},
     word::Take,
 };
 use crate::{

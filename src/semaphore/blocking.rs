@@ -9,9 +9,9 @@ use std::{
 use super::{
     acquire::{Attempt, assert_some},
     core::{Semaphore, checked},
-    optional::{Outcome, Since},
     packed::Held,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
+    request::{Outcome, Since},
     word::Take,
 };
 use crate::{

@@ -3,10 +3,11 @@
 //! (who waits, and who is next).
 
 use super::{
-    optional::{Optional, Options, Outcome, Since},
+    optional::{Optional, Options},
     order::Policy,
     packed::Held,
     queue::Queue,
+    request::{Outcome, Since},
     word::{MAX_PERMITS, Release, Take, Word},
 };
 use crate::{error::SetMaxError, foreign::Deferred, sync::const_fn};

@@ -1,78 +1,19 @@
 //! What a semaphore does besides counting, where its builder asked for it: permits that
-//! know their generation, and statistics, which are made of how requests end and when they
-//! began to wait.
+//! know their generation, and statistics.
 
 #[cfg(feature = "stats")]
 use super::stats::Counters;
 #[cfg(not(feature = "stats"))]
-use super::{packed::Start, queue::Queue};
+use super::{
+    packed::Start,
+    queue::Queue,
+    request::{Outcome, Since},
+};
 use crate::{
-    error::AcquireError,
     generation::Tracker,
     park::InRuntime,
     sync::{Lazy, const_fn},
 };
-
-/// How a request ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Outcome {
-    Acquired,
-    /// It only tried.
-    Rejected,
-    TimedOut,
-    /// Its future was dropped.
-    Cancelled,
-    Closed,
-    TooManyWaiters,
-    /// It waited for too long.
-    Overdue,
-    /// It would have, for its deadline.
-    #[cfg(feature = "stats")]
-    WouldTimeOut,
-    /// It was the library's own. Nobody is told.
-    #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
-    Withdrawn,
-}
-
-impl Outcome {
-    #[inline(always)]
-    pub(super) fn of(answer: Result<(), AcquireError>) -> Self {
-        match answer {
-            Ok(()) => Self::Acquired,
-            Err(AcquireError::Closed) => Self::Closed,
-            Err(AcquireError::TooManyWaiters) => Self::TooManyWaiters,
-            Err(AcquireError::Overdue) => Self::Overdue,
-            Err(AcquireError::TooManyPermits) => unreachable!("numbers are checked before"),
-        }
-    }
-}
-
-/// When a request began to wait: known only where somebody wants to know.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Since(#[cfg(feature = "stats")] Option<core::num::NonZeroU64>);
-
-impl Since {
-    /// It did not.
-    pub(crate) const NEVER: Self = Self(
-        #[cfg(feature = "stats")]
-        None,
-    );
-}
-
-#[cfg(feature = "stats")]
-impl Since {
-    /// At so many nanoseconds by the clock of the statistics. One is added, so
-    /// that there is no zero.
-    pub(crate) fn at(nanos: u64) -> Self {
-        Self(core::num::NonZeroU64::MIN.checked_add(nanos))
-    }
-
-    /// The same, if it did.
-    #[inline]
-    pub(crate) fn nanos(self) -> Option<u64> {
-        self.0.map(|since| since.get() - 1)
-    }
-}
 
 /// What the builder asked for.
 #[derive(Clone, Copy, Debug)]

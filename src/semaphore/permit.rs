@@ -4,8 +4,8 @@ use core::{fmt, mem, ptr};
 
 use super::{
     core::Semaphore,
-    optional::{Outcome, Since},
     packed::{Held, More, Packed},
+    request::{Outcome, Since},
     word::{Release, Take},
 };
 use crate::{foreign::Deferred, sync::Arc};

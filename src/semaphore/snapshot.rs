@@ -1,10 +1,10 @@
 //! Reading a semaphore. Nothing here blocks; only `unclaimed` takes a lock.
 
-use core::{fmt, time::Duration};
+use core::fmt;
 
 #[cfg(feature = "stats")]
 use super::stats::Stats;
-use super::{core::Semaphore, order::Fairness, queue::Queue};
+use super::{core::Semaphore, order::Fairness, request::Unclaimed};
 
 /// What a semaphore looked like at one moment.
 ///
@@ -64,38 +64,6 @@ impl Snapshot {
     #[must_use]
     pub const fn excess(&self) -> usize {
         self.active.saturating_sub(self.max)
-    }
-}
-
-/// What has been granted to futures that have not been polled or dropped since.
-///
-/// Returned by [`Semaphore::unclaimed`], and told with a wait that is long.
-///
-/// # Examples
-///
-/// ```
-/// use dynaphore::{Semaphore, Unclaimed};
-///
-/// let semaphore = Semaphore::builder(3).grant_to_tasks(true).build();
-/// let Unclaimed { requests, longest, .. } = semaphore.unclaimed().unwrap();
-/// assert_eq!((requests, longest), (0, None));
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
-#[non_exhaustive]
-pub struct Unclaimed {
-    /// How many requests, whatever their number of permits.
-    pub requests: usize,
-    /// How long ago the first of them was granted, in whole microseconds. `None` if there is
-    /// none.
-    pub longest: Option<Duration>,
-}
-
-impl Unclaimed {
-    pub(super) fn of(queue: &Queue) -> Option<Self> {
-        let (requests, micros) = queue.unclaimed()?;
-        let longest = micros.map(Duration::from_micros);
-        Some(Self { requests, longest })
     }
 }
 

@@ -31,11 +31,10 @@ use std::{
 };
 
 use super::{
-    optional::{Outcome, Since},
     pace::{Pace, count_one},
     packed::Start,
     queue::Queue,
-    snapshot::Unclaimed,
+    request::{Outcome, Since, Unclaimed},
     times::{AtomicTimes, Times},
 };
 use crate::{

@@ -8,9 +8,9 @@ use std::{ops::Deref, sync::Arc};
 use super::{
     acquire::Attempt,
     core::{Semaphore, checked},
-    optional::{Outcome, Since},
     packed::Held,
     permit::{OwnedSemaphorePermit, SemaphorePermit},
+    request::{Outcome, Since},
     word::Take,
 };
 use crate::TryAcquireError;
