@@ -1,5 +1,6 @@
 //! Runs the subjects of a workload by turns and compares them.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crate::alloc;
@@ -10,7 +11,16 @@ use crate::table::{
     Value::{Figure, Text},
     figure, name,
 };
-use crate::workload::{Runner, take_beside};
+
+/// Does that many operations (one acquire and release each, shared out among
+/// the threads or tasks) and returns the wall time from when all could start
+/// to when the last was done.
+pub type Runner = Box<dyn FnMut(u64) -> Duration>;
+
+thread_local! {
+    /// How often another thread did its part beside the last run of this one, if one did.
+    pub static BESIDE: Cell<Option<u64>> = const { Cell::new(None) };
+}
 
 /// Sets a workload up for a subject.
 pub type Prepare = Entry<fn() -> Runner>;
@@ -193,11 +203,11 @@ impl Contestant {
         // Bring code and data back into the caches that others have used.
         (self.runner)(self.ops / 16);
         // What is done beside the warm-up, or another workload, is not this turn's.
-        take_beside();
+        BESIDE.take();
         let wall = (self.runner)(self.ops);
         let ops = self.ops as f64;
         self.ns_per_op.push(wall.as_nanos() as f64 / ops);
-        let beside = take_beside().map(|times| times as f64 / ops * 1e3);
+        let beside = BESIDE.take().map(|times| times as f64 / ops * 1e3);
         self.beside_per_1k.extend(beside);
     }
 }

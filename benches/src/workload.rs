@@ -5,8 +5,7 @@
 //! of the runner goes through a pointer, the loop inside it is compiled for
 //! the one subject.
 
-use std::time::Duration;
-
+pub use crate::measure::Runner;
 use crate::measure::{Prepare, entries};
 use crate::subject::{
     ArcSwapLoad, AsyncLock, Asyncband, Bare, CrossbeamEpoch, CrossbeamSharded, DashmapTokio,
@@ -34,15 +33,9 @@ pub use self::keyed::{keyed_1t, keyed_2t, keyed_blocked, keyed_hot_2t, keyed_rot
 pub use self::pool::{pool_1m_1t, pool_1t, pool_churn};
 pub use self::resize::resize_storm_2t;
 pub use self::services::{tower_1t, tower_mt};
-pub use self::threads::take_beside;
 pub use self::tokens::{increment_wait, token_1t, token_2t, token_while_increment_2t};
 pub use self::uncontended::{async_1t, owned_1t, try_1t, try_2t};
 pub use self::waiters::{waiters_1k, waiters_10, waiters_100k};
-
-/// Does that many operations (one acquire and release each, shared out among
-/// the threads or tasks) and returns the wall time from when all could start
-/// to when the last was done.
-pub type Runner = Box<dyn FnMut(u64) -> Duration>;
 
 /// One row of the table.
 pub struct Workload {

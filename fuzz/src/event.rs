@@ -1,6 +1,10 @@
 //! Those who listen, as both models need them.
 
-use crate::model::{Id, WakerId};
+/// Which future.
+pub(crate) type Id = usize;
+
+/// Which waker, counted from 0.
+pub(crate) type WakerId = usize;
 
 struct Listener {
     id: Id,

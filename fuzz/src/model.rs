@@ -12,15 +12,10 @@ use std::{
 
 use dynaphore::{Semaphore, Snapshot, TryAcquireError};
 
+pub(crate) use crate::event::{Id, WakerId};
 use crate::{event::Event, script::Mode};
 
 mod compete;
-
-/// Which future.
-pub(crate) type Id = usize;
-
-/// Which waker, counted from 0.
-pub(crate) type WakerId = usize;
 
 /// What a future waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

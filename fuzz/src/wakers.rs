@@ -8,7 +8,7 @@ use std::{
     task::{Wake, Waker},
 };
 
-use crate::model::WakerId;
+use crate::event::WakerId;
 
 #[derive(Default)]
 struct Counter(AtomicUsize);

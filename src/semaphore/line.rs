@@ -32,6 +32,7 @@ use core::task::Waker;
 
 use self::told::{Claims, Told};
 pub(super) use self::told::{Grant, Task};
+pub(crate) use self::told::{Ticket, Verdict};
 use super::order::Discipline;
 #[cfg(dynaphore_shuttle)]
 use super::trace::Place;
@@ -43,22 +44,6 @@ const SWEEP_FROM: usize = 32;
 
 /// Buffers of at most this length are kept when the line has become empty.
 const KEEP: usize = 1024;
-
-/// What a waiter has been told. (`line/told.rs` knows the order.)
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Waiting,
-    /// It owns what it asked for.
-    Granted,
-    Closed,
-    /// It has waited for too long.
-    Overdue,
-}
-
-/// A place in the order of arrival.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Ticket(pub(super) u64);
 
 /// A waiter; without a waker it is a hole in the ring.
 struct Entry {

@@ -1,6 +1,5 @@
 //! Threads that start together.
 
-use std::cell::Cell;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -9,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::share;
+use crate::measure::BESIDE;
 
 /// Holds threads back until all of them are there.
 pub struct StartLine {
@@ -33,17 +33,8 @@ impl StartLine {
     }
 }
 
-thread_local! {
-    static BESIDE: Cell<Option<u64>> = const { Cell::new(None) };
-}
-
-/// How often the other thread did its part in the last `beside` of this thread, if there
-/// was one since this was asked last.
-pub fn take_beside() -> Option<u64> {
-    BESIDE.take()
-}
-
-/// The time that `body` takes while another thread does `other` again and again.
+/// The time that `body` takes while another thread does `other` again and again, as often
+/// as [`BESIDE`] says then.
 pub fn beside(other: impl Fn() + Sync, body: impl FnOnce()) -> Duration {
     let line = StartLine::new(2);
     let done = AtomicBool::new(false);
@@ -112,8 +103,8 @@ mod tests {
                 thread::yield_now();
             }
         });
-        assert_eq!(take_beside(), Some(done.into_inner()));
-        assert_eq!(take_beside(), None);
+        assert_eq!(BESIDE.take(), Some(done.into_inner()));
+        assert_eq!(BESIDE.take(), None);
     }
 
     #[test]

@@ -4,7 +4,10 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,13 +15,12 @@ use dynaphore::Semaphore;
 use futures_util::StreamExt;
 use tokio::{
     runtime,
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::{self, Interval, MissedTickBehavior},
 };
 
 use crate::{
     error::StoreError,
-    fleet::{Shared, State},
     member::Member,
     message::{FleetSnapshot, Refusal, Report},
     store::{Calls, Store},
@@ -41,6 +43,27 @@ pub(crate) enum Command {
     Snapshot(Answer<FleetSnapshot>),
     Settled(Answer<()>),
     Leave,
+}
+
+/// How a member stands with the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Its lease is good.
+    Live,
+    /// Its lease has run out: the store is lost, or the process has stood still for too
+    /// long. It joins again by itself.
+    Lost,
+    /// It has left, and all its permits are back.
+    Left,
+}
+
+/// What the handle and the member's thread share.
+pub(crate) struct Shared {
+    pub(crate) semaphore: Arc<Semaphore>,
+    pub(crate) fence: AtomicU64,
+    pub(crate) state: watch::Sender<State>,
+    pub(crate) last_error: Mutex<Option<StoreError>>,
 }
 
 pub(crate) struct Driver<S> {

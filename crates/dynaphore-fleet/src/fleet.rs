@@ -15,34 +15,13 @@ use dynaphore::Semaphore;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    driver::{Command, Driver},
+    driver::{Command, Driver, Shared, State},
     error::{FleetError, StoreError},
     member::Member,
     message::FleetSnapshot,
     options::{Options, check_name, permits},
     store::Store,
 };
-
-/// How a member stands with the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum State {
-    /// Its lease is good.
-    Live,
-    /// Its lease has run out: the store is lost, or the process has stood still for too
-    /// long. It joins again by itself.
-    Lost,
-    /// It has left, and all its permits are back.
-    Left,
-}
-
-/// What the handle and the member's thread share.
-pub(crate) struct Shared {
-    pub(crate) semaphore: Arc<Semaphore>,
-    pub(crate) fence: AtomicU64,
-    pub(crate) state: watch::Sender<State>,
-    pub(crate) last_error: Mutex<Option<StoreError>>,
-}
 
 /// One member of a fleet: processes that share one max.
 ///

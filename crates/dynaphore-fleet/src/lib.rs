@@ -121,8 +121,9 @@ mod store;
 #[cfg(feature = "redis")]
 pub use self::redis::Redis;
 pub use self::{
+    driver::State,
     error::{FleetError, StoreError},
-    fleet::{Fleet, State},
+    fleet::Fleet,
     ledger::{Answer, Ledger, MAX_MEMBERS},
     member::{Member, Terms},
     message::{FleetSnapshot, Grant, MemberSnapshot, Refusal, Report},

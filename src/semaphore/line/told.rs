@@ -41,7 +41,21 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::{cmp::Reverse, ptr, task::Waker};
 
-use super::{Ticket, Verdict};
+/// What a waiter has been told.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Waiting,
+    /// It owns what it asked for.
+    Granted,
+    Closed,
+    /// It has waited for too long.
+    Overdue,
+}
+
+/// A place in the order of arrival.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Ticket(pub(in super::super) u64);
 
 /// Tickets in a word.
 const MANY: u64 = 32;
