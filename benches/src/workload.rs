@@ -137,6 +137,8 @@ fn share(ops: u64, workers: usize, index: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
