@@ -100,7 +100,6 @@ use super::{
 use crate::{
     error::{KeyedAcquireError, SetMaxError},
     foreign::Deferred,
-    park::InRuntime,
     semaphore::{Goal, Held, Policy, Rest, Semaphore, Take},
     sync::{AtomicUsize, Mutex, MutexGuard, Relaxed},
 };
@@ -114,7 +113,7 @@ pub(super) struct Settings {
     pub(super) policy: Policy,
     pub(super) max_keys: usize,
     pub(super) max_waiters: u32,
-    pub(super) in_runtime: InRuntime,
+    pub(super) refuse_in_runtime: bool,
 }
 
 /// A request for `n` permits of a key.

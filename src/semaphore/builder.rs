@@ -329,7 +329,7 @@ impl Builder {
     /// ```
     #[cfg(feature = "tokio")]
     pub const fn refuse_blocking_in_runtime(mut self, refuse: bool) -> Self {
-        self.options.in_runtime = crate::park::InRuntime::refuse(refuse);
+        self.options.refuse_in_runtime = refuse;
         self
     }
 

@@ -9,7 +9,6 @@ use super::{packed::Start, queue::Queue};
 use crate::{
     error::AcquireError,
     generation::Tracker,
-    park::InRuntime,
     sync::{Lazy, const_fn},
 };
 
@@ -81,7 +80,7 @@ pub(super) struct Options {
     pub(super) max_waiting: u32,
     pub(super) generations: bool,
     pub(super) stats: bool,
-    pub(super) in_runtime: InRuntime,
+    pub(super) refuse_in_runtime: bool,
 }
 
 impl Options {
@@ -89,7 +88,7 @@ impl Options {
         max_waiting: u32::MAX,
         generations: false,
         stats: false,
-        in_runtime: InRuntime::BLOCK,
+        refuse_in_runtime: false,
     };
 }
 
