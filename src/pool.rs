@@ -737,6 +737,7 @@ impl<K, S> fmt::Debug for LeasePool<K, S> {
 /// stopped.await;
 /// # });
 /// ```
+#[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Stopped<'a>(Watch<&'a Semaphore>);
 
@@ -745,11 +746,5 @@ impl Future for Stopped<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.0.poll(cx.waker())
-    }
-}
-
-impl fmt::Debug for Stopped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stopped").finish_non_exhaustive()
     }
 }

@@ -177,7 +177,7 @@ impl<K, S> KeyedBuilder<K, S> {
     /// assert_eq!(files.fairness(), Fairness::Barging);
     /// ```
     pub fn fairness(mut self, fairness: Fairness) -> Self {
-        self.settings.policy = self.settings.policy.with_fairness(fairness);
+        self.settings.policy.fairness = fairness;
         self
     }
 

@@ -101,7 +101,7 @@ impl Builder {
     /// assert_eq!(semaphore.fairness(), Fairness::Barging);
     /// ```
     pub const fn fairness(mut self, fairness: Fairness) -> Self {
-        self.policy = self.policy.with_fairness(fairness);
+        self.policy.fairness = fairness;
         self
     }
 

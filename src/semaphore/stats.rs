@@ -38,11 +38,7 @@ use super::{
     snapshot::Unclaimed,
     times::{AtomicTimes, Times},
 };
-use crate::{
-    foreign::Deferred,
-    generation::{self, Swap},
-    sync::Clock,
-};
+use crate::{foreign::Deferred, generation::Swap, sync::Clock, thread_number};
 use crossbeam_utils::CachePadded;
 
 const OUTCOMES: usize = Outcome::WouldTimeOut as usize + 1;
@@ -69,16 +65,6 @@ impl Stripe {
     fn count(&self, outcome: Outcome, is_owned: bool) {
         count_one(&self.counts[outcome as usize], is_owned);
     }
-
-    /// A permit is handed out. If it is timed, its start.
-    #[inline]
-    fn hand_out(&self, is_owned: bool, now: impl FnOnce() -> u64) -> Option<Start> {
-        if self.pace.hand_out(is_owned) {
-            self.pace.time(now)
-        } else {
-            None
-        }
-    }
 }
 
 /// Running totals of those that were answered at once.
@@ -93,7 +79,7 @@ struct AtOnce {
 
 impl Default for AtOnce {
     fn default() -> Self {
-        let stripes = || (0..generation::stripes()).map(|_| CachePadded::default());
+        let stripes = || (0..thread_number::stripes()).map(|_| CachePadded::default());
         Self {
             owned: stripes().collect(),
             shared: stripes().collect(),
@@ -106,7 +92,7 @@ impl AtOnce {
     /// The caller's stripe, and whether it is the only one to write to it.
     #[inline]
     fn stripe(&self) -> (&Stripe, bool) {
-        let thread = generation::thread_number();
+        let thread = thread_number::number();
         match self.owned.get(thread) {
             Some(stripe) => (stripe, true),
             None => (&self.shared[thread % self.shared.len()], false),
@@ -187,7 +173,7 @@ impl Counters {
         if at_once {
             stripe.count(Outcome::Acquired, is_owned);
         }
-        stripe.hand_out(is_owned, || self.nanos())
+        stripe.pace.hand_out(is_owned, || self.nanos())
     }
 
     /// A permit goes that was timed from `start` on.
@@ -362,8 +348,7 @@ impl Stats<'_> {
     /// });
     /// ```
     pub fn warn_after(self, after: Duration, tell: impl Fn(LongWait) + Send + Sync + 'static) {
-        let Self { counters, .. } = self;
-        counters.waiting.warn_after(after, Arc::new(tell));
+        self.counters.waiting.warn_after(after, Arc::new(tell));
     }
 }
 
