@@ -391,17 +391,13 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
             Some(semaphore) if self.waiter.is_none() => semaphore.take_quietly(self.need),
             _ => return Err(self),
         };
-        match (taken, self.semaphore.take()) {
-            (Ok(packed), Some(semaphore)) => {
-                // Nothing is left in it. To find that out would make it go through memory.
-                mem::forget(self);
-                Ok((semaphore, packed))
-            }
-            (_, semaphore) => {
-                self.semaphore = semaphore;
-                Err(self)
-            }
-        }
+        let Ok(packed) = taken else {
+            return Err(self);
+        };
+        let semaphore = self.semaphore.take().expect("looked at just now");
+        // Nothing is left in it. To find that out would make it go through memory.
+        mem::forget(self);
+        Ok((semaphore, packed))
     }
 
     /// The first poll, which has `found` no permits.
