@@ -384,20 +384,15 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         }
     }
 
-    /// Takes the permits if they are there, and does nothing if not.
+    /// Takes the permits if they are there, and does nothing if not. If it does, nothing is left
+    /// in it, and the caller forgets it: to find that out would make it go through memory.
     #[inline]
-    fn try_now(mut self) -> Result<(S, Packed), Self> {
-        let taken = match &self.semaphore {
-            Some(semaphore) if self.waiter.is_none() => semaphore.take_quietly(self.need),
-            _ => return Err(self),
-        };
-        let Ok(packed) = taken else {
-            return Err(self);
-        };
-        let semaphore = self.semaphore.take().expect("looked at just now");
-        // Nothing is left in it. To find that out would make it go through memory.
-        mem::forget(self);
-        Ok((semaphore, packed))
+    fn try_now(&mut self) -> Option<(S, Packed)> {
+        if self.waiter.is_some() {
+            return None;
+        }
+        let packed = self.semaphore.as_deref()?.take_quietly(self.need).ok()?;
+        Some((self.semaphore.take()?, packed))
     }
 
     /// The first poll, which has `found` no permits.
@@ -691,13 +686,13 @@ impl<'a> Acquire<'a> {
     /// # }).unwrap();
     /// ```
     #[inline]
-    pub fn try_now(self) -> Result<SemaphorePermit<'a>, Self> {
+    pub fn try_now(mut self) -> Result<SemaphorePermit<'a>, Self> {
         match self.attempt.try_now() {
-            Ok((semaphore, packed)) => Ok(SemaphorePermit::from_packed(semaphore, packed)),
-            Err(attempt) => Err(Self {
-                attempt,
-                pinned: PhantomPinned,
-            }),
+            Some((semaphore, packed)) => {
+                mem::forget(self);
+                Ok(SemaphorePermit::from_packed(semaphore, packed))
+            }
+            None => Err(self),
         }
     }
 }
@@ -764,13 +759,13 @@ impl AcquireOwned {
     /// # drop(permit);
     /// ```
     #[inline]
-    pub fn try_now(self) -> Result<OwnedSemaphorePermit, Self> {
+    pub fn try_now(mut self) -> Result<OwnedSemaphorePermit, Self> {
         match self.attempt.try_now() {
-            Ok((semaphore, packed)) => Ok(OwnedSemaphorePermit::from_packed(semaphore, packed)),
-            Err(attempt) => Err(Self {
-                attempt,
-                pinned: PhantomPinned,
-            }),
+            Some((semaphore, packed)) => {
+                mem::forget(self);
+                Ok(OwnedSemaphorePermit::from_packed(semaphore, packed))
+            }
+            None => Err(self),
         }
     }
 }
