@@ -154,15 +154,13 @@ impl<K> Shared<K> {
         if self.gate.is_closed() {
             return None;
         }
-        let entry = table.ring.front()?;
+        let entry = table.ring.pop_front()?;
         let mut counts = entry.counts();
         counts.active += 1;
         entry.set_counts(counts);
-        let entry = if counts.missing() > 0 {
-            table.ring.rotate()
-        } else {
-            table.ring.remove_front()
-        };
+        if counts.missing() > 0 {
+            table.ring.push(Arc::clone(&entry));
+        }
         let id = table.next_id;
         table.next_id += 1;
         Some((entry, id))
