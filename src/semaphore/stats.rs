@@ -590,52 +590,43 @@ struct Warning {
     tell: Tell,
 }
 
-/// Those who are to be told of, when the lock is free.
-#[must_use]
-#[derive(Default)]
-struct Late(Option<(Tell, Vec<Duration>, usize)>);
+/// Who is told when the lock is free, of what waits, and how many wait.
+type Late = Option<(Tell, Vec<Duration>, usize)>;
 
-impl Late {
-    fn tell(self, queue: &Queue) {
-        let Some((tell, waits, waiting)) = self.0 else {
-            return;
+fn tell_of(late: Late, queue: &Queue) {
+    let Some((tell, waits, waiting)) = late else {
+        return;
+    };
+    let unclaimed = Unclaimed::of(queue);
+    // Somebody is about to get permits, or to give them up: it must go on, whatever panics.
+    let mut panics = Deferred::default();
+    for waited in waits {
+        let wait = LongWait {
+            waited,
+            waiting,
+            unclaimed,
         };
-        let unclaimed = Unclaimed::of(queue);
-        // Somebody is about to get permits, or to give them up: it must go on, whatever panics.
-        let mut panics = Deferred::default();
-        for waited in waits {
-            let wait = LongWait {
-                waited,
-                waiting,
-                unclaimed,
-            };
-            panics.run(|| tell(wait));
-        }
-        // It may be the last.
-        panics.run(|| drop(tell));
+        panics.run(|| tell(wait));
     }
+    // It may be the last.
+    panics.run(|| drop(tell));
 }
 
 impl State {
     fn look(&mut self, now: u64) -> Late {
-        let Some(Warning { after, tell }) = &self.warning else {
-            return Late::default();
-        };
+        let Warning { after, tell } = self.warning.as_ref()?;
         let first = self.told.map_or(0, |told| told + 1);
         // Longer than that.
-        let Some(last) = now.checked_sub(after.saturating_add(1)) else {
-            return Late::default();
-        };
+        let last = now.checked_sub(after.saturating_add(1))?;
         if first > last || self.begun.first().is_none_or(|&begun| begun > last) {
-            return Late::default();
+            return None;
         }
         let late = self.begun.range(first..=last);
         let waits: Vec<_> = late
             .map(|begun| Duration::from_nanos(now - begun))
             .collect();
         self.told = Some(last);
-        let waiting = self.begun.len();
-        Late((!waits.is_empty()).then(|| (Arc::clone(tell), waits, waiting)))
+        (!waits.is_empty()).then(|| (Arc::clone(tell), waits, self.begun.len()))
     }
 }
 
@@ -655,7 +646,7 @@ impl Waiting {
         }
         let late = state.look(now);
         drop(state);
-        late.tell(queue);
+        tell_of(late, queue);
         begun
     }
 
@@ -665,7 +656,7 @@ impl Waiting {
         let late = state.look(now);
         state.begun.remove(&begun);
         drop(state);
-        late.tell(queue);
+        tell_of(late, queue);
     }
 
     /// How many nanoseconds the first has waited.
@@ -674,7 +665,7 @@ impl Waiting {
         let longest = state.begun.first().map(|begun| now.saturating_sub(*begun));
         let late = state.look(now);
         drop(state);
-        late.tell(queue);
+        tell_of(late, queue);
         longest
     }
 
