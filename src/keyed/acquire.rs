@@ -385,10 +385,7 @@ impl<R: Reach, P> Request<R, P> {
         let Self::Waits(attempt) = self else {
             panic!("polled after completion");
         };
-        let answer = match attempt.poll(waker) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(answer) => answer,
-        };
+        let answer = ready!(attempt.poll(waker));
         *self = Self::Done;
         Poll::Ready(Ok(Permits::waited_for(answer?)))
     }

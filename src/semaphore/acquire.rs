@@ -1150,10 +1150,8 @@ fn poll_until<S: Deref<Target = Semaphore>, F: Future>(
         return Poll::Ready(Ok(answer?));
     }
     ready!(until.poll(cx));
-    match attempt.give_up() {
-        None => Poll::Ready(Err(AcquireTimeoutError::Timeout)),
-        Some(answer) => Poll::Ready(Ok(answer?)),
-    }
+    let answer = attempt.give_up().ok_or(AcquireTimeoutError::Timeout)?;
+    Poll::Ready(Ok(answer?))
 }
 
 macro_rules! until {
