@@ -38,14 +38,14 @@ macro_rules! reasons {
 
 /// One error is the other, with the same cases.
 macro_rules! goes_on {
-    ($from:ident => $to:ident: $($case:ident),+) => {
-        impl From<$from> for $to {
+    ($($from:ident => $to:ident: $($case:ident),+;)+) => {
+        $(impl From<$from> for $to {
             fn from(error: $from) -> Self {
                 match error {
                     $($from::$case => Self::$case,)+
                 }
             }
-        }
+        })+
     };
 }
 
@@ -143,7 +143,9 @@ reasons! {
     }
 }
 
-goes_on! { AcquireError => AcquireTimeoutError: Closed, TooManyWaiters, Overdue, TooManyPermits }
+goes_on! {
+    AcquireError => AcquireTimeoutError: Closed, TooManyWaiters, Overdue, TooManyPermits;
+}
 
 reasons! {
     /// Why a max was not changed, or something not made with it.
@@ -280,16 +282,12 @@ reasons! {
 }
 
 #[cfg(feature = "keyed")]
-goes_on! { AcquireError => KeyedAcquireError: Closed, TooManyWaiters, Overdue, TooManyPermits }
-#[cfg(feature = "keyed")]
 goes_on! {
+    AcquireError => KeyedAcquireError: Closed, TooManyWaiters, Overdue, TooManyPermits;
     AcquireTimeoutError => KeyedAcquireTimeoutError:
-    Timeout, Closed, TooManyWaiters, Overdue, WouldTimeOut, TooManyPermits
-}
-#[cfg(feature = "keyed")]
-goes_on! {
+        Timeout, Closed, TooManyWaiters, Overdue, WouldTimeOut, TooManyPermits;
     KeyedAcquireError => KeyedAcquireTimeoutError:
-    Closed, TooManyKeys, TooManyWaiters, Overdue, TooManyPermits
+        Closed, TooManyKeys, TooManyWaiters, Overdue, TooManyPermits;
 }
 
 /// The pool is stopped: there are no leases to be had any more.

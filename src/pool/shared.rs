@@ -86,7 +86,7 @@ use super::{
 use crate::{
     error::SetMaxError,
     foreign::Deferred,
-    semaphore::{Held, Rest, Semaphore},
+    semaphore::{Held, Semaphore},
     sync::{Mutex, MutexGuard},
 };
 
@@ -259,11 +259,7 @@ impl<K> Shared<K> {
         if after.share() > MAX_LEASES - others {
             return Err(SetMaxError::TooManyPermits);
         }
-        let rest = if after.share() == before.share() {
-            Rest::Nothing
-        } else {
-            self.gate.begin_set_max((others + after.share()) as u32).1
-        };
+        let (_, rest) = self.gate.begin_set_max((others + after.share()) as u32);
         table.change(entry, after);
         drop(table);
         self.gate.finish(rest);
