@@ -5,7 +5,6 @@ use std::{
     fmt,
     future::Future,
     hash::{BuildHasher, RandomState},
-    marker::PhantomPinned,
     mem,
     ops::Deref,
     pin::Pin,
@@ -453,11 +452,10 @@ pin_project! {
     /// # }).unwrap();
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
+    // As tokio's: `Unpin` would be a promise about the inside.
+    #[project(!Unpin)]
     pub struct KeyedAcquire<'a, 'k, K, Q: ?Sized, S = RandomState> {
         pub(super) request: Request<&'a KeyedSemaphore<K, S>, &'k Q>,
-        // As tokio's: `Unpin` would be a promise about the inside.
-        #[pin]
-        pinned: PhantomPinned,
     }
 }
 
@@ -466,7 +464,6 @@ impl<'a, 'k, K, Q: ?Sized, S> KeyedAcquire<'a, 'k, K, Q, S> {
     pub(super) fn new(keyed: &'a KeyedSemaphore<K, S>, key: &'k Q, n: u32) -> Self {
         Self {
             request: Request::Asks { keyed, key, n },
-            pinned: PhantomPinned,
         }
     }
 }
@@ -512,10 +509,9 @@ pin_project! {
     /// # }).unwrap();
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
+    #[project(!Unpin)]
     pub struct KeyedAcquireOwned<K, P, S = RandomState> {
         pub(super) request: Request<Arc<KeyedSemaphore<K, S>>, P>,
-        #[pin]
-        pinned: PhantomPinned,
     }
 }
 
@@ -524,7 +520,6 @@ impl<K, P, S> KeyedAcquireOwned<K, P, S> {
     pub(super) fn new(keyed: Arc<KeyedSemaphore<K, S>>, key: P, n: u32) -> Self {
         Self {
             request: Request::Asks { keyed, key, n },
-            pinned: PhantomPinned,
         }
     }
 }

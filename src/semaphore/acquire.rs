@@ -7,7 +7,6 @@
 use core::{
     fmt,
     future::Future,
-    marker::PhantomPinned,
     mem::{self, ManuallyDrop},
     ops::Deref,
     pin::Pin,
@@ -643,11 +642,10 @@ pin_project! {
     /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
+    // As tokio's: `Unpin` would be a promise about the inside.
+    #[project(!Unpin)]
     pub struct Acquire<'a> {
         pub(crate) attempt: Attempt<&'a Semaphore>,
-        // As tokio's: `Unpin` would be a promise about the inside.
-        #[pin]
-        pinned: PhantomPinned,
     }
 }
 
@@ -656,7 +654,6 @@ impl<'a> Acquire<'a> {
     pub(super) fn new(semaphore: &'a Semaphore, need: u32) -> Self {
         Self {
             attempt: Attempt::new(semaphore, need),
-            pinned: PhantomPinned,
         }
     }
 
@@ -727,10 +724,9 @@ pin_project! {
     /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
+    #[project(!Unpin)]
     pub struct AcquireOwned {
         pub(crate) attempt: Attempt<Arc<Semaphore>>,
-        #[pin]
-        pinned: PhantomPinned,
     }
 }
 
@@ -739,7 +735,6 @@ impl AcquireOwned {
     pub(super) fn new(semaphore: Arc<Semaphore>, need: u32) -> Self {
         Self {
             attempt: Attempt::new(semaphore, need),
-            pinned: PhantomPinned,
         }
     }
 
