@@ -331,7 +331,11 @@ impl Semaphore {
         if found != Take::Acquired {
             return Err(found);
         }
-        Ok(self.hand_out_at_once(packed))
+        Ok(if self.optional.options.stats {
+            self.hand_out_counted(packed)
+        } else {
+            packed
+        })
     }
 
     #[inline(never)]
