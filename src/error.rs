@@ -200,10 +200,10 @@ reasons! {
         /// As many wait for permits of this key as
         /// [may](crate::KeyedBuilder::max_waiters_per_key).
         TooManyWaiters => "too many wait for this key",
-        /// What [`AcquireError::Overdue`](crate::AcquireError::Overdue) becomes. Lines of keys have no
-        /// target, so no call returns it.
+        /// What [`AcquireError::Overdue`] becomes. Lines of keys have no target, so no call
+        /// returns it.
         Overdue => "waited too long for permits of a key",
-        /// What [`AcquireError::TooManyPermits`](crate::AcquireError::TooManyPermits) becomes.
+        /// What [`AcquireError::TooManyPermits`] becomes.
         TooManyPermits => TOO_MANY_PERMITS,
     }
 }
@@ -270,13 +270,12 @@ reasons! {
         /// As many wait for permits of this key as
         /// [may](crate::KeyedBuilder::max_waiters_per_key).
         TooManyWaiters => "too many wait for this key",
-        /// What [`AcquireTimeoutError::Overdue`](crate::AcquireTimeoutError::Overdue) becomes. Lines of keys have no
-        /// target, so no call returns it.
+        /// What [`AcquireTimeoutError::Overdue`] becomes. Lines of keys have no target, so no call
+        /// returns it.
         Overdue => "waited too long for permits of a key",
-        /// What [`AcquireTimeoutError::WouldTimeOut`](crate::AcquireTimeoutError::WouldTimeOut)
-        /// becomes. No call returns it.
+        /// What [`AcquireTimeoutError::WouldTimeOut`] becomes. No call returns it.
         WouldTimeOut => "would time out waiting for permits of a key",
-        /// What [`AcquireError::TooManyPermits`](crate::AcquireError::TooManyPermits) becomes.
+        /// What [`AcquireError::TooManyPermits`] becomes.
         TooManyPermits => TOO_MANY_PERMITS,
     }
 }
