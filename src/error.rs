@@ -38,24 +38,18 @@ macro_rules! reasons {
 
 /// One error is the other, with the same cases.
 macro_rules! goes_on {
-    ($from:ident => $to:ident: $($case:ident),+) => {
-        impl From<$from> for $to {
+    ($($from:ident => $to:ident: $($case:ident),+;)+) => {
+        $(impl From<$from> for $to {
             fn from(error: $from) -> Self {
                 match error {
                     $($from::$case => Self::$case,)+
                 }
             }
-        }
+        })+
     };
 }
 
 const TOO_MANY_PERMITS: &str = "more than 2147483647 permits";
-
-#[cfg(feature = "keyed")]
-mod keyed;
-
-#[cfg(feature = "keyed")]
-pub use keyed::{KeyedAcquireError, KeyedAcquireTimeoutError, KeyedTryAcquireError};
 
 reasons! {
     /// Why a call that waits has returned no permit.
@@ -149,7 +143,9 @@ reasons! {
     }
 }
 
-goes_on! { AcquireError => AcquireTimeoutError: Closed, TooManyWaiters, Overdue, TooManyPermits }
+goes_on! {
+    AcquireError => AcquireTimeoutError: Closed, TooManyWaiters, Overdue, TooManyPermits;
+}
 
 reasons! {
     /// Why a max was not changed, or something not made with it.
@@ -174,6 +170,123 @@ reasons! {
         /// The key of a keyed semaphore is not in use, and as many keys are as may be.
         TooManyKeys => "too many keys in use",
     }
+}
+
+#[cfg(feature = "keyed")]
+reasons! {
+    /// Why a call that waits has returned no permit of a key.
+    ///
+    /// Returned by [`KeyedSemaphore::acquire`](crate::KeyedSemaphore::acquire) and
+    /// its kin.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireError};
+    ///
+    /// let hosts = KeyedSemaphore::<String>::new(2);
+    /// hosts.close();
+    /// assert_eq!(
+    ///     hosts.blocking_acquire("a.example").unwrap_err(),
+    ///     KeyedAcquireError::Closed,
+    /// );
+    /// ```
+    pub enum KeyedAcquireError {
+        /// The keyed semaphore is [closed](crate::KeyedSemaphore::close).
+        Closed => "keyed semaphore closed",
+        /// The key is not in use, and as many keys are as
+        /// [may be](crate::KeyedBuilder::max_keys).
+        TooManyKeys => "too many keys in use",
+        /// As many wait for permits of this key as
+        /// [may](crate::KeyedBuilder::max_waiters_per_key).
+        TooManyWaiters => "too many wait for this key",
+        /// What [`AcquireError::Overdue`] becomes. Lines of keys have no target, so no call
+        /// returns it.
+        Overdue => "waited too long for permits of a key",
+        /// What [`AcquireError::TooManyPermits`] becomes.
+        TooManyPermits => TOO_MANY_PERMITS,
+    }
+}
+
+#[cfg(feature = "keyed")]
+reasons! {
+    /// Why a call that does not wait has returned no permit of a key.
+    ///
+    /// Returned by [`KeyedSemaphore::try_acquire`](crate::KeyedSemaphore::try_acquire)
+    /// and its kin.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynaphore::{KeyedSemaphore, error::KeyedTryAcquireError};
+    ///
+    /// let hosts = KeyedSemaphore::<String>::new(1);
+    /// let _held = hosts.try_acquire("a.example").unwrap();
+    /// assert_eq!(
+    ///     hosts.try_acquire("a.example").unwrap_err(),
+    ///     KeyedTryAcquireError::NoPermits,
+    /// );
+    /// ```
+    pub enum KeyedTryAcquireError {
+        /// The keyed semaphore is [closed](crate::KeyedSemaphore::close).
+        Closed => "keyed semaphore closed",
+        /// Too few permits of the key are available now, or others wait for them.
+        NoPermits => "no permits available for this key",
+        /// The key is not in use, and as many keys are as
+        /// [may be](crate::KeyedBuilder::max_keys).
+        TooManyKeys => "too many keys in use",
+    }
+}
+
+#[cfg(feature = "keyed")]
+reasons! {
+    /// Why a blocking call with a time bound has returned no permit of a key.
+    ///
+    /// Returned by
+    /// [`KeyedSemaphore::blocking_acquire_timeout`](crate::KeyedSemaphore::blocking_acquire_timeout)
+    /// and its kin.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynaphore::{KeyedSemaphore, error::KeyedAcquireTimeoutError};
+    ///
+    /// let hosts = KeyedSemaphore::<String>::new(0);
+    /// let patience = Duration::from_millis(1);
+    /// assert_eq!(
+    ///     hosts.blocking_acquire_timeout("a.example", patience).unwrap_err(),
+    ///     KeyedAcquireTimeoutError::Timeout,
+    /// );
+    /// ```
+    pub enum KeyedAcquireTimeoutError {
+        /// The time was over before the permits were there.
+        Timeout => "timed out waiting for permits of a key",
+        /// The keyed semaphore is [closed](crate::KeyedSemaphore::close).
+        Closed => "keyed semaphore closed",
+        /// The key is not in use, and as many keys are as
+        /// [may be](crate::KeyedBuilder::max_keys).
+        TooManyKeys => "too many keys in use",
+        /// As many wait for permits of this key as
+        /// [may](crate::KeyedBuilder::max_waiters_per_key).
+        TooManyWaiters => "too many wait for this key",
+        /// What [`AcquireTimeoutError::Overdue`] becomes. Lines of keys have no target, so no call
+        /// returns it.
+        Overdue => "waited too long for permits of a key",
+        /// What [`AcquireTimeoutError::WouldTimeOut`] becomes. No call returns it.
+        WouldTimeOut => "would time out waiting for permits of a key",
+        /// What [`AcquireError::TooManyPermits`] becomes.
+        TooManyPermits => TOO_MANY_PERMITS,
+    }
+}
+
+#[cfg(feature = "keyed")]
+goes_on! {
+    AcquireError => KeyedAcquireError: Closed, TooManyWaiters, Overdue, TooManyPermits;
+    AcquireTimeoutError => KeyedAcquireTimeoutError:
+        Timeout, Closed, TooManyWaiters, Overdue, WouldTimeOut, TooManyPermits;
+    KeyedAcquireError => KeyedAcquireTimeoutError:
+        Closed, TooManyKeys, TooManyWaiters, Overdue, TooManyPermits;
 }
 
 /// The pool is stopped: there are no leases to be had any more.

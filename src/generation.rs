@@ -39,8 +39,6 @@ mod stripes;
 mod swap;
 mod tracker;
 
-#[cfg(feature = "stats")]
-pub(crate) use crate::thread_number::{number as thread_number, stripes};
 pub use pending::{Drained, Pending};
 pub use swap::{Swap, Take, Write};
 pub(crate) use tracker::ShortToken;

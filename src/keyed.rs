@@ -7,8 +7,6 @@ mod builder;
 
 mod acquire;
 
-mod until;
-
 mod blocking;
 
 mod semaphore;
@@ -23,11 +21,10 @@ mod shards;
 mod source;
 mod table;
 
-pub use acquire::{KeyedAcquire, KeyedAcquireOwned};
+pub use acquire::{KeyedAcquire, KeyedAcquireOwned, KeyedAcquireUntil};
 pub use builder::KeyedBuilder;
 pub use key::ToKey;
 pub use permit::{KeyedPermit, OwnedKeyedPermit};
 pub use semaphore::KeyedSemaphore;
 #[cfg(all(feature = "rayon", not(dynaphore_loom)))]
 pub use source::{KeyedSource, OwnedKeyedSource};
-pub use until::KeyedAcquireUntil;

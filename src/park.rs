@@ -26,27 +26,13 @@ pub(crate) trait Wait {
     }
 }
 
-/// What blocking calls do inside a tokio runtime: they block, unless refusing was asked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct InRuntime {
-    refuse: bool,
-}
-
-impl InRuntime {
-    pub(crate) const BLOCK: Self = Self::refuse(false);
-
-    pub(crate) const fn refuse(refuse: bool) -> Self {
-        Self { refuse }
-    }
-
-    /// Panics inside a runtime, if that was asked for.
-    #[inline]
-    #[track_caller]
-    pub(crate) fn assert_may_block(self) {
-        if self.refuse {
-            #[cfg(feature = "tokio")]
-            assert_outside_runtime();
-        }
+/// Panics inside a tokio runtime, if that was asked for.
+#[inline]
+#[track_caller]
+pub(crate) fn assert_may_block(refuse_in_runtime: bool) {
+    if refuse_in_runtime {
+        #[cfg(feature = "tokio")]
+        assert_outside_runtime();
     }
 }
 

@@ -23,7 +23,7 @@ pub use lease::{AcquireLease, Lease};
 
 use crate::{
     error::{LeaseError, LeaseTimeoutError, SetMaxError, TryLeaseError},
-    park::{InRuntime, Wait, after},
+    park::{Wait, after, assert_may_block},
     semaphore::{Goal, Idle, Semaphore, Watch},
 };
 use lease::block;
@@ -85,7 +85,7 @@ use shared::{MAX_LEASES, Shared};
 pub struct LeasePool<K, S = RandomState> {
     shared: Arc<Shared<K>>,
     hasher: S,
-    in_runtime: InRuntime,
+    refuse_in_runtime: bool,
 }
 
 /// Making one.
@@ -132,7 +132,7 @@ impl<K, S> LeasePool<K, S> {
         Self {
             shared: Arc::new(Shared::new()),
             hasher,
-            in_runtime: InRuntime::BLOCK,
+            refuse_in_runtime: false,
         }
     }
 
@@ -151,7 +151,7 @@ impl<K, S> LeasePool<K, S> {
     #[cfg(feature = "tokio")]
     #[must_use]
     pub fn refuse_blocking_in_runtime(mut self, refuse: bool) -> Self {
-        self.in_runtime = InRuntime::refuse(refuse);
+        self.refuse_in_runtime = refuse;
         self
     }
 }
@@ -275,7 +275,7 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<Lease<K>, LeaseError> {
-        self.in_runtime.assert_may_block();
+        assert_may_block(self.refuse_in_runtime);
         // Without a deadline there is no other error.
         block(&self.shared, None).map_err(|_| LeaseError::STOPPED)
     }
@@ -308,7 +308,7 @@ impl<K, S> LeasePool<K, S> {
         &self,
         timeout: Duration,
     ) -> Result<Lease<K>, LeaseTimeoutError> {
-        self.in_runtime.assert_may_block();
+        assert_may_block(self.refuse_in_runtime);
         block(&self.shared, after(timeout))
     }
 
@@ -338,7 +338,7 @@ impl<K, S> LeasePool<K, S> {
         &self,
         deadline: Instant,
     ) -> Result<Lease<K>, LeaseTimeoutError> {
-        self.in_runtime.assert_may_block();
+        assert_may_block(self.refuse_in_runtime);
         block(&self.shared, Some(deadline))
     }
 
@@ -357,7 +357,7 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_stopped(&self) {
-        self.in_runtime.assert_may_block();
+        assert_may_block(self.refuse_in_runtime);
         self.shared.gate.watch(Goal::Closed, None);
     }
 
@@ -379,7 +379,7 @@ impl<K, S> LeasePool<K, S> {
     #[must_use]
     #[track_caller]
     pub fn blocking_stopped_timeout(&self, timeout: Duration) -> bool {
-        self.in_runtime.assert_may_block();
+        assert_may_block(self.refuse_in_runtime);
         self.shared.gate.watch(Goal::Closed, after(timeout))
     }
 
@@ -400,7 +400,7 @@ impl<K, S> LeasePool<K, S> {
     /// ```
     #[track_caller]
     pub fn blocking_idle(&self) {
-        self.in_runtime.assert_may_block();
+        assert_may_block(self.refuse_in_runtime);
         self.shared.gate.blocking_idle();
     }
 
@@ -424,7 +424,7 @@ impl<K, S> LeasePool<K, S> {
     #[must_use]
     #[track_caller]
     pub fn blocking_idle_timeout(&self, timeout: Duration) -> bool {
-        self.in_runtime.assert_may_block();
+        assert_may_block(self.refuse_in_runtime);
         self.shared.gate.blocking_idle_timeout(timeout)
     }
 }
@@ -695,7 +695,7 @@ impl<K, S: Clone> Clone for LeasePool<K, S> {
         Self {
             shared: Arc::clone(&self.shared),
             hasher: self.hasher.clone(),
-            in_runtime: self.in_runtime,
+            refuse_in_runtime: self.refuse_in_runtime,
         }
     }
 }
@@ -737,6 +737,7 @@ impl<K, S> fmt::Debug for LeasePool<K, S> {
 /// stopped.await;
 /// # });
 /// ```
+#[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Stopped<'a>(Watch<&'a Semaphore>);
 
@@ -745,11 +746,5 @@ impl Future for Stopped<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.0.poll(cx.waker())
-    }
-}
-
-impl fmt::Debug for Stopped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stopped").finish_non_exhaustive()
     }
 }

@@ -65,11 +65,12 @@ pub use self::{
 };
 
 #[cfg(any(feature = "keyed", feature = "pool"))]
-pub(crate) use self::{acquire::Attempt, internal::Rest, packed::Held, word::Take};
+pub(crate) use self::{acquire::Attempt, packed::Held, word::Take};
 #[cfg(feature = "keyed")]
 pub(crate) use self::{
     blocking::block,
     core::{checked, try_checked},
+    internal::Rest,
     order::Policy,
 };
 #[cfg(any(feature = "keyed", feature = "pool"))]

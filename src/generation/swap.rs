@@ -209,8 +209,7 @@ impl<T> Swap<T> {
     /// The old copy has no writers any more.
     fn finish<R>(&self, old: &T, read: impl FnOnce(&T) -> R) -> R {
         let taken = read(old);
-        self.takes
-            .store(self.takes.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.takes.fetch_add(1, Ordering::Relaxed);
         taken
     }
 }

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     Fairness,
     error::SetMaxError,
-    park::InRuntime,
     semaphore::{Policy, checked, try_checked},
 };
 
@@ -91,7 +90,7 @@ impl<K> KeyedSemaphore<K> {
                 policy: Policy::FIFO,
                 max_keys: usize::MAX,
                 max_waiters: u32::MAX,
-                in_runtime: InRuntime::BLOCK,
+                refuse_in_runtime: false,
             },
             hasher: RandomState::new(),
             keys: PhantomData,
@@ -178,7 +177,7 @@ impl<K, S> KeyedBuilder<K, S> {
     /// assert_eq!(files.fairness(), Fairness::Barging);
     /// ```
     pub fn fairness(mut self, fairness: Fairness) -> Self {
-        self.settings.policy = self.settings.policy.with_fairness(fairness);
+        self.settings.policy.fairness = fairness;
         self
     }
 
@@ -254,7 +253,7 @@ impl<K, S> KeyedBuilder<K, S> {
     /// ```
     #[cfg(feature = "tokio")]
     pub fn refuse_blocking_in_runtime(mut self, refuse: bool) -> Self {
-        self.settings.in_runtime = InRuntime::refuse(refuse);
+        self.settings.refuse_in_runtime = refuse;
         self
     }
 

@@ -86,8 +86,7 @@ impl Users {
     /// Panics when there are so many that another one might not be counted,
     /// which takes requests or permits that were leaked on purpose.
     #[inline]
-    #[track_caller]
-    pub(super) fn assert_room(&self) {
+    fn assert_room(&self) {
         let word = self.0.load(Relaxed);
         assert!(
             word & EMPTIES < EMPTIES && word & !OVERRIDE < OVERRIDE - WAITER,
@@ -95,14 +94,16 @@ impl Users {
         );
     }
 
-    /// One more permit that stands for none. There is room for it.
+    /// One more permit that stands for none.
     pub(super) fn join_empty(&self) {
+        self.assert_room();
         self.0.fetch_add(EMPTY, Relaxed);
     }
 
-    /// One more waiter. There is room for it.
+    /// One more waiter.
     #[inline]
     pub(super) fn join_waiting(&self) {
+        self.assert_room();
         self.0.fetch_add(WAITER, Relaxed);
     }
 

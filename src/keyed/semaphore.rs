@@ -13,6 +13,7 @@ use crate::Semaphore;
 use crate::{
     Fairness, Snapshot,
     error::SetMaxError,
+    park::assert_may_block,
     semaphore::{checked, try_checked},
 };
 
@@ -340,7 +341,7 @@ impl<K, S> KeyedSemaphore<K, S> {
     #[inline]
     #[track_caller]
     pub(super) fn assert_may_block(&self) {
-        self.shards.settings.in_runtime.assert_may_block();
+        assert_may_block(self.shards.settings.refuse_in_runtime);
     }
 }
 

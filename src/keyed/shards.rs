@@ -100,7 +100,6 @@ use super::{
 use crate::{
     error::{KeyedAcquireError, SetMaxError},
     foreign::Deferred,
-    park::InRuntime,
     semaphore::{Goal, Held, Policy, Rest, Semaphore, Take},
     sync::{AtomicUsize, Mutex, MutexGuard, Relaxed},
 };
@@ -114,7 +113,7 @@ pub(super) struct Settings {
     pub(super) policy: Policy,
     pub(super) max_keys: usize,
     pub(super) max_waiters: u32,
-    pub(super) in_runtime: InRuntime,
+    pub(super) refuse_in_runtime: bool,
 }
 
 /// A request for `n` permits of a key.
@@ -393,7 +392,6 @@ impl<K> Shards<K> {
     /// A permit splits, with none left in one of the parts.
     pub(super) fn join_empty(&self, entry: &Entry<K>) {
         let _table = lock(self.shard(entry.hash));
-        entry.users.assert_room();
         entry.users.join_empty();
     }
 
@@ -441,7 +439,6 @@ impl<K> Shards<K> {
 
 /// For the lock's holder.
 fn keep<K>(entry: &Arc<Entry<K>>) -> Arc<Entry<K>> {
-    entry.users.assert_room();
     entry.users.join_empty();
     Arc::clone(entry)
 }
@@ -624,7 +621,6 @@ fn enter_without<K>(entry: Arc<Entry<K>>, fits: bool, max_waiters: u32) -> Answe
     if !fits && entry.users.waiters() >= max_waiters {
         return Err(KeyedAcquireError::TooManyWaiters);
     }
-    entry.users.assert_room();
     if fits {
         entry.users.join_empty();
         Ok(Entered::Holds(entry))

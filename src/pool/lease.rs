@@ -7,7 +7,7 @@ use std::{
     ops::Deref,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Instant,
 };
 
@@ -211,10 +211,8 @@ pub(super) fn block<K>(
     shared: &Arc<Shared<K>>,
     deadline: Option<Instant>,
 ) -> Result<Lease<K>, LeaseTimeoutError> {
-    match now(shared) {
-        Ok(lease) => return Ok(lease),
-        Err(TryLeaseError::Stopped) => return Err(LeaseTimeoutError::Stopped),
-        Err(TryLeaseError::NoLease) => {}
+    if let Ok(lease) = now(shared) {
+        return Ok(lease);
     }
     let mut request = AcquireLease::new(shared);
     match wait(&mut request, deadline) {
@@ -262,11 +260,8 @@ impl<K> AcquireLease<K> {
 
     /// Leaves the line, unless the verdict was quicker.
     fn give_up(mut self) -> Result<Lease<K>, LeaseTimeoutError> {
-        let (gate, held) = match self.0.give_up() {
-            None => return Err(LeaseTimeoutError::Timeout),
-            Some(Err(_)) => return Err(LeaseTimeoutError::Stopped),
-            Some(Ok(permit)) => permit,
-        };
+        let answer = self.0.give_up().ok_or(LeaseTimeoutError::Timeout)?;
+        let (gate, held) = answer.map_err(|_| LeaseTimeoutError::Stopped)?;
         Lease::pick(gate, held).map_err(|gate| {
             gate.release(held);
             if gate.is_closed() {
@@ -285,11 +280,8 @@ impl<K> Wait for AcquireLease<K> {
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Answer> {
         loop {
             let ticket = self.0.ticket();
-            let (gate, held) = match self.0.poll(waker) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(LeaseError::STOPPED)),
-                Poll::Ready(Ok(permit)) => permit,
-            };
+            let permit = ready!(self.0.poll(waker));
+            let (gate, held) = permit.map_err(|_| LeaseError::STOPPED)?;
             match Lease::pick(gate, held) {
                 Ok(lease) => return Poll::Ready(Ok(lease)),
                 // Argument 4 says why this does not spin.
@@ -369,9 +361,7 @@ impl<K> Stream for Leases<K> {
         let Some(next) = &mut self.next else {
             return Poll::Ready(None);
         };
-        let Poll::Ready(told) = Wait::poll(next, cx.waker()) else {
-            return Poll::Pending;
-        };
+        let told = ready!(Wait::poll(next, cx.waker()));
         self.next = match told {
             Ok(_) => Some(AcquireLease::new(&self.shared)),
             Err(_) => None,

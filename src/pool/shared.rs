@@ -86,7 +86,7 @@ use super::{
 use crate::{
     error::SetMaxError,
     foreign::Deferred,
-    semaphore::{Held, Rest, Semaphore},
+    semaphore::{Held, Semaphore},
     sync::{Mutex, MutexGuard},
 };
 
@@ -154,15 +154,13 @@ impl<K> Shared<K> {
         if self.gate.is_closed() {
             return None;
         }
-        let entry = table.ring.front()?;
+        let entry = table.ring.pop_front()?;
         let mut counts = entry.counts();
         counts.active += 1;
         entry.set_counts(counts);
-        let entry = if counts.missing() > 0 {
-            table.ring.rotate()
-        } else {
-            table.ring.remove_front()
-        };
+        if counts.missing() > 0 {
+            table.ring.push(Arc::clone(&entry));
+        }
         let id = table.next_id;
         table.next_id += 1;
         Some((entry, id))
@@ -261,11 +259,7 @@ impl<K> Shared<K> {
         if after.share() > MAX_LEASES - others {
             return Err(SetMaxError::TooManyPermits);
         }
-        let rest = if after.share() == before.share() {
-            Rest::Nothing
-        } else {
-            self.gate.begin_set_max((others + after.share()) as u32).1
-        };
+        let (_, rest) = self.gate.begin_set_max((others + after.share()) as u32);
         table.change(entry, after);
         drop(table);
         self.gate.finish(rest);

@@ -7,7 +7,6 @@
 use core::{
     fmt,
     future::Future,
-    marker::PhantomPinned,
     mem::{self, ManuallyDrop},
     ops::Deref,
     pin::Pin,
@@ -332,7 +331,11 @@ impl Semaphore {
         if found != Take::Acquired {
             return Err(found);
         }
-        Ok(self.hand_out_at_once(packed))
+        Ok(if self.optional.options.stats {
+            self.hand_out_counted(packed)
+        } else {
+            packed
+        })
     }
 
     #[inline(never)]
@@ -384,24 +387,15 @@ impl<S: Deref<Target = Semaphore>> Attempt<S> {
         }
     }
 
-    /// Takes the permits if they are there, and does nothing if not.
+    /// Takes the permits if they are there, and does nothing if not. If it does, nothing is left
+    /// in it, and the caller forgets it: to find that out would make it go through memory.
     #[inline]
-    fn try_now(mut self) -> Result<(S, Packed), Self> {
-        let taken = match &self.semaphore {
-            Some(semaphore) if self.waiter.is_none() => semaphore.take_quietly(self.need),
-            _ => return Err(self),
-        };
-        match (taken, self.semaphore.take()) {
-            (Ok(packed), Some(semaphore)) => {
-                // Nothing is left in it. To find that out would make it go through memory.
-                mem::forget(self);
-                Ok((semaphore, packed))
-            }
-            (_, semaphore) => {
-                self.semaphore = semaphore;
-                Err(self)
-            }
+    fn try_now(&mut self) -> Option<(S, Packed)> {
+        if self.waiter.is_some() {
+            return None;
         }
+        let packed = self.semaphore.as_deref()?.take_quietly(self.need).ok()?;
+        Some((self.semaphore.take()?, packed))
     }
 
     /// The first poll, which has `found` no permits.
@@ -652,11 +646,10 @@ pin_project! {
     /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
+    // As tokio's: `Unpin` would be a promise about the inside.
+    #[project(!Unpin)]
     pub struct Acquire<'a> {
         pub(crate) attempt: Attempt<&'a Semaphore>,
-        // As tokio's: `Unpin` would be a promise about the inside.
-        #[pin]
-        pinned: PhantomPinned,
     }
 }
 
@@ -665,7 +658,6 @@ impl<'a> Acquire<'a> {
     pub(super) fn new(semaphore: &'a Semaphore, need: u32) -> Self {
         Self {
             attempt: Attempt::new(semaphore, need),
-            pinned: PhantomPinned,
         }
     }
 
@@ -695,13 +687,13 @@ impl<'a> Acquire<'a> {
     /// # }).unwrap();
     /// ```
     #[inline]
-    pub fn try_now(self) -> Result<SemaphorePermit<'a>, Self> {
+    pub fn try_now(mut self) -> Result<SemaphorePermit<'a>, Self> {
         match self.attempt.try_now() {
-            Ok((semaphore, packed)) => Ok(SemaphorePermit::from_packed(semaphore, packed)),
-            Err(attempt) => Err(Self {
-                attempt,
-                pinned: PhantomPinned,
-            }),
+            Some((semaphore, packed)) => {
+                mem::forget(self);
+                Ok(SemaphorePermit::from_packed(semaphore, packed))
+            }
+            None => Err(self),
         }
     }
 }
@@ -736,10 +728,9 @@ pin_project! {
     /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
+    #[project(!Unpin)]
     pub struct AcquireOwned {
         pub(crate) attempt: Attempt<Arc<Semaphore>>,
-        #[pin]
-        pinned: PhantomPinned,
     }
 }
 
@@ -748,7 +739,6 @@ impl AcquireOwned {
     pub(super) fn new(semaphore: Arc<Semaphore>, need: u32) -> Self {
         Self {
             attempt: Attempt::new(semaphore, need),
-            pinned: PhantomPinned,
         }
     }
 
@@ -768,13 +758,13 @@ impl AcquireOwned {
     /// # drop(permit);
     /// ```
     #[inline]
-    pub fn try_now(self) -> Result<OwnedSemaphorePermit, Self> {
+    pub fn try_now(mut self) -> Result<OwnedSemaphorePermit, Self> {
         match self.attempt.try_now() {
-            Ok((semaphore, packed)) => Ok(OwnedSemaphorePermit::from_packed(semaphore, packed)),
-            Err(attempt) => Err(Self {
-                attempt,
-                pinned: PhantomPinned,
-            }),
+            Some((semaphore, packed)) => {
+                mem::forget(self);
+                Ok(OwnedSemaphorePermit::from_packed(semaphore, packed))
+            }
+            None => Err(self),
         }
     }
 }
@@ -1159,10 +1149,8 @@ fn poll_until<S: Deref<Target = Semaphore>, F: Future>(
         return Poll::Ready(Ok(answer?));
     }
     ready!(until.poll(cx));
-    match attempt.give_up() {
-        None => Poll::Ready(Err(AcquireTimeoutError::Timeout)),
-        Some(answer) => Poll::Ready(Ok(answer?)),
-    }
+    let answer = attempt.give_up().ok_or(AcquireTimeoutError::Timeout)?;
+    Poll::Ready(Ok(answer?))
 }
 
 macro_rules! until {

@@ -101,7 +101,7 @@ impl Builder {
     /// assert_eq!(semaphore.fairness(), Fairness::Barging);
     /// ```
     pub const fn fairness(mut self, fairness: Fairness) -> Self {
-        self.policy = self.policy.with_fairness(fairness);
+        self.policy.fairness = fairness;
         self
     }
 
@@ -329,7 +329,7 @@ impl Builder {
     /// ```
     #[cfg(feature = "tokio")]
     pub const fn refuse_blocking_in_runtime(mut self, refuse: bool) -> Self {
-        self.options.in_runtime = crate::park::InRuntime::refuse(refuse);
+        self.options.refuse_in_runtime = refuse;
         self
     }
 

@@ -10,7 +10,7 @@ use super::{
     request::{Outcome, Since},
     word::{MAX_PERMITS, Release, Take, Word},
 };
-use crate::{error::SetMaxError, foreign::Deferred, sync::const_fn};
+use crate::{error::SetMaxError, foreign::Deferred, park::assert_may_block, sync::const_fn};
 
 /// A counting semaphore whose maximum can be changed at any moment.
 ///
@@ -228,7 +228,7 @@ impl Semaphore {
     #[inline]
     #[track_caller]
     pub(crate) fn assert_may_block(&self) {
-        self.optional.options.in_runtime.assert_may_block();
+        assert_may_block(self.optional.options.refuse_in_runtime);
     }
 
     /// A request has ended that began to wait at `since`.

@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     generation::Tracker,
-    park::InRuntime,
     sync::{Lazy, const_fn},
 };
 
@@ -22,7 +21,7 @@ pub(super) struct Options {
     pub(super) max_waiting: u32,
     pub(super) generations: bool,
     pub(super) stats: bool,
-    pub(super) in_runtime: InRuntime,
+    pub(super) refuse_in_runtime: bool,
 }
 
 impl Options {
@@ -30,7 +29,7 @@ impl Options {
         max_waiting: u32::MAX,
         generations: false,
         stats: false,
-        in_runtime: InRuntime::BLOCK,
+        refuse_in_runtime: false,
     };
 }
 

@@ -171,10 +171,6 @@ impl Policy {
         bound: 500,
     };
 
-    pub(crate) const fn with_fairness(self, fairness: Fairness) -> Self {
-        Self { fairness, ..self }
-    }
-
     /// Whole microseconds, up to 71 minutes.
     pub(crate) const fn with_bound(self, bound: Duration) -> Self {
         let bound = micros(bound);

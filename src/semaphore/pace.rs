@@ -73,15 +73,20 @@ pub(super) fn count_one(count: &AtomicU64, is_owned: bool) -> u64 {
 }
 
 impl Pace {
-    /// A permit is handed out, always by the same thread if that `is_owned`. Is it to be timed?
+    /// A permit is handed out, always by the same thread if that `is_owned`. If it is timed,
+    /// its start.
     #[inline]
-    pub(super) fn hand_out(&self, is_owned: bool) -> bool {
-        count_one(&self.handed_out, is_owned) >= self.next.load(Relaxed)
+    pub(super) fn hand_out(&self, is_owned: bool, now: impl FnOnce() -> u64) -> Option<Start> {
+        if count_one(&self.handed_out, is_owned) >= self.next.load(Relaxed) {
+            self.time(now)
+        } else {
+            None
+        }
     }
 
     /// One that is to be timed is, unless another thread has come first.
     #[cold]
-    pub(super) fn time(&self, now: impl FnOnce() -> u64) -> Option<Start> {
+    fn time(&self, now: impl FnOnce() -> u64) -> Option<Start> {
         let next = self.next.load(Relaxed);
         // ORDERING: Acquire, pairs with the Release below: who times sees what the last one
         // has left.
@@ -131,8 +136,8 @@ mod tests {
         let mut all = 0;
         for _ in 0..count {
             *now += apart;
-            if pace.hand_out(true) {
-                all += 1 << pace.time(|| *now).expect("one thread").stands_for;
+            if let Some(start) = pace.hand_out(true, || *now) {
+                all += 1 << start.stands_for;
             }
         }
         all

@@ -35,19 +35,10 @@ impl Semaphore {
         (found, packed)
     }
 
-    /// What a permit that was had at once consists of: `packed` has its token. Its request is
-    /// counted here.
-    #[inline(always)]
-    pub(super) fn hand_out_at_once(&self, packed: Packed) -> Packed {
-        if self.optional.options.stats {
-            self.hand_out_counted(packed)
-        } else {
-            packed
-        }
-    }
-
+    /// Where there are statistics, what a permit that was had at once consists of: `packed` has
+    /// its token. Its request is counted here.
     #[inline(never)]
-    fn hand_out_counted(&self, packed: Packed) -> Packed {
+    pub(super) fn hand_out_counted(&self, packed: Packed) -> Packed {
         if self.optional.options.generations {
             self.record(Outcome::Acquired, Since::NEVER);
             packed

@@ -655,11 +655,10 @@ impl<S: Deref<Target = Semaphore>> Wait for Watch<S> {
 
     fn poll(&mut self, waker: &Waker) -> Poll<()> {
         let Semaphore { word, queue, .. } = &*self.semaphore;
-        self.done |= self.listener.is_none() && self.goal.is_met(word.load());
         if self.done {
             return Poll::Ready(());
         }
-        if self.listener.is_none() {
+        if self.listener.is_none() && !self.goal.is_met(word.load()) {
             self.listener = queue.watch(word, self.goal, waker);
         }
         self.done = match &mut self.listener {
@@ -668,12 +667,11 @@ impl<S: Deref<Target = Semaphore>> Wait for Watch<S> {
                 .is_ready(),
             None => true,
         };
-        if self.done {
-            self.leave();
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        if !self.done {
+            return Poll::Pending;
         }
+        self.leave();
+        Poll::Ready(())
     }
 
     #[cfg(feature = "std")]

@@ -37,11 +37,7 @@ use super::{
     request::{Outcome, Since, Unclaimed},
     times::{AtomicTimes, Times},
 };
-use crate::{
-    foreign::Deferred,
-    generation::{self, Swap},
-    sync::Clock,
-};
+use crate::{foreign::Deferred, generation::Swap, sync::Clock, thread_number};
 use crossbeam_utils::CachePadded;
 
 const OUTCOMES: usize = Outcome::WouldTimeOut as usize + 1;
@@ -68,16 +64,6 @@ impl Stripe {
     fn count(&self, outcome: Outcome, is_owned: bool) {
         count_one(&self.counts[outcome as usize], is_owned);
     }
-
-    /// A permit is handed out. If it is timed, its start.
-    #[inline]
-    fn hand_out(&self, is_owned: bool, now: impl FnOnce() -> u64) -> Option<Start> {
-        if self.pace.hand_out(is_owned) {
-            self.pace.time(now)
-        } else {
-            None
-        }
-    }
 }
 
 /// Running totals of those that were answered at once.
@@ -92,7 +78,7 @@ struct AtOnce {
 
 impl Default for AtOnce {
     fn default() -> Self {
-        let stripes = || (0..generation::stripes()).map(|_| CachePadded::default());
+        let stripes = || (0..thread_number::stripes()).map(|_| CachePadded::default());
         Self {
             owned: stripes().collect(),
             shared: stripes().collect(),
@@ -105,7 +91,7 @@ impl AtOnce {
     /// The caller's stripe, and whether it is the only one to write to it.
     #[inline]
     fn stripe(&self) -> (&Stripe, bool) {
-        let thread = generation::thread_number();
+        let thread = thread_number::number();
         match self.owned.get(thread) {
             Some(stripe) => (stripe, true),
             None => (&self.shared[thread % self.shared.len()], false),
@@ -186,7 +172,7 @@ impl Counters {
         if at_once {
             stripe.count(Outcome::Acquired, is_owned);
         }
-        stripe.hand_out(is_owned, || self.nanos())
+        stripe.pace.hand_out(is_owned, || self.nanos())
     }
 
     /// A permit goes that was timed from `start` on.
@@ -361,8 +347,7 @@ impl Stats<'_> {
     /// });
     /// ```
     pub fn warn_after(self, after: Duration, tell: impl Fn(LongWait) + Send + Sync + 'static) {
-        let Self { counters, .. } = self;
-        counters.waiting.warn_after(after, Arc::new(tell));
+        self.counters.waiting.warn_after(after, Arc::new(tell));
     }
 }
 
@@ -604,52 +589,43 @@ struct Warning {
     tell: Tell,
 }
 
-/// Those who are to be told of, when the lock is free.
-#[must_use]
-#[derive(Default)]
-struct Late(Option<(Tell, Vec<Duration>, usize)>);
+/// Who is told when the lock is free, of what waits, and how many wait.
+type Late = Option<(Tell, Vec<Duration>, usize)>;
 
-impl Late {
-    fn tell(self, queue: &Queue) {
-        let Some((tell, waits, waiting)) = self.0 else {
-            return;
+fn tell_of(late: Late, queue: &Queue) {
+    let Some((tell, waits, waiting)) = late else {
+        return;
+    };
+    let unclaimed = Unclaimed::of(queue);
+    // Somebody is about to get permits, or to give them up: it must go on, whatever panics.
+    let mut panics = Deferred::default();
+    for waited in waits {
+        let wait = LongWait {
+            waited,
+            waiting,
+            unclaimed,
         };
-        let unclaimed = Unclaimed::of(queue);
-        // Somebody is about to get permits, or to give them up: it must go on, whatever panics.
-        let mut panics = Deferred::default();
-        for waited in waits {
-            let wait = LongWait {
-                waited,
-                waiting,
-                unclaimed,
-            };
-            panics.run(|| tell(wait));
-        }
-        // It may be the last.
-        panics.run(|| drop(tell));
+        panics.run(|| tell(wait));
     }
+    // It may be the last.
+    panics.run(|| drop(tell));
 }
 
 impl State {
     fn look(&mut self, now: u64) -> Late {
-        let Some(Warning { after, tell }) = &self.warning else {
-            return Late::default();
-        };
+        let Warning { after, tell } = self.warning.as_ref()?;
         let first = self.told.map_or(0, |told| told + 1);
         // Longer than that.
-        let Some(last) = now.checked_sub(after.saturating_add(1)) else {
-            return Late::default();
-        };
+        let last = now.checked_sub(after.saturating_add(1))?;
         if first > last || self.begun.first().is_none_or(|&begun| begun > last) {
-            return Late::default();
+            return None;
         }
         let late = self.begun.range(first..=last);
         let waits: Vec<_> = late
             .map(|begun| Duration::from_nanos(now - begun))
             .collect();
         self.told = Some(last);
-        let waiting = self.begun.len();
-        Late((!waits.is_empty()).then(|| (Arc::clone(tell), waits, waiting)))
+        (!waits.is_empty()).then(|| (Arc::clone(tell), waits, self.begun.len()))
     }
 }
 
@@ -669,7 +645,7 @@ impl Waiting {
         }
         let late = state.look(now);
         drop(state);
-        late.tell(queue);
+        tell_of(late, queue);
         begun
     }
 
@@ -679,7 +655,7 @@ impl Waiting {
         let late = state.look(now);
         state.begun.remove(&begun);
         drop(state);
-        late.tell(queue);
+        tell_of(late, queue);
     }
 
     /// How many nanoseconds the first has waited.
@@ -688,7 +664,7 @@ impl Waiting {
         let longest = state.begun.first().map(|begun| now.saturating_sub(*begun));
         let late = state.look(now);
         drop(state);
-        late.tell(queue);
+        tell_of(late, queue);
         longest
     }
 
