@@ -648,9 +648,10 @@ impl Inner {
     }
 
     fn join(&self, class: usize, need: u32, waker: Waker) -> Place {
+        let max = self.max();
         let mut told = self.counted();
         let active = self.active[class].load(Relaxed);
-        let place = told.line.join(class, need, active, waker);
+        let place = told.line.join(class, need, max, active, waker);
         self.waiting.fetch_add(1, Relaxed);
         place
     }
