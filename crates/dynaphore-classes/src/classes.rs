@@ -33,8 +33,8 @@
 //! must not wait behind it here. So if anybody waits who needs less than the *first* request
 //! asks for, there is a *second* behind it, for the least that anybody needs. In line, it is
 //! granted when the first has been or has stepped aside. Then the one that is too heavy steps
-//! aside here as well (`line.rs`), and the first is made anew. A second is never made before
-//! its first.
+//! aside here as well (`line.rs`), and the second takes the place of the first, or, if the
+//! next needs another number, that is made anew. A second is never made before its first.
 //!
 //! If all that wait are aside, the first is for the lightest of them. It is aside too, and the
 //! semaphore lets it back into line when max allows it.
@@ -166,7 +166,7 @@ struct Told {
     told: HashMap<u64, Verdict>,
 }
 
-type Verdict = Result<OwnedSemaphorePermit, AcquireError>;
+type Verdict = Result<ClassPermit, AcquireError>;
 
 /// What stands in the semaphore's line for us.
 #[derive(Default)]
@@ -622,12 +622,12 @@ impl Inner {
         // refused. In the moment in which that is made anew a newcomer may pass. What it uses
         // counts for its class.
         let permits = self.semaphore.clone().try_acquire_many_owned(n)?;
-        self.active[class].fetch_add(n, Relaxed);
         Ok(self.permit(class, permits))
     }
 
-    /// The class has them already.
+    /// From now on the class has them.
     fn permit(self: &Arc<Self>, class: usize, permits: OwnedSemaphorePermit) -> ClassPermit {
+        self.active[class].fetch_add(number(&permits), Relaxed);
         ClassPermit {
             permits: Some(permits),
             class,
@@ -648,15 +648,16 @@ impl Inner {
     }
 
     fn join(&self, class: usize, need: u32, waker: Waker) -> Place {
+        let max = self.max();
         let mut told = self.counted();
         let active = self.active[class].load(Relaxed);
-        let place = told.line.join(class, need, active, waker);
+        let place = told.line.join(class, need, max, active, waker);
         self.waiting.fetch_add(1, Relaxed);
         place
     }
 
     /// One gives up. It may have been told already.
-    fn leave(&self, place: Place) {
+    fn leave(self: &Arc<Self>, place: Place) {
         let mut told = self.counted();
         let waker = told.line.leave(place);
         if waker.is_some() {
@@ -664,10 +665,10 @@ impl Inner {
         }
         let verdict = told.told.remove(&place.ticket);
         drop(told);
+        drop(verdict);
+        self.dispatch();
+        // Foreign code, when the others have been seen to.
         drop(waker);
-        if let Some(Ok(permits)) = verdict {
-            self.give_back(place.class, permits);
-        }
     }
 
     /// What the one at `place` has been told, or `waker` is woken when it is.
@@ -692,7 +693,7 @@ impl Inner {
     }
 
     /// Shares permits out that have come. What is left is given back.
-    fn share_out(&self, mut permits: OwnedSemaphorePermit, passes: bool) {
+    fn share_out(self: &Arc<Self>, mut permits: OwnedSemaphorePermit, passes: bool) {
         loop {
             let left = number(&permits);
             let max = self.max();
@@ -705,7 +706,7 @@ impl Inner {
             let Some((place, waker)) = next else { break };
             let part = permits.split(place.need as usize);
             let part = part.expect("no more than are left");
-            self.active[place.class].fetch_add(place.need, Relaxed);
+            let part = self.permit(place.class, part);
             self.tell(told, place, Ok(part), waker);
         }
     }
@@ -760,8 +761,9 @@ impl Inner {
         let mut asked = std::mem::take(&mut *lock());
         while let Some(Wanted { need, least }) = self.wanted() {
             if asked.first.as_ref().is_none_or(|first| first.need != need) {
-                // A new first is not to stand behind the second.
-                asked.withdraw();
+                // The second keeps its place, if it will do: a new first is not to stand
+                // behind it.
+                asked.first = asked.second.take().filter(|second| second.need == need);
             }
             if let Poll::Ready(verdict) = self.ask(&mut asked.first, need, &waker) {
                 match verdict {
@@ -788,7 +790,12 @@ impl Inner {
     }
 
     /// Polls a request for so many permits: this one, or a new one.
-    fn ask(&self, request: &mut Option<Request>, need: u32, waker: &Waker) -> Poll<Verdict> {
+    fn ask(
+        &self,
+        request: &mut Option<Request>,
+        need: u32,
+        waker: &Waker,
+    ) -> Poll<Result<OwnedSemaphorePermit, AcquireError>> {
         if request.as_ref().is_some_and(|request| request.need != need) {
             *request = None;
         }
@@ -964,7 +971,7 @@ impl Future for AcquireIn {
             return Poll::Pending;
         };
         this.place = None;
-        Poll::Ready(told.map(|permits| this.classes.permit(this.class, permits)))
+        Poll::Ready(told)
     }
 }
 
@@ -972,7 +979,6 @@ impl Drop for AcquireIn {
     fn drop(&mut self) {
         if let Some(place) = self.place.take() {
             self.classes.leave(place);
-            self.classes.dispatch();
         }
     }
 }

@@ -116,11 +116,19 @@ impl Line {
     }
 
     /// One comes, into a class with so many `active` permits.
-    pub(crate) fn join(&mut self, class: usize, need: u32, active: u32, waker: Waker) -> Place {
+    pub(crate) fn join(
+        &mut self,
+        class: usize,
+        need: u32,
+        max: u32,
+        active: u32,
+        waker: Waker,
+    ) -> Place {
         let ticket = self.tickets;
         self.tickets += 1;
         self.classes[class].insert(ticket, Waiter { need, waker });
-        self.shares.arrives(class, active, need);
+        // What it may not have is no claim for those of its class who may.
+        self.shares.arrives(class, active, need.min(max.max(1)));
         Place::new(class, (need, ticket))
     }
 

@@ -23,8 +23,8 @@
 //! w + 1)), and two holds more, in which they are kept together for the one before it and for
 //! itself.
 
-/// Parts of a nanosecond, so that many shares divide it.
-const SCALE: u128 = 1 << 20;
+/// Parts of a nanosecond, so that the largest share divides it.
+const SCALE: u128 = 1 << 32;
 
 /// Ends of holds that the mean remembers.
 const REMEMBERED: u32 = 64;

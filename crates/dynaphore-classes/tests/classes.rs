@@ -1,12 +1,13 @@
 //! Classes and their permits. `src/shares/tests.rs` has the shares, in simulated time.
 
 use std::{
+    future::Future as _,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker},
     thread,
 };
 
@@ -402,6 +403,91 @@ fn a_waker_that_panics_keeps_nobody_else_waiting() {
     assert!(matches!(polled, Poll::Ready(Ok(_))));
     let second = assert_ready_ok!(second.poll());
     drop((polled, second));
+    assert_at_rest(&classes);
+}
+
+/// A waker that panics when it goes.
+struct PanicsOnDrop;
+
+impl Wake for PanicsOnDrop {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        std::panic::resume_unwind(Box::new("a waker that panics when it goes"));
+    }
+}
+
+/// Each clone of it panics when it goes.
+fn clones_panic_on_drop() -> Waker {
+    const fn nothing(_: *const ()) {}
+    const LASTS: RawWakerVTable = RawWakerVTable::new(clone, nothing, nothing, nothing);
+    const GOES: RawWakerVTable = RawWakerVTable::new(clone, nothing, nothing, goes);
+
+    fn clone(data: *const ()) -> RawWaker {
+        RawWaker::new(data, &GOES)
+    }
+
+    fn goes(_: *const ()) {
+        std::panic::resume_unwind(Box::new("a waker that panics when it goes"));
+    }
+
+    // SAFETY: there is no data.
+    unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &LASTS)) }
+}
+
+#[test]
+fn a_waker_that_panics_when_it_goes_leaves_no_permit_to_its_class() {
+    let classes = classes(1);
+    let held = classes.try_acquire_in("web").unwrap();
+    let mut waiter = Box::pin(classes.acquire_in("web"));
+    let polled = waiter
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    drop(held);
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let waker = clones_panic_on_drop();
+        drop(waiter.as_mut().poll(&mut Context::from_waker(&waker)));
+    }));
+    assert!(polled.is_err());
+    drop(waiter);
+    assert_at_rest(&classes);
+}
+
+#[test]
+fn a_waker_that_panics_when_it_goes_keeps_nobody_else_waiting() {
+    let classes = classes(2);
+    let held = classes.try_acquire_in("web").unwrap();
+    let mut heavy = Box::pin(classes.acquire_many_in("web", 2));
+    let waker = Waker::from(Arc::new(PanicsOnDrop));
+    let polled = heavy.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    drop(waker);
+    let mut light = waiting(&classes, "web");
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(heavy))).is_err());
+    drop(assert_ready_ok!(light.poll()));
+    drop(held);
+    assert_at_rest(&classes);
+}
+
+#[test]
+fn a_shrink_below_the_one_whose_turn_it_is_keeps_our_place_in_that_line() {
+    let classes = classes(2);
+    let mut held = classes.try_acquire_many_in("web", 2).ok();
+    let mut heavy = waiting_for(&classes, "web", 2);
+    let mut light = waiting(&classes, "web");
+    let mut other = spawn(classes.semaphore().acquire());
+    assert_pending!(other.poll());
+    classes.semaphore().set_max(1);
+    drop(held.take());
+    let light = assert_ready_ok!(light.poll());
+    assert_pending!(other.poll());
+    drop(light);
+    drop(assert_ready_ok!(other.poll()));
+    classes.semaphore().set_max(2);
+    drop(assert_ready_ok!(heavy.poll()));
     assert_at_rest(&classes);
 }
 

@@ -52,13 +52,14 @@ impl Emitter {
                 told.gauges.insert((name, attributes));
             }
             if let Some(requests) = &figures.requests {
-                let last = self.requests.remove(&figures.source).unwrap_or_default();
-                changes(&figures, requests, &last, to);
+                // Before it is told: whoever panics there is told nothing twice.
+                let last = self.requests.insert(figures.source, Arc::clone(requests));
+                changes(&figures, requests, &last.unwrap_or_default(), to);
                 told.requests.insert(figures.source, Arc::clone(requests));
             }
             for &(reason, total) in figures.rejections.iter().flatten() {
                 let of = (figures.source, reason);
-                let last = self.rejections.remove(&of).unwrap_or_default();
+                let last = self.rejections.insert(of, total).unwrap_or_default();
                 let attributes = with(&figures, "reason", reason);
                 let more = total.saturating_sub(last);
                 to.counter("dynaphore.permit.rejections", attributes, more);
@@ -144,3 +145,6 @@ fn since<'a>(now: &'a Times, last: &'a Times) -> impl Iterator<Item = (Duration,
         (more > 0).then_some((time, more))
     })
 }
+
+#[cfg(test)]
+mod tests;

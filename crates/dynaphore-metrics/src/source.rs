@@ -120,9 +120,10 @@ struct Class {
 
 impl Class {
     fn add(&mut self, permits: Permits, pending: usize) {
-        self.permits.used += permits.used;
-        self.permits.idle += permits.idle;
-        self.permits.max += permits.max;
+        let sum = &mut self.permits;
+        sum.used = sum.used.saturating_add(permits.used);
+        sum.idle = sum.idle.saturating_add(permits.idle);
+        sum.max = sum.max.saturating_add(permits.max);
         self.pending += pending;
         self.keys += 1;
     }

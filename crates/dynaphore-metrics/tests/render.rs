@@ -109,6 +109,22 @@ fn keys_are_told_of_by_their_classes() {
     assert_eq!(get("count", "paid", used), Some(1.0));
 }
 
+/// On 32-bit targets their sum is more than a `usize` holds.
+#[test]
+fn keys_without_a_limit_are_summed_up() {
+    let tenants = Arc::new(KeyedSemaphore::<u8>::new(Semaphore::MAX_PERMITS));
+    let registry = Registry::new();
+    registry
+        .add_keyed("tenants", tenants.clone(), |_| "all")
+        .unwrap();
+    let _held = [1, 2, 3].map(|key| tenants.try_acquire(&key).unwrap());
+    let text = parse(&registry.render());
+    let labels = [("name", "tenants"), ("class", "all")];
+    let max = text.get("dynaphore_permit_max", &labels).unwrap();
+    let sum = Semaphore::MAX_PERMITS.saturating_mul(3);
+    assert_eq!(max, sum as f64);
+}
+
 #[test]
 fn a_pool_tells_its_leases_and_who_waits() {
     let tunnels = LeasePool::<&str>::new();

@@ -184,7 +184,11 @@ where
     fn try_acquire(&mut self, request: &Req, n: u32) -> Found<Self::Permit, Self::Acquire> {
         let key = (self.key)(request);
         match Arc::clone(&self.keyed).try_acquire_many_owned(&key, n) {
-            Ok(permit) => Found::Permit(permit),
+            Ok(permit) => {
+                // Foreign code, before the permit is on its way out.
+                drop(key);
+                Found::Permit(permit)
+            }
             Err(KeyedTryAcquireError::NoPermits) => {
                 Found::Nothing((Arc::clone(&self.keyed), key, n))
             }

@@ -1,6 +1,7 @@
 //! The layer: who is served, who waits, who is turned away.
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     future::pending,
     pin::pin,
@@ -383,6 +384,49 @@ fn a_service_that_panics_gives_its_permit_back() {
     assert!(std::panic::catch_unwind(poll).is_err());
     drop(waits);
     assert_eq!((s.active(), s.waiting()), (0, 0));
+}
+
+/// A key that panics when it goes, once that is asked for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct PanickingKey;
+
+thread_local!(static PANICS: Cell<bool> = const { Cell::new(false) });
+
+impl Drop for PanickingKey {
+    fn drop(&mut self) {
+        if PANICS.take() {
+            std::panic::resume_unwind(Box::new(()));
+        }
+    }
+}
+
+#[test]
+fn a_key_that_panics_when_it_goes_keeps_no_permit() {
+    let keyed = Arc::new(KeyedSemaphore::<PanickingKey>::new(2));
+    // So that the key is in use, and the request's is not needed.
+    let held = keyed.try_acquire_many(&PanickingKey, 1).unwrap();
+    let mut service = serving!(LimitLayer::keyed(keyed.clone(), |_: &Request| PanickingKey));
+    let (_reply, request) = oneshot::channel();
+    let call = std::panic::AssertUnwindSafe(|| {
+        PANICS.set(true);
+        drop(service.call(request));
+    });
+    assert!(std::panic::catch_unwind(call).is_err());
+    assert_eq!(keyed.snapshot(&PanickingKey).active, 1);
+
+    let more = keyed.try_acquire_many(&PanickingKey, 1).unwrap();
+    let (_reply, request) = oneshot::channel();
+    let mut waits = spawn(service.call(request));
+    assert_pending!(waits.poll());
+    drop(more);
+    let poll = std::panic::AssertUnwindSafe(|| {
+        PANICS.set(true);
+        waits.poll().is_ready()
+    });
+    assert!(std::panic::catch_unwind(poll).is_err());
+    drop(waits);
+    assert_eq!(keyed.snapshot(&PanickingKey).active, 1);
+    drop(held);
 }
 
 /// A shrink counts from the next request on, also while others wait.

@@ -208,6 +208,47 @@ fn a_heavy_one_waits_for_one_hold_beside_ten_thousand_of_another_class() {
     }
 }
 
+/// It asks for more than there are during a pause, beside light ones of its class.
+#[test]
+fn a_class_saves_up_nothing_by_a_request_that_cannot_be_served() {
+    let classes = Classes::new(Arc::new(Semaphore::new(1)), &[("web", 1), ("batch", 1)]);
+    let waits = |class, n| {
+        let mut waiter = spawn(classes.acquire_many_in(class, n));
+        assert!(waiter.poll().is_pending());
+        waiter
+    };
+    let mut now = 0;
+    let mut held_for = |permit: ClassPermit| {
+        now += MS;
+        classes.0.clock.set(now);
+        drop(permit);
+    };
+    let fetched = |waiter: &mut Spawn<AcquireIn>| match waiter.poll() {
+        Poll::Ready(permit) => Some(permit.unwrap()),
+        Poll::Pending => None,
+    };
+
+    let mut held = classes.try_acquire_in("batch").unwrap();
+    let mut batch = waits("batch", 1);
+    for _ in 0..100 {
+        held_for(held);
+        held = fetched(&mut batch).unwrap();
+        batch = waits("batch", 1);
+    }
+    classes.semaphore().set_max(0);
+    let heavy = waits("web", Semaphore::MAX_PERMITS as u32);
+    let mut light: Vec<_> = (0..50).map(|_| waits("web", 1)).collect();
+    classes.semaphore().set_max(1);
+    held_for(held);
+    let mut holds = 0;
+    while fetched(&mut batch).is_none() {
+        held_for(fetched(&mut light.remove(0)).unwrap());
+        holds += 1;
+    }
+    assert!(holds <= 4, "{holds}");
+    drop(heavy);
+}
+
 /// One that has been polled and has not returned.
 struct Waiter {
     need: u32,

@@ -173,6 +173,17 @@ fn two_saturated_classes_have_their_shares() {
 }
 
 #[test]
+fn the_largest_shares_there_are_count_short_holds() {
+    for share in [u32::MAX, 3_000_000_000] {
+        let mut world = World::new(1, &[share, share], &[1_000, 1_000]);
+        world.saturate(0);
+        world.saturate(1);
+        world.run(10 * MS);
+        assert_about(world.ratio(), 1.0, &share.to_string());
+    }
+}
+
+#[test]
 fn what_one_class_does_not_want_goes_to_the_other() {
     let mut world = World::new(9, &[8, 1], &[2 * MS, 2 * MS]);
     world.saturate(1);
