@@ -397,17 +397,17 @@ where
     /// Forgets the keys that nobody has used for long.
     fn sweep(&self) {
         let now = Instant::now();
-        let swept = self
-            .keys
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .swept;
-        if now.saturating_duration_since(swept) < self.remember {
+        let is_over = |k: &Keys<K>| now.saturating_duration_since(k.swept) >= self.remember;
+        if !is_over(&self.keys.read().unwrap_or_else(PoisonError::into_inner)) {
             return;
         }
         let mut forgotten = Vec::new();
         {
             let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            // Several may have found that at once.
+            if !is_over(&keys) {
+                return;
+            }
             keys.swept = now;
             keys.map.retain(|_, entry| {
                 // A request has a share. This acquires what those have done who had one.
