@@ -2,8 +2,8 @@
 //!
 //! Each key has a tally and a controller of its own, made when a request first has a permit
 //! of it or a place in line. They are found under a lock that requests share, and that one
-//! takes alone which brings a new key. It also forgets the keys that nobody has used for a
-//! while: nobody has a share in them then, since a share is only had from the map, under
+//! takes alone which brings a new key. That one first forgets the keys that nobody has used
+//! for a while: nobody has a share in them then, since a share is only had from the map, under
 //! that lock.
 //!
 //! No foreign code runs under the lock but a key's `Hash` and `Eq`, which no search can do
@@ -96,10 +96,8 @@ impl<K> Clone for Entry<K> {
     }
 }
 
-type Map<K> = HashMap<Arc<K>, Entry<K>>;
-
 struct Keys<K> {
-    map: Map<K>,
+    map: HashMap<Arc<K>, Entry<K>>,
     swept: Instant,
 }
 
@@ -347,6 +345,8 @@ where
         if let Some((key, shared)) = self.get(key) {
             return (key, Arrival::new(shared, 1));
         }
+        // First: a key that is forgotten makes room in the semaphore.
+        self.sweep();
         let key = Arc::new(key.clone());
         let (adaptive, new) = (self.clone(), Arc::clone(&key));
         let remember = move || adaptive.find(&new);
@@ -365,28 +365,9 @@ where
         }
         // Dropped when the lock is free, if another request was quicker.
         let entry = self.entry(Arc::clone(key));
-        let now = Instant::now();
-        let mut forgotten = Vec::new();
-        let found = {
-            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-            let found = match keys.map.get(key) {
-                Some(found) => Arc::clone(&found.shared),
-                None => {
-                    keys.map.insert(Arc::clone(key), entry.clone());
-                    Arc::clone(&entry.shared)
-                }
-            };
-            // Last, since a `Hash` that panics must not keep them from being cleared.
-            if now.saturating_duration_since(keys.swept) >= self.remember {
-                keys.swept = now;
-                self.sweep(&mut keys.map, now, &mut forgotten);
-            }
-            found
-        };
-        for entry in forgotten {
-            self.clear(&entry);
-        }
-        found
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let found = keys.map.entry(Arc::clone(key));
+        Arc::clone(&found.or_insert_with(|| entry.clone()).shared)
     }
 
     fn entry(&self, key: Arc<K>) -> Entry<K> {
@@ -413,17 +394,34 @@ where
         }
     }
 
-    /// Takes out the keys that nobody has used for long.
-    fn sweep(&self, map: &mut Map<K>, now: Instant, forgotten: &mut Vec<Entry<K>>) {
-        map.retain(|_, entry| {
-            // A request has a share. This acquires what those have done who had one.
-            let used = Arc::get_mut(&mut entry.shared).is_none();
-            let keep = used || entry.shared.idle(now) < self.remember;
-            if !keep {
-                forgotten.push(entry.clone());
+    /// Forgets the keys that nobody has used for long.
+    fn sweep(&self) {
+        let now = Instant::now();
+        let is_over = |k: &Keys<K>| now.saturating_duration_since(k.swept) >= self.remember;
+        if !is_over(&self.keys.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
+        let mut forgotten = Vec::new();
+        {
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            // Several may have found that at once.
+            if !is_over(&keys) {
+                return;
             }
-            keep
-        });
+            keys.swept = now;
+            keys.map.retain(|_, entry| {
+                // A request has a share. This acquires what those have done who had one.
+                let used = Arc::get_mut(&mut entry.shared).is_none();
+                let keep = used || entry.shared.idle(now) < self.remember;
+                if !keep {
+                    forgotten.push(entry.clone());
+                }
+                keep
+            });
+        }
+        for entry in forgotten {
+            self.clear(&entry);
+        }
     }
 
     /// Lets a key that is forgotten follow the default max again.

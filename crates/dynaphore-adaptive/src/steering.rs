@@ -92,7 +92,7 @@ impl Shared {
 
     /// How long no request has had a permit or given one back.
     pub(crate) fn idle(&self, now: Instant) -> Duration {
-        self.since_began(now).saturating_sub(self.tally().last())
+        self.since_began(now).saturating_sub(self.tally().used())
     }
 
     fn max(&self) -> u32 {

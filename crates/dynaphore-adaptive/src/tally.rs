@@ -13,6 +13,8 @@ pub(crate) struct Tally {
     window: Window,
     began: Duration,
     last: Duration,
+    /// When a request last had a permit or gave one back.
+    used: Duration,
     active: u32,
     waiting: u32,
     /// The most permits that a request has ever asked for.
@@ -52,6 +54,7 @@ impl Tally {
     /// It has its `n` permits, at once if `waited` is `None`.
     pub(crate) fn starts(&mut self, now: Duration, waited: Option<Duration>, n: u32) {
         self.pass(now);
+        self.used = now;
         if waited.is_some() {
             self.waiting = self.waiting.saturating_sub(1);
         }
@@ -70,6 +73,7 @@ impl Tally {
         n: u32,
     ) {
         self.pass(now);
+        self.used = now;
         self.active = self.active.saturating_sub(n);
         match outcome {
             Outcome::Served => {
@@ -86,8 +90,8 @@ impl Tally {
     }
 
     /// When a request last had a permit or gave one back.
-    pub(crate) fn last(&self) -> Duration {
-        self.last
+    pub(crate) fn used(&self) -> Duration {
+        self.used
     }
 
     /// How long the window is by now.

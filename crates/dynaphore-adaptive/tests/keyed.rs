@@ -94,6 +94,30 @@ fn a_key_that_nobody_uses_is_forgotten_when_a_new_one_comes() {
     drop(held);
 }
 
+/// A key with a max of its own takes one of the semaphore's places.
+#[test]
+fn a_key_that_nobody_uses_makes_room_for_a_new_one() {
+    let keyed = KeyedSemaphore::builder(4).max_keys(2).build();
+    let adaptive = AdaptiveKeyed::new(Arc::new(keyed), |_: &&'static str| Twice(false));
+    let adaptive = adaptive.remember(Duration::ZERO);
+    let held = (hold_all(&adaptive, "a"), hold_all(&adaptive, "b"));
+    assert_eq!(adaptive.step(later()).len(), 2);
+    drop(held);
+    assert!(adaptive.try_acquire(&"new").is_ok());
+    assert_eq!(adaptive.len(), 1);
+}
+
+#[test]
+fn a_timer_that_steps_is_no_use_of_a_key() {
+    let adaptive = twice(4).remember(Duration::from_nanos(1));
+    drop(hold_all(&adaptive, "idle"));
+    let used = Instant::now();
+    adaptive.step(later());
+    while Instant::now() <= used {}
+    drop(adaptive.try_acquire(&"new"));
+    assert_eq!((adaptive.len(), adaptive.semaphore().max(&"idle")), (1, 4));
+}
+
 #[test]
 fn a_max_that_somebody_else_has_set_is_not_cleared() {
     let adaptive = twice(4).remember(Duration::ZERO);
@@ -251,12 +275,13 @@ fn a_controller_of_a_key_that_is_forgotten_is_dropped_without_a_lock() {
         })
         .remember(Duration::ZERO);
         cell.set(adaptive.clone()).unwrap();
+        let _held = adaptive.try_acquire(&"busy");
         drop(adaptive.try_acquire(&"idle"));
         drop(adaptive.try_acquire(&"new"));
         assert_eq!(
             seen.load(SeqCst),
             1,
-            "the new one is there, the idle one is not"
+            "the busy one is there, the idle one is not"
         );
     });
 }
@@ -299,6 +324,7 @@ fn who_fits_when_a_key_is_forgotten_is_woken_without_a_lock() {
         })
         .remember(Duration::ZERO);
         cell.set(adaptive.clone()).unwrap();
+        let _held = adaptive.try_acquire(&"busy");
         drop(hold_all(&adaptive, "idle"));
         adaptive.step(later());
         assert_eq!(adaptive.semaphore().max(&"idle"), 2);

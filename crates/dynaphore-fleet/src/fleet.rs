@@ -29,7 +29,11 @@ use crate::{
 /// runtime that is busy makes it late. Its futures may be polled by any executor.
 ///
 /// When it is dropped the member leaves in the background: what nobody holds goes back at
-/// once, the rest as it comes back, and the semaphore is closed.
+/// once, the rest as it comes back, and the semaphore is closed. A process that ends right
+/// then has not left, and its share is back within the lease only: [`leave`](Self::leave) first.
+///
+/// The child of a process that forks has the semaphore and no thread that would lower its max:
+/// it must not use that, and joins by itself.
 ///
 /// # Examples
 ///
@@ -185,7 +189,8 @@ impl Fleet {
             .clone()
     }
 
-    /// Leaves: closes the semaphore, gives back what nobody holds, and waits for the rest.
+    /// Leaves: closes the semaphore, gives back what nobody holds, and waits for the rest. A
+    /// store that cannot be reached is waited for until the lease is over.
     ///
     /// # Cancel safety
     ///

@@ -70,7 +70,9 @@ impl Ledger {
         if others > 0 && (self.lease, self.grace) != (report.lease, report.grace) {
             return Err(Refusal::OtherLease);
         }
+        // A lower one is of a life before, and this store has lost what came after.
         let fence = known.map(|record| record.fence);
+        let fence = fence.filter(|fence| *fence >= report.fence);
         let was_contended = self.is_contended();
         (self.lease, self.grace) = (report.lease, report.grace);
         if self.version == 0 {

@@ -202,22 +202,24 @@ if what == 'sync' then
   end
   if fleet.version == 1 and now >= fleet.quiet then fleet.version = 2 end
   fleet.fence = math.max(fleet.fence, report.fence)
-  if not known then fleet.fence = math.max(now, fleet.fence + 1) end
+  -- A lower one is of a life before, and this server has lost what came after.
+  local fence = known and known.fence >= report.fence and known.fence
+  if not fence then fleet.fence = math.max(now, fleet.fence + 1) end
   local bound = math.max(report.share, report.out)
   local member = {
-    id = id, fence = known and known.fence or fleet.fence, seq = report.seq,
+    id = id, fence = fence or fleet.fence, seq = report.seq,
     share = report.share, counted = bound, out = report.out,
     demand = report.leaving == 1 and 0 or report.demand,
     till = now + report.lease + report.grace,
   }
   members[id] = member
-  local share, target, next = 0, 0, 0
+  local share, target, next, left = 0, 0, 0, nil
   if report.leaving == 1 then
     member.share = 0
     if bound == 0 then
       members[id] = nil
       if known then gone[#gone + 1] = id end
-      redis.call('HSET', key, departing, show(report.seq) .. ' ' .. show(member.till))
+      left = show(report.seq) .. ' ' .. show(member.till)
     end
     call_those_who_help(targets(), id, was_contended)
   else
@@ -229,6 +231,8 @@ if what == 'sync' then
     if share < target or report.demand > share then next = next_expiry(id) end
   end
   save(id)
+  -- After `save`, which deletes the one before.
+  if left then redis.call('HSET', key, departing, left) end
   return {
     'granted', show(member.fence), show(share), show(fleet.max), show(fleet.version),
     is_contended() and '1' or '0', share < target and now >= fleet.quiet and '1' or '0',

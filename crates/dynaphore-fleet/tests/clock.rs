@@ -517,6 +517,24 @@ fn a_fence_does_not_fall_when_a_server_comes_back_empty_with_its_clock_put_back(
 }
 
 #[test]
+fn a_fence_does_not_fall_when_a_replica_knows_the_life_before_and_its_clock_is_behind() {
+    let mut member = One::new(1).member;
+    let mut sync = |server: &mut Ledger, seconds| {
+        let now = Duration::from_secs(seconds);
+        let report = member.report(now, 0, 0);
+        let (grant, _) = server.sync(now, &report).unwrap();
+        member.granted(now, report.seq, &grant);
+        let known = server.snapshot(now).unwrap().members[0].fence;
+        assert_eq!(known, member.fence());
+    };
+    let mut server = Ledger::new();
+    sync(&mut server, 100);
+    let mut replica = server.clone();
+    sync(&mut server, 200);
+    sync(&mut replica, 100);
+}
+
+#[test]
 fn who_stood_still_for_longer_than_its_lease_takes_no_more_and_is_counted_at_once() {
     let mut world = World::new(2);
     world.ones[1].demand = 3;

@@ -266,6 +266,25 @@ async fn answer(store: &mut Redis, id: u64) -> Result<(), Refusal> {
     answer.unwrap()
 }
 
+#[tokio::test]
+async fn who_leaves_again_when_its_leaving_is_forgotten_is_remembered_again() {
+    let server = Server::start(&[]);
+    let mut store = Redis::new(server.address()).unwrap();
+    for (seq, lease) in [(1, Duration::from_micros(1)), (2, LEASE * 100)] {
+        let leaving = Report {
+            lease,
+            leaving: true,
+            ..report(1, seq)
+        };
+        store.sync("db", &leaving).await.unwrap();
+    }
+    let late = store.sync("db", &report(1, 2)).await;
+    assert!(
+        matches!(late, Err(StoreError::Refused(Refusal::Stale))),
+        "{late:?}"
+    );
+}
+
 /// Members that somebody else has written.
 fn write_members(server: &Server, ids: std::ops::Range<u64>) {
     let mut pipe = redis::pipe();

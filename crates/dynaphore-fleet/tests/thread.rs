@@ -229,6 +229,18 @@ async fn a_store_that_panics_leaves_nobody_waiting() {
 }
 
 #[tokio::test]
+async fn who_leaves_waits_for_a_store_that_is_lost_no_longer_than_its_lease() {
+    let (store, _reports) = Scripted::new(|report| match report.seq {
+        1 => Ok(grant(4, None)),
+        _ => Err(lost()),
+    });
+    let lease = Duration::from_millis(100);
+    let fleet = Fleet::join(store, "db", options().lease(lease));
+    let fleet = fleet.await.unwrap();
+    timeout(PATIENCE, fleet.leave()).await.expect("it ends");
+}
+
+#[tokio::test]
 async fn an_attempt_that_has_failed_leaves_the_semaphore_for_the_next() {
     let semaphore = Arc::new(Semaphore::new(9));
     let options = options().semaphore(Arc::clone(&semaphore));
