@@ -16,7 +16,8 @@
 //!    and not by somebody who is busy with something else.
 //! 2. A loan is put into the plea, and the plea taken back, under one lock: none is lost.
 //! 3. The lender cannot return to what is suspended before the loan is back. What it runs
-//!    meanwhile lies on top, and may use the permits as soon as they are back.
+//!    meanwhile lies on top, and may use the permits as soon as they are back. If whoever has
+//!    the loan starves in another pool, the lender asks the workers of its own.
 
 use std::{cell::Cell, sync::Arc, task::Wake, time::Duration};
 
@@ -251,6 +252,10 @@ fn lend() -> bool {
     let _suspended = Entered::waiting(id, borrowed.number, borrowed.permits, &lender, None);
     while !lender.is_there() {
         if !wait.look() {
+            // Who has the loan may be of another pool, and ask there only.
+            if !locked(&PLEAS).is_empty() {
+                wait.ask_others();
+            }
             wait.nap();
         }
     }

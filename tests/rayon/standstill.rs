@@ -151,3 +151,28 @@ fn those_that_wait_for_somebody_outside_are_not_refused() {
         },
     );
 }
+
+/// What is lent goes to a call of another pool, which then needs a permit that lies suspended
+/// on a thread of the lender's pool: nobody else waits for permits in there.
+#[test]
+fn what_a_call_of_another_pool_needs_besides_a_loan_is_found() {
+    in_child(
+        "what_a_call_of_another_pool_needs_besides_a_loan_is_found",
+        || {
+            for form in FORMS {
+                let [lent, suspended] = [1, 1].map(|max| Arc::new(Semaphore::new(max)));
+                let paused = Arc::new(Semaphore::new(0));
+                let [others, own] = [2, 1].map(pool);
+                let lender = || run(form, &lent, 1, || run(form, &paused, 1, || {}));
+                thread::scope(|scope| {
+                    scope.spawn(|| {
+                        others.install(|| run(form, &suspended, 1, || on_another(lender)));
+                    });
+                    until(|| paused.waiting() == 1);
+                    own.install(|| run(form, &lent, 1, || run(form, &suspended, 1, || {})));
+                    paused.set_max(1);
+                });
+            }
+        },
+    );
+}
