@@ -393,7 +393,6 @@ impl<K> Shards<K> {
     /// A permit splits, with none left in one of the parts.
     pub(super) fn join_empty(&self, entry: &Entry<K>) {
         let _table = lock(self.shard(entry.hash));
-        entry.users.assert_room();
         entry.users.join_empty();
     }
 
@@ -441,7 +440,6 @@ impl<K> Shards<K> {
 
 /// For the lock's holder.
 fn keep<K>(entry: &Arc<Entry<K>>) -> Arc<Entry<K>> {
-    entry.users.assert_room();
     entry.users.join_empty();
     Arc::clone(entry)
 }
@@ -624,7 +622,6 @@ fn enter_without<K>(entry: Arc<Entry<K>>, fits: bool, max_waiters: u32) -> Answe
     if !fits && entry.users.waiters() >= max_waiters {
         return Err(KeyedAcquireError::TooManyWaiters);
     }
-    entry.users.assert_room();
     if fits {
         entry.users.join_empty();
         Ok(Entered::Holds(entry))
