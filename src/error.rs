@@ -240,11 +240,11 @@ reasons! {
 
 #[cfg(feature = "keyed")]
 reasons! {
-    /// Why a blocking call with a time bound has returned no permit of a key.
+    /// Why a call with a time bound has returned no permit of a key.
     ///
     /// Returned by
-    /// [`KeyedSemaphore::blocking_acquire_timeout`](crate::KeyedSemaphore::blocking_acquire_timeout)
-    /// and its kin.
+    /// [`KeyedSemaphore::blocking_acquire_timeout`](crate::KeyedSemaphore::blocking_acquire_timeout),
+    /// [`KeyedAcquire::until`](crate::future::KeyedAcquire::until) and their kin.
     ///
     /// # Examples
     ///

@@ -83,28 +83,27 @@ pub(super) enum Left {
 pub(super) struct Users(AtomicU64);
 
 impl Users {
-    /// Panics when there are so many that another one might not be counted,
-    /// which takes requests or permits that were leaked on purpose.
-    #[inline]
-    fn assert_room(&self) {
-        let word = self.0.load(Relaxed);
-        assert!(
-            word & EMPTIES < EMPTIES && word & !OVERRIDE < OVERRIDE - WAITER,
-            "a key may not have more than 2147483647 waiters"
-        );
-    }
-
     /// One more permit that stands for none.
     pub(super) fn join_empty(&self) {
-        self.assert_room();
-        self.0.fetch_add(EMPTY, Relaxed);
+        self.join(EMPTY);
     }
 
     /// One more waiter.
     #[inline]
     pub(super) fn join_waiting(&self) {
-        self.assert_room();
-        self.0.fetch_add(WAITER, Relaxed);
+        self.join(WAITER);
+    }
+
+    /// Panics when there are so many that another one might not be counted,
+    /// which takes requests or permits that were leaked on purpose.
+    #[inline]
+    fn join(&self, one: u64) {
+        let word = self.0.load(Relaxed);
+        assert!(
+            word & EMPTIES < EMPTIES && word & !OVERRIDE < OVERRIDE - WAITER,
+            "a key may not have more than 2147483647 waiters"
+        );
+        self.0.fetch_add(one, Relaxed);
     }
 
     /// The key has a max of its own from now on.
@@ -217,13 +216,12 @@ mod tests {
     fn too_many_are_refused_before_they_are_counted() {
         let none_left = [EMPTIES, OVERRIDE - WAITER, OVERRIDE | (OVERRIDE - WAITER)];
         for word in none_left {
-            let users = Users(AtomicU64::new(word));
-            let refused = std::panic::catch_unwind(|| users.assert_room());
-            assert!(refused.is_err(), "{users:?}");
-            let users = Users(AtomicU64::new(word - 1));
-            if word == EMPTIES {
-                users.assert_room();
+            for join in [Users::join_empty, Users::join_waiting] {
+                let users = Users(AtomicU64::new(word));
+                assert!(std::panic::catch_unwind(|| join(&users)).is_err());
+                assert_eq!(users.0.load(Relaxed), word, "{users:?}");
             }
         }
+        Users(AtomicU64::new(EMPTIES - 1)).join_empty();
     }
 }
