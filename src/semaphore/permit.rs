@@ -17,7 +17,7 @@ impl Semaphore {
     pub(super) fn hand_out(&self, held: Held) -> Packed {
         if self.optional.options.generations {
             self.hand_out_with_token(held)
-        } else if self.optional.options.stats {
+        } else if self.optional.keeps_stats() {
             self.hand_out_timed(held, false)
         } else {
             Packed::plain(held)
@@ -39,7 +39,7 @@ impl Semaphore {
     /// counted here.
     #[inline(always)]
     pub(super) fn hand_out_at_once(&self, packed: Packed) -> Packed {
-        if self.optional.options.stats {
+        if self.optional.keeps_stats() {
             self.hand_out_counted(packed)
         } else {
             packed
