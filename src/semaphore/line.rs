@@ -17,7 +17,7 @@
 //! everybody: who holds a ticket below [`served`](Line::served) has left the ring, and
 //! whoever is closed out holds one from [`closed_at`](Line::closed_at) on. Only those
 //! aside, back in line, or refused while they were, break that order. While there are
-//! such [`stragglers`](Line::stragglers), a ticket below `served` is looked up here.
+//! such [`stragglers`](Figures::stragglers), a ticket below `served` is looked up here.
 //!
 //! # Where the first in line is not always the next
 //!
