@@ -18,7 +18,7 @@ impl Semaphore {
         if self.optional.options.generations {
             self.hand_out_with_token(held)
         } else if self.optional.keeps_stats() {
-            self.hand_out_timed(held, false)
+            self.hand_out_timed(Packed::plain(held), false)
         } else {
             Packed::plain(held)
         }
@@ -40,19 +40,9 @@ impl Semaphore {
     #[inline(always)]
     pub(super) fn hand_out_at_once(&self, packed: Packed) -> Packed {
         if self.optional.keeps_stats() {
-            self.hand_out_counted(packed)
+            self.hand_out_timed(packed, true)
         } else {
             packed
-        }
-    }
-
-    #[inline(never)]
-    fn hand_out_counted(&self, packed: Packed) -> Packed {
-        if self.optional.options.generations {
-            self.record(Outcome::Acquired, Since::NEVER);
-            packed
-        } else {
-            self.hand_out_timed(packed.held_untimed(), true)
         }
     }
 
@@ -63,17 +53,18 @@ impl Semaphore {
     }
 
     #[inline(never)]
-    fn hand_out_timed(&self, held: Held, at_once: bool) -> Packed {
-        if held.n > Packed::MOST_TIMED {
+    fn hand_out_timed(&self, packed: Packed, at_once: bool) -> Packed {
+        let held = packed.held_untimed();
+        if self.optional.options.generations || held.n > Packed::MOST_TIMED {
             if at_once {
                 self.record(Outcome::Acquired, Since::NEVER);
             }
-            return Packed::plain(held);
+            return packed;
         }
         let counters = self.optional.counters();
         match counters.and_then(|counters| counters.hand_out(at_once)) {
             Some(start) => Packed::new(held, More::Start(start)),
-            None => Packed::plain(held),
+            None => packed,
         }
     }
 
