@@ -331,11 +331,7 @@ impl Semaphore {
         if found != Take::Acquired {
             return Err(found);
         }
-        Ok(if self.optional.options.stats {
-            self.hand_out_counted(packed)
-        } else {
-            packed
-        })
+        Ok(self.hand_out_at_once(packed))
     }
 
     #[inline(never)]
@@ -664,7 +660,7 @@ impl<'a> Acquire<'a> {
     /// Takes the permits if they can be had without waiting, and is as it was if not. For
     /// callers that have something to do only if they must wait: unlike
     /// [`try_acquire`](Semaphore::try_acquire), it is the same request for the
-    /// [statistics](crate::Builder::stats).
+    /// [statistics](crate::Builder#method.stats).
     ///
     /// # Errors
     ///

@@ -234,7 +234,7 @@ impl Semaphore {
     /// A request has ended that began to wait at `since`.
     #[inline(always)]
     pub(super) fn record(&self, outcome: Outcome, since: Since) {
-        if self.optional.options.stats {
+        if self.optional.keeps_stats() {
             self.count(outcome, since);
         }
     }
@@ -242,7 +242,7 @@ impl Semaphore {
     /// The same where more is to be done: whoever takes an interval may be woken, and panic.
     #[inline]
     pub(super) fn record_first(&self, outcome: Outcome, since: Since, deferred: &mut Deferred) {
-        if self.optional.options.stats {
+        if self.optional.keeps_stats() {
             deferred.run(|| self.count(outcome, since));
         }
     }

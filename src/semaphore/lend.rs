@@ -288,11 +288,12 @@ impl Lent {
                 }
             })
             .await;
-            // While `told` is a local: what is about to be returned is not dropped if the
-            // waker of the next in line panics.
+            // While `told` is a local: what is about to be returned is not dropped if a waker
+            // panics, that of the next in line or of whoever waits for what was lent.
             for (place, ..) in &mut lines {
                 place.set(None);
             }
+            drop(loan);
             told
         }
     }

@@ -70,11 +70,14 @@ impl Optional {
     /// The statistics, if it keeps any.
     #[inline]
     pub(super) fn counters(&self) -> Option<&Counters> {
-        if self.options.stats {
-            Some(self.state.force().counters.force())
-        } else {
-            None
-        }
+        self.keeps_stats()
+            .then(|| self.state.force().counters.force())
+    }
+
+    /// A constant where the feature is off.
+    #[inline(always)]
+    pub(super) const fn keeps_stats(&self) -> bool {
+        cfg!(feature = "stats") && self.options.stats
     }
 }
 

@@ -17,8 +17,8 @@ impl Semaphore {
     pub(super) fn hand_out(&self, held: Held) -> Packed {
         if self.optional.options.generations {
             self.hand_out_with_token(held)
-        } else if self.optional.options.stats {
-            self.hand_out_timed(held, false)
+        } else if self.optional.keeps_stats() {
+            self.hand_out_timed(Packed::plain(held), false)
         } else {
             Packed::plain(held)
         }
@@ -35,15 +35,14 @@ impl Semaphore {
         (found, packed)
     }
 
-    /// Where there are statistics, what a permit that was had at once consists of: `packed` has
-    /// its token. Its request is counted here.
-    #[inline(never)]
-    pub(super) fn hand_out_counted(&self, packed: Packed) -> Packed {
-        if self.optional.options.generations {
-            self.record(Outcome::Acquired, Since::NEVER);
-            packed
+    /// What a permit that was had at once consists of: `packed` has its token. Its request is
+    /// counted here.
+    #[inline(always)]
+    pub(super) fn hand_out_at_once(&self, packed: Packed) -> Packed {
+        if self.optional.keeps_stats() {
+            self.hand_out_timed(packed, true)
         } else {
-            self.hand_out_timed(packed.held_untimed(), true)
+            packed
         }
     }
 
@@ -54,17 +53,18 @@ impl Semaphore {
     }
 
     #[inline(never)]
-    fn hand_out_timed(&self, held: Held, at_once: bool) -> Packed {
-        if held.n > Packed::MOST_TIMED {
+    fn hand_out_timed(&self, packed: Packed, at_once: bool) -> Packed {
+        let held = packed.held_untimed();
+        if self.optional.options.generations || held.n > Packed::MOST_TIMED {
             if at_once {
                 self.record(Outcome::Acquired, Since::NEVER);
             }
-            return Packed::plain(held);
+            return packed;
         }
         let counters = self.optional.counters();
         match counters.and_then(|counters| counters.hand_out(at_once)) {
             Some(start) => Packed::new(held, More::Start(start)),
-            None => Packed::plain(held),
+            None => packed,
         }
     }
 
@@ -119,38 +119,33 @@ impl Semaphore {
 
     #[inline(never)]
     fn take_back_with_more(&self, packed: Packed) {
-        let mut deferred = Deferred::default();
-        // Both wake, and a waker that panics keeps neither from being done.
         match self.parts(&packed) {
             (held, More::Token(token)) => {
                 let released = match held.n {
                     0 => Release::Quiet,
                     n => self.word.release(n, held.handed),
                 };
+                let generations = self.optional.generations();
                 // The last one out makes it idle: nothing to do but for watchers.
                 if released == Release::Quiet
                     || released == Release::Reached && !self.queue.is_watched()
                 {
-                    return self.optional.generations().release(token);
+                    generations.release(token);
+                } else {
+                    both(
+                        move || self.finish_release(released, held.n),
+                        move || generations.release(token),
+                    );
                 }
-                deferred.run(|| self.finish_release(released, held.n));
-                deferred.run(|| self.optional.generations().release(token));
             }
-            (held, more) => {
-                deferred.run(|| self.end(more));
-                deferred.run(|| self.release(held));
-            }
+            (held, more) => both(move || self.end(more), move || self.release(held)),
         }
-        deferred.resume();
     }
 
     /// Max goes down by the permits in `packed`, of which nothing is left.
     fn forget(&self, packed: &mut Packed) {
         let (held, more) = self.parts(&mem::take(packed));
-        let mut deferred = Deferred::default();
-        deferred.run(|| self.forget_held(held.n));
-        deferred.run(|| self.end(more));
-        deferred.resume();
+        both(|| self.forget_held(held.n), || self.end(more));
     }
 
     /// Puts `other` into `packed`. Of the tokens it keeps the older:
@@ -212,6 +207,17 @@ impl Semaphore {
         *packed = Packed::new(held, more);
         Some(Packed::new(part, copy))
     }
+}
+
+/// Both wake, and a waker that panics keeps neither from being done.
+// Out of line, and given what it needs by value: or permits that wake nobody would go through
+// memory too.
+#[inline(never)]
+fn both(first: impl FnOnce(), second: impl FnOnce()) {
+    let mut deferred = Deferred::default();
+    deferred.run(first);
+    deferred.run(second);
+    deferred.resume();
 }
 
 /// Panics of the permits, at the caller's line.

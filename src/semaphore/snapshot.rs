@@ -172,7 +172,8 @@ impl Semaphore {
     /// How many permits [`try_acquire_many`](Self::try_acquire_many) could take
     /// now: 0 while over max, and 0 while somebody is in line whom nobody may
     /// pass under this [fairness](Self::fairness), since all that comes back
-    /// belongs to those in line.
+    /// belongs to those in line. A [closed](Self::close) one tells what it would if it
+    /// were open.
     ///
     /// # Examples
     ///

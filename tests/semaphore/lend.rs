@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use crate::common::{Panics, silently};
@@ -201,6 +201,22 @@ fn a_waker_that_panics_as_the_other_permit_is_passed_on_loses_neither() {
     drop(assert_ready_ok!(spawn(next).poll()));
     let _back = assert_ready_ok!(spawn(lent.back()).poll());
     assert_eq!((semaphore.active(), semaphore.waiting()), (1, 0));
+}
+
+/// What was lent ends with the request that was the last to know of it, and had another permit.
+#[test]
+fn a_waker_that_panics_as_the_loan_ends_loses_no_permit() {
+    let semaphore = Arc::new(Semaphore::builder(1).generations(true).build());
+    let waits = lent(&semaphore, 0).acquire();
+    let resize = semaphore.resize(1);
+    let mut drained = Box::pin(resize.drained());
+    let panicking = Panics::waker("a waker that panics");
+    // For some time it has itself polled again.
+    let polled = silently(|| drained.as_mut().poll(&mut Context::from_waker(&panicking)));
+    assert!(!matches!(polled, Ok(Poll::Ready(()))));
+    assert!(silently(|| spawn(waits).poll()).is_err());
+    assert!(resize.is_drained());
+    assert_eq!(semaphore.active(), 0);
 }
 
 #[test]
