@@ -37,6 +37,9 @@ use shared::{MAX_LEASES, Shared};
 /// has fewer out than it ought to have, work for that key as long as they hold
 /// the lease, and come back. Targets change at any time; the counts follow.
 ///
+/// A lease is a key and a place in its count, and nothing else: connections that are kept
+/// for the next one are yours to keep, beside the pool.
+///
 /// This is a handle. Clones of it are cheap and mean the same pool.
 ///
 /// # Fairness

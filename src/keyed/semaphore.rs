@@ -25,6 +25,8 @@ use crate::{
 /// or it has a [max of its own](Self::set_max): nothing has to be swept up, and
 /// nothing is left over, but a few empty entries in each shard for keys to come.
 ///
+/// Making one allocates, so in a `static` it stands in a [`LazyLock`](std::sync::LazyLock).
+///
 /// Keys are looked up by a borrowed form, such as `&str` for `String` or `Arc<str>`: any
 /// that [`ToKey`](crate::ToKey) makes a key of. That is done only if the key is not in use
 /// yet, or small and without drop, such as `u64`: then each request makes one.

@@ -660,7 +660,7 @@ impl<'a> Acquire<'a> {
     /// Takes the permits if they can be had without waiting, and is as it was if not. For
     /// callers that have something to do only if they must wait: unlike
     /// [`try_acquire`](Semaphore::try_acquire), it is the same request for the
-    /// [statistics](crate::Builder#method.stats).
+    /// statistics (`Builder::stats`).
     ///
     /// # Errors
     ///

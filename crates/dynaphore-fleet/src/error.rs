@@ -12,6 +12,8 @@ pub enum StoreError {
     Refused(Refusal),
     /// What is kept under the fleet's name is not a fleet. Nothing has been changed.
     Foreign(String),
+    /// Its address is none: nothing has been sent.
+    Address(Arc<dyn Error + Send + Sync>),
     /// It cannot be reached, lets nobody in, or has answered something that is no
     /// answer.
     Lost(Arc<dyn Error + Send + Sync>),
@@ -49,6 +51,7 @@ impl fmt::Display for StoreError {
             Self::Foreign(what) => {
                 write!(f, "what is kept under the fleet's name is no fleet: {what}")
             }
+            Self::Address(error) => write!(f, "the store's address is none: {error}"),
             Self::Lost(error) => write!(f, "the store is lost: {error}"),
         }
     }
@@ -57,7 +60,7 @@ impl fmt::Display for StoreError {
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Lost(error) => Some(&**error),
+            Self::Address(error) | Self::Lost(error) => Some(&**error),
             _ => None,
         }
     }

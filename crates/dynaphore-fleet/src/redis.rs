@@ -1,6 +1,6 @@
 //! Shares in Redis.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use redis::{
@@ -53,9 +53,11 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// When the address is none.
+    /// [`Address`](StoreError::Address) when it is none.
     pub fn new(address: impl IntoConnectionInfo) -> Result<Self, StoreError> {
-        Ok(Self::with_client(Client::open(address)?))
+        Client::open(address)
+            .map(Self::with_client)
+            .map_err(|error| StoreError::Address(Arc::new(error)))
     }
 
     /// A store behind a client, which may use TLS.

@@ -7,9 +7,7 @@ use std::{sync::Arc, time::Duration};
 #[cfg(feature = "redis-tests")]
 use common::Server;
 use common::{answered, until};
-#[cfg(feature = "redis-tests")]
-use dynaphore_fleet::Redis;
-use dynaphore_fleet::{Fleet, FleetError, FleetSnapshot, Memory, Options, State, Store};
+use dynaphore_fleet::{Fleet, FleetError, FleetSnapshot, Memory, Options, Redis, State, Store};
 
 const LEASE: Duration = Duration::from_millis(600);
 
@@ -240,4 +238,13 @@ suite! {
     another_lease_is_refused,
     fleets_of_other_names_are_apart,
     bad_names_and_options_are_told,
+}
+
+#[test]
+fn an_address_that_is_none_is_told_so_and_not_worth_another_attempt() {
+    for address in ["localhost:6379", "redis://127.0.0.1:port", ""] {
+        let error = Redis::new(address).unwrap_err();
+        assert!(!error.may_pass(), "{error}");
+        assert!(error.to_string().contains("address"), "{error}");
+    }
 }
