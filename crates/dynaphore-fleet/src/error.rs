@@ -12,7 +12,7 @@ pub enum StoreError {
     Refused(Refusal),
     /// What is kept under the fleet's name is not a fleet. Nothing has been changed.
     Foreign(String),
-    /// Its address is none: nothing has been sent.
+    /// Its address is not valid. Nothing has been sent.
     Address(Arc<dyn Error + Send + Sync>),
     /// It cannot be reached, lets nobody in, or has answered something that is no
     /// answer.
@@ -51,7 +51,7 @@ impl fmt::Display for StoreError {
             Self::Foreign(what) => {
                 write!(f, "what is kept under the fleet's name is no fleet: {what}")
             }
-            Self::Address(error) => write!(f, "the store's address is none: {error}"),
+            Self::Address(error) => write!(f, "the store's address is not valid: {error}"),
             Self::Lost(error) => write!(f, "the store is lost: {error}"),
         }
     }

@@ -53,7 +53,7 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// [`Address`](StoreError::Address) when it is none.
+    /// [`Address`](StoreError::Address) when that is not valid.
     pub fn new(address: impl IntoConnectionInfo) -> Result<Self, StoreError> {
         Client::open(address)
             .map(Self::with_client)

@@ -28,7 +28,8 @@ pub type Calls = Pin<Box<dyn Stream<Item = Vec<u64>> + Send>>;
 ///
 /// A request may be lost, or its answer, or it may be applied twice or late: the
 /// protocol allows for that. All methods run on the member's own thread, inside a tokio
-/// runtime, and must not block it: it lets go when the lease is over. What they have to do is [`Ledger`]'s: a store holds one for each fleet.
+/// runtime, and must not block it: that thread stops at the end of the lease. What they have
+/// to do is [`Ledger`]'s: a store holds one for each fleet.
 pub trait Store: Send + 'static {
     /// [`Ledger::sync`].
     fn sync<'a>(
