@@ -40,10 +40,11 @@ type Run<R> = Mutex<Vec<(usize, R)>>;
 
 impl<R> Piece<R> {
     /// Whoever has some of its items has the run as well.
-    fn is_done(&self) -> bool {
+    fn is_done(&mut self) -> bool {
         match self {
             Self::Done(_) => true,
-            Self::Later(run) => Arc::strong_count(run) == 1,
+            // This acquires what comes of them.
+            Self::Later(run) => Arc::get_mut(run).is_some(),
         }
     }
 
@@ -65,7 +66,7 @@ fn gather<R, D: Reducer<R>>(pieces: Vec<Piece<R>>, reducer: impl Fn() -> D) -> V
     let reduce = |left, right| reducer().reduce(left, right);
     let mut gathered: Vec<Piece<R>> = Vec::new();
     for mut piece in pieces {
-        if piece.is_done() && gathered.last().is_some_and(Piece::is_done) {
+        if piece.is_done() && gathered.last_mut().is_some_and(Piece::is_done) {
             let both = gathered.pop().into_iter().chain([piece]);
             match both.flat_map(Piece::results).reduce(reduce) {
                 Some(whole) => piece = Piece::Done(whole),
