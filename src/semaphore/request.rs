@@ -69,7 +69,7 @@ impl Since {
 
 /// What has been granted to futures that have not been polled or dropped since.
 ///
-/// Returned by [`Semaphore::unclaimed`], and told with a wait that is long.
+/// Returned by [`Semaphore::unclaimed`](crate::Semaphore::unclaimed), and told with a wait that is long.
 ///
 /// # Examples
 ///
