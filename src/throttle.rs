@@ -60,8 +60,8 @@
 //!   blocked, too: a helper with that permit may be on its way, and nobody is there to run it;
 //! - a job that waits for jobs of *another* pool which need its permits, or for anything
 //!   else that rayon does not know of, while its thread is blocked;
-//! - a call that needs permits of a job of *another* pool, which waits there for something
-//!   else than permits: only who waits for permits has the workers of a pool asked, its own.
+//! - a call that needs permits of a job of *another* pool, where nobody waits for permits: who
+//!   does has the workers of its own pool look for permits to lend, and of no other.
 //!
 //! A thread that waits runs other jobs meanwhile, throttled ones among them, as in all of
 //! rayon. So a job must not hold a lock while it waits for nested rayon work, if another

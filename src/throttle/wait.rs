@@ -9,15 +9,15 @@
 //! A call that has waited for [`PATIENCE`] puts a [`Plea`] where all threads see it, and
 //! has every worker of its pool look at the pleas, again and again at growing intervals:
 //! rayon runs a broadcast before it goes to sleep, on top of whatever the worker waits in.
-//! Who waits here looks by itself. Whoever finds permits suspended on its own stack that
-//! help lends them, and waits until they are back.
+//! Who waits here looks by itself, and has its own pool look too: the plea may be of another
+//! one. Whoever finds permits suspended on its own stack that help lends them, and waits until
+//! they are back.
 //!
 //! 1. A plea is there only while the call that made it naps. So a loan is taken up at once,
 //!    and not by somebody who is busy with something else.
 //! 2. A loan is put into the plea, and the plea taken back, under one lock: none is lost.
 //! 3. The lender cannot return to what is suspended before the loan is back. What it runs
-//!    meanwhile lies on top, and may use the permits as soon as they are back. If whoever has
-//!    the loan starves in another pool, the lender asks the workers of its own.
+//!    meanwhile lies on top, and may use the permits as soon as they are back.
 
 use std::{cell::Cell, sync::Arc, task::Wake, time::Duration};
 
@@ -35,6 +35,9 @@ pub(super) const PATIENCE: Duration = if cfg!(dynaphore_shuttle) {
 } else {
     Duration::from_micros(200)
 };
+
+/// So many naps are yields.
+const YIELDS: u32 = 15;
 
 /// The longest nap.
 const NAP: Duration = Duration::from_millis(1);
@@ -130,11 +133,19 @@ impl Wait {
 
     /// Naps until something happens, and not for long.
     pub(super) fn nap(&mut self) {
+        // Who starves may be of another pool, and asks there only.
+        if self.is_worker && self.naps >= YIELDS && !locked(&PLEAS).is_empty() {
+            self.ask_others();
+        }
+        self.rest();
+    }
+
+    fn rest(&mut self) {
         self.naps = self.naps.saturating_add(1);
         match self.naps {
-            0..16 => thread::yield_now(),
+            0..=YIELDS => thread::yield_now(),
             naps => {
-                let at_most = Duration::from_micros(50) * (1 << (naps - 16).min(5));
+                let at_most = Duration::from_micros(50) * (1 << (naps - YIELDS - 1).min(5));
                 self.parker.park(at_most.min(NAP));
             }
         }
@@ -152,7 +163,7 @@ impl Wait {
         };
         locked(&PLEAS).push(plea);
         self.ask_others();
-        self.nap();
+        self.rest();
         let mut pleas = locked(&PLEAS);
         let is_own = |plea: &Plea| Arc::ptr_eq(&plea.parker, &self.parker);
         let own = pleas.iter().position(is_own)?;
@@ -252,10 +263,6 @@ fn lend() -> bool {
     let _suspended = Entered::waiting(id, borrowed.number, borrowed.permits, &lender, None);
     while !lender.is_there() {
         if !wait.look() {
-            // Who has the loan may be of another pool, and ask there only.
-            if !locked(&PLEAS).is_empty() {
-                wait.ask_others();
-            }
             wait.nap();
         }
     }
