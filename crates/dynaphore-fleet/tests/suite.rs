@@ -90,7 +90,7 @@ async fn a_shrink_settles_when_holders_are_done<S: Store + Clone>(store: S) {
     let a = join(store.clone(), 8).await;
     let b = join(store, 8).await;
     shares_are(&a, &[4, 4]).await;
-    let held = a.semaphore().clone().try_acquire_many_owned(4).unwrap();
+    let held = a.semaphore().clone().acquire_many_owned(4).await.unwrap();
     set_max(&b, 2).await;
     until("the store knows what is out", async || {
         snapshot(&b).await.out() == 4
@@ -131,7 +131,7 @@ async fn a_dropped_member_gives_back_what_nobody_holds_and_then_the_rest<S: Stor
     let a = join(store.clone(), 6).await;
     let b = join(store, 6).await;
     shares_are(&a, &[3, 3]).await;
-    let held = b.semaphore().clone().try_acquire_owned().unwrap();
+    let held = b.semaphore().clone().acquire_owned().await.unwrap();
     drop(b);
     let five = a.semaphore().acquire_many(5).await.unwrap();
     assert!(
