@@ -345,22 +345,26 @@ impl<S: Source, J: Job> Call<S, J> {
 
     /// Is anything set aside, or with a helper?
     pub(super) fn is_pending(&self) -> bool {
-        self.duty().helpers > 0 || self.queue.len() > 0
+        self.has_pending(&self.duty())
     }
 
-    /// A leaf goes to a source that it has in common with others, unless it `may_stay` out to
-    /// see to what is set aside, nobody else does, and another one is there.
+    fn has_pending(&self, duty: &Duty) -> bool {
+        duty.helpers > 0 || self.queue.len() > 0
+    }
+
+    /// A leaf goes to a source that it has in common with others. It is to stay out, and to see
+    /// to what is set aside, if nobody else does, another leaf is there, and nothing younger
+    /// than the call lies beneath this one.
     ///
     /// Whoever has set something aside comes here later. So of two that come the second sees
     /// what the first has set aside, and that it is there.
-    pub(super) fn begin_to_read(&self, may_stay: bool) -> Option<Reads<'_>> {
+    pub(super) fn begin_to_read(&self) -> Option<Reads<'_>> {
         let mut duty = self.duty();
-        let is_pending = duty.helpers > 0 || self.queue.len() > 0;
-        if may_stay && is_pending && duty.readers > 0 && duty.keeper.is_none() {
+        let nobody_sees_to_it = duty.readers > 0 && duty.keeper.is_none();
+        if nobody_sees_to_it && self.has_pending(&duty) && frames::are_older_than(self.number) {
             return None;
         }
         duty.readers += 1;
-        drop(duty);
         Some(Reads(&self.duty))
     }
 

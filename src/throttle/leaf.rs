@@ -12,7 +12,7 @@ use rayon::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 
 use super::{
     call::{Call, Defer, Grant, Job, Reads, Scoped, Work},
-    frames::{self, locked},
+    frames::locked,
     source::Source,
     wait::{SELDOM, Wait},
 };
@@ -185,7 +185,7 @@ where
         let scoped = self.leaves.scoped;
         let call = scoped.call;
         while !self.leaves.is_indexed && !self.full() {
-            self.reads = call.begin_to_read(frames::are_older_than(call.number));
+            self.reads = call.begin_to_read();
             if self.reads.is_some() {
                 return;
             }
